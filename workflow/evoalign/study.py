@@ -1,0 +1,334 @@
+"""The study: configuration and sample sheet as typed objects.
+
+One pydantic model a section of ``config/config.yaml``; the JSON schemas in
+``workflow/schemas`` are exported from these models. Field descriptions are the
+one-line reasons; a unit stands at the end of a key's name (``_ms``, ``_uv``).
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from rapidfuzz import process
+
+from evoalign.errors import InputError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _knob(default: Any, reason: str, **bounds: Any) -> Any:
+    return Field(default, description=reason, **bounds)
+
+
+Milliseconds = Annotated[float, Field(ge=-1000, le=10_000)]
+
+
+class Events(_Section):
+    """Event words, photodiode and clocks -> presentations."""
+
+    onset_words: tuple[int, int] = _knob((101, 199), "first and last word that can mean image-on")
+    offset_words: tuple[int, int] = _knob((201, 299), "first and last word that can mean image-off")
+    fixation_word: int = _knob(5, "image words count only after this word of the trial; -1: always")
+    trial_start_word: int = _knob(9, "word that starts a trial (sent three times)")
+    trial_end_word: int = _knob(18, "word that ends a trial (sent three to four times)")
+    display_delay_ms: float = _knob(
+        0.0, "word to light on the screen, used where no photodiode is", ge=0, le=200
+    )
+    photodiode_max_delay_ms: float = _knob(
+        50.0, "a photodiode crossing later than this after its word is not its own", gt=1, le=500
+    )
+    min_matched: float = _knob(
+        0.9, "refuse a session when a smaller share of presentations matches", ge=0, le=1
+    )
+    max_residual_ms: float = _knob(
+        10.0,
+        "refuse a session when the 99th percentile of the clock fit's residual is larger",
+        gt=0.001,
+        le=1000,
+    )
+    image_pattern: str = _knob(
+        "", "regular expression with groups block, thread, index; '' = the study's own names"
+    )
+
+
+class Sorting(_Section):
+    """Voltages -> units."""
+
+    sorter: str = _knob(
+        "electrode", "'electrode' (ours, for single electrodes) or the name of a SpikeInterface sorter"
+    )
+    sorter_params: dict[str, Any] = _knob({}, "passed to the SpikeInterface sorter")
+    per_electrode: bool = _knob(True, "run a SpikeInterface sorter on each electrode by itself")
+    highpass_hz: float = _knob(300.0, "lower edge of the spike band", ge=1, le=3000)
+    lowpass_hz: float = _knob(6000.0, "upper edge of the spike band", ge=1000, le=20_000)
+    reference: Literal["none", "array", "connector"] = _knob(
+        "array", "median reference over this group of electrodes"
+    )
+    detect_threshold: float = _knob(4.5, "detection threshold in noise SDs (1.4826 MAD)", ge=2, le=20)
+    multiunit: bool = _knob(True, "also write each electrode's threshold crossings as a multi-unit")
+    online: bool = _knob(True, "also carry the units that were sorted online")
+    refractory_ms: float = _knob(1.0, "refractory period for ISI violations and merges", ge=0.1, le=10)
+    good_snr: float = _knob(3.0, "a unit below is labelled 'mua'", ge=0)
+    good_isi_violations: float = _knob(0.5, "a unit above is labelled 'mua'", ge=0)
+    good_presence: float = _knob(0.8, "a unit below is labelled 'mua'", ge=0, le=1)
+
+
+class Responses(_Section):
+    """Spike times x presentations -> counts per ms."""
+
+    start_ms: int = _knob(-50, "first ms of the count tensor, relative to image onset", ge=-1000, le=0)
+    stop_ms: int = _knob(250, "end of the count tensor, relative to image onset", ge=50, le=5000)
+    kinds: tuple[str, ...] = _knob(("sorted", "multiunit", "online"), "unit kinds that are carried on")
+
+
+class Analysis(_Section):
+    """Trajectories, success and dynamics (METHODS sections 2 to 4)."""
+
+    unit_kind: Literal["sorted", "multiunit", "online"] = _knob(
+        "sorted", "kind of the preferred unit that is analysed"
+    )
+    smoothing_sigma_ms: float = _knob(
+        2.0, "Gaussian on the 1 ms grid, cut at 3 sigma; 0 = raw counts", ge=0, le=50
+    )
+    evoked_ms: tuple[int, int] = _knob((50, 200), "evoked window, from image onset")
+    baseline_ms: tuple[int, int] = _knob((0, 45), "baseline window, from image onset")
+    window_ms: tuple[int, int] = _knob((0, 200), "range of the PSTH and of the time bins")
+    bins_ms: tuple[int, ...] = _knob((10, 20, 25, 50), "widths of the consecutive time bins")
+    figure_bin_ms: int = _knob(10, "width of the bins in the dynamics figures", ge=1, le=100)
+    min_blocks: int = _knob(15, "an experiment with fewer blocks is not valid", ge=4)
+    min_last_block: int = _knob(10, "a last block with fewer images in either thread is dropped", ge=1)
+    success_p: float = _knob(
+        0.01, "a thread succeeds below this p(maxinit) (Figs. 4A, 4D, Ext. 4)", gt=0, lt=1
+    )
+    both_succeed_p: float = _knob(0.05, "threshold for 'both succeed' (Figs. 3G, 4B, 4C, 5)", gt=0, lt=1)
+    time_constant_theta: float = _knob(0.8, "share of the maximum that defines convergence", gt=0, lt=1)
+    fdr: float = _knob(0.05, "Benjamini-Hochberg level within a panel", gt=0, lt=1)
+    crossover_bins: int = _knob(3, "bins for which the object space must stay ahead", ge=1)
+    texture_spaces: tuple[str, ...] = _knob(
+        ("texture", "DeePSim", "fc6"), "names of the spaces that count as texture"
+    )
+    object_spaces: tuple[str, ...] = _knob(
+        ("object", "BigGAN", "BigGAN_class"), "names of the spaces that count as object"
+    )
+    min_unsorted_spikes: int = _knob(10, "unit 0 counts as a multi-unit row above this many spikes", ge=0)
+
+
+class Figures(_Section):
+    """What the figures look like."""
+
+    style: str = _knob("resources/style/evoalign.mplstyle", "matplotlib style file")
+    dpi: int = _knob(200, "of the bitmaps", ge=50, le=1200)
+
+
+class Demo(_Section):
+    """The demo study that `make demo` simulates."""
+
+    seed: int = _knob(20260, "seed of the whole demo study", ge=0)
+    n_electrodes: int = _knob(16, "electrodes a session", ge=4, le=96)
+    n_blocks: int = _knob(17, "blocks (= generations) a session", ge=4, le=60)
+    images_per_thread: int = _knob(12, "generated images a thread and block", ge=4, le=40)
+    references_per_thread: int = _knob(2, "natural reference images a thread and block", ge=0, le=20)
+    noise_uv: float = _knob(9.0, "standard deviation of the voltage noise", gt=0, le=50)
+
+
+class Config(_Section):
+    """The whole of config.yaml."""
+
+    study: str = _knob("demo", "name of the study, for titles")
+    sessions: str = _knob("config/sessions.tsv", "the sample sheet")
+    results: str = _knob("results", "folder for everything the pipeline makes")
+    device: Literal["auto", "cpu", "cuda"] = _knob("auto", "where the analysis runs")
+    seed: int = _knob(0, "seed of every random step right of the raw data", ge=0)
+    institution: str = _knob("", "written into the NWB files")
+    lab: str = _knob("", "written into the NWB files")
+    experimenter: tuple[str, ...] = _knob((), "'Family, Given' each; written into the NWB files")
+    species: str = _knob("Macaca mulatta", "written into the NWB files")
+    events: Events = Events()
+    sorting: Sorting = Sorting()
+    responses: Responses = Responses()
+    analysis: Analysis = Analysis()
+    figures: Figures = Figures()
+    demo: Demo = Demo()
+
+
+class Session(_Section):
+    """One row of sessions.tsv: one experiment."""
+
+    session: str = Field(description="unique name; letters, digits, '_' and '-'", pattern=r"^[A-Za-z0-9_-]+$")
+    subject: str = Field(description="name of the animal", min_length=1)
+    date: dt.date | None = Field(None, description="yyyy-mm-dd; '' = as in the recording's header")
+    nwb: str = Field("", description="an NWB file, in place of raw, log, latents, images and arrays")
+    raw: tuple[str, ...] = Field((), description="raw files, separated by ';' (a.nev;a.ns6, a.plx or a.pl2)")
+    log: str = Field("", description="stimulus log (.tsv, .bhv2, .h5, .mat)")
+    latents: str = Field("", description="folder of block*_thread*_code.mat files")
+    images: str = Field("", description="folder of the shown images")
+    arrays: str = Field("", description="array map: channel to array, area and position")
+    preferred: str = Field(
+        "",
+        description="channel and online unit letter that drove the evolution, as 12a",
+        pattern=r"^(\d+[a-z]?)?$",
+    )
+    spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
+    photodiode: str = Field("", description="name or number of the photodiode's analog channel; '' = none")
+    unstable_baseline: str = Field("", description="reason to exclude the session; '' = stable")
+
+    @field_validator("raw", "spaces", mode="before")
+    @classmethod
+    def _split(cls, cell: object) -> object:
+        if isinstance(cell, str):
+            return tuple(part.strip() for part in cell.split(";") if part.strip())
+        return cell
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _no_date(cls, cell: object) -> object:
+        return None if cell == "" else cell
+
+    @model_validator(mode="after")
+    def _raw_or_nwb(self) -> Session:
+        if bool(self.raw) == bool(self.nwb):
+            raise ValueError("give either raw files or an nwb file")
+        return self
+
+    @property
+    def preferred_channel(self) -> int:
+        """Channel of the preferred unit; -1 when the sheet names none."""
+        match = re.match(r"\d+", self.preferred)
+        return int(match.group()) if match else -1
+
+    @property
+    def preferred_unit(self) -> int:
+        """Online unit of the preferred unit: a = 1, b = 2, ..; 0 when without a letter."""
+        letter = self.preferred.lstrip("0123456789")
+        return ord(letter) - ord("a") + 1 if letter else 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every path that the row names."""
+        named = (*self.raw, self.nwb, self.log, self.latents, self.images, self.arrays)
+        return tuple(path for path in named if path)
+
+
+def load_config(path: str | PathLike[str]) -> Config:
+    """Read and check config.yaml.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no YAML, or a key is unknown (with the nearest
+        valid spelling), of the wrong type or out of its range.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the configuration: {error.strerror}", path) from error
+    except yaml.YAMLError as error:
+        raise InputError(f"no valid YAML: {error}", path) from error
+    return check_config(content or {}, path)
+
+
+def check_config(content: object, where: str | PathLike[str] = "config") -> Config:
+    """Check a configuration that Snakemake has merged already; see `load_config`."""
+    if not isinstance(content, dict):
+        raise InputError("the configuration is not a mapping of keys to values", where)
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error, where, Config) from None
+
+
+def load_sessions(path: str | PathLike[str]) -> tuple[Session, ...]:
+    """Read and check the sample sheet.
+
+    Returns
+    -------
+    tuple of Session
+        One a row, in the order of the sheet.
+
+    Raises
+    ------
+    InputError
+        Naming file, row (the header is row 1) and column.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the sample sheet: {error.strerror}", path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("the sample sheet is not UTF-8 text", f"{path}, byte {error.start}") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    numbers = [i for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
+    reader = csv.DictReader(io.StringIO("\n".join(lines)), delimiter="\t")
+    known = list(Session.model_fields)
+    for column in reader.fieldnames or []:
+        if column not in known:
+            raise InputError(
+                f"unknown column '{column}'", f"{path}, row {numbers[0]}", _nearest(column, known)
+            )
+    sessions: list[Session] = []
+    rows: dict[str, int] = {}
+    for number, row in zip(numbers[1:], reader, strict=True):
+        where = f"{path}, row {number}"
+        if None in row or any(cell is None for cell in row.values()):
+            raise InputError(
+                "the row has not as many cells as the header", where, "separate cells by one tab"
+            )
+        try:
+            session = Session.model_validate({k: v.strip() for k, v in row.items()})
+        except ValidationError as error:
+            raise _explain(error, where, Session) from None
+        if session.session in rows:
+            raise InputError(
+                f"session '{session.session}' stands twice",
+                f"{where} and row {rows[session.session]}",
+                "give each row a name of its own",
+            )
+        rows[session.session] = number
+        sessions.append(session)
+    if not sessions:
+        raise InputError("the sample sheet has no rows", path)
+    return tuple(sessions)
+
+
+def _explain(error: ValidationError, where: str | PathLike[str], model: type[BaseModel]) -> InputError:
+    problems = []
+    mend = ""
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown key '{key}'")
+            mend = mend or _nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
+        else:
+            shown = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
+            problems.append(f"{key}: {item['msg']}{shown}" if key else str(item["msg"]))
+    return InputError("; ".join(problems), where, mend)
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        section = model.model_fields[str(part)].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            model = section
+    return list(model.model_fields)
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    best = process.extractOne(word, known, score_cutoff=50)
+    return f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(known)}"
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of `Config` or `Session`, as kept in workflow/schemas."""
+    return model.model_json_schema()
