@@ -11,6 +11,7 @@ import csv
 import datetime as dt
 import io
 import re
+from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -196,8 +197,10 @@ class Session(_Section):
 
     @model_validator(mode="after")
     def _raw_or_nwb(self) -> Session:
-        if bool(self.raw) == bool(self.nwb):
-            raise ValueError("give either raw files or an nwb file")
+        if self.raw and self.nwb:
+            raise ValueError("give raw files or an nwb file, not both")
+        if not (self.raw or self.nwb or self.log):
+            raise ValueError("give raw files, an nwb file or at least a log")
         return self
 
     @property
@@ -248,8 +251,19 @@ def check_config(content: object, where: str | PathLike[str] = "config") -> Conf
         raise _explain(error, where, Config) from None
 
 
-def load_sessions(path: str | PathLike[str]) -> tuple[Session, ...]:
+def load_sessions(
+    path: str | PathLike[str], exists: Callable[[str], bool] = lambda _: True
+) -> tuple[Session, ...]:
     """Read and check the sample sheet.
+
+    Parameters
+    ----------
+    path : path
+        A tab-separated table with a header; empty lines and lines that start
+        with ``#`` are passed over.
+    exists : callable, optional
+        Tells whether a file or folder that a row names is there (or will be
+        made); by default paths are not looked at.
 
     Returns
     -------
@@ -295,6 +309,13 @@ def load_sessions(path: str | PathLike[str]) -> tuple[Session, ...]:
                 f"{where} and row {rows[session.session]}",
                 "give each row a name of its own",
             )
+        for column in ("raw", "nwb", "log", "latents", "images", "arrays"):
+            named = getattr(session, column)
+            for file in (named,) if isinstance(named, str) else named:
+                if file and not exists(file):
+                    raise InputError(
+                        f"'{file}' does not exist", f"{where}, column {column}", "correct the path"
+                    )
         rows[session.session] = number
         sessions.append(session)
     if not sessions:

@@ -1,0 +1,26 @@
+# Raw recordings to figures. Read the includes in order: that is the flow of the data.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        f"{RESULTS}/report.html",
+
+
+include: "workflow/rules/demo.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/sort.smk"
+include: "workflow/rules/align.smk"
+include: "workflow/rules/package.smk"
+include: "workflow/rules/respond.smk"
+include: "workflow/rules/analyse.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"

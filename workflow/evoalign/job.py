@@ -1,0 +1,57 @@
+"""The frame of a rule's script: its log, its threads, its one InputError."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from evoalign.errors import InputError
+from evoalign.study import Config, check_config
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Config]:
+    """Run the body of a script for a Snakemake job.
+
+    Bad input ends the job with the InputError's message on the screen and in
+    the rule's log, without a traceback; anything else is a defect of ours and
+    leaves its traceback in both.
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        The object that Snakemake gives to a script.
+
+    Yields
+    ------
+    Config
+        The checked configuration of the run.
+    """
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as stream, threadpool_limits(snakemake.threads):
+        logging.basicConfig(stream=stream, level=logging.INFO, force=True)
+        logging.captureWarnings(True)
+        try:
+            yield check_config(snakemake.config)
+        except InputError as error:
+            message = f"{snakemake.rule} ({_wildcards(snakemake)}): {error}"
+            print(message, file=stream)
+            print(f"InputError in {message}", file=sys.stderr)
+            stream.flush()
+            raise SystemExit(1) from None
+        except Exception:
+            traceback.print_exc(file=stream)
+            raise
+        stream.write(f"{snakemake.rule} ({_wildcards(snakemake)}): done\n")
+
+
+def _wildcards(snakemake: Any) -> str:
+    return ", ".join(f"{name}={value}" for name, value in snakemake.wildcards.items()) or "study"
