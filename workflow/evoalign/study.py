@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -275,52 +274,60 @@ def load_sessions(
     InputError
         Naming file, row (the header is row 1) and column.
     """
-    path = Path(path)
+    sessions: list[Session] = []
+    rows: dict[str, str] = {}
+    for where, cells in _sheet_rows(Path(path)):
+        try:
+            session = Session.model_validate(cells)
+        except ValidationError as error:
+            raise _explain(error, where, Session) from None
+        if session.session in rows:
+            raise InputError(
+                f"session '{session.session}' stands twice",
+                f"{rows[session.session]} and {where}",
+                "give each row a name of its own",
+            )
+        _check_files(session, where, exists)
+        rows[session.session] = where
+        sessions.append(session)
+    if not sessions:
+        raise InputError("the sample sheet has no rows", path)
+    return tuple(sessions)
+
+
+def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read the sample sheet: {error.strerror}", path) from error
     except UnicodeDecodeError as error:
         raise InputError("the sample sheet is not UTF-8 text", f"{path}, byte {error.start}") from error
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    numbers = [i for i, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
-    reader = csv.DictReader(io.StringIO("\n".join(lines)), delimiter="\t")
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    reader = csv.DictReader((line for _, line in lines), delimiter="\t")
     known = list(Session.model_fields)
     for column in reader.fieldnames or []:
         if column not in known:
-            raise InputError(
-                f"unknown column '{column}'", f"{path}, row {numbers[0]}", _nearest(column, known)
-            )
-    sessions: list[Session] = []
-    rows: dict[str, int] = {}
-    for number, row in zip(numbers[1:], reader, strict=True):
+            where = f"{path}, row {lines[0][0]}"
+            raise InputError(f"unknown column '{column}'", where, _nearest(column, known))
+    for (number, _), row in zip(lines[1:], reader, strict=True):
         where = f"{path}, row {number}"
         if None in row or any(cell is None for cell in row.values()):
             raise InputError(
                 "the row has not as many cells as the header", where, "separate cells by one tab"
             )
-        try:
-            session = Session.model_validate({k: v.strip() for k, v in row.items()})
-        except ValidationError as error:
-            raise _explain(error, where, Session) from None
-        if session.session in rows:
-            raise InputError(
-                f"session '{session.session}' stands twice",
-                f"{where} and row {rows[session.session]}",
-                "give each row a name of its own",
-            )
-        for column in ("raw", "nwb", "log", "latents", "images", "arrays"):
-            named = getattr(session, column)
-            for file in (named,) if isinstance(named, str) else named:
-                if file and not exists(file):
-                    raise InputError(
-                        f"'{file}' does not exist", f"{where}, column {column}", "correct the path"
-                    )
-        rows[session.session] = number
-        sessions.append(session)
-    if not sessions:
-        raise InputError("the sample sheet has no rows", path)
-    return tuple(sessions)
+        yield where, {column: cell.strip() for column, cell in row.items()}
+
+
+def _check_files(session: Session, where: str, exists: Callable[[str], bool]) -> None:
+    for column in ("raw", "nwb", "log", "latents", "images", "arrays"):
+        named = getattr(session, column)
+        for file in (named,) if isinstance(named, str) else named:
+            if file and not exists(file):
+                raise InputError(f"'{file}' does not exist", f"{where}, column {column}", "correct the path")
 
 
 def _explain(error: ValidationError, where: str | PathLike[str], model: type[BaseModel]) -> InputError:

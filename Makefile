@@ -1,0 +1,64 @@
+# `make demo` and `make test` each set up .venv first; nothing else is needed but Python 3.11+.
+PYTHON ?= python3
+CORES ?= all
+BIN := .venv/bin
+READY := .venv/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint format types unit fuzz bench bench-sorting checksums schemas envs clean
+
+demo: $(READY)  ## simulate the demo study and run the pipeline over it to results/report.html
+	snakemake --cores $(CORES)
+	@echo "Open results/report.html"
+
+test: $(READY) lint  ## lint, types and all tests
+	pytest
+
+$(READY): envs/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement envs/requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lint: $(READY) types  ## ruff, snakefmt, snakemake --lint, imports between rooms
+	ruff format --check .
+	ruff check .
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+	lint-imports
+
+types: $(READY)
+	mypy
+
+format: $(READY)  ## put code into the house's format
+	ruff format .
+	ruff check --fix .
+	snakefmt Snakefile workflow/rules
+
+unit: $(READY)  ## the quick tests only
+	pytest -m "not slow and not fuzz" tests/unit
+
+fuzz: $(READY)  ## many more mutated files than `make test` tries
+	EVOALIGN_FUZZ_CASES=400000 pytest tests/fuzz --timeout 0
+
+bench: $(READY)  ## reading, sorting, NWB and encoding against their peers
+	python benchmarks/reading.py
+	python benchmarks/encoding.py
+	python benchmarks/nwb.py
+
+bench-sorting: $(READY)  ## every sorter on seeded ground truth
+	python benchmarks/sorting.py
+
+checksums: $(READY)  ## SHA-256 of every table, to compare two runs
+	@python workflow/scripts/checksums.py results
+
+schemas: $(READY)  ## write the JSON schemas from the typed models
+	python workflow/scripts/schemas.py
+
+envs: $(READY)  ## write envs/environment.yaml from the pins of envs/requirements.lock
+	python workflow/scripts/environment.py
+
+clean:  ## remove what the demo made
+	rm -rf results data/demo

@@ -1,0 +1,46 @@
+from types import SimpleNamespace
+
+import pytest
+
+from evoalign.errors import InputError
+from evoalign.job import job
+from evoalign.study import Config
+
+
+@pytest.fixture
+def snakemake(tmp_path):
+    return SimpleNamespace(
+        rule="recording",
+        wildcards={"session": "s1"},
+        threads=1,
+        log=[str(tmp_path / "logs" / "s1.log")],
+        config={"seed": 3},
+    )
+
+
+def log_of(snakemake):
+    with open(snakemake.log[0]) as stream:
+        return stream.read()
+
+
+def test_a_job_gets_the_checked_config(snakemake):
+    with job(snakemake) as config:
+        assert config == Config(seed=3)
+    assert "done" in log_of(snakemake)
+
+
+def test_bad_input_is_one_message_in_log_and_screen_and_exit_1(snakemake, capsys):
+    with pytest.raises(SystemExit) as caught, job(snakemake):
+        raise InputError("no samples", "a.ns6, byte 336", "export it again")
+    assert caught.value.code == 1
+    screen = capsys.readouterr().err
+    for text in (screen, log_of(snakemake)):
+        assert "recording (session=s1)" in text
+        assert "a.ns6, byte 336" in text
+        assert "Traceback" not in text
+
+
+def test_a_defect_of_ours_keeps_its_traceback(snakemake):
+    with pytest.raises(ZeroDivisionError), job(snakemake):
+        1 / 0
+    assert "ZeroDivisionError" in log_of(snakemake)

@@ -1,0 +1,44 @@
+# Stimulus log + event words + photodiode -> presentations on the recording's clock.
+
+
+rule stimulus_log:
+    input:
+        log=lambda wildcards: row(wildcards).log,
+    output:
+        log=f"{SESSION}/events/log.parquet",
+    params:
+        spaces=lambda wildcards: row(wildcards).spaces,
+        settings=STUDY.events.model_dump(mode="json"),
+        code=code("stimulus_log"),
+    log:
+        f"{RESULTS}/logs/stimulus_log/{{session}}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/stimulus_log.py"
+
+
+rule presentations:
+    input:
+        raw=raw_files,
+        log=f"{SESSION}/events/log.parquet",
+        words=f"{SESSION}/recording/words.parquet",
+        stimuli=stimuli,
+    output:
+        **table_files(f"{SESSION}/events", ["presentations", "alignment"]),
+    params:
+        row=row_facts,
+        settings=STUDY.events.model_dump(mode="json"),
+        code=code("presentations"),
+    log:
+        f"{RESULTS}/logs/presentations/{{session}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/presentations.py"

@@ -1,0 +1,86 @@
+# The study as the rules see it: checked config, checked sample sheet, paths.
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.provenance import library_hash
+from evoalign.study import check_config, load_sessions
+
+DEMO = "data/demo"
+
+
+def load_study():
+    """Check config and sample sheet before any job starts."""
+    try:
+        study = check_config(config, ", ".join(map(str, workflow.configfiles)))
+        # Raw files of the demo need not be there: the demo's rules make them.
+        rows = load_sessions(
+            study.sessions,
+            exists=lambda file: file.startswith(f"{DEMO}/") or Path(file).exists(),
+        )
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return study, {row.session: row for row in rows}
+
+
+STUDY, SESSIONS = load_study()
+RESULTS = STUDY.results
+SESSION = f"{RESULTS}/sessions/{{session}}"
+
+RECORDED = [name for name, row in SESSIONS.items() if row.raw]
+LOGGED = [name for name, row in SESSIONS.items() if row.log]
+# Sessions with presentations go all the way to the figures.
+STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row.log)]
+PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
+
+
+wildcard_constraints:
+    session="|".join(SESSIONS),
+
+
+def row(wildcards):
+    return SESSIONS[wildcards.session]
+
+
+def row_facts(wildcards):
+    return row(wildcards).model_dump(mode="json")
+
+
+def raw_files(wildcards):
+    return list(row(wildcards).raw)
+
+
+def array_map(wildcards):
+    return [file for file in [row(wildcards).arrays] if file]
+
+
+def stimuli(wildcards):
+    """Folders of latents and images that the row names."""
+    return [file for file in [row(wildcards).latents, row(wildcards).images] if file]
+
+
+def nwb_file(wildcards):
+    """The session's NWB: shared by somebody, or made here."""
+    return row(wildcards).nwb or f"{RESULTS}/nwb/{wildcards.session}.nwb"
+
+
+def presentation_tables(wildcards):
+    """Tables of the events room, for sessions that have a stimulus log."""
+    folder = f"{RESULTS}/sessions/{wildcards.session}/events"
+    return (
+        [f"{folder}/presentations.parquet", f"{folder}/alignment.parquet"]
+        if row(wildcards).log
+        else []
+    )
+
+
+def table_files(folder, names):
+    """Named Parquet outputs in a folder, one a table."""
+    return {name: f"{folder}/{name}.parquet" for name in names}
+
+
+def code(script):
+    """Hash of the library code that a script reaches: a change of it reruns the rule."""
+    return library_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")

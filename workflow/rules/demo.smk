@@ -1,0 +1,47 @@
+# The demo study: recordings in the vendors' true bytes, simulated in closed loop.
+
+
+rule demo_blackrock:
+    output:
+        raw=multiext(f"{DEMO}/{{area}}_blackrock/{{area}}_blackrock", ".nev", ".ns6"),
+        log=f"{DEMO}/{{area}}_blackrock/log.tsv",
+        folders=[
+            directory(f"{DEMO}/{{area}}_blackrock/{part}")
+            for part in ["latents", "images", "truth"]
+        ],
+    params:
+        vendor="blackrock",
+        settings=STUDY.demo.model_dump(),
+        code=code("demo"),
+    log:
+        f"{RESULTS}/logs/demo/{{area}}_blackrock.log",
+    resources:
+        mem_mb=3000,
+        runtime=15,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/demo.py"
+
+
+rule demo_plexon:
+    output:
+        raw=f"{DEMO}/{{area}}_plexon/{{area}}_plexon.plx",
+        log=f"{DEMO}/{{area}}_plexon/log.tsv",
+        folders=[
+            directory(f"{DEMO}/{{area}}_plexon/{part}")
+            for part in ["latents", "images", "truth"]
+        ],
+    params:
+        vendor="plexon",
+        settings=STUDY.demo.model_dump(),
+        code=code("demo"),
+    log:
+        f"{RESULTS}/logs/demo/{{area}}_plexon.log",
+    resources:
+        mem_mb=3000,
+        runtime=15,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/demo.py"

@@ -1,0 +1,60 @@
+# Tables -> figures: vector, bitmap and the source data of each panel.
+
+
+rule session_figures:
+    input:
+        nwb=nwb_file,
+        tables=lambda wildcards: (
+            [f"{SESSION}/trajectories", f"{SESSION}/encoding"]
+            if wildcards.session in STUDIED
+            else []
+        ),
+        style=STUDY.figures.style,
+    output:
+        figures=report(
+            directory(f"{RESULTS}/figures/{{session}}"),
+            patterns=["{figure}.png"],
+            category="Sessions",
+            subcategory="{session}",
+            labels={"figure": "{figure}"},
+            caption="../report/session.rst",
+        ),
+    params:
+        settings=STUDY.figures.model_dump(mode="json"),
+        code=code("session_figures"),
+    log:
+        f"{RESULTS}/logs/session_figures/{{session}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/session_figures.py"
+
+
+rule population_figures:
+    input:
+        trajectories=f"{RESULTS}/population/trajectories",
+        encoding=f"{RESULTS}/population/encoding",
+        style=STUDY.figures.style,
+    output:
+        figures=report(
+            directory(f"{RESULTS}/figures/population"),
+            patterns=["{figure}.png"],
+            category="Population",
+            labels={"figure": "{figure}"},
+            caption="../report/population.rst",
+        ),
+    params:
+        settings=STUDY.figures.model_dump(mode="json"),
+        code=code("population_figures"),
+    log:
+        f"{RESULTS}/logs/population_figures.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/population_figures.py"

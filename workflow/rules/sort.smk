@@ -1,0 +1,26 @@
+# Voltages -> units: sorted, multi-unit and online.
+
+
+rule spike_sorting:
+    input:
+        raw=raw_files,
+        channels=f"{SESSION}/recording/channels.parquet",
+        online_spikes=f"{SESSION}/recording/online_spikes.parquet",
+    output:
+        **table_files(
+            f"{SESSION}/sorting", ["units", "spikes", "waveforms", "bad_channels"]
+        ),
+    params:
+        row=row_facts,
+        settings=STUDY.sorting.model_dump(mode="json"),
+        seed=STUDY.seed,
+        code=code("spike_sorting"),
+    log:
+        f"{RESULTS}/logs/spike_sorting/{{session}}.log",
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../scripts/spike_sorting.py"

@@ -1,0 +1,6 @@
+from evoalign import tables
+from evoalign.job import job
+from evoalign.nwb import validate
+
+with job(snakemake) as config:
+    tables.write(validate(snakemake.input.nwb, config), tables.FINDINGS, snakemake.output.findings)

@@ -1,0 +1,16 @@
+from evoalign import tables
+from evoalign.events import present
+from evoalign.job import job
+from evoalign.recordings import open_recording
+from evoalign.study import Session
+
+with job(snakemake) as config:
+    alignment = present(
+        tables.read(snakemake.input.log, tables.LOG),
+        tables.read(snakemake.input.words, tables.WORDS),
+        recording=open_recording(snakemake.input.raw),
+        session=Session.model_validate(snakemake.params.row),
+        settings=config.events,
+    )
+    tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations)
+    tables.write(alignment.report, tables.ALIGNMENT, snakemake.output.alignment)

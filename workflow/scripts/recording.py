@@ -1,0 +1,9 @@
+from evoalign.job import job
+from evoalign.recordings import apply_array_map, open_recording, read_array_map, write_recording_tables
+
+with job(snakemake):
+    recording = open_recording(snakemake.input.raw)
+    if snakemake.input.arrays:
+        array_map = read_array_map(snakemake.input.arrays[0])
+        recording.channels = apply_array_map(recording.channels, array_map)
+    write_recording_tables(recording, snakemake.output)

@@ -1,0 +1,7 @@
+from evoalign import tables
+from evoalign.events import read_log
+from evoalign.job import job
+
+with job(snakemake) as config:
+    log = read_log(snakemake.input.log, config.events, tuple(snakemake.params.spaces))
+    tables.write(log, tables.LOG, snakemake.output.log)
