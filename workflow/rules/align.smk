@@ -6,17 +6,17 @@ rule stimulus_log:
         log=lambda wildcards: row(wildcards).log,
     output:
         log=f"{SESSION}/events/log.parquet",
+    log:
+        f"{RESULTS}/logs/stimulus_log/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         spaces=lambda wildcards: row(wildcards).spaces,
         settings=STUDY.events.model_dump(mode="json"),
         code=code("stimulus_log"),
-    log:
-        f"{RESULTS}/logs/stimulus_log/{{session}}.log",
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/stimulus_log.py"
 
@@ -29,16 +29,16 @@ rule presentations:
         stimuli=stimuli,
     output:
         **table_files(f"{SESSION}/events", ["presentations", "alignment"]),
+    log:
+        f"{RESULTS}/logs/presentations/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         row=row_facts,
         settings=STUDY.events.model_dump(mode="json"),
         code=code("presentations"),
-    log:
-        f"{RESULTS}/logs/presentations/{{session}}.log",
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/presentations.py"

@@ -1,4 +1,4 @@
-# Responses -> trajectories, success, dynamics and encoding: by session, then pooled by area.
+# Responses -> trajectories, success, dynamics, encoding; a session by itself, then an area pooled.
 
 
 rule trajectories:
@@ -6,18 +6,18 @@ rule trajectories:
         responses=f"{SESSION}/responses.zarr",
     output:
         tables=directory(f"{SESSION}/trajectories"),
+    log:
+        f"{RESULTS}/logs/trajectories/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         row=row_facts,
         settings=STUDY.analysis.model_dump(mode="json"),
         seed=STUDY.seed,
         code=code("trajectories"),
-    log:
-        f"{RESULTS}/logs/trajectories/{{session}}.log",
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/trajectories.py"
 
@@ -27,17 +27,17 @@ rule population:
         sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
     output:
         tables=directory(f"{RESULTS}/population/trajectories"),
+    log:
+        f"{RESULTS}/logs/population.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         settings=STUDY.analysis.model_dump(mode="json"),
         seed=STUDY.seed,
         code=code("population"),
-    log:
-        f"{RESULTS}/logs/population.log",
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/population.py"
 
@@ -47,18 +47,18 @@ rule encoding:
         responses=f"{SESSION}/responses.zarr",
     output:
         tables=directory(f"{SESSION}/encoding"),
+    log:
+        f"{RESULTS}/logs/encoding/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
         row=row_facts,
         settings=STUDY.encoding.model_dump(mode="json"),
         seed=STUDY.seed,
         code=code("encoding"),
-    log:
-        f"{RESULTS}/logs/encoding/{{session}}.log",
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/encoding.py"
 
@@ -68,16 +68,16 @@ rule population_encoding:
         sessions=expand(f"{SESSION}/encoding", session=STUDIED),
     output:
         tables=directory(f"{RESULTS}/population/encoding"),
+    log:
+        f"{RESULTS}/logs/population_encoding.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         settings=STUDY.encoding.model_dump(mode="json"),
         seed=STUDY.seed,
         code=code("population_encoding"),
-    log:
-        f"{RESULTS}/logs/population_encoding.log",
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/population_encoding.py"

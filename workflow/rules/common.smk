@@ -1,4 +1,5 @@
 # The study as the rules see it: checked config, checked sample sheet, paths.
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,6 +10,11 @@ from evoalign.provenance import library_hash
 from evoalign.study import check_config, load_sessions
 
 DEMO = "data/demo"
+
+# Jobs find the library also in a conda environment or container, where it is not installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [f"{workflow.basedir}/workflow", os.environ.get("PYTHONPATH")])
+)
 
 
 def load_study():
@@ -72,6 +78,16 @@ def presentation_tables(wildcards):
     return (
         [f"{folder}/presentations.parquet", f"{folder}/alignment.parquet"]
         if row(wildcards).log
+        else []
+    )
+
+
+def analysis_tables(wildcards):
+    """Folders of session tables, for sessions with presentations."""
+    folder = f"{RESULTS}/sessions/{wildcards.session}"
+    return (
+        [f"{folder}/trajectories", f"{folder}/encoding"]
+        if wildcards.session in STUDIED
         else []
     )
 

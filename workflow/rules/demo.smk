@@ -9,17 +9,17 @@ rule demo_blackrock:
             directory(f"{DEMO}/{{area}}_blackrock/{part}")
             for part in ["latents", "images", "truth"]
         ],
+    log:
+        f"{RESULTS}/logs/demo/{{area}}_blackrock.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=15,
     params:
         vendor="blackrock",
         settings=STUDY.demo.model_dump(),
         code=code("demo"),
-    log:
-        f"{RESULTS}/logs/demo/{{area}}_blackrock.log",
-    resources:
-        mem_mb=3000,
-        runtime=15,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/demo.py"
 
@@ -32,16 +32,16 @@ rule demo_plexon:
             directory(f"{DEMO}/{{area}}_plexon/{part}")
             for part in ["latents", "images", "truth"]
         ],
+    log:
+        f"{RESULTS}/logs/demo/{{area}}_plexon.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=15,
     params:
         vendor="plexon",
         settings=STUDY.demo.model_dump(),
         code=code("demo"),
-    log:
-        f"{RESULTS}/logs/demo/{{area}}_plexon.log",
-    resources:
-        mem_mb=3000,
-        runtime=15,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/demo.py"

@@ -4,11 +4,7 @@
 rule session_figures:
     input:
         nwb=nwb_file,
-        tables=lambda wildcards: (
-            [f"{SESSION}/trajectories", f"{SESSION}/encoding"]
-            if wildcards.session in STUDIED
-            else []
-        ),
+        tables=analysis_tables,
         style=STUDY.figures.style,
     output:
         figures=report(
@@ -19,16 +15,16 @@ rule session_figures:
             labels={"figure": "{figure}"},
             caption="../report/session.rst",
         ),
-    params:
-        settings=STUDY.figures.model_dump(mode="json"),
-        code=code("session_figures"),
     log:
         f"{RESULTS}/logs/session_figures/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        settings=STUDY.figures.model_dump(mode="json"),
+        code=code("session_figures"),
     script:
         "../scripts/session_figures.py"
 
@@ -46,15 +42,15 @@ rule population_figures:
             labels={"figure": "{figure}"},
             caption="../report/population.rst",
         ),
-    params:
-        settings=STUDY.figures.model_dump(mode="json"),
-        code=code("population_figures"),
     log:
         f"{RESULTS}/logs/population_figures.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        settings=STUDY.figures.model_dump(mode="json"),
+        code=code("population_figures"),
     script:
         "../scripts/population_figures.py"

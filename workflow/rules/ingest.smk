@@ -6,18 +6,18 @@ rule recording:
         raw=raw_files,
         arrays=array_map,
     output:
-        descriptor=f"{SESSION}/recording/descriptor.json",
         **table_files(
             f"{SESSION}/recording", ["channels", "segments", "words", "online_spikes"]
         ),
-    params:
-        code=code("recording"),
+        descriptor=f"{SESSION}/recording/descriptor.json",
     log:
         f"{RESULTS}/logs/recording/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        code=code("recording"),
     script:
         "../scripts/recording.py"

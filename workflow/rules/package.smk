@@ -3,27 +3,27 @@
 
 rule nwb:
     input:
-        raw=raw_files,
-        stimuli=stimuli,
-        presentations=presentation_tables,
-        descriptor=f"{SESSION}/recording/descriptor.json",
         **table_files(f"{SESSION}/recording", ["channels", "segments", "words"]),
         **table_files(
             f"{SESSION}/sorting", ["units", "spikes", "waveforms", "bad_channels"]
         ),
+        raw=raw_files,
+        stimuli=stimuli,
+        presentations=presentation_tables,
+        descriptor=f"{SESSION}/recording/descriptor.json",
     output:
         nwb=f"{RESULTS}/nwb/{{session}}.nwb",
+    log:
+        f"{RESULTS}/logs/nwb/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         row=row_facts,
         config=STUDY.model_dump(mode="json", exclude={"results", "sessions", "device"}),
         code=code("nwb"),
-    log:
-        f"{RESULTS}/logs/nwb/{{session}}.log",
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/nwb.py"
 
@@ -33,14 +33,14 @@ rule nwb_findings:
         nwb=nwb_file,
     output:
         findings=f"{SESSION}/nwb/findings.parquet",
-    params:
-        code=code("nwb_findings"),
     log:
         f"{RESULTS}/logs/nwb_findings/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        code=code("nwb_findings"),
     script:
         "../scripts/nwb_findings.py"

@@ -16,16 +16,16 @@ rule report:
         template=f"{workflow.basedir}/workflow/report/report.html.j2",
     output:
         html=f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         sessions=PACKAGED,
         config=STUDY.model_dump(mode="json", exclude={"results", "device"}),
         code=code("report"),
-    log:
-        f"{RESULTS}/logs/report.log",
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/report.py"

@@ -6,15 +6,15 @@ rule responses:
         nwb=nwb_file,
     output:
         responses=directory(f"{SESSION}/responses.zarr"),
-    params:
-        settings=STUDY.responses.model_dump(mode="json"),
-        code=code("responses"),
     log:
         f"{RESULTS}/logs/responses/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        settings=STUDY.responses.model_dump(mode="json"),
+        code=code("responses"),
     script:
         "../scripts/responses.py"

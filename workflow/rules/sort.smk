@@ -10,17 +10,17 @@ rule spike_sorting:
         **table_files(
             f"{SESSION}/sorting", ["units", "spikes", "waveforms", "bad_channels"]
         ),
+    log:
+        f"{RESULTS}/logs/spike_sorting/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         row=row_facts,
         settings=STUDY.sorting.model_dump(mode="json"),
         seed=STUDY.seed,
         code=code("spike_sorting"),
-    log:
-        f"{RESULTS}/logs/spike_sorting/{{session}}.log",
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../scripts/spike_sorting.py"

@@ -1,0 +1,114 @@
+"""One HTML page of all figures and checks that opens offline."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from evoalign.files import whole
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure on the page: `png` is base64, `caption` states N, tests and corrections."""
+
+    name: str
+    anchor: str
+    png: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table on the page, already as HTML."""
+
+    title: str
+    anchor: str
+    lead: str
+    html: str
+
+
+def read_panels(folder: str | PathLike[str]) -> list[Panel]:
+    """Read the figures of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``<figure>.png`` and, beside it, ``<figure>.txt`` with the caption.
+    """
+    folder = Path(folder)
+    panels = []
+    for png in sorted(folder.glob("*.png")):
+        caption = png.with_suffix(".txt")
+        panels.append(
+            Panel(
+                name=png.stem.replace("_", " "),
+                anchor=f"{folder.name}-{png.stem}",
+                png=base64.b64encode(png.read_bytes()).decode(),
+                caption=caption.read_text(encoding="utf-8") if caption.exists() else "",
+            )
+        )
+    return panels
+
+
+def section(title: str, lead: str, frame: pd.DataFrame) -> Section:
+    """Return a table as a section of the page; numbers with four significant digits."""
+    html = frame.to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format, escape=True)
+    return Section(title, title.lower().replace(" ", "-"), lead, html)
+
+
+def write_report(
+    path: str | PathLike[str],
+    template: str | PathLike[str],
+    *,
+    title: str,
+    lead: str,
+    population: Sequence[Panel],
+    sessions: Mapping[str, tuple[str, Sequence[Panel]]],
+    tables: Sequence[Section],
+    provenance: Mapping[str, str],
+    results: str,
+) -> None:
+    """Write the page; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path, template : path
+        The page, and its jinja2 template.
+    title, lead : str
+        Heading and the sentence under it.
+    population : sequence of Panel
+        Pooled figures.
+    sessions : mapping of str to (str, sequence of Panel)
+        Note and figures of each session.
+    tables : sequence of Section
+        Alignment, units, validation, ..
+    provenance : mapping of str to str
+        Versions, commit, checksums.
+    results : str
+        Folder named in the footer.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(template).parent),
+        autoescape=jinja2.select_autoescape(default=True),
+        undefined=jinja2.StrictUndefined,
+    )
+    facts = pd.DataFrame({"what": list(provenance), "value": list(provenance.values())})
+    page = environment.get_template(Path(template).name).render(
+        title=title,
+        lead=lead,
+        population=population,
+        sessions=[{"name": n, "note": note, "figures": figures} for n, (note, figures) in sessions.items()],
+        tables=[vars(t) | {"html": Markup(t.html)} for t in tables],
+        provenance=Markup(facts.to_html(index=False, border=0)),
+        results=results,
+    )
+    with whole(path) as partial:
+        partial.write_text(page, encoding="utf-8")
