@@ -1,0 +1,79 @@
+"""Figures on disk: vector, bitmap and the plotted values, equal bytes for equal input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.style
+import pandas as pd
+from matplotlib.figure import Figure
+
+from evoalign.errors import InputError
+from evoalign.files import whole
+
+# Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
+CSV_FLOATS = "%.10g"
+
+
+def use_style(path: str | PathLike[str]) -> None:
+    """Set matplotlib to its defaults plus the style file, without a display.
+
+    Parameters
+    ----------
+    path : path
+        A matplotlib style file.
+
+    Raises
+    ------
+    InputError
+        The file is missing or matplotlib cannot read it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("the style file does not exist", path, "correct figures.style in the configuration")
+    mpl.rcdefaults()
+    mpl.use("agg")
+    try:
+        matplotlib.style.use(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"matplotlib cannot read the style file: {error}", path) from error
+
+
+def save_figure(
+    figure: Figure, stem: str | PathLike[str], source: Mapping[str, pd.DataFrame], dpi: int = 200
+) -> tuple[Path, ...]:
+    """Write a figure as SVG and PNG, and each panel's plotted values as CSV.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    stem : path
+        Folder and name without suffix: gives ``stem.svg``, ``stem.png`` and
+        ``stem_<panel>.csv``. Each file appears whole or not at all.
+    source : mapping of str to pandas.DataFrame
+        Panel name -> values plotted in it; the index is not written.
+    dpi : int
+        Resolution of the bitmap and of images inside the SVG.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The files written.
+    """
+    stem = Path(stem)
+    # No dates, versions or random ids: the same figure is the same file.
+    written = []
+    with mpl.rc_context({"svg.hashsalt": "evoalign"}):
+        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+            written.append(stem.with_name(stem.name + suffix))
+            with whole(written[-1]) as partial:
+                figure.savefig(partial, dpi=dpi, metadata=metadata)
+    for panel, frame in source.items():
+        written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
+        with whole(written[-1]) as partial:
+            frame.to_csv(partial, index=False, float_format=CSV_FLOATS, lineterminator="\n")
+    return tuple(written)
