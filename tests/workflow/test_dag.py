@@ -1,0 +1,53 @@
+"""What Snakemake says before it runs anything."""
+
+import re
+
+import pytest
+from conftest import snakemake
+
+
+def jobs(output):
+    """Number of jobs of each rule in the table of a dry run."""
+    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", output, flags=re.M)}
+
+
+def test_a_dry_run_of_the_demo_plans_every_stage_for_six_sessions(checkout):
+    planned = jobs(snakemake("-n", cwd=checkout).stdout)
+    for rule in ("recording", "spike_sorting", "presentations", "nwb", "responses", "trajectories"):
+        assert planned[rule] == 6
+    assert planned["demo_blackrock"] == planned["demo_plexon"] == 3
+    assert planned["population"] == planned["report"] == 1
+
+
+def test_dag_is_drawn(checkout):
+    assert snakemake("--dag", cwd=checkout).stdout.count("->") > 60
+
+
+def test_snakemake_finds_nothing_to_lint(checkout):
+    assert "Congratulations" in snakemake("--lint", cwd=checkout).stdout
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("devise=cpu", ["unknown key 'devise'", "did you mean 'device'?"]),
+        ("seed=many", ["seed: Input should be a valid integer"]),
+        ("analysis={evoked_s: [0.05, 0.2]}", ["analysis.evoked_s", "did you mean 'evoked_ms'?"]),
+        ("sessions=none.tsv", ["cannot read the sample sheet", "none.tsv"]),
+    ],
+)
+def test_a_wrong_config_ends_before_any_job_with_one_message(checkout, config, expected):
+    done = snakemake("-n", "--config", config, cwd=checkout, check=False)
+    assert done.returncode != 0
+    assert all(words in done.stdout for words in expected)
+    assert "Traceback" not in done.stdout
+    assert len(done.stdout.splitlines()) < 15
+
+
+def test_a_wrong_path_in_the_sheet_is_named_with_row_and_column(checkout, tmp_path):
+    sheet = (checkout / "config/sessions.tsv").read_text().replace("arrays/demo_V4.tsv", "arrays/demo_V5.tsv")
+    (tmp_path / "sessions.tsv").write_text(sheet)
+    done = snakemake("-n", "--config", f"sessions={tmp_path}/sessions.tsv", cwd=checkout, check=False)
+    assert done.returncode != 0
+    assert "demo_V5.tsv' does not exist" in done.stdout
+    assert "row 4, column arrays" in done.stdout
