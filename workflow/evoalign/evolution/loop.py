@@ -1,0 +1,206 @@
+"""The closed loop: propose, show, score, update, for each thread of a paired evolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from evoalign.errors import InputError
+from evoalign.evolution.optimisers import Optimiser
+from evoalign.spaces import Space, to_bytes
+
+
+@dataclass(frozen=True)
+class Thread:
+    """One of the evolutions that are interleaved: a space and its optimiser."""
+
+    number: int
+    space: Space
+    optimiser: Optimiser
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image of a block.
+
+    Attributes
+    ----------
+    name : str
+        Image name without suffix.
+    pixels : ndarray
+        uint8 ``[H, W, 3]``, exactly what is shown.
+    block, thread : int
+        Block from 1; thread from 0.
+    space : str
+        Name of the thread's space.
+    latent_row : int
+        Row in the thread's codes of the block; -1 for references.
+    reference : bool
+        A natural reference image.
+    """
+
+    name: str
+    pixels: np.ndarray
+    block: int
+    thread: int
+    space: str
+    latent_row: int
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one thread proposed in one block, and how it was answered.
+
+    Attributes
+    ----------
+    block, thread : int
+        Block from 1; thread from 0.
+    codes : ndarray
+        float64 ``[image, latent]``.
+    names : tuple of str
+        Image names, in the order of the rows of `codes`.
+    fitness : ndarray
+        Evoked rate to each image, spikes/s ``[image]``.
+    """
+
+    block: int
+    thread: int
+    codes: np.ndarray
+    names: tuple[str, ...]
+    fitness: np.ndarray
+
+
+class Subject(Protocol):
+    """Whoever looks at the images: a model neuron, a unit of a network, a live rig."""
+
+    def show(self, images: Sequence[Shown]) -> np.ndarray:
+        """Show the images of a block in the given order.
+
+        Returns
+        -------
+        ndarray
+            Fitness of each image in that order: evoked rate, spikes/s ``[image]``.
+        """
+        ...
+
+
+def image_name(block: int, thread: int, index: int, reference: bool = False) -> str:
+    """Return an image's name as the study's rig gives it (METHODS section 1).
+
+    Examples
+    --------
+    >>> image_name(3, 1, 24)
+    'block003_thread001_gen_gen002_000024'
+    """
+    generation = max(block - 1, 0)
+    suffix = "_nat" if reference else ""
+    return f"block{block:03d}_thread{thread:03d}_gen_gen{generation:03d}_{index:06d}{suffix}"
+
+
+def evolve(
+    threads: Sequence[Thread],
+    subject: Subject,
+    n_blocks: int,
+    rng: np.random.Generator,
+    references: Mapping[int, Sequence[np.ndarray]] | None = None,
+) -> list[Generation]:
+    """Run a paired evolution (METHODS sections 1 and 9).
+
+    Each block shows every image of every thread, and the threads' reference
+    images, in one random order; each thread's optimiser then learns from the
+    fitness of its own images. References teach nothing; their names are the
+    same in every block, so that they count as repeats.
+
+    Parameters
+    ----------
+    threads : sequence of Thread
+        Their numbers are unique.
+    subject : Subject
+        Answers each block.
+    n_blocks : int
+        Blocks (= generations).
+    rng : numpy.random.Generator
+        Draws the orders of showing.
+    references : mapping of int to images, optional
+        Thread number -> reference images, uint8 ``[H, W, 3]`` each.
+
+    Returns
+    -------
+    list of Generation
+        By block, then thread.
+
+    Raises
+    ------
+    InputError
+        Thread numbers repeat, or the subject's answer does not fit the block.
+    """
+    if len({thread.number for thread in threads}) != len(threads):
+        raise InputError(f"thread numbers repeat: {[thread.number for thread in threads]}")
+    history: list[Generation] = []
+    counts = {thread.number: 0 for thread in threads}
+    for block in range(1, n_blocks + 1):
+        codes = {thread.number: thread.optimiser.ask() for thread in threads}
+        images = []
+        for thread in threads:
+            images += _propose(thread, codes[thread.number], block, counts[thread.number])
+            images += _references(thread, block, (references or {}).get(thread.number, ()))
+            counts[thread.number] += len(codes[thread.number])
+        order = rng.permutation(len(images))
+        shown = [images[i] for i in order]
+        fitness = np.asarray(subject.show(shown), dtype=np.float64)
+        if fitness.shape != (len(shown),):
+            raise InputError(f"the subject answered {list(fitness.shape)} values to {len(shown)} images")
+        for thread in threads:
+            history.append(_learn(thread, codes[thread.number], block, shown, fitness))
+    return history
+
+
+def _propose(thread: Thread, codes: np.ndarray, block: int, first: int) -> list[Shown]:
+    with torch.no_grad():
+        pixels = to_bytes(thread.space.render(torch.from_numpy(codes)))
+    return [
+        Shown(
+            image_name(block, thread.number, first + row),
+            image,
+            block,
+            thread.number,
+            thread.space.name,
+            row,
+            False,
+        )
+        for row, image in enumerate(pixels)
+    ]
+
+
+def _references(thread: Thread, block: int, images: Sequence[np.ndarray]) -> list[Shown]:
+    return [
+        Shown(
+            image_name(0, thread.number, index, True),
+            image,
+            block,
+            thread.number,
+            thread.space.name,
+            -1,
+            True,
+        )
+        for index, image in enumerate(images)
+    ]
+
+
+def _learn(
+    thread: Thread, codes: np.ndarray, block: int, shown: Sequence[Shown], fitness: np.ndarray
+) -> Generation:
+    """Hand a thread's optimiser the fitness of its images, in the order of their codes."""
+    scores = np.full(len(codes), np.nan)
+    names = [""] * len(codes)
+    for image, value in zip(shown, fitness, strict=True):
+        if image.thread == thread.number and not image.reference:
+            scores[image.latent_row] = value
+            names[image.latent_row] = image.name
+    thread.optimiser.tell(codes, scores)
+    return Generation(block, thread.number, codes, tuple(names), scores)
