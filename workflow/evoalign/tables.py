@@ -189,6 +189,309 @@ FINDINGS = _table(
     _column("message", TEXT, "", "what was found"),
 )
 
+# --- analysis ---------------------------------------------------------------
+# One experiment (= session) a table, then tables pooled over the experiments of each area.
+
+
+def _experiment_columns(*more: str) -> list[pa.Field]:
+    meanings = {
+        "session": (TEXT, "session"),
+        "subject": (TEXT, "the animal"),
+        "area": (TEXT, "visual area of the unit; '' when unknown"),
+        "thread": (INT, "thread 0 or 1; -1 for a comparison across threads"),
+        "space": (TEXT, "name of the thread's space; '' across threads"),
+        "kind": (TEXT, "'texture', 'object' or '': what the space counts as"),
+        "stimuli": (TEXT, "'generated' or 'reference' images"),
+    }
+    return [_column(name, meanings[name][0], "", meanings[name][1]) for name in more]
+
+
+_THREAD = _experiment_columns("session", "subject", "area", "thread", "space", "kind")
+_START = _column("start_ms", INT, "ms", "start of the window, from image onset")
+_STOP = _column("stop_ms", INT, "ms", "end of the window (not in it)")
+_BLOCK = _column("block", INT, "", "block number as in the stimulus log")
+_BLOCK_INDEX = _column("block_index", INT, "", "block counted from 0")
+_AREA = _column("area", TEXT, "", "visual area; '' when unknown")
+_SELECTION = _column(
+    "selection", TEXT, "", "'valid' experiments, of them those where 'any' thread or 'both' threads succeed"
+)
+
+
+def _test_columns(across: str) -> list[pa.Field]:
+    return [
+        _column("t", FLOAT, "", f"t statistic, {across}; NaN with too few"),
+        _column("df", FLOAT, "", "its degrees of freedom"),
+        _column("p", FLOAT, "", "two-sided p value"),
+    ]
+
+
+def _space_columns(unit: str, paired: bool) -> list[pa.Field]:
+    columns = []
+    for kind in ("texture", "object"):
+        if not paired:
+            columns.append(_column(f"{kind}_n", INT, "", "experiments"))
+        columns += [
+            _column(f"{kind}_mean", FLOAT, unit, "mean over experiments"),
+            _column(f"{kind}_sem", FLOAT, unit, "standard error over experiments"),
+            _column(f"{kind}_low", FLOAT, unit, "lower end of the bootstrap interval"),
+            _column(f"{kind}_high", FLOAT, unit, "upper end of the bootstrap interval"),
+        ]
+    return columns
+
+
+_FAMILY = _column("q", FLOAT, "", "Benjamini-Hochberg adjusted p within the panel")
+_LARGER = _column("larger", TEXT, "", "the larger space where q is below the level; '' elsewhere")
+
+EXPERIMENTS = _table(
+    "experiments",
+    *_experiment_columns("session", "subject", "area"),
+    _column("unit", INT, "", "unit number in the session"),
+    _column("space_0", TEXT, "", "space of thread 0"),
+    _column("space_1", TEXT, "", "space of thread 1"),
+    _column("n_blocks", INT, "", "blocks that are analysed"),
+    _column("dropped_last", FLAG, "", "the last block was too short and is left out"),
+    _column("n_presentations", INT, "", "presentations that are analysed"),
+    _column("n_invalid", INT, "", "presentations left out because they may not be analysed"),
+    _column("normaliser_hz", FLOAT, "spikes/s", "max over blocks and threads of the evoked block mean"),
+    _column("valid", FLAG, "", "counts in the pooled tables"),
+    _column("reason", TEXT, "", "why not valid; '' when valid"),
+    _column("best_block_0", INT, "", "block index from 0 with the largest evoked mean, thread 0"),
+    _column("best_block_1", INT, "", "the same, thread 1"),
+    _column("t_0", FLOAT, "", "t of maxinit, thread 0"),
+    _column("p_0", FLOAT, "", "p of maxinit, thread 0"),
+    _column("t_1", FLOAT, "", "t of maxinit, thread 1"),
+    _column("p_1", FLOAT, "", "p of maxinit, thread 1"),
+    _column("succeeds_0", FLAG, "", "thread 0 succeeds at analysis.success_p"),
+    _column("succeeds_1", FLAG, "", "thread 1 succeeds at analysis.success_p"),
+    _column("any_succeeds", FLAG, "", "either thread succeeds at analysis.both_succeed_p"),
+    _column("both_succeed", FLAG, "", "both threads succeed at analysis.both_succeed_p"),
+)
+
+SUCCESS = _table(
+    "success",
+    *_THREAD,
+    _column("statistic", TEXT, "", "endinit, maxinit, maxend, init_01, max_01 or end_01"),
+    *_test_columns("first minus second group of single presentations"),
+    _column("mean_1", FLOAT, "spikes/s", "mean of the first group"),
+    _column("mean_2", FLOAT, "spikes/s", "mean of the second group"),
+    _column("n_1", INT, "", "presentations in the first group"),
+    _column("n_2", INT, "", "presentations in the second group"),
+)
+
+TRAJECTORIES = _table(
+    "trajectories",
+    *_THREAD,
+    *_experiment_columns("stimuli"),
+    _column("window", TEXT, "", "'evoked', 'baseline' or 'binned'"),
+    _START,
+    _STOP,
+    _BLOCK,
+    _BLOCK_INDEX,
+    _column("mean_hz", FLOAT, "spikes/s", "mean over presentations; NaN without any"),
+    _column("sem_hz", FLOAT, "spikes/s", "standard error over presentations"),
+    _column("n", INT, "", "presentations"),
+    _column("normalised", FLOAT, "", "mean over the experiment's normaliser"),
+    _column("normalised_sem", FLOAT, "", "standard error over the experiment's normaliser"),
+)
+
+PSTH = _table(
+    "psth",
+    *_THREAD,
+    *_experiment_columns("stimuli"),
+    _BLOCK,
+    _BLOCK_INDEX,
+    _column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
+    _column("mean_hz", FLOAT, "spikes/s", "mean over presentations"),
+    _column("sem_hz", FLOAT, "spikes/s", "standard error over presentations"),
+    _column("n", INT, "", "presentations"),
+)
+
+ATTRIBUTION = _table(
+    "attribution",
+    *_THREAD,
+    _START,
+    _STOP,
+    _column("difference_hz", FLOAT, "spikes/s", "best block minus first block"),
+    _column("share", FLOAT, "", "difference over its sum over bins; NaN when that is not positive"),
+)
+
+CENTRES = _table(
+    "centres",
+    *_THREAD,
+    _column("curve", TEXT, "", "'attribution', or the PSTH of the 'first', 'best' or 'last' block"),
+    _column("centre_ms", FLOAT, "ms", "centre of mass; NaN when the mass is not positive"),
+)
+
+TIME_CONSTANTS = _table(
+    "time_constants",
+    *_THREAD,
+    _column("level", TEXT, "", "what is subtracted: 'bslinit' first block, 'bsl' mean baseline, 'zero'"),
+    _column("theta", FLOAT, "", "share of the maximum"),
+    _column("first_above", FLOAT, "blocks", "first block index above theta x maximum; NaN when none"),
+    _column("below", FLOAT, "blocks", "blocks that are not above it; NaN when none is"),
+)
+
+CONTRAST = _table(
+    "contrast",
+    *_experiment_columns("session", "subject", "area"),
+    _column("window", TEXT, "", "'evoked' or 'binned'"),
+    _START,
+    _STOP,
+    _column("texture_hz", FLOAT, "spikes/s", "mean over late presentations of the texture thread"),
+    _column("object_hz", FLOAT, "spikes/s", "mean over late presentations of the object thread"),
+    _column("difference", FLOAT, "", "object minus texture over the normaliser"),
+    _column("sem", FLOAT, "", "standard error of the difference over presentations"),
+    _column("texture_n", INT, "", "late presentations of the texture thread"),
+    _column("object_n", INT, "", "late presentations of the object thread"),
+    *_test_columns("object minus texture, single presentations"),
+    _FAMILY,
+)
+
+LATE_DRAWS = _table(
+    "late_draws",
+    _column("session", TEXT, "", "session"),
+    _column("draw", INT, "", "bootstrap draw over presentations, from 0"),
+    _START,
+    _column("difference", FLOAT, "", "late object minus texture over the normaliser"),
+)
+
+CROSSOVER = _table(
+    "crossover",
+    _column("scope", TEXT, "", "'session' or 'area'"),
+    _column("session", TEXT, "", "session; '' for an area"),
+    _AREA,
+    _column("n", INT, "", "experiments"),
+    _column("crossover_ms", FLOAT, "ms", "when the object space takes the lead; NaN when never"),
+    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a crossover"),
+    _column("high_ms", FLOAT, "ms", "upper end of it"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a crossover"),
+    _column("reason", TEXT, "", "why there is none; '' when there is one"),
+)
+
+SUCCESS_RATES = _table(
+    "success_rates",
+    _AREA,
+    _column("threshold", FLOAT, "", "of p(maxinit)"),
+    _column("threads", TEXT, "", "'texture', 'object', 'any' or 'both' succeed"),
+    _column("k", INT, "", "experiments that succeed"),
+    _column("n", INT, "", "valid experiments"),
+    _column("rate", FLOAT, "", "k / n; NaN when n is 0"),
+    _column("low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1)"),
+    _column("high", FLOAT, "", "95 % quantile of it"),
+)
+
+PADDED = _table(
+    "padded",
+    *_experiment_columns("session", "subject", "area", "kind"),
+    _BLOCK_INDEX,
+    _column("value", FLOAT, "", "evoked block mean over the normaliser, padded"),
+    _column("real", FLAG, "", "a block that was shown; else padding"),
+)
+
+POPULATION_TRAJECTORIES = _table(
+    "population_trajectories",
+    _AREA,
+    _SELECTION,
+    _column("window", TEXT, "", "'evoked', 'baseline' or 'binned'"),
+    _START,
+    _STOP,
+    _BLOCK_INDEX,
+    _column("n", INT, "", "experiments, padded ones with them"),
+    _column("n_real", INT, "", "experiments that showed this block"),
+    *_space_columns("", paired=True),
+    _column("difference_low", FLOAT, "", "object minus texture: lower end of the bootstrap interval"),
+    _column("difference_high", FLOAT, "", "upper end of it"),
+    *_test_columns("paired over experiments, texture minus object"),
+    _FAMILY,
+    _LARGER,
+)
+
+ACTIVATION = _table(
+    "activation",
+    *_experiment_columns("session", "subject", "area", "kind"),
+    _column("stage", TEXT, "", "'initial' (first block) or 'final' (last padded block)"),
+    _column("value", FLOAT, "", "evoked block mean over the normaliser"),
+)
+
+ACTIVATION_TESTS = _table(
+    "activation_tests",
+    _AREA,
+    _SELECTION,
+    _column("stage", TEXT, "", "'initial' or 'final'"),
+    _column("n", INT, "", "experiments"),
+    *_space_columns("", paired=True),
+    *_test_columns("paired over experiments, texture minus object"),
+)
+
+POPULATION_TIME_CONSTANTS = _table(
+    "population_time_constants",
+    _AREA,
+    _column("level", TEXT, "", "'bslinit', 'bsl' or 'zero'"),
+    _column("theta", FLOAT, "", "share of the maximum"),
+    *_space_columns("blocks", paired=False),
+    *_test_columns("two-sample over successful threads, texture minus object"),
+)
+
+POPULATION_PSTH = _table(
+    "population_psth",
+    _AREA,
+    _SELECTION,
+    _column("stage", TEXT, "", "'first', 'best' or 'last' block"),
+    _column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
+    _column("n", INT, "", "experiments"),
+    *_space_columns("", paired=True),
+)
+
+POPULATION_ATTRIBUTION = _table(
+    "population_attribution",
+    _AREA,
+    _START,
+    _STOP,
+    *_space_columns("", paired=False),
+    *_test_columns("two-sample over successful threads, texture minus object"),
+    _FAMILY,
+    _LARGER,
+)
+
+POPULATION_CENTRES = _table(
+    "population_centres",
+    _AREA,
+    _column("curve", TEXT, "", "'attribution', or the PSTH of the 'first', 'best' or 'last' block"),
+    *_space_columns("ms", paired=False),
+    *_test_columns("two-sample over successful threads, texture minus object"),
+)
+
+POPULATION_CONTRAST = _table(
+    "population_contrast",
+    _AREA,
+    _column("window", TEXT, "", "'evoked' or 'binned'"),
+    _START,
+    _STOP,
+    _column("n", INT, "", "valid experiments"),
+    _column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    _column("sem", FLOAT, "", "standard error over experiments"),
+    _column("low", FLOAT, "", "lower end of the bootstrap interval"),
+    _column("high", FLOAT, "", "upper end of it"),
+    *_test_columns("over experiments, against 0"),
+    _FAMILY,
+    _column("z", FLOAT, "", "inverse-variance mean over its error: speaks of these experiments only"),
+    _column("z_p", FLOAT, "", "its two-sided p value"),
+    _column("z_q", FLOAT, "", "the same, Benjamini-Hochberg adjusted over the bins"),
+)
+
+CLUSTERS = _table(
+    "clusters",
+    _AREA,
+    _SELECTION,
+    _START,
+    _STOP,
+    _column("mass", FLOAT, "", "sum of t over the cluster's bins, object minus texture"),
+    _column("p", FLOAT, "", "share of sign flips of experiments with a cluster of that mass"),
+    _column("larger", TEXT, "", "the larger space in the cluster"),
+    _column("n", INT, "", "experiments"),
+    _column("n_flips", INT, "", "sign flips, all of them when experiments are few"),
+)
+
 
 def conform(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     """Return `frame` with exactly the columns and dtypes of `contract`.
