@@ -121,6 +121,20 @@ class Analysis(_Section):
         ("object", "BigGAN", "BigGAN_class"), "names of the spaces that count as object"
     )
     min_unsorted_spikes: int = _knob(10, "unit 0 counts as a multi-unit row above this many spikes", ge=0)
+    time_constant_alternative: float = _knob(
+        0.632, "the second share of the maximum that is reported", gt=0, lt=1
+    )
+    success_interval: float = _knob(0.9, "mass of the interval of a success rate", gt=0, lt=1)
+    attribution_from_ms: float = _knob(
+        25.0, "centres of mass leave out what comes before: no answer yet", ge=0, le=200
+    )
+    late_fraction: float = _knob(
+        0.5, "share of the blocks, from the end, that are late: contrast and crossover", gt=0, le=1
+    )
+    n_bootstrap: int = _knob(1000, "bootstrap draws of every interval", ge=10, le=100_000)
+    interval: float = _knob(0.95, "mass of the bootstrap intervals", gt=0, lt=1)
+    n_permutations: int = _knob(2000, "sign flips of the cluster test", ge=20, le=1_000_000)
+    cluster_p: float = _knob(0.05, "a bin below this p joins a cluster", gt=0, lt=1)
 
 
 class Figures(_Section):
