@@ -1,0 +1,189 @@
+"""Walks over the blocks of .plx files, and copies of their samples, at the speed of the disk.
+
+A .plx file has no index: the place of each block follows from the length of
+the one before. The loops are compiled (numba); files are seen as arrays of
+16-bit words over a memory map, since every part of them starts on an even byte.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+# How `step_blocks` ended
+FULL, DONE, CUT, BAD_TYPE, BAD_TIME = range(5)
+CHUNK = 1 << 16
+
+
+class Blocks(NamedTuple):
+    """Blocks of one type, in the order of the file.
+
+    Attributes
+    ----------
+    word : int64 array [block]
+        Place of the first value after the block's header, in 16-bit words.
+    tick : int64 array [block]
+        Time stamp.
+    channel, unit : int32 array [block]
+        As in the block's header.
+    count : int64 array [block]
+        Values that follow the header.
+    """
+
+    word: np.ndarray
+    tick: np.ndarray
+    channel: np.ndarray
+    unit: np.ndarray
+    count: np.ndarray
+
+    def take(self, rows: np.ndarray | slice) -> Blocks:
+        """Return the blocks of `rows`."""
+        return Blocks(*(column[rows] for column in self))
+
+
+@numba.njit(cache=True, nogil=True)
+def step_blocks(
+    words: np.ndarray,
+    at: int,
+    kind: np.ndarray,
+    word: np.ndarray,
+    tick: np.ndarray,
+    channel: np.ndarray,
+    unit: np.ndarray,
+    count: np.ndarray,
+) -> tuple[int, int, int]:
+    """Fill the arrays with the blocks from word `at` on.
+
+    Returns
+    -------
+    n, at, end : int
+        Blocks filled in, the word where the walk stands, and how it ended.
+    """
+    size = words.size
+    n = 0
+    while n < kind.size:
+        left = size - at
+        if left == 0:
+            return n, at, DONE
+        if left < 8:
+            return n, at, CUT
+        of = words[at]
+        if of != 1 and of != 4 and of != 5:
+            return n, at, BAD_TYPE
+        if words[at + 1] > 255:
+            return n, at, BAD_TIME
+        values = np.int64(words[at + 6]) * np.int64(words[at + 7])
+        if values > left - 8:
+            return n, at, CUT
+        kind[n] = of
+        word[n] = at + 8
+        tick[n] = (np.int64(words[at + 1]) << 32) | (np.int64(words[at + 3]) << 16) | np.int64(words[at + 2])
+        channel[n] = np.int16(words[at + 4])
+        unit[n] = words[at + 5]
+        count[n] = values
+        n += 1
+        at += 8 + values
+    return n, at, FULL
+
+
+def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
+    """Walk all blocks from word `at` to the end of the file.
+
+    Parameters
+    ----------
+    words : uint16 array
+        The whole file.
+    at : int
+        Where the first block starts.
+
+    Returns
+    -------
+    blocks : dict of int to Blocks
+        For each block type, its blocks in the order of the file.
+    at : int
+        The word where the walk ended.
+    end : int
+        DONE, or what is wrong there: CUT, BAD_TYPE or BAD_TIME.
+    """
+    size = min(CHUNK, (words.size - at) // 8 + 1)
+    buffers = [np.empty(size, dtype) for dtype in ("u1", "i8", "i8", "i4", "i4", "i8")]
+    parts: dict[int, list[Blocks]] = {1: [], 4: [], 5: []}
+    end = FULL
+    while end == FULL:
+        n, at, end = step_blocks(words, at, *buffers)
+        kind, *columns = (buffer[:n] for buffer in buffers)
+        for of, chunks in parts.items():
+            rows = np.flatnonzero(kind == of)
+            if rows.size:
+                chunks.append(Blocks(*(column[rows] for column in columns)))
+    empty = Blocks(*(buffer[:0] for buffer in buffers[1:]))
+    joined = {
+        of: Blocks(*(np.concatenate(column) for column in zip(*chunks, strict=True))) if chunks else empty
+        for of, chunks in parts.items()
+    }
+    return joined, at, end
+
+
+@numba.njit(cache=True, nogil=True)
+def run_starts(tick: np.ndarray, count: np.ndarray, ticks_per_sample: float, tolerance: float) -> np.ndarray:
+    """Return the blocks that start a new run: the first, and each that is not where the run puts it.
+
+    Parameters
+    ----------
+    tick, count : int64 array [block]
+        Time stamp of the first sample and number of samples of a channel's blocks.
+    ticks_per_sample : float
+        Clock rate over sampling rate; need not be whole.
+    tolerance : float
+        Ticks that a block may lie off the time counted from the run's start.
+
+    Returns
+    -------
+    int64 array [run]
+        Indices of blocks.
+    """
+    starts = np.empty(tick.size, np.int64)
+    n = 0
+    first = np.int64(0)
+    samples = 0.0
+    for b in range(tick.size):
+        if b == 0 or abs(tick[b] - first - samples * ticks_per_sample) > tolerance:
+            starts[n] = b
+            n += 1
+            first = tick[b]
+            samples = 0.0
+        samples += count[b]
+    return starts[:n].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def copy_samples(
+    samples: np.ndarray, word: np.ndarray, first: np.ndarray, start: int, out: np.ndarray
+) -> None:
+    """Fill `out` with a channel's samples from number `start` on.
+
+    Parameters
+    ----------
+    samples : int16 array
+        The whole file.
+    word : int64 array [block]
+        Where each block's samples start.
+    first : int64 array [block + 1]
+        Number of each block's first sample in the channel; then the channel's length.
+    start : int
+        First sample wanted.
+    out : int16 array [sample]
+        Filled from its start to its end.
+    """
+    block = np.searchsorted(first, start, side="right") - 1
+    done = 0
+    while done < out.size:
+        skip = start + done - first[block]
+        n = min(first[block + 1] - first[block] - skip, out.size - done)
+        source = word[block] + skip
+        for i in range(n):
+            out[done + i] = samples[source + i]
+        done += n
+        block += 1
