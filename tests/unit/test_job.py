@@ -1,3 +1,4 @@
+import hashlib
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +10,15 @@ from evoalign.study import Config
 
 @pytest.fixture
 def snakemake(tmp_path):
+    words = tmp_path / "words.parquet"
+    words.write_bytes(b"abc")
+
+    class Input(list):
+        get = {"raw": "a.ns6"}.get
+
     return SimpleNamespace(
         rule="recording",
+        input=Input(["a.ns6", str(words)]),
         wildcards={"session": "s1"},
         threads=1,
         log=[str(tmp_path / "logs" / "s1.log")],
@@ -24,9 +32,12 @@ def log_of(snakemake):
 
 
 def test_a_job_gets_the_checked_config(snakemake):
-    with job(snakemake) as config:
+    with job(snakemake) as (config, facts):
         assert config == Config(seed=3)
     assert "done" in log_of(snakemake)
+    # Checksums of the inputs, but of no raw file: those may be many gigabytes.
+    checksums = {name: digest for name, digest in facts.items() if name.startswith("input:")}
+    assert checksums == {f"input:{snakemake.input[1]}": hashlib.sha256(b"abc").hexdigest()}
 
 
 def test_bad_input_is_one_message_in_log_and_screen_and_exit_1(snakemake, capsys):

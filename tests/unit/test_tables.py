@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from evoalign import tables
 from evoalign.errors import InputError
 
-CONTRACTS = [value for name, value in vars(tables).items() if name.isupper() and hasattr(value, "metadata")]
+CONTRACTS = [value for value in vars(tables).values() if isinstance(value, pa.Schema)]
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda c: c.metadata[b"table"].decode())
@@ -65,3 +66,18 @@ def test_reading_what_is_no_such_table_is_one_input_error(tmp_path):
         with pytest.raises(InputError) as caught:
             tables.read(path, tables.SPIKES)
         assert caught.value.where == str(path)
+
+
+def test_a_folder_of_tables_comes_back_by_name(tmp_path):
+    frames = {"words": tables.empty(tables.WORDS), "spikes": pd.DataFrame({"unit": [1], "time_s": [2.0]})}
+    tables.write_all(frames, tmp_path / "all")
+    back = tables.read_all(tmp_path / "all")
+    assert list(back) == ["spikes", "words"]
+    pd.testing.assert_frame_equal(back["spikes"], frames["spikes"])
+    with pytest.raises(InputError, match="no tables"):
+        tables.read_all(tmp_path)
+
+
+def test_every_contract_is_found_by_its_lower_case_name():
+    for contract in CONTRACTS:
+        assert tables.contract_of(contract.metadata[b"table"].decode()) is contract

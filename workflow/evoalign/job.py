@@ -13,11 +13,16 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from evoalign.errors import InputError
+from evoalign.files import sha256
+from evoalign.provenance import provenance
 from evoalign.study import Config, check_config
+
+# Checksums of raw files are taken once, by the rule `recording`, whose descriptor holds them.
+LARGE = ("raw", "stimuli")
 
 
 @contextmanager
-def job(snakemake: Any) -> Iterator[Config]:
+def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
     """Run the body of a script for a Snakemake job.
 
     Bad input ends the job with the InputError's message on the screen and in
@@ -33,6 +38,9 @@ def job(snakemake: Any) -> Iterator[Config]:
     ------
     Config
         The checked configuration of the run.
+    dict of str to str
+        Provenance for the outputs: version, commit, config hash, checksums of
+        the inputs.
     """
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +48,8 @@ def job(snakemake: Any) -> Iterator[Config]:
         logging.basicConfig(stream=stream, level=logging.INFO, force=True)
         logging.captureWarnings(True)
         try:
-            yield check_config(snakemake.config)
+            config = check_config(snakemake.config)
+            yield config, provenance(config, _checksums(snakemake))
         except InputError as error:
             message = f"{snakemake.rule} ({_wildcards(snakemake)}): {error}"
             print(message, file=stream)
@@ -51,6 +60,15 @@ def job(snakemake: Any) -> Iterator[Config]:
             traceback.print_exc(file=stream)
             raise
         stream.write(f"{snakemake.rule} ({_wildcards(snakemake)}): done\n")
+
+
+def _checksums(snakemake: Any) -> dict[str, str]:
+    large = {file for name in LARGE for file in _listed(snakemake.input.get(name, []))}
+    return {str(file): sha256(file) for file in snakemake.input if file not in large}
+
+
+def _listed(files: Any) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)
 
 
 def _wildcards(snakemake: Any) -> str:

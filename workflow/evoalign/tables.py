@@ -493,6 +493,42 @@ CLUSTERS = _table(
 )
 
 
+# --- simulate (the truth beside a simulated session; only tests read it) -----
+
+TRUE_UNITS = _table(
+    "true_units",
+    _column("unit", INT, "", "unit number from 0, unique in the session"),
+    _column("channel", INT, "", "the vendor's channel number"),
+    _column("online_unit", INT, "", "letter it has online: 0 unsorted, 1 = a, 2 = b, .."),
+    _column("preferred", FLAG, "", "the unit that drove the evolution"),
+    _column("amplitude_uv", FLOAT, "µV", "trough of its waveform"),
+    _column("burst_share", FLOAT, "", "share of spikes that start a burst"),
+    _column("base_hz", FLOAT, "spikes/s", "rate without drive"),
+    _column("gain_hz", FLOAT, "spikes/s", "rate that full drive adds at a kernel's peak"),
+    _column("w_texture", FLOAT, "", "weight of the texture component"),
+    _column("w_object", FLOAT, "", "weight of the object component"),
+    _column("latency_ms", FLOAT, "ms", "start of the texture component"),
+    _column("object_latency_ms", FLOAT, "ms", "start of the object component"),
+    _column("n_spikes", INT, "spikes", "in the whole recording"),
+)
+
+TRUE_PRESENTATIONS = _table(
+    "true_presentations",
+    _column("presentation", INT, "", "row number from 0, in the order of the log"),
+    _column("image", TEXT, "", "image name without suffix"),
+    _column("onset_s", FLOAT, "s", "true onset on the recording's clock"),
+    _column("offset_s", FLOAT, "s", "true offset on the recording's clock"),
+    _column("texture_match", FLOAT, "", "T of the preferred unit, 0..1"),
+    _column("object_match", FLOAT, "", "O of the preferred unit, 0..1"),
+)
+
+
+def contract_of(name: str) -> pa.Schema:
+    """Return the contract with a lower-case name, as 'spikes'."""
+    found: pa.Schema = globals()[name.upper()]
+    return found
+
+
 def conform(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     """Return `frame` with exactly the columns and dtypes of `contract`.
 
@@ -577,3 +613,23 @@ def read(path: str | PathLike[str], contract: pa.Schema) -> pd.DataFrame:
         return conform(frame, contract)
     except InputError as error:
         raise InputError(error.what, path, "remove the file and run again") from error
+
+
+def write_all(
+    frames: Mapping[str, pd.DataFrame],
+    folder: str | PathLike[str],
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write tables by the lower-case names of their contracts: a folder that appears whole."""
+    with whole(folder) as partial:
+        partial.mkdir()
+        for name, frame in frames.items():
+            write(frame, contract_of(name), partial / f"{name}.parquet", provenance)
+
+
+def read_all(folder: str | PathLike[str]) -> dict[str, pd.DataFrame]:
+    """Read a folder of `write_all`, in the order of the names."""
+    files = sorted(Path(folder).glob("*.parquet"))
+    if not files:
+        raise InputError("no tables in this folder", folder, "remove it and run again")
+    return {file.stem: read(file, contract_of(file.stem)) for file in files}

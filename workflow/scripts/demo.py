@@ -1,10 +1,9 @@
 from pathlib import Path
 
+from evoalign.job import job
 from evoalign.simulate.demo import simulate_session
 
-from evoalign.job import job
-
-with job(snakemake) as config:
+with job(snakemake) as (config, _):
     simulate_session(
         Path(snakemake.output.log).parent,
         area=snakemake.wildcards.area,

@@ -2,5 +2,5 @@ from evoalign import tables
 from evoalign.job import job
 from evoalign.nwb import validate
 
-with job(snakemake) as config:
+with job(snakemake) as (config, facts):
     tables.write(validate(snakemake.input.nwb, config), tables.FINDINGS, snakemake.output.findings)

@@ -4,7 +4,7 @@ from evoalign.job import job
 from evoalign.recordings import open_recording
 from evoalign.study import Session
 
-with job(snakemake) as config:
+with job(snakemake) as (config, facts):
     alignment = present(
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
@@ -12,5 +12,5 @@ with job(snakemake) as config:
         session=Session.model_validate(snakemake.params.row),
         settings=config.events,
     )
-    tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations)
-    tables.write(alignment.report, tables.ALIGNMENT, snakemake.output.alignment)
+    tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations, facts)
+    tables.write(alignment.report, tables.ALIGNMENT, snakemake.output.alignment, facts)

@@ -4,7 +4,7 @@ from evoalign.recordings import open_recording
 from evoalign.sorting import sort_recording
 from evoalign.study import Session
 
-with job(snakemake) as config:
+with job(snakemake) as (config, facts):
     sorted_units = sort_recording(
         open_recording(snakemake.input.raw),
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
@@ -13,4 +13,4 @@ with job(snakemake) as config:
         settings=config.sorting,
         seed=config.seed,
     )
-    sorted_units.write(snakemake.output)
+    sorted_units.write(snakemake.output, facts)

@@ -1,0 +1,41 @@
+"""What a recording holds, written as the tables of the ingest stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evoalign import tables
+from evoalign.files import sha256, whole
+
+if TYPE_CHECKING:
+    from evoalign.recordings.recording import Recording
+
+
+def write_recording_tables(
+    recording: Recording, files: Mapping[str, str | PathLike[str]], provenance: Mapping[str, str]
+) -> None:
+    """Write descriptor, channels, segments, words and online spikes of a recording.
+
+    The descriptor also holds the SHA-256 of each raw file: everything made
+    from them states it.
+
+    Parameters
+    ----------
+    recording : Recording
+        What to describe; its array map is applied already.
+    files : mapping of str to path
+        Where to write ``descriptor`` (JSON), ``channels``, ``segments``,
+        ``words`` and ``online_spikes`` (Parquet).
+    provenance : mapping of str to str
+        Kept in each table.
+    """
+    checksums = {Path(file).name: sha256(file) for file in recording.files}
+    descriptor = recording.descriptor() | {"sha256": checksums}
+    for name in ("channels", "segments", "words", "online_spikes"):
+        tables.write(getattr(recording, name), tables.contract_of(name), files[name], provenance)
+    with whole(files["descriptor"]) as partial:
+        partial.write_text(json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

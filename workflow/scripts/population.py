@@ -1,0 +1,7 @@
+from evoalign import tables
+from evoalign.analysis import pool_sessions
+from evoalign.job import job
+
+with job(snakemake) as (config, facts):
+    pooled = pool_sessions([tables.read_all(folder) for folder in snakemake.input.sessions], config)
+    tables.write_all(pooled, snakemake.output.tables, facts)

@@ -1,0 +1,13 @@
+from evoalign.responses import read_responses
+
+from evoalign import tables
+from evoalign.analysis import analyse_session
+from evoalign.job import job
+
+with job(snakemake) as (config, facts):
+    found = analyse_session(
+        read_responses(snakemake.input.responses),
+        config,
+        unstable=snakemake.params.row["unstable_baseline"],
+    )
+    tables.write_all(found, snakemake.output.tables, facts)
