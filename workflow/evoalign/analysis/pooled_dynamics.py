@@ -1,0 +1,212 @@
+"""Dynamics inside the response, pooled by area: METHODS section 4."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from evoalign.analysis.dynamics import Bins
+from evoalign.analysis.measured import long_table
+from evoalign.analysis.population import (
+    SPACES,
+    Study,
+    larger,
+    over_experiments,
+    paired_columns,
+    test_columns,
+    unpaired_columns,
+)
+from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
+from evoalign.analysis.session_dynamics import crossover_row
+from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
+
+Floats = NDArray[np.float64]
+
+
+def population_psth(study_: Study) -> pd.DataFrame:
+    """PSTH of the first, best and last block over the normaliser, mean over experiments (Fig. 5A)."""
+    values, errors, times = _stage_psths(study_)
+    parts = []
+    for area, selection, rows in study_.selections():
+        for stage in values:
+            columns, n = paired_columns(
+                study_,
+                rows,
+                {kind: values[stage][rows, thread] for thread, kind in enumerate(SPACES)},
+                {kind: errors[stage][rows, thread] for thread, kind in enumerate(SPACES)},
+                ("population psth", area, selection, stage),
+            )
+            columns = {k: v for k, v in columns.items() if not k.startswith("difference")}
+            frame = long_table({"time_ms": times}, columns | {"n": n})
+            parts.append(frame.assign(area=area, selection=selection, stage=stage))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
+    """Normalised PSTHs and errors of each stage, [experiment, thread, ms]; and the ms."""
+    frame = study_.tables["psth"]
+    frame = frame[frame["stimuli"] == "generated"]
+    own = study_.experiments.set_index("session")
+    frame = frame[frame["session"].isin(own.index)]
+    each = own.loc[frame["session"]]
+    best = np.where(frame["thread"] == 0, each["best_block_0"], each["best_block_1"])
+    stages = {"first": 0, "best": best, "last": each["n_blocks"].to_numpy() - 1}
+    divided = frame.assign(
+        mean=frame["mean_hz"] / each["normaliser_hz"].to_numpy(),
+        sem=frame["sem_hz"] / each["normaliser_hz"].to_numpy(),
+    )
+    values, errors = {}, {}
+    times = np.array([], dtype=np.int64)
+    for stage, block in stages.items():
+        shown = divided[frame["block_index"].to_numpy() == block]
+        values[stage], (_, times) = study_.arrange(shown, ("thread", "time_ms"), "mean")
+        errors[stage], _ = study_.arrange(shown, ("thread", "time_ms"), "sem")
+    return values, errors, times
+
+
+def _successful(study_: Study, rows: NDArray[np.int64], array: Floats) -> dict[str, tuple[NDArray, Floats]]:
+    """Of each space, the experiments whose thread succeeds at `success_p`, and their values."""
+    groups = {}
+    for thread, kind in enumerate(SPACES):
+        own = rows[study_.experiments[f"succeeds_{thread}"].to_numpy(dtype=bool)[rows]]
+        groups[kind] = (own, array[own, thread])
+    return groups
+
+
+def attribution(study_: Study) -> pd.DataFrame:
+    """Temporal attribution over experiments whose thread succeeds, test of each bin (Ext. 4B)."""
+    frame = study_.tables["attribution"]
+    array, (_, starts) = study_.arrange(frame, ("thread", "start_ms"), "share")
+    width = int((frame["stop_ms"] - frame["start_ms"]).iloc[0])
+    parts = []
+    for area, rows in study_.areas():
+        columns = unpaired_columns(study_, _successful(study_, rows, array), ("attribution", area))
+        q = benjamini_hochberg(columns["p"])
+        columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
+        parts.append(long_table({"start_ms": starts}, columns).assign(area=area))
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(stop_ms=found["start_ms"] + width)
+
+
+def centres(study_: Study) -> pd.DataFrame:
+    """Centres of mass over experiments whose thread succeeds."""
+    array, (_, curves) = study_.arrange(study_.tables["centres"], ("thread", "curve"), "centre_ms")
+    parts = []
+    for area, rows in study_.areas():
+        columns = unpaired_columns(study_, _successful(study_, rows, array), ("centres", area))
+        parts.append(long_table({"curve": curves}, columns).assign(area=area))
+    return pd.concat(parts, ignore_index=True)
+
+
+def contrast(study_: Study) -> pd.DataFrame:
+    """Late object minus texture, over experiments and within them.
+
+    `t` asks whether experiments drawn from the area agree. `z` weighs each
+    experiment's difference with its error over presentations: it says that
+    these experiments, taken as they are, prefer a space, and nothing of
+    others. With two experiments an area only `z` has power.
+    """
+    frame = study_.tables["contrast"]
+    parts = []
+    for window in ("evoked", "binned"):
+        own = frame[frame["window"] == window]
+        if own.empty:
+            continue
+        array, (starts,) = study_.arrange(own, ("start_ms",), "difference")
+        errors, _ = study_.arrange(own, ("start_ms",), "sem")
+        stops = own.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+        for area, rows in study_.areas():
+            columns = _contrast_columns(study_, rows, array[rows], errors[rows], ("contrast", area, window))
+            part = long_table({"start_ms": starts}, columns | {"stop_ms": stops})
+            parts.append(part.assign(area=area, window=window))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _contrast_columns(
+    study_: Study, rows: NDArray[np.int64], values: Floats, errors: Floats, names: tuple[str, ...]
+) -> dict[str, Floats]:
+    found = over_experiments(values)
+    test = one_sample_t(found)
+    weights, generator = study_.weights(rows, *names)
+    low, high = interval(mean_draws(values, errors, weights, generator), study_.settings.interval)
+    known = ~np.isnan(values) & (errors > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(known, 1 / errors**2, 0.0)
+        z = (precision * np.where(known, values, 0.0)).sum(0) / np.sqrt(precision.sum(0))
+    z_p = 2 * special.ndtr(-np.abs(z))
+    return {
+        "n": found.n.numpy().astype(np.int64),
+        "mean": found.mean.numpy(),
+        "sem": found.sem.numpy(),
+        "low": low,
+        "high": high,
+        **test_columns(test),
+        "q": benjamini_hochberg(test.p),
+        "z": z,
+        "z_p": z_p,
+        "z_q": benjamini_hochberg(z_p),
+    }
+
+
+def crossover(study_: Study) -> pd.DataFrame:
+    """Crossover of each session and, from the mean late difference, of each area.
+
+    The area's draws take animals, then experiments, then (one draw of the
+    session's own) presentations with replacement.
+    """
+    if "crossover" not in study_.tables or study_.tables["crossover"].empty:
+        return pd.DataFrame()
+    parts = [study_.tables["crossover"]]
+    late = study_.tables["late_draws"]
+    if len(study_.experiments) == 0:
+        return parts[0]
+    draws, (_, starts) = study_.arrange(late, ("draw", "start_ms"), "difference")
+    frame = study_.tables["contrast"]
+    values, _ = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
+    bins = Bins(tuple(int(start) for start in starts), study_.settings.figure_bin_ms)
+    for area, rows in study_.areas():
+        pooled = _area_draws(study_, rows, draws[rows], area)
+        row = crossover_row(over_experiments(values[rows]).mean.numpy(), pooled, bins, study_.settings)
+        parts.append(row.assign(area=area, n=len(rows)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _area_draws(study_: Study, rows: NDArray[np.int64], draws: Floats, area: str) -> Floats:
+    """Draws of the mean late difference of an area, [draw, bin]."""
+    weights, generator = study_.weights(rows, "crossover", area)
+    n_draws = draws.shape[1]
+    total = np.zeros((len(weights), draws.shape[-1]))
+    for index in range(len(rows)):
+        # An experiment drawn twice counts twice with the one draw of its presentations, which only widens.
+        pick = generator.integers(n_draws, size=len(weights))
+        total += weights[:, index, None] * draws[index, pick]
+    return total / weights.sum(1, keepdims=True)
+
+
+def clusters(study_: Study) -> pd.DataFrame:
+    """Cluster permutation test of late object minus texture over the time bins."""
+    frame = study_.tables["contrast"]
+    binned = frame[frame["window"] == "binned"]
+    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
+    settings = study_.settings
+    found = []
+    for area, selection, rows in study_.selections():
+        generator = seeded(study_.seed, "clusters", area, selection)
+        runs, n_flips = cluster_test(values[rows], settings.cluster_p, settings.n_permutations, generator)
+        found += [
+            {
+                "area": area,
+                "selection": selection,
+                "start_ms": starts[run.first],
+                "stop_ms": starts[run.last - 1] + settings.figure_bin_ms,
+                "mass": run.mass,
+                "p": run.p,
+                "larger": "object" if run.mass > 0 else "texture",
+                "n": len(rows),
+                "n_flips": n_flips,
+            }
+            for run in runs
+        ]
+    return pd.DataFrame(found)

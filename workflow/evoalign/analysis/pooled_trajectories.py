@@ -1,0 +1,103 @@
+"""Padded trajectories pooled by area: METHODS section 3 (Fig. 4C) and section 4 (Fig. 5C)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from evoalign.analysis.measured import long_table
+from evoalign.analysis.population import SPACES, Study, larger, paired_columns, test_columns
+from evoalign.analysis.statistics import benjamini_hochberg, paired_t
+from evoalign.analysis.trajectories import pad
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Normalised trajectories of generated images, padded to the longest run.
+
+    Attributes
+    ----------
+    values, errors : dict of 'texture' and 'object' to numpy.ndarray [experiment, window, block]
+        Block means over the normaliser, and their standard errors over
+        presentations.
+    real : numpy.ndarray, bool [experiment, block]
+        False where padded.
+    windows : list of (name, start, stop)
+        The evoked window first.
+    """
+
+    values: dict[str, Floats]
+    errors: dict[str, Floats]
+    real: NDArray[np.bool_]
+    windows: list[tuple[str, int, int]]
+
+
+def padded_trajectories(study_: Study) -> Trajectories:
+    """Stack and pad the trajectories of all valid experiments.
+
+    All areas are padded to the longest run of the study. The padding of an
+    experiment is the mean of its last two blocks (METHODS section 3), and the
+    error of the padding is that of this mean.
+    """
+    frame = study_.tables["trajectories"]
+    frame = frame[frame["stimuli"] == "generated"]
+    order = {"evoked": 0, "baseline": 1, "binned": 2}
+    known = frame[["window", "start_ms", "stop_ms"]].drop_duplicates()
+    known = known.assign(rank=known["window"].map(order), width=known["stop_ms"] - known["start_ms"])
+    known = known.sort_values(["rank", "width", "start_ms"], ignore_index=True)
+    keys = pd.MultiIndex.from_frame(known[["window", "start_ms", "stop_ms"]])
+    frame = frame.assign(at=keys.get_indexer(pd.MultiIndex.from_frame(frame[keys.names])))
+    axes = ("thread", "at", "block_index")
+    means, _ = study_.arrange(frame, axes, "normalised")
+    errors, _ = study_.arrange(frame, axes, "normalised_sem")
+    real = np.zeros((len(means), means.shape[-1]), dtype=bool)
+    for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
+        padded, mask = pad(torch.from_numpy(means[row][..., :n_blocks]), means.shape[-1])
+        means[row], real[row] = padded.numpy(), mask.numpy()
+        tail = np.sqrt((errors[row][..., n_blocks - 2 : n_blocks] ** 2).sum(-1, keepdims=True)) / 2
+        errors[row][..., n_blocks:] = tail
+    windows = [(str(w), int(a), int(b)) for w, a, b in known[list(keys.names)].itertuples(index=False)]
+    return Trajectories(
+        {kind: means[:, thread] for thread, kind in enumerate(SPACES)},
+        {kind: errors[:, thread] for thread, kind in enumerate(SPACES)},
+        real,
+        windows,
+    )
+
+
+def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.DataFrame:
+    """Mean trajectories of each area and selection, with the paired test of each block.
+
+    The test compares texture and object over experiments, block by block; the
+    blocks of one window are one family for Benjamini and Hochberg.
+    """
+    names, starts, stops = zip(*trajectories.windows, strict=True)
+    parts = []
+    for area, selection, rows in study_.selections():
+        values = {kind: trajectories.values[kind][rows] for kind in SPACES}
+        errors = {kind: trajectories.errors[kind][rows] for kind in SPACES}
+        columns, n = paired_columns(
+            study_, rows, values, errors, ("population trajectories", area, selection)
+        )
+        test = paired_t(*(torch.from_numpy(np.moveaxis(values[kind], 0, -1).copy()) for kind in SPACES))
+        q = benjamini_hochberg(test.p)
+        columns |= {"n": n, "n_real": trajectories.real[rows].sum(0)[None], **test_columns(test)}
+        columns |= {"q": q, "larger": larger(test.t, q, study_.settings.fdr)}
+        frame = long_table({"at": range(len(names)), "block_index": range(q.shape[-1])}, columns)
+        at = frame.pop("at").to_numpy()
+        parts.append(
+            frame.assign(
+                area=area,
+                selection=selection,
+                window=np.asarray(names)[at],
+                start_ms=np.asarray(starts)[at],
+                stop_ms=np.asarray(stops)[at],
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

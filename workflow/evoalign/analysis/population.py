@@ -1,0 +1,207 @@
+"""The experiments of a study stacked into arrays, and the columns that compare their spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from evoalign import study
+from evoalign.analysis.resampling import hierarchical_weights, interval, mean_draws, seeded
+from evoalign.analysis.statistics import Moments, Test, moments, two_sample_t
+
+Floats = NDArray[np.float64]
+SPACES = ("texture", "object")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Valid experiments of all areas.
+
+    Attributes
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Session tables, concatenated; `experiments` holds valid rows only.
+    settings : study.Analysis
+    seed : int
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    settings: study.Analysis
+    seed: int
+
+    @property
+    def experiments(self) -> pd.DataFrame:
+        """One row a valid experiment, numbered from 0."""
+        return self.tables["experiments"]
+
+    def areas(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Each area with the row numbers of its experiments."""
+        for area, rows in self.experiments.groupby("area", sort=True):
+            yield str(area), rows.index.to_numpy()
+
+    def selections(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Each area and selection with row numbers; empty ones are passed over."""
+        chosen = {
+            "valid": np.ones(len(self.experiments), dtype=bool),
+            "any": self.experiments["any_succeeds"].to_numpy(dtype=bool),
+            "both": self.experiments["both_succeed"].to_numpy(dtype=bool),
+        }
+        for area, rows in self.areas():
+            for selection, keep in chosen.items():
+                if keep[rows].any():
+                    yield area, selection, rows[keep[rows]]
+
+    def arrange(
+        self, frame: pd.DataFrame, axes: Sequence[str], value: str
+    ) -> tuple[Floats, list[np.ndarray]]:
+        """Arrange a column of a session table as an array.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Rows of a session table, at most one for each cell; sessions that
+            are not valid are passed over.
+        axes : sequence of str
+            Columns that become the axes after the experiment's.
+        value : str
+            Column of the values.
+
+        Returns
+        -------
+        array : numpy.ndarray, float64 [experiment, *axes]
+            NaN where there is no row.
+        labels : list of numpy.ndarray
+            Sorted labels of each axis.
+        """
+        row = pd.Index(self.experiments["session"]).get_indexer(frame["session"])
+        frame = frame[row >= 0]
+        codes, labels = [row[row >= 0]], []
+        for axis in axes:
+            known, code = np.unique(frame[axis].to_numpy(), return_inverse=True)
+            codes.append(code)
+            labels.append(known)
+        array = np.full((len(self.experiments), *(len(known) for known in labels)), np.nan)
+        array[tuple(codes)] = frame[value].to_numpy(dtype=np.float64)
+        return array, labels
+
+    def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
+        """Bootstrap weights of some experiments, and the generator to go on with."""
+        generator = seeded(self.seed, *names)
+        subjects = self.experiments["subject"].iloc[rows].tolist()
+        return hierarchical_weights(subjects, self.settings.n_bootstrap, generator), generator
+
+
+def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config) -> Study:
+    """Concatenate the sessions' tables and keep the valid experiments."""
+    names = sessions[0].keys() if sessions else ()
+    joined = {name: pd.concat([one[name] for one in sessions], ignore_index=True) for name in names}
+    if joined:
+        experiments = joined["experiments"].sort_values("session", ignore_index=True)
+        joined["experiments"] = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
+    return Study(joined, config.analysis, config.seed)
+
+
+def over_experiments(values: Floats) -> Moments:
+    """Moments over the first axis of an array [experiment, ...], leaving out NaN."""
+    return moments(torch.from_numpy(np.moveaxis(values, 0, -1).copy()))
+
+
+def paired_columns(
+    study_: Study,
+    rows: NDArray[np.int64],
+    values: Mapping[str, Floats],
+    errors: Mapping[str, Floats],
+    names: Sequence[str],
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Mean, sem and bootstrap interval of both spaces over the same experiments.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, int64 [experiment]
+        Row numbers of the experiments.
+    values, errors : mapping of 'texture' and 'object' to numpy.ndarray [experiment, ...]
+        Values, and their standard errors over presentations.
+    names : sequence of str
+        What seeds the draws.
+
+    Returns
+    -------
+    columns : dict of str to numpy.ndarray [...]
+        ``texture_mean`` to ``object_high``, then ``difference_low`` and
+        ``difference_high`` (object minus texture).
+    n : numpy.ndarray [...]
+        Experiments with a value in both spaces.
+    """
+    weights, generator = study_.weights(rows, *names)
+    shape = values["texture"].shape[1:]
+    columns: dict[str, Any] = {}
+    draws = {}
+    for kind in SPACES:
+        found = over_experiments(values[kind])
+        flat = (len(rows), -1)
+        draws[kind] = mean_draws(
+            values[kind].reshape(flat), errors[kind].reshape(flat), weights, generator
+        ).reshape(-1, *shape)
+        columns[f"{kind}_mean"], columns[f"{kind}_sem"] = found.mean.numpy(), found.sem.numpy()
+        columns[f"{kind}_low"], columns[f"{kind}_high"] = interval(draws[kind], study_.settings.interval)
+    low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
+    columns |= {"difference_low": low, "difference_high": high}
+    return columns, (~np.isnan(values["texture"] + values["object"])).sum(0)
+
+
+def unpaired_columns(
+    study_: Study, groups: Mapping[str, tuple[NDArray[np.int64], Floats]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Compare two spaces over experiments of their own: n, mean, sem, interval and t-test.
+
+    Parameters
+    ----------
+    groups : mapping of 'texture' and 'object' to (rows, values [experiment, ...])
+        Row numbers of each space's experiments, and their values.
+    names : sequence of str
+        What seeds the draws.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray [...]
+        Columns of a pooled table up to ``p``.
+    """
+    columns: dict[str, Any] = {}
+    found = {}
+    for kind in SPACES:
+        rows, values = groups[kind]
+        found[kind] = over_experiments(values)
+        blank = np.full(values.shape[1:], np.nan)
+        low, high = blank, blank
+        if len(rows):
+            weights, generator = study_.weights(rows, *names, kind)
+            flat = values.reshape(len(rows), -1)
+            draws = mean_draws(flat, np.zeros_like(flat), weights, generator)
+            low, high = interval(draws.reshape(-1, *values.shape[1:]), study_.settings.interval)
+        columns |= {
+            f"{kind}_n": found[kind].n.numpy().astype(np.int64),
+            f"{kind}_mean": found[kind].mean.numpy(),
+            f"{kind}_sem": found[kind].sem.numpy(),
+            f"{kind}_low": low,
+            f"{kind}_high": high,
+        }
+    return columns | test_columns(two_sample_t(found["texture"], found["object"]))
+
+
+def test_columns(test: Test) -> dict[str, Floats]:
+    """Columns t, df and p."""
+    return {"t": test.t, "df": test.df, "p": test.p}
+
+
+test_columns.__test__ = False  # type: ignore[attr-defined]
+
+
+def larger(t: Floats, q: Floats, level: float) -> NDArray[np.str_]:
+    """Name the larger space where q is below the level; '' elsewhere."""
+    return np.where(q < level, np.where(t > 0, "texture", "object"), "")

@@ -1,0 +1,110 @@
+"""From a session's responses to the experiment of its preferred unit."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+import torch
+
+from evoalign import study
+from evoalign.analysis.experiment import Experiment, drop_short_last_block
+from evoalign.errors import InputError
+from evoalign.responses import Responses, rates
+
+
+def experiment_from(
+    responses: Responses,
+    settings: study.Analysis,
+    unit: int | None = None,
+    unstable: str = "",
+    device: str = "cpu",
+) -> Experiment:
+    """Take one unit's rates out of a session's responses (METHODS section 2).
+
+    Presentations that are not valid, or without block or thread, are left
+    out. So is a last block with fewer than `settings.min_last_block` generated
+    images in either thread (METHODS section 3).
+
+    Parameters
+    ----------
+    responses : Responses
+        Counts [unit, presentation, ms] of the session.
+    settings : study.Analysis
+        Smoothing, window and names of the spaces.
+    unit : int, optional
+        Unit number; the preferred unit when left out.
+    unstable : str
+        Reason from the sample sheet to exclude the session.
+    device : str
+        'cpu' or 'cuda': where the rates lie.
+
+    Raises
+    ------
+    InputError
+        There is no such unit, no preferred unit, or no presentation of an
+        evolution.
+    """
+    row = _unit_row(responses, settings, unit)
+    shown = responses.presentations.reset_index(drop=True)
+    evolution = (shown["block"] >= 0) & shown["thread"].isin((0, 1))
+    keep = evolution & shown["valid"].astype(bool)
+    if not keep.any():
+        raise InputError(
+            "no valid presentation of an evolution (block and thread known)",
+            f"session {responses.session}",
+            "look at the alignment of the session, or take the session off the sample sheet",
+        )
+    chosen = np.flatnonzero(keep.to_numpy())
+    table = shown.iloc[chosen]
+    smooth = rates(
+        responses.counts[row][chosen], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
+    )
+    numbers, index = np.unique(table["block"].to_numpy(), return_inverse=True)
+    experiment = Experiment(
+        session=responses.session,
+        subject=responses.subject,
+        area=str(responses.units["area"].iloc[row]) or responses.area,
+        unit=int(responses.units["unit"].iloc[row]),
+        spaces=(_space(table, 0), _space(table, 1)),
+        rates=torch.as_tensor(smooth, dtype=torch.float64, device=device),
+        start_ms=settings.window_ms[0],
+        block=torch.as_tensor(index.astype(np.int64), device=device),
+        thread=torch.as_tensor(table["thread"].to_numpy(dtype=np.int64), device=device),
+        reference=torch.as_tensor(table["reference"].to_numpy(dtype=bool), device=device),
+        block_numbers=tuple(int(number) for number in numbers),
+        unstable=unstable,
+        n_invalid=int((evolution & ~keep).sum()),
+    )
+    return drop_short_last_block(experiment, settings.min_last_block)
+
+
+def _unit_row(responses: Responses, settings: study.Analysis, unit: int | None) -> int:
+    units = responses.units.reset_index(drop=True)
+    where = f"session {responses.session}"
+    if unit is not None:
+        rows = np.flatnonzero(units["unit"].to_numpy() == unit)
+        if not len(rows):
+            raise InputError(f"there is no unit {unit}", where, f"units: {units['unit'].tolist()}")
+        return int(rows[0])
+    preferred = units[units["preferred"].astype(bool)]
+    if preferred.empty:
+        raise InputError(
+            "no preferred unit is marked",
+            where,
+            "name channel and unit in column preferred of the sample sheet",
+        )
+    for kind in dict.fromkeys((settings.unit_kind, "sorted", "online", "multiunit")):
+        rows = preferred.index[preferred["kind"] == kind]
+        if len(rows):
+            if kind != settings.unit_kind:
+                logging.warning("%s: no preferred unit of kind %s, took %s", where, settings.unit_kind, kind)
+            return int(rows[0])
+    raise InputError("the preferred unit is of no known kind", where, f"found {preferred['kind'].tolist()}")
+
+
+def _space(presentations: pd.DataFrame, thread: int) -> str:
+    rows = presentations[(presentations["thread"] == thread) & ~presentations["reference"].astype(bool)]
+    named = rows["space"][rows["space"] != ""]
+    return str(named.iloc[0]) if len(named) else ""

@@ -1,0 +1,205 @@
+"""Hierarchical bootstrap and cluster permutation over experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+
+
+def seeded(seed: int, *names: str) -> np.random.Generator:
+    """Return a generator that depends on the seed and on names, not on the order of calls."""
+    return np.random.default_rng([seed, *(crc32(name.encode()) for name in names)])
+
+
+def hierarchical_weights(
+    subjects: Sequence[str], n_draws: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """How often each experiment is drawn: animals with replacement, then their experiments.
+
+    Parameters
+    ----------
+    subjects : sequence of str
+        Animal of each experiment.
+    n_draws : int
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray, int64 [draw, experiment]
+        Each draw takes as many animals as there are and, of each animal each
+        time it is drawn, as many experiments as it has.
+    """
+    names, owner = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
+    weights = np.zeros((n_draws, len(owner)), dtype=np.int64)
+    animals = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
+    for animal in range(len(names)):
+        own = np.flatnonzero(owner == animal)
+        # An animal drawn twice gives twice as many draws of its experiments: multinomials add up.
+        size = animals[:, animal] * len(own)
+        weights[:, own] = generator.multinomial(size, np.full(len(own), 1 / len(own)))
+    return weights
+
+
+def mean_draws(
+    values: Floats, errors: Floats, weights: NDArray[np.int64], generator: np.random.Generator
+) -> Floats:
+    """Bootstrap draws of a mean over experiments, with the presentations below them.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, float64 [experiment, feature]
+        NaN where an experiment has no value.
+    errors : numpy.ndarray, float64 [experiment, feature]
+        Standard error of each value over presentations; NaN and 0 add nothing.
+    weights : numpy.ndarray, int64 [draw, experiment]
+
+    Returns
+    -------
+    numpy.ndarray, float64 [draw, feature]
+        NaN where a draw holds no experiment with a value.
+
+    Notes
+    -----
+    Drawing presentations anew moves an experiment's mean by an amount that is
+    close to normal with its standard error, so the third level is drawn as
+    one normal for each mean: its variance is sum(w^2 s^2) / sum(w)^2.
+    """
+    present = ~np.isnan(values)
+    total = weights @ present.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (weights @ np.where(present, values, 0.0)) / total
+        squares = np.where(present, np.nan_to_num(errors), 0.0) ** 2
+        spread = np.sqrt((weights.astype(np.float64) ** 2) @ squares) / total
+    return means + spread * generator.standard_normal(means.shape)
+
+
+def interval(draws: Floats, level: float) -> tuple[Floats, Floats]:
+    """Percentile interval over the first axis, leaving out NaN draws; NaN when none is left.
+
+    Parameters
+    ----------
+    draws : numpy.ndarray, float64 [draw, ...]
+    level : float
+        Mass of the interval.
+    """
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    if draws.shape[0] == 0:
+        blank = np.full(draws.shape[1:], np.nan)
+        return blank, blank
+    if not np.isnan(draws).any():
+        low, high = np.quantile(draws, tails, axis=0)
+        return low, high
+    # Sorting puts NaN last, so quantiles of the others are found by rank.
+    ranked = np.sort(draws, axis=0)
+    n = (~np.isnan(ranked)).sum(0)
+    low, high = (_at_rank(ranked, np.maximum(n - 1, 0) * tail) for tail in tails)
+    return low, high
+
+
+def _at_rank(ranked: Floats, rank: Floats) -> Floats:
+    below = np.floor(rank).astype(np.int64)
+    above = np.ceil(rank).astype(np.int64)
+    left = np.take_along_axis(ranked, below[None], 0)[0]
+    right = np.take_along_axis(ranked, above[None], 0)[0]
+    return left + (right - left) * (rank - below)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Neighbouring bins whose t has one sign and passes the threshold.
+
+    Attributes
+    ----------
+    first, last : int
+        First bin, and the bin after the last.
+    mass : float
+        Sum of t over the bins.
+    p : float
+        Share of sign flips whose largest cluster has at least this mass.
+    """
+
+    first: int
+    last: int
+    mass: float
+    p: float
+
+
+def cluster_test(
+    differences: Floats, threshold_p: float, n_flips: int, generator: np.random.Generator
+) -> tuple[list[Cluster], int]:
+    """Cluster-based permutation test of paired differences against 0.
+
+    Maris and Oostenveld, J Neurosci Methods 2007: experiments change sign
+    under the null; the largest absolute cluster mass of each flip gives the
+    null distribution, which holds the family-wise error over bins.
+
+    Parameters
+    ----------
+    differences : numpy.ndarray, float64 [experiment, bin]
+        Experiments with a NaN are left out.
+    threshold_p : float
+        A bin below this two-sided p joins a cluster.
+    n_flips : int
+        Random flips, the true signs among them; all 2^n flips when these are
+        no more.
+
+    Returns
+    -------
+    clusters : list of Cluster
+        In the order of time; none with fewer than two experiments.
+    n_flips : int
+        Flips that were used.
+    """
+    differences = differences[~np.isnan(differences).any(1)]
+    n = len(differences)
+    if n < 2:
+        return [], 0
+    if 2**n <= n_flips:
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        signs = np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
+    else:
+        signs = generator.choice([-1.0, 1.0], size=(n_flips, n))
+        signs[0] = 1.0
+    t = _flipped_t(differences, signs)
+    limit = float(stats.t.isf(threshold_p / 2, n - 1))
+    largest = np.maximum(_largest_mass(t, limit), _largest_mass(-t, limit))
+    found = []
+    for first, last in _runs(t[0], limit):
+        mass = float(t[0, first:last].sum())
+        # The first flip is the true one, so p is never 0; rounding must not split equal masses.
+        p = float(np.mean(largest >= abs(mass) * (1 - 1e-12)))
+        found.append(Cluster(first, last, mass, p))
+    return found, len(signs)
+
+
+def _flipped_t(differences: Floats, signs: Floats) -> Floats:
+    n = len(differences)
+    mean = signs @ differences / n
+    squares = (differences**2).sum(0) - n * mean**2
+    # A difference that is the same in all experiments has no variance left: t is infinite or, at 0, absent.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = mean / np.sqrt(np.maximum(squares, 0.0) / (n - 1) / n)
+    return np.nan_to_num(t, nan=0.0, posinf=1e6, neginf=-1e6)
+
+
+def _largest_mass(t: Floats, limit: float) -> Floats:
+    running = np.zeros(len(t))
+    largest = np.zeros(len(t))
+    for column in t.T:
+        running = np.where(column > limit, running + column, 0.0)
+        largest = np.maximum(largest, running)
+    return largest
+
+
+def _runs(t: Floats, limit: float) -> list[tuple[int, int]]:
+    sign = np.where(t > limit, 1, np.where(t < -limit, -1, 0))
+    edges = [0, *(np.flatnonzero(np.diff(sign)) + 1).tolist(), len(sign)]
+    return [(first, last) for first, last in pairwise(edges) if first < last and sign[first] != 0]

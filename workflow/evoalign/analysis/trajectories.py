@@ -1,0 +1,179 @@
+"""Trajectories of an evolution: block means, normaliser, padding, time constants.
+
+METHODS sections 3 and 4; a time-binned trajectory is the same computation in
+another window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.statistics import Moments
+
+
+def tiles(width_ms: int, window_ms: tuple[int, int]) -> list[tuple[int, int]]:
+    """Consecutive windows [start, stop) of one width; a remainder is left out."""
+    first, last = window_ms
+    return [(start, start + width_ms) for start in range(first, last - width_ms + 1, width_ms)]
+
+
+def windowed(rates: Tensor, start_ms: int, windows: list[tuple[int, int]]) -> Tensor:
+    """Mean rate in each window (METHODS section 2).
+
+    Parameters
+    ----------
+    rates : torch.Tensor, float64 [..., ms]
+        In spikes/s, from `start_ms` on.
+    windows : list of (start, stop)
+        In ms from image onset, half open.
+
+    Returns
+    -------
+    torch.Tensor, float64 [..., window]
+
+    Raises
+    ------
+    ValueError
+        A window is empty or reaches out of the rates.
+    """
+    for start, stop in windows:
+        if not start_ms <= start < stop <= start_ms + rates.shape[-1]:
+            raise ValueError(f"window {start} to {stop} ms is not inside the rates")
+    means = [rates[..., start - start_ms : stop - start_ms].mean(-1) for start, stop in windows]
+    return torch.stack(means, -1) if means else rates.new_zeros((*rates.shape[:-1], 0))
+
+
+def block_moments(experiment: Experiment, values: Tensor, reference: bool = False) -> Moments:
+    """Count, mean and squares of single presentations in each thread and block.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Gives thread, block and reference of each presentation.
+    values : torch.Tensor, float64 [presentation, feature]
+        Windowed rates, or the rates themselves for PSTHs.
+    reference : bool
+        Over the reference images in place of the generated ones.
+
+    Returns
+    -------
+    Moments
+        `mean` and `squares` [thread, block, feature], `n` [thread, block, 1];
+        `mean` is NaN where a block shows no such image.
+    """
+    shape = (2, experiment.n_blocks, values.shape[-1])
+    keep = experiment.reference == reference
+    group = (experiment.thread * experiment.n_blocks + experiment.block)[keep]
+    values = values[keep]
+    n = values.new_zeros(shape[0] * shape[1]).index_add(0, group, torch.ones_like(group, dtype=values.dtype))
+    sums = values.new_zeros((len(n), shape[2])).index_add(0, group, values)
+    mean = torch.where(n[:, None] > 0, sums / n[:, None].clamp(min=1), torch.nan)
+    squares = torch.zeros_like(sums).index_add(0, group, (values - mean[group]).square())
+    return Moments(n.reshape(2, -1, 1), mean.reshape(shape), squares.reshape(shape))
+
+
+def normaliser(evoked: Tensor) -> float:
+    """Universal normaliser: max over blocks and both threads of the evoked block means.
+
+    Parameters
+    ----------
+    evoked : torch.Tensor, float64 [thread, block]
+
+    Returns
+    -------
+    float
+        In spikes/s; NaN when no block has a positive mean, for then nothing
+        can be divided by it.
+    """
+    top = float(evoked.nan_to_num(-torch.inf).max()) if evoked.numel() else -np.inf
+    return top if top > 0 else float("nan")
+
+
+def best_blocks(evoked: Tensor) -> list[int]:
+    """Index of the block with the largest evoked mean, in each thread; the first of equals; -1 without any.
+
+    Parameters
+    ----------
+    evoked : torch.Tensor, float64 [thread, block]
+    """
+    return [int(row.nan_to_num(-torch.inf).argmax()) if not row.isnan().all() else -1 for row in evoked]
+
+
+def pad(trajectory: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Pad the block axis with the mean of the last two blocks (METHODS section 3).
+
+    Parameters
+    ----------
+    trajectory : torch.Tensor, float64 [..., block]
+    length : int
+        Blocks after padding, at least as many as before.
+
+    Returns
+    -------
+    padded : torch.Tensor, float64 [..., length]
+    real : torch.Tensor, bool [length]
+        False where padded.
+    """
+    n_blocks = trajectory.shape[-1]
+    if length < n_blocks:
+        raise ValueError(f"cannot pad {n_blocks} blocks to {length}")
+    tail = trajectory[..., -2:].nanmean(-1, keepdim=True)
+    padded = torch.cat([trajectory, tail.expand(*trajectory.shape[:-1], length - n_blocks)], -1)
+    return padded, torch.arange(length, device=trajectory.device) < n_blocks
+
+
+@dataclass(frozen=True)
+class TimeConstants:
+    """Convergence of trajectories; arrays of the batch shape.
+
+    Attributes
+    ----------
+    first_above : numpy.ndarray, float64
+        First block index, from 0, where the trajectory exceeds theta times its
+        maximum; NaN when it never rises above the level that is subtracted.
+    below : numpy.ndarray, float64
+        How many blocks do not exceed it; NaN likewise.
+    """
+
+    first_above: NDArray[np.float64]
+    below: NDArray[np.float64]
+
+
+def time_constants(trajectory: Tensor, level: Tensor, theta: float) -> TimeConstants:
+    """Convergence time constants of METHODS section 3.
+
+    Parameters
+    ----------
+    trajectory : torch.Tensor, float64 [..., block]
+        Evoked block means, unpadded; NaN blocks are passed over.
+    level : torch.Tensor, float64 [...]
+        What is subtracted first: the first block (``bslinit``), the mean
+        baseline (``bsl``) or zero (``zero``).
+    theta : float
+        Share of the maximum.
+    """
+    rise = trajectory - level[..., None]
+    present = ~rise.isnan()
+    top = rise.nan_to_num(-torch.inf).amax(-1, keepdim=True)
+    above = present & (rise > theta * top)
+    # A trajectory that never exceeds its level has no maximum to converge to.
+    rises = (top[..., 0] > 0) & torch.isfinite(top[..., 0])
+    first = above.to(torch.float64).argmax(-1).to(torch.float64)
+    below = (present & ~above).sum(-1).to(torch.float64)
+    blank = torch.full_like(first, torch.nan)
+    return TimeConstants(
+        torch.where(rises, first, blank).cpu().numpy(), torch.where(rises, below, blank).cpu().numpy()
+    )
+
+
+def first_real(trajectory: Tensor) -> Tensor:
+    """First block of each trajectory that is not NaN, [..., block] -> [...]."""
+    present = ~trajectory.isnan()
+    index = present.to(torch.float64).argmax(-1, keepdim=True)
+    return trajectory.gather(-1, index)[..., 0]
