@@ -89,8 +89,8 @@ def read_plx(path: Path) -> PlxFile:
     ):
         n = int(header[field])
         if n < 0 or n * dtype.itemsize > content.size - at:
-            raise InputError(f"{field} is {n}: more channel headers than the file holds",
-                             _byte(path, plx.FILE_HEADER.fields[field][1]), AGAIN)  # fmt: skip
+            what = f"{field} is {n}: more channel headers than the file holds"
+            raise InputError(what, _byte(path, plx.place(field)), AGAIN)
         tables.append(np.frombuffer(content, dtype, n, at))
         at += n * dtype.itemsize
     if not len(tables[0]) and not len(tables[2]):
@@ -99,8 +99,9 @@ def read_plx(path: Path) -> PlxFile:
         _check_unique(table, path)
     blocks, ended, end = walk(as_words(content), at // 2)
     _check_end(content, ended, end, path)
-    file = PlxFile(path, content, header, *tables, blocks[1], blocks[4], blocks[5],
-                   bool(header["TSCounts"].any() or header["EVCounts"].any()))  # fmt: skip
+    dsp, event, slow = tables
+    counted = bool(header["TSCounts"].any() or header["EVCounts"].any())
+    file = PlxFile(path, content, header, dsp, event, slow, blocks[1], blocks[4], blocks[5], counted)
     _check_channels(file)
     _check_counts(file)
     return file
@@ -123,7 +124,7 @@ def _file_header(content: np.ndarray, path: Path) -> np.void:
         raise InputError(what, _byte(path, 4), "save the file as version 107 with Plexon's PlexUtil")
     if header["ADFrequency"] <= 0:
         what = f"the time stamp rate is {int(header['ADFrequency'])} Hz"
-        raise InputError(what, _byte(path, plx.FILE_HEADER.fields["ADFrequency"][1]), AGAIN)
+        raise InputError(what, _byte(path, plx.place("ADFrequency")), AGAIN)
     return header
 
 
@@ -179,11 +180,11 @@ def _check_counts(file: PlxFile) -> None:
     channel, unit = file.spikes.channel, file.spikes.unit
     counted = (channel >= 0) & (channel <= plx.LAST_COUNTED_CHANNEL) & (unit < plx.COUNTED_UNITS)
     np.add.at(spikes, (channel[counted], unit[counted]), 1)
-    at = plx.FILE_HEADER.fields["TSCounts"][1]
+    at = plx.place("TSCounts")
     _compare("spikes of (channel, unit)", in_header, spikes, at, file.path)
 
     in_header = file.header["EVCounts"]
-    at = plx.FILE_HEADER.fields["EVCounts"][1]
+    at = plx.place("EVCounts")
     channel = file.events.channel
     events = np.bincount(channel[(channel >= 0) & (channel < plx.FIRST_SLOW_COUNT)], minlength=300)
     _compare("events of channel", in_header[:300], events, at, file.path)
@@ -191,7 +192,7 @@ def _check_counts(file: PlxFile) -> None:
     channel = file.continuous.channel
     counted = (channel >= 0) & (channel <= plx.LAST_COUNTED_SLOW)
     samples = np.zeros(plx.LAST_COUNTED_SLOW + 1, np.int64)
-    np.add.at(samples, channel[counted], file.continuous.count[counted])
+    np.add.at(samples, channel[counted], file.continuous.values[counted])
     _compare("samples of continuous channel", in_header[300:], samples, at + 1200, file.path)
 
 

@@ -132,6 +132,13 @@ BLOCK_HEADER = np.dtype(
 )
 
 
+def place(field: str) -> int:
+    """Return the byte at which a field of the file header starts."""
+    fields = FILE_HEADER.fields
+    assert fields is not None
+    return fields[field][1]
+
+
 def spike_gain_uv(header: np.void, gain: int) -> float:
     """Return microvolts per count of spike waveforms, by the rules of `PlexonFiles.h`.
 

@@ -88,8 +88,8 @@ def channel_runs(blocks: Blocks, ticks_per_sample: float, tolerance: float) -> R
     tolerance : float
         Ticks that a block may lie off its run before it starts a new one.
     """
-    first = np.concatenate(([0], np.cumsum(blocks.count)))
-    starts = run_starts(blocks.tick, blocks.count, ticks_per_sample, tolerance)
+    first = np.concatenate(([0], np.cumsum(blocks.values)))
+    starts = run_starts(blocks.tick, blocks.values, ticks_per_sample, tolerance)
     sample = first[starts]
     length = np.diff(np.append(sample, first[-1]))
     return Runs(blocks.word, first, blocks.tick[starts], sample, length)

@@ -7,7 +7,7 @@ the one before. The loops are compiled (numba); files are seen as arrays of
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numba
 import numpy as np
@@ -17,7 +17,8 @@ FULL, DONE, CUT, BAD_TYPE, BAD_TIME = range(5)
 CHUNK = 1 << 16
 
 
-class Blocks(NamedTuple):
+@dataclass(frozen=True)
+class Blocks:
     """Blocks of one type, in the order of the file.
 
     Attributes
@@ -28,19 +29,19 @@ class Blocks(NamedTuple):
         Time stamp.
     channel, unit : int32 array [block]
         As in the block's header.
-    count : int64 array [block]
-        Values that follow the header.
+    values : int64 array [block]
+        Numbers of 16 bits that follow the header.
     """
 
     word: np.ndarray
     tick: np.ndarray
     channel: np.ndarray
     unit: np.ndarray
-    count: np.ndarray
+    values: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> Blocks:
         """Return the blocks of `rows`."""
-        return Blocks(*(column[rows] for column in self))
+        return Blocks(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -52,7 +53,7 @@ def step_blocks(
     tick: np.ndarray,
     channel: np.ndarray,
     unit: np.ndarray,
-    count: np.ndarray,
+    values: np.ndarray,
 ) -> tuple[int, int, int]:
     """Fill the arrays with the blocks from word `at` on.
 
@@ -74,17 +75,17 @@ def step_blocks(
             return n, at, BAD_TYPE
         if words[at + 1] > 255:
             return n, at, BAD_TIME
-        values = np.int64(words[at + 6]) * np.int64(words[at + 7])
-        if values > left - 8:
+        length = int(words[at + 6]) * int(words[at + 7])
+        if length > left - 8:
             return n, at, CUT
         kind[n] = of
         word[n] = at + 8
         tick[n] = (np.int64(words[at + 1]) << 32) | (np.int64(words[at + 3]) << 16) | np.int64(words[at + 2])
         channel[n] = np.int16(words[at + 4])
         unit[n] = words[at + 5]
-        count[n] = values
+        values[n] = length
         n += 1
-        at += 8 + values
+        at += 8 + length
     return n, at, FULL
 
 
@@ -108,7 +109,7 @@ def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
         DONE, or what is wrong there: CUT, BAD_TYPE or BAD_TIME.
     """
     size = min(CHUNK, (words.size - at) // 8 + 1)
-    buffers = [np.empty(size, dtype) for dtype in ("u1", "i8", "i8", "i4", "i4", "i8")]
+    buffers: list[np.ndarray] = [np.empty(size, dtype) for dtype in ("u1", "i8", "i8", "i4", "i4", "i8")]
     parts: dict[int, list[Blocks]] = {1: [], 4: [], 5: []}
     end = FULL
     while end == FULL:
@@ -118,21 +119,22 @@ def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
             rows = np.flatnonzero(kind == of)
             if rows.size:
                 chunks.append(Blocks(*(column[rows] for column in columns)))
-    empty = Blocks(*(buffer[:0] for buffer in buffers[1:]))
-    joined = {
-        of: Blocks(*(np.concatenate(column) for column in zip(*chunks, strict=True))) if chunks else empty
-        for of, chunks in parts.items()
-    }
-    return joined, at, end
+    return {of: _join(chunks) for of, chunks in parts.items()}, at, end
+
+
+def _join(chunks: list[Blocks]) -> Blocks:
+    if not chunks:
+        return Blocks(*(np.empty(0, dtype) for dtype in ("i8", "i8", "i4", "i4", "i8")))
+    return Blocks(*(np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(Blocks)))
 
 
 @numba.njit(cache=True, nogil=True)
-def run_starts(tick: np.ndarray, count: np.ndarray, ticks_per_sample: float, tolerance: float) -> np.ndarray:
+def run_starts(tick: np.ndarray, values: np.ndarray, ticks_per_sample: float, tolerance: float) -> np.ndarray:
     """Return the blocks that start a new run: the first, and each that is not where the run puts it.
 
     Parameters
     ----------
-    tick, count : int64 array [block]
+    tick, values : int64 array [block]
         Time stamp of the first sample and number of samples of a channel's blocks.
     ticks_per_sample : float
         Clock rate over sampling rate; need not be whole.
@@ -154,7 +156,7 @@ def run_starts(tick: np.ndarray, count: np.ndarray, ticks_per_sample: float, tol
             n += 1
             first = tick[b]
             samples = 0.0
-        samples += count[b]
+        samples += values[b]
     return starts[:n].copy()
 
 

@@ -1,0 +1,139 @@
+"""Walk over the data blocks of a .pl2 file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numba
+import numpy as np
+
+# How `step_blocks` ended
+FULL, DONE, CUT, BAD_TYPE, BAD_LENGTH = range(5)
+CHUNK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Blocks2:
+    """Data blocks, in the order of the file.
+
+    Attributes
+    ----------
+    kind : uint8 array [block]
+        Block type.
+    source : uint8 array [block]
+    channel : int32 array [block]
+        From 1 within the source; 0 in start/stop blocks.
+    n : int64 array [block]
+        Samples, spikes or events.
+    points : int32 array [block]
+        Points of a waveform; 0 but in spike blocks.
+    tick : int64 array [block]
+        Time stamp of the first sample, spike or event.
+    word : int64 array [block]
+        Where the payload starts in the file, in 16-bit words.
+    """
+
+    kind: np.ndarray
+    source: np.ndarray
+    channel: np.ndarray
+    n: np.ndarray
+    points: np.ndarray
+    tick: np.ndarray
+    word: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Blocks2:
+        """Return the blocks of `rows`."""
+        return Blocks2(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+@numba.njit(cache=True, nogil=True)
+def _u64(words: np.ndarray, at: int) -> int:
+    low = int(words[at]) | (int(words[at + 1]) << 16)
+    return low | (int(words[at + 2]) << 32) | (int(words[at + 3]) << 48)
+
+
+@numba.njit(cache=True, nogil=True)
+def step_blocks(
+    words: np.ndarray,
+    at: int,
+    stop: int,
+    kind: np.ndarray,
+    source: np.ndarray,
+    channel: np.ndarray,
+    count: np.ndarray,
+    points: np.ndarray,
+    tick: np.ndarray,
+    word: np.ndarray,
+) -> tuple[int, int, int]:
+    """Fill the arrays with the blocks from word `at` on, up to word `stop`.
+
+    Returns
+    -------
+    n, at, end : int
+        Blocks filled in, the word where the walk stands, and how it ended.
+    """
+    n = 0
+    while n < kind.size:
+        if at == stop:
+            return n, at, DONE
+        if stop - at < 8:
+            return n, at, CUT
+        of = words[at] & 0xFF
+        shape = 0
+        if of == 0x42:
+            items = int(words[at + 3])
+            each = 1
+        elif of == 0x31:
+            shape = int(words[at + 3])
+            items = _u64(words, at + 4)
+            each = 5 + shape
+        elif of == 0x5A or of == 0x59:
+            # u64 from word 3 on; its upper words and the word after it are 0
+            items = int(words[at + 3]) | (int(words[at + 4]) << 16)
+            each = 5
+            if words[at + 5] != 0 or words[at + 6] != 0 or words[at + 7] != 0:
+                return n, at, BAD_LENGTH
+        else:
+            return n, at, BAD_TYPE
+        if items <= 0 or items > stop - at:
+            return n, at, BAD_LENGTH if items <= 0 else CUT
+        payload = items * each
+        if payload > stop - at - 8:
+            return n, at, CUT
+        if words[at + 1] != payload & 0xFFFF:
+            return n, at, BAD_LENGTH
+        kind[n] = of
+        source[n] = words[at] >> 8
+        channel[n] = words[at + 2]
+        count[n] = items
+        points[n] = shape
+        tick[n] = _u64(words, at + 4 if of == 0x42 else at + 8)
+        word[n] = at + 8
+        n += 1
+        at += (8 + payload + 7) // 8 * 8
+        if at > stop:
+            # the padding of the last block may be missing after a crash
+            at = stop
+    return n, at, FULL
+
+
+def walk(words: np.ndarray, at: int, stop: int) -> tuple[Blocks2, int, int]:
+    """Walk all data blocks from word `at` up to word `stop`.
+
+    Returns
+    -------
+    blocks : Blocks2
+    at : int
+        The word where the walk ended.
+    end : int
+        DONE, or what is wrong there: CUT, BAD_TYPE or BAD_LENGTH.
+    """
+    dtypes = ("u1", "u1", "i4", "i8", "i4", "i8", "i8")
+    size = max(1, min(CHUNK, (stop - at) // 8 + 1))
+    buffers: list[np.ndarray] = [np.empty(size, dtype) for dtype in dtypes]
+    parts: list[list[np.ndarray]] = []
+    end = FULL
+    while end == FULL:
+        n, at, end = step_blocks(words, at, stop, *buffers)
+        parts.append([buffer[:n].copy() for buffer in buffers])
+    return Blocks2(*(np.concatenate(column) for column in zip(*parts, strict=True))), at, end
