@@ -1,5 +1,6 @@
 """Figures: each module draws one, from tables alone."""
 
 from evoalign.figures.save import save_figure, use_style
+from evoalign.figures.sets import POPULATION_FIGURES, SESSION_FIGURES, Drawn, draw_all
 
-__all__ = ["save_figure", "use_style"]
+__all__ = ["POPULATION_FIGURES", "SESSION_FIGURES", "Drawn", "draw_all", "save_figure", "use_style"]

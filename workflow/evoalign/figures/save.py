@@ -43,7 +43,11 @@ def use_style(path: str | PathLike[str]) -> None:
 
 
 def save_figure(
-    figure: Figure, stem: str | PathLike[str], source: Mapping[str, pd.DataFrame], dpi: int = 200
+    figure: Figure,
+    stem: str | PathLike[str],
+    source: Mapping[str, pd.DataFrame],
+    dpi: int = 200,
+    caption: str = "",
 ) -> tuple[Path, ...]:
     """Write a figure as SVG and PNG, and each panel's plotted values as CSV.
 
@@ -58,6 +62,8 @@ def save_figure(
         Panel name -> values plotted in it; the index is not written.
     dpi : int
         Resolution of the bitmap and of images inside the SVG.
+    caption : str
+        N, tests and corrections; ``stem.txt`` is written when there is one.
 
     Returns
     -------
@@ -76,4 +82,8 @@ def save_figure(
         written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
         with whole(written[-1]) as partial:
             frame.to_csv(partial, index=False, float_format=CSV_FLOATS, lineterminator="\n")
+    if caption:
+        written.append(stem.with_name(f"{stem.name}.txt"))
+        with whole(written[-1]) as partial:
+            partial.write_text(caption + "\n", encoding="utf-8")
     return tuple(written)

@@ -1,0 +1,110 @@
+"""Trajectories in each time bin of the response (Fig. 5C, Ext. 4C)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import (
+    SPACES,
+    Source,
+    Tables,
+    areas_of,
+    chosen,
+    counts,
+    padded_line,
+    significance,
+    space_legend,
+    words,
+)
+from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
+
+# Bins before the response are flat lines; the figure starts with the evoked window.
+MAX_BINS = 16
+
+
+def draw_binned_trajectories(tables: Tables, width_ms: int | None = None) -> tuple[Figure, Source]:
+    """Draw a small panel a time bin, a row an area.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_trajectories`.
+    width_ms : int, optional
+        Width of the bins; by default the narrowest that gives at most 16
+        panels inside the evoked window.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a'.
+    """
+    frame, width = evoked_bins(tables["population_trajectories"], width_ms)
+    areas, starts = areas_of(frame), sorted(frame["start_ms"].unique())
+    if not areas:
+        figure = new_figure(PAGE, 1.5)
+        say_empty(figure.subplots(), "no valid experiment")
+        return figure, {"a": frame}
+    figure = new_figure(PAGE, 0.5 + 1.05 * len(areas))
+    axes = figure.subplots(len(areas), len(starts), squeeze=False, sharex=True, sharey="row")
+    parts = []
+    for at, area in enumerate(areas):
+        rows, selection = chosen(frame, area)
+        for column, start in enumerate(starts):
+            own = rows[rows["start_ms"] == start].sort_values("block_index")
+            _panel(axes[at, column], own)
+            if at == 0:
+                axes[0, column].set_title(f"{start}–{start + width}", loc="center", fontsize=6, pad=7)
+        mark = "" if selection == "both" else f", {selection}"
+        axes[at, 0].set_ylabel(f"{area_label(area)}\n(n = {int(rows['n'].max())}{mark})")
+        parts.append(rows)
+    figure.supxlabel("Block")
+    figure.supylabel("Rate (of maximum)")
+    figure.suptitle("Time from image onset (ms)", fontsize=7)
+    space_legend(figure, loc="outside upper right", ncols=2)
+    return figure, {"a": pd.concat(parts, ignore_index=True)}
+
+
+def evoked_bins(frame: pd.DataFrame, width_ms: int | None) -> tuple[pd.DataFrame, int]:
+    """Rows of one bin width inside the evoked window, and the width; no rows without that width."""
+    evoked = frame[frame["window"] == "evoked"]
+    if evoked.empty:
+        return evoked, 0
+    first, last = int(evoked["start_ms"].iloc[0]), int(evoked["stop_ms"].iloc[0])
+    binned = frame[(frame["window"] == "binned") & (frame["start_ms"] >= first) & (frame["stop_ms"] <= last)]
+    widths = binned["stop_ms"] - binned["start_ms"]
+    if width_ms is None:
+        fitting = [int(width) for width in np.unique(widths) if (last - first) / width <= MAX_BINS]
+        width_ms = min(fitting, default=0)
+    return binned[widths == width_ms], width_ms
+
+
+def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+    block = rows["block_index"].to_numpy() + 1
+    real = rows["n_real"].to_numpy() * 2 >= rows["n"].max()
+    for kind in SPACES:
+        mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
+        axes.fill_between(
+            block, mean - error, mean + error, color=space_colour(kind), alpha=0.22, linewidth=0
+        )
+        padded_line(axes, block, mean, real, space_colour(kind), linewidth=0.8)
+    significance(axes, block, rows["larger"].to_numpy(), level=1.03, size=2)
+    axes.set_xticks([1, int(block.max())])
+    axes.tick_params(labelsize=5.5)
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    frame, width = evoked_bins(tables["population_trajectories"], None)
+    return words(
+        f"""
+        Trajectories in consecutive {width} ms bins (above: from-to) over the experiment's universal
+        normaliser: mean over experiments, shading one standard error; dotted: more than half of the
+        experiments padded. Dots: texture and object differ in the block (paired t-test over experiments,
+        Benjamini-Hochberg over the blocks of a panel, q < 0.05), coloured by the larger space. Experiments
+        in which both threads succeed unless said: {counts(frame)}.
+        """
+    )

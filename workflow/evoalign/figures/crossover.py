@@ -1,0 +1,95 @@
+"""When the object space takes the lead in late blocks, by area."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from evoalign.figures.panels import Source, Tables, area_axes, areas_of, significance, words
+from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
+
+
+def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
+    """Draw late object minus texture over the response, with the crossover of each area.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_contrast` and `crossover`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'a' (difference by bin) and 'crossover'.
+    """
+    frame = tables["population_contrast"]
+    frame = frame[frame["window"] == "binned"]
+    found = tables["crossover"]
+    areas = areas_of(frame)
+    figure, axes = area_axes(areas, height=2.3)
+    for panel, area in zip(axes[0], areas, strict=False):
+        rows = frame[frame["area"] == area].sort_values("start_ms")
+        _panel(panel, rows)
+        _crossover(panel, found[(found["scope"] == "area") & (found["area"] == area)])
+        panel.set_title(f"{area_label(area)} (n = {int(rows['n'].max())})", pad=8)
+        panel.set_xlabel("Time from image onset (ms)")
+    if areas:
+        axes[0, 0].set_ylabel("Late object minus texture\n(of maximum)")
+        handle = Line2D([], [], color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8, label="Crossover")
+        axes[0, -1].legend(handles=[handle], loc="lower right")
+    return figure, {"a": frame.reset_index(drop=True), "crossover": found.reset_index(drop=True)}
+
+
+def _panel(panel: Axes, rows: pd.DataFrame) -> None:
+    middle = (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
+    mean, low, high = (rows[name].to_numpy() for name in ("mean", "low", "high"))
+    panel.axhline(0, color="black", linewidth=0.5)
+    panel.fill_between(middle, low, high, color="#D9D9D9", linewidth=0)
+    panel.plot(middle, mean, color="black", linewidth=0.8)
+    for sign, kind in ((1, "object"), (-1, "texture")):
+        ahead = np.sign(mean) == sign
+        panel.scatter(middle[ahead], mean[ahead], s=9, color=space_colour(kind), linewidth=0, zorder=4)
+    larger = np.where(rows["z_q"] < 0.05, np.where(rows["z"] > 0, "object", "texture"), "")
+    significance(panel, middle, larger)
+
+
+def _crossover(panel: Axes, row: pd.DataFrame) -> None:
+    if row.empty or not np.isfinite(row["crossover_ms"].iloc[0]):
+        return
+    time, low, high = (float(row[name].iloc[0]) for name in ("crossover_ms", "low_ms", "high_ms"))
+    panel.axvspan(low, high, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
+    panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
+    panel.annotate(
+        f"{time:.0f} ms",
+        (time, 0.02),
+        xycoords=("data", "axes fraction"),
+        xytext=(2, 0),
+        textcoords="offset points",
+    )
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests, corrections and the crossover with its interval."""
+    found = tables["crossover"]
+    areas = [_words(row) for _, row in found[found["scope"] == "area"].iterrows()]
+    return words(
+        f"""
+        Object minus texture in the late blocks of all valid experiments, over the experiment's normaliser;
+        band: interval of a bootstrap over animals, experiments and presentations. Dots on top: the
+        differences of these experiments, weighted by their precision over presentations, are not 0 (z test,
+        Benjamini-Hochberg over bins, q < 0.05): it speaks of these experiments, not of others. Dashed:
+        crossover, the first bin of the evoked window from which the object space stays ahead:
+        {"; ".join(areas) or "no valid experiment"}.
+        """
+    )
+
+
+def _words(row: pd.Series) -> str:
+    area, time = area_label(row["area"]), row["crossover_ms"]
+    if not np.isfinite(time):
+        return f"{area} none ({row['reason']})"
+    return f"{area} {time:.0f} ms (bootstrap interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"

@@ -1,0 +1,132 @@
+"""What several figures share: area panels, padded lines, significance dots, words of captions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from evoalign.figures.style import (
+    PAGE,
+    area_label,
+    in_order,
+    new_figure,
+    say_empty,
+    space_colour,
+    space_label,
+)
+
+Tables = Mapping[str, pd.DataFrame]
+Source = dict[str, pd.DataFrame]
+SPACES = ("texture", "object")
+
+# The study's choice first; where an area has no such experiment, the next one stands in and is named.
+SELECTIONS = {"both": "both threads succeed", "any": "any thread succeeds", "valid": "all valid experiments"}
+
+
+def chosen(frame: pd.DataFrame, area: str) -> tuple[pd.DataFrame, str]:
+    """Rows of an area for the first of 'both', 'any', 'valid' that has any, and which."""
+    own = frame[frame["area"] == area]
+    for selection in SELECTIONS:
+        rows = own[own["selection"] == selection]
+        if len(rows):
+            return rows, selection
+    return own, ""
+
+
+def title(area: str, n: int, selection: str = "both") -> str:
+    """Title of an area's panel, with its N and a mark when another selection stands in."""
+    mark = "" if selection in ("both", "") else f", {selection}"
+    return f"{area_label(area)} (n = {n}{mark})"
+
+
+def area_axes(
+    areas: Sequence[str], height: float = 2.1, rows: int = 1, sharey: bool = True
+) -> tuple[Figure, np.ndarray]:
+    """Return a page-wide figure with a column of panels for each area (one, empty, without areas).
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : numpy.ndarray of Axes [row, area]
+    """
+    columns = max(len(areas), 1)
+    figure = new_figure(PAGE * max(columns / 3, 0.5) if columns < 3 else PAGE, height)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if sharey else False)
+    if not areas:
+        for one in axes.flat:
+            say_empty(one, "no valid experiment")
+    return figure, axes
+
+
+def areas_of(frame: pd.DataFrame) -> list[str]:
+    """Areas of a table, along the hierarchy."""
+    return in_order(frame["area"]) if len(frame) else []
+
+
+def shaded(
+    axes: Axes, x: np.ndarray, mean: np.ndarray, error: np.ndarray, colour: str, label: str = ""
+) -> None:
+    """Line of a mean with a band of one standard error to each side."""
+    axes.fill_between(x, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
+    axes.plot(x, mean, color=colour, label=label or None)
+
+
+def padded_line(axes: Axes, x: np.ndarray, y: np.ndarray, real: np.ndarray, colour: str, **how: Any) -> None:
+    """Line that is solid where `real` and dotted over the padding."""
+    axes.plot(x[real], y[real], color=colour, **how)
+    if (~real).any():
+        # The dotted part starts at the last real point, so that the line does not break.
+        start = max(int(np.flatnonzero(real).max(initial=0)), 0)
+        axes.plot(x[start:], y[start:], color=colour, linestyle=(0, (1, 1.2)), **how)
+
+
+def significance(axes: Axes, x: np.ndarray, larger: np.ndarray, level: float = 1.02, size: float = 5) -> None:
+    """Dots along the top of a panel, coloured by the larger space; `level` in axes units."""
+    for kind in SPACES:
+        at = np.asarray(x)[np.asarray(larger) == kind]
+        axes.scatter(
+            at,
+            np.full(len(at), level),
+            s=size,
+            color=space_colour(kind),
+            linewidth=0,
+            transform=axes.get_xaxis_transform(),
+            clip_on=False,
+            zorder=5,
+        )
+
+
+def space_legend(target: Axes | Figure, extra: Sequence[Line2D] = (), **where: Any) -> None:
+    """Legend of the two spaces."""
+    lines = [Line2D([], [], color=space_colour(kind), label=space_label(kind)) for kind in SPACES]
+    handles: list[Artist] = [*lines, *extra]
+    target.legend(handles=handles, **where)
+
+
+def counts(frame: pd.DataFrame) -> str:
+    """Words for N by area: 'V1 n = 2, PIT n = 2 (any thread succeeds)'."""
+    parts = []
+    for area in areas_of(frame):
+        rows, selection = chosen(frame, area)
+        stands_in = "" if selection == "both" else f" ({SELECTIONS.get(selection, '')})"
+        parts.append(f"{area_label(area)} n = {int(rows['n'].max())}{stands_in}")
+    return ", ".join(parts) or "no valid experiment"
+
+
+def p_words(p: float) -> str:
+    """P value as in a figure: 'p = 0.012', 'p < 0.001', 'n.s.' never; '' for NaN."""
+    if not np.isfinite(p):
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def words(text: str) -> str:
+    """Text of a caption in one line, whatever its line breaks in the code."""
+    return " ".join(text.split())

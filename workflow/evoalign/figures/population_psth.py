@@ -1,0 +1,75 @@
+"""Population PSTHs of the first and the last block (Fig. 5A)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import (
+    SPACES,
+    Source,
+    Tables,
+    area_axes,
+    areas_of,
+    chosen,
+    counts,
+    shaded,
+    space_legend,
+    title,
+    words,
+)
+from evoalign.figures.style import space_colour
+
+STAGES = ("first", "last")
+
+
+def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
+    """Draw normalised PSTHs by area: first block above, last block below.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_psth`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'first' and 'last'.
+    """
+    frame = tables["population_psth"]
+    areas = areas_of(frame)
+    figure, axes = area_axes(areas, height=3.4, rows=2)
+    parts: dict[str, list[pd.DataFrame]] = {stage: [] for stage in STAGES}
+    for column, area in enumerate(areas):
+        rows, selection = chosen(frame, area)
+        for at, stage in enumerate(STAGES):
+            own = rows[rows["stage"] == stage].sort_values("time_ms")
+            panel = axes[at, column]
+            for kind in SPACES:
+                mean, error = own[f"{kind}_mean"].to_numpy(), own[f"{kind}_sem"].fillna(0).to_numpy()
+                shaded(panel, own["time_ms"].to_numpy() + 0.5, mean, error, space_colour(kind))
+            parts[stage].append(own)
+        axes[0, column].set_title(title(area, int(rows["n"].max()), selection))
+        axes[1, column].set_xlabel("Time from image onset (ms)")
+    if areas:
+        top = max(panel.get_ylim()[1] for panel in axes.flat)
+        for at, stage in enumerate(STAGES):
+            axes[at, 0].set_ylim(min(0.0, axes[at, 0].get_ylim()[0]), top)
+            axes[at, 0].set_ylabel(f"{stage.capitalize()} block\nRate (of maximum)")
+        space_legend(axes[0, 0], loc="upper left")
+    return figure, {
+        stage: pd.concat(rows, ignore_index=True) if rows else frame for stage, rows in parts.items()
+    }
+
+
+def caption(tables: Tables) -> str:
+    """State N and corrections."""
+    return words(
+        f"""
+        PSTHs of the first and of the last block of each experiment over its normaliser (the largest evoked
+        block mean, so peaks exceed 1): mean over experiments, shading one standard error over experiments.
+        No test; tests by time bin stand with the time-binned trajectories. Experiments in which both
+        threads succeed unless said: {counts(tables["population_psth"])}.
+        """
+    )

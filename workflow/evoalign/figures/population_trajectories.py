@@ -1,0 +1,104 @@
+"""Mean trajectories of both spaces by area (Fig. 4C)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import (
+    SPACES,
+    Source,
+    Tables,
+    area_axes,
+    areas_of,
+    chosen,
+    counts,
+    padded_line,
+    significance,
+    space_legend,
+    title,
+    words,
+)
+from evoalign.figures.style import space_colour
+
+# More experiments than this, and lines of single ones hide the means.
+MAX_SINGLE_LINES = 8
+
+
+def draw_population_trajectories(tables: Tables) -> tuple[Figure, Source]:
+    """Draw normalised, padded trajectories: mean, standard error and tests by area.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_trajectories`, `padded` and `experiments`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a': what the means show.
+    """
+    frame = tables["population_trajectories"]
+    frame = frame[frame["window"] == "evoked"]
+    areas = areas_of(frame)
+    figure, axes = area_axes(areas)
+    parts = []
+    for panel, area in zip(axes[0], areas, strict=False):
+        rows, selection = chosen(frame, area)
+        rows = rows.sort_values("block_index")
+        n = int(rows["n"].max())
+        if n <= MAX_SINGLE_LINES:
+            _single(panel, tables, area, selection)
+        _mean(panel, rows, n)
+        panel.set_title(title(area, n, selection), pad=8)
+        panel.set_xlabel("Block")
+        parts.append(rows)
+    if areas:
+        axes[0, 0].set_ylabel("Evoked rate (of maximum)")
+        space_legend(axes[0, 0], loc="upper left")
+        low, high = axes[0, 0].get_ylim()
+        axes[0, 0].set_ylim(min(low, 0), max(high, 1.25))
+    return figure, {"a": pd.concat(parts, ignore_index=True) if parts else frame}
+
+
+def _mean(panel: Axes, rows: pd.DataFrame, n: int) -> None:
+    block = rows["block_index"].to_numpy() + 1
+    # From the block on that fewer than half the experiments showed, the mean is mostly padding.
+    real = rows["n_real"].to_numpy() * 2 >= n
+    for kind in SPACES:
+        mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
+        colour = space_colour(kind)
+        panel.fill_between(block, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
+        padded_line(panel, block, mean, real, colour)
+    significance(panel, block, rows["larger"].to_numpy())
+
+
+def _single(panel: Axes, tables: Tables, area: str, selection: str) -> None:
+    own = tables["experiments"]
+    column = {"both": "both_succeed", "any": "any_succeeds"}.get(selection, "valid")
+    sessions = own.loc[own["valid"].astype(bool) & own[column].astype(bool), "session"]
+    padded = tables["padded"]
+    padded = padded[(padded["area"] == area) & padded["session"].isin(sessions)]
+    for (_, kind), rows in padded.groupby(["session", "kind"], sort=True):
+        rows = rows.sort_values("block_index")
+        x, y = rows["block_index"].to_numpy() + 1, rows["value"].to_numpy()
+        padded_line(
+            panel, x, y, rows["real"].to_numpy(dtype=bool), space_colour(str(kind)), linewidth=0.4, alpha=0.5
+        )
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    frame = tables["population_trajectories"]
+    return words(
+        f"""
+        Evoked block means over the experiment's maximum, mean over experiments; shading: one standard error
+        over experiments; thin lines: single experiments, where they are few. Runs are padded to the longest
+        with the mean of their last two blocks; dotted: padding (of a mean: more than half of the
+        experiments padded). Dots: texture and object differ (paired t-test over experiments,
+        Benjamini-Hochberg over blocks, q < 0.05), coloured by the larger space. Experiments in which both
+        threads succeed unless said: {counts(frame[frame["window"] == "evoked"])}.
+        """
+    )
