@@ -1,0 +1,160 @@
+"""The demo study's sessions: a paired evolution closed in the loop, as raw files."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from threadpoolctl import threadpool_limits
+
+from evoalign.errors import InputError
+from evoalign.events import write_codes
+from evoalign.files import whole
+from evoalign.simulate import truth
+from evoalign.simulate.experiment import SPACES, Evolved, run_evolution
+from evoalign.simulate.population import Population, populate
+from evoalign.simulate.rawfiles import write_blackrock, write_plexon
+from evoalign.study import Demo
+
+Area = Literal["V1", "V4", "IT"]
+Vendor = Literal["blackrock", "plexon"]
+
+PREFERRED_CHANNEL, PREFERRED_LETTER = 6, "a"  # fewer electrodes: the last one
+PHOTODIODE = {"blackrock": "ainp1", "plexon": "AI01"}
+
+# Dates in the files' headers: fixed, a day a session.
+_FIRST_DAY = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class DemoSession:
+    """What the sample sheet says of a demo session, known before it is simulated."""
+
+    area: Area
+    vendor: Vendor
+    start: dt.datetime
+    preferred: str
+    photodiode: str
+    spaces: tuple[str, str] = SPACES
+
+    @property
+    def session(self) -> str:
+        """Name of the session."""
+        return f"demo_{self.area}_{self.vendor}"
+
+    @property
+    def raw(self) -> tuple[str, ...]:
+        """Suffixes of the raw files."""
+        return (".nev", ".ns6") if self.vendor == "blackrock" else (".plx",)
+
+
+def demo_sessions(settings: Demo) -> list[DemoSession]:
+    """Return the six sessions of the demo study: three areas, each by two vendors."""
+    areas: tuple[Area, ...] = ("V1", "V4", "IT")
+    vendors: tuple[Vendor, ...] = ("blackrock", "plexon")
+    kinds = [(area, vendor) for area in areas for vendor in vendors]
+    preferred = f"{preferred_channel(settings)}{PREFERRED_LETTER}"
+    return [
+        DemoSession(area, vendor, _FIRST_DAY + dt.timedelta(days=day), preferred, PHOTODIODE[vendor])
+        for day, (area, vendor) in enumerate(kinds)
+    ]
+
+
+def preferred_channel(settings: Demo) -> int:
+    """Return the electrode of the unit that drives the evolution."""
+    return min(PREFERRED_CHANNEL, settings.n_electrodes)
+
+
+def demo_array_map(area: str, settings: Demo) -> pd.DataFrame:
+    """Return the map of a demo array: channel, array, connector, area, x_um, y_um.
+
+    Electrodes 400 µm apart in rows of eight, all in one area.
+    """
+    channel = np.arange(1, settings.n_electrodes + 1)
+    return pd.DataFrame(
+        {
+            "channel": channel,
+            "array": f"{area}-array",
+            "connector": "A",
+            "area": area,
+            "x_um": 400.0 * ((channel - 1) % 8),
+            "y_um": 400.0 * ((channel - 1) // 8),
+        }
+    )
+
+
+def simulate_session(
+    folder: str | PathLike[str], *, area: Area, vendor: Vendor, settings: Demo, seed: int
+) -> None:
+    """Simulate one paired evolution and write what a rig would have saved.
+
+    Writes ``{name}.nev`` and ``{name}.ns6``, or ``{name}.plx``, with the
+    folder's name; ``log.tsv``, ``latents/``, ``images/``; and the truth, which
+    only tests read, in ``truth/``. The folder appears whole or not at all, and
+    its bytes depend on the arguments only.
+
+    Parameters
+    ----------
+    folder : path
+        The session's folder.
+    area : {'V1', 'V4', 'IT'}
+        Where the electrodes are.
+    vendor : {'blackrock', 'plexon'}
+        Whose files to write.
+    settings : study.Demo
+        Numbers of electrodes, blocks and images, and the noise.
+    seed : int
+        Of everything random in the session.
+
+    Raises
+    ------
+    InputError
+        Unknown area or vendor.
+    """
+    known = {session.area for session in demo_sessions(settings)}
+    if area not in known or vendor not in PHOTODIODE:
+        raise InputError(
+            f"no demo session of area '{area}' by vendor '{vendor}'",
+            mend="areas V1, V4, IT; vendors blackrock, plexon",
+        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums must not depend on the number of threads
+    try:
+        with threadpool_limits(1):
+            evolved = run_evolution(area, settings, seed)
+            people = populate(evolved, area, settings, preferred_channel(settings), seed)
+            with whole(folder) as partial:
+                _write(partial, Path(folder).name, area, vendor, settings, evolved, people, seed)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _write(
+    folder: Path,
+    name: str,
+    area: str,
+    vendor: str,
+    settings: Demo,
+    evolved: Evolved,
+    people: Population,
+    seed: int,
+) -> None:
+    (folder / "images").mkdir(parents=True)
+    for shown in {image.name: image for image in evolved.subject.shown}.values():
+        Image.fromarray(shown.pixels).save(folder / "images" / f"{shown.name}.png", compress_level=6)
+    (folder / "latents").mkdir()
+    for g in evolved.history:
+        write_codes(folder / "latents", g.block, g.thread, g.codes, g.names)
+    log = evolved.rig.log()
+    log.to_csv(folder / "log.tsv", sep="\t", index=False, lineterminator="\n")
+    start = next(s.start for s in demo_sessions(settings) if (s.area, s.vendor) == (area, vendor))
+    write = write_blackrock if vendor == "blackrock" else write_plexon
+    write(folder / name, evolved.rig, people, settings, start, seed)
+    truth.write_truth(folder / "truth", area, vendor, settings, seed, evolved, people)

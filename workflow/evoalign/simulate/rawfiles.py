@@ -1,0 +1,93 @@
+"""A simulated session's raw files, as a Blackrock or a Plexon rig saves them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from evoalign.simulate.blackrock import write_nev, write_nsx
+from evoalign.simulate.plexon import Continuous, stored_gain_uv, write_plx
+from evoalign.simulate.population import Population
+from evoalign.simulate.schedule import Rig
+from evoalign.simulate.voltages import Electrodes, photodiode_chunks
+from evoalign.study import Demo
+
+BLACKROCK_HZ, PLEXON_HZ, PLEXON_ANALOG_HZ = 30_000, 40_000, 1_000
+GAIN_UV = 0.25  # of the electrodes, microvolts per count
+ANALOG_GAIN_UV = 5e6 / 32_767  # +-5 V over 16 bits
+FIRST_ANALOG = 129  # Blackrock's number of analog input 1
+
+
+def write_blackrock(
+    stem: Path, rig: Rig, people: Population, settings: Demo, start: dt.datetime, seed: int
+) -> None:
+    """Write ``{stem}.nev`` (words, online spikes) and ``{stem}.ns6`` (electrodes, photodiode)."""
+    channels = list(range(1, settings.n_electrodes + 1))
+    write_nev(
+        stem.with_name(f"{stem.name}.nev"),
+        channels=channels,
+        spikes=people.online,
+        words=rig.words("digital"),
+        start=start,
+        sampling_rate_hz=BLACKROCK_HZ,
+    )
+    photodiode = photodiode_chunks(
+        np.array(rig.onsets), np.array(rig.offsets), rig.duration_s, BLACKROCK_HZ, [seed, 8]
+    )
+    neural = _electrodes(rig, people, settings, BLACKROCK_HZ, seed).chunks(GAIN_UV)
+    write_nsx(
+        stem.with_name(f"{stem.name}.ns6"),
+        _beside(neural, photodiode),
+        channel_ids=[*channels, FIRST_ANALOG],
+        labels=[*(f"chan{channel}" for channel in channels), "ainp1"],
+        gain_uv=[*[GAIN_UV] * len(channels), ANALOG_GAIN_UV],
+        sampling_rate_hz=BLACKROCK_HZ,
+        start=start,
+    )
+
+
+def write_plexon(
+    stem: Path, rig: Rig, people: Population, settings: Demo, start: dt.datetime, seed: int
+) -> None:
+    """Write ``{stem}.plx``: electrodes at 40 kHz, photodiode at 1 kHz, spikes, strobed words."""
+    channels = list(range(1, settings.n_electrodes + 1))
+    gain_uv = stored_gain_uv(GAIN_UV)
+    analog_gain_uv = stored_gain_uv(ANALOG_GAIN_UV)
+    photodiode = photodiode_chunks(
+        np.array(rig.onsets), np.array(rig.offsets), rig.duration_s, PLEXON_ANALOG_HZ, [seed, 8]
+    )
+    write_plx(
+        stem.with_name(f"{stem.name}.plx"),
+        _electrodes(rig, people, settings, PLEXON_HZ, seed).chunks(gain_uv),
+        names=[f"WB{channel:03d}" for channel in channels],
+        gain_uv=gain_uv,
+        sampling_rate_hz=PLEXON_HZ,
+        start=start,
+        spike_channels=channels,
+        spikes=people.online,
+        words=rig.words("strobed"),
+        more=[Continuous(photodiode, ["AI01"], analog_gain_uv, PLEXON_ANALOG_HZ)],
+        clock_hz=PLEXON_HZ,
+    )
+
+
+def _electrodes(rig: Rig, people: Population, settings: Demo, rate_hz: int, seed: int) -> Electrodes:
+    return Electrodes(
+        people.spikes,
+        people.units,
+        people.shapes,
+        n_electrodes=settings.n_electrodes,
+        duration_s=rig.duration_s,
+        sampling_rate_hz=rate_hz,
+        noise_uv=settings.noise_uv,
+        seed=[seed, 7],
+    )
+
+
+def _beside(*streams: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the streams' chunks side by side."""
+    for chunks in zip(*streams, strict=True):
+        yield np.concatenate(chunks, axis=1)
