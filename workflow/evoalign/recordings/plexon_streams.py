@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from evoalign.errors import InputError
 from evoalign.recordings.plexon_runs import Group, Runs, group_channels
 
+ROLES = ("broadband", "highpass", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 FIRST_ANALOG = 10_000  # AI01 is channel 10001: analog inputs never share a number with an electrode
 PREFIX_ROLE = {"WB": "broadband", "SPKC": "highpass", "SPK": "highpass", "FP": "field", "LFP": "field",
@@ -32,7 +35,9 @@ class Continuous:
     rate_hz, gain_uv : float
         Sampling rate; microvolts per count.
     runs : Runs
-        Where its samples lie.
+        Where its samples lie in `samples`.
+    samples : int16 array
+        The whole file, or the channel's own.
     """
 
     role: str
@@ -41,6 +46,7 @@ class Continuous:
     rate_hz: float
     gain_uv: float
     runs: Runs
+    samples: np.ndarray
 
 
 def role_of(name: str, rate_hz: float, spike_channel: int = 0) -> str:
@@ -90,7 +96,7 @@ def name_streams(channels: Sequence[Continuous]) -> dict[str, list[Continuous]]:
         role = "broadband" if channel.role == "highpass" and not wide else channel.role
         by_role.setdefault(role, {}).setdefault(channel.rate_hz, []).append(channel)
     streams: dict[str, list[Continuous]] = {}
-    for role in sorted(by_role):
+    for role in sorted(by_role, key=ROLES.index):
         for rank, rate in enumerate(sorted(by_role[role], reverse=True)):
             name = role if rank == 0 else f"{role}_{rate:g}"
             streams[name] = by_role[role][rate]

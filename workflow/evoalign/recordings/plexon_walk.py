@@ -185,7 +185,6 @@ def copy_samples(
         skip = start + done - first[block]
         n = min(first[block + 1] - first[block] - skip, out.size - done)
         source = word[block] + skip
-        for i in range(n):
-            out[done + i] = samples[source + i]
+        out[done : done + n] = samples[source : source + n]
         done += n
         block += 1

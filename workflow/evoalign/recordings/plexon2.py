@@ -1,0 +1,223 @@
+"""Reads Plexon .pl2 files without Plexon's library, and bundles exported by means of it.
+
+``python -m evoalign.recordings.plexon2 export FILE.pl2`` makes a bundle on the
+acquisition PC; ``verify BUNDLE`` holds one against its checksums.
+"""
+
+from __future__ import annotations
+
+import sys
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.recordings import plexon2_export
+from evoalign.recordings import plexon2_layout as pl2
+from evoalign.recordings.plexon2_bundle import bundle_contents, verify
+from evoalign.recordings.plexon2_contents import Analog, Events, continuous, word_of
+from evoalign.recordings.plexon2_file import EXPORT, Pl2File, last_tick, read_pl2, refuse
+from evoalign.recordings.plexon2_walk import Blocks2
+from evoalign.recordings.plexon_bytes import as_words, text
+from evoalign.recordings.plexon_recording import Contents, build
+from evoalign.recordings.plexon_streams import Continuous
+from evoalign.recordings.plexon_walk import Blocks
+from evoalign.recordings.recording import Recording
+
+
+def open_pl2(path: str | PathLike[str]) -> Recording:
+    """Open a Plexon .pl2 file.
+
+    Streams and words are named as by `evoalign.recordings.plexon.open_plx`;
+    for the words of other events see `plexon2_contents.word_of`.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    Recording
+        Samples stay in the file until they are asked for.
+
+    Raises
+    ------
+    InputError
+        The file is missing, cut or damaged, or its totals contradict each
+        other: with the byte, and the advice to export it.
+    """
+    file = read_pl2(Path(path))
+    channel, unit, tick = _spikes(file)
+    word_tick, word, source = _events(file)
+    contents = Contents(
+        clock_hz=file.clock_hz,
+        start=file.start,
+        continuous=_continuous(file),
+        spike_channels=[
+            (int(h["Channel"]), text(h["Name"]), 1e6 * float(h["CoeffToConvertToUnits"]))
+            for h in file.spike_headers
+            if h["ChannelEnabled"] and h["ChannelRecordingEnabled"]
+        ],
+        spike_channel=channel,
+        spike_unit=unit,
+        spike_tick=tick,
+        word_tick=word_tick,
+        word=word,
+        word_source=source,
+        facts=_facts(file),
+    )
+    return build("plexon2", [file.path], contents)
+
+
+def open_bundle(path: str | PathLike[str]) -> Recording:
+    """Open a bundle that `plexon2_export` made of a .pl2 file; see docs/plexon2_bundle.md.
+
+    Raises
+    ------
+    InputError
+        The folder is no bundle, a file of it is missing or not as its checksum says.
+    """
+    folder = Path(path)
+    return build("plexon2", [folder], bundle_contents(folder))
+
+
+def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFrame, np.ndarray, float]:
+    """Read the waveforms of a channel's spikes from a .pl2 file.
+
+    Parameters
+    ----------
+    path : path
+        A .pl2 file.
+    channel : int
+        Spike channel, from 1.
+
+    Returns
+    -------
+    spikes : DataFrame
+        `tables.ONLINE_SPIKES`, in the order of time.
+    waveforms : int16 array [spike, point]
+        One a row of `spikes`.
+    gain_uv : float
+        Microvolts per count.
+
+    Raises
+    ------
+    InputError
+        As for `open_pl2`; or the file has no such channel.
+    """
+    file = read_pl2(Path(path))
+    rows = np.flatnonzero(file.spike_headers["Channel"] == channel)
+    if not rows.size:
+        raise InputError(f"no spike channel {channel}", path, "name a channel of the file")
+    head = file.spike_headers[rows[0]]
+    blocks = file.rows(pl2.SPIKE_BLOCK)
+    own = blocks.take(np.flatnonzero(blocks.channel == channel))
+    stamps = [file.stamps(own, block) for block in range(own.n.size)]
+    tick = np.concatenate([t for t, _ in stamps] or [np.empty(0, np.uint64)]).astype(np.int64)
+    unit = np.concatenate([u for _, u in stamps] or [np.empty(0, np.uint16)])
+    none = np.empty((0, int(head["SamplesPerSpike"])), np.int16)
+    waveforms = np.concatenate([file.waveforms(own, block) for block in range(own.n.size)] or [none])
+    order = np.argsort(tick, kind="stable")
+    frame = {"channel": channel, "unit": unit[order], "time_s": tick[order] / file.clock_hz}
+    gain = 1e6 * float(head["CoeffToConvertToUnits"])
+    return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms[order], gain
+
+
+def _continuous(file: Pl2File) -> list[Continuous]:
+    blocks = file.rows(pl2.ANALOG_BLOCK)
+    samples = as_words(file.content, np.int16)
+    found = []
+    for row, head in enumerate(file.analog_headers):
+        own = blocks.take(
+            np.flatnonzero((blocks.source == head["Source"]) & (blocks.channel == head["Channel"]))
+        )
+        if not own.n.size:
+            continue
+        analog = Analog(
+            name=text(head["Name"]),
+            source_name=text(head["SourceName"]),
+            units=text(head["Units"]),
+            source=int(head["Source"]),
+            channel=int(head["Channel"]),
+            rate_hz=float(head["SamplesPerSecond"]),
+            coefficient=float(head["CoeffToConvertToUnits"]),
+        )
+        where = f"{file.path}, byte {2 * int(own.word[0]) - 16}"
+        plain = Blocks(own.word, own.tick, own.channel, own.channel, own.n)
+        found.append(continuous(analog, plain, samples, file.clock_hz, row + 1, where, EXPORT))
+    return found
+
+
+def _spikes(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return channel, unit and tick of all spikes."""
+    blocks = file.rows(pl2.SPIKE_BLOCK)
+    stamps = [_checked_stamps(file, blocks, block) for block in range(blocks.n.size)]
+    channel = np.repeat(blocks.channel, blocks.n)
+    unit = np.concatenate([u for _, u in stamps] or [np.empty(0, np.uint16)]).astype(np.int64)
+    tick = np.concatenate([t for t, _ in stamps] or [np.empty(0, np.int64)])
+    return channel.astype(np.int64), unit, tick
+
+
+def _events(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return tick, word and source of all events."""
+    names = {(int(h["Source"]), int(h["Channel"])): text(h["Name"]) for h in file.event_headers}
+    events = Events.none()
+    blocks = file.rows(pl2.EVENT_BLOCK)
+    for block in range(blocks.n.size):
+        tick, value = _checked_stamps(file, blocks, block)
+        source, channel = int(blocks.source[block]), int(blocks.channel[block])
+        events.add(tick, *word_of(names[source, channel], source, channel, value))
+    blocks = file.rows(pl2.START_STOP_BLOCK)
+    for block in range(blocks.n.size):
+        where = f"{file.path}, byte {2 * int(blocks.word[block]) - 16}"
+        events.add_start_stop(*_checked_stamps(file, blocks, block), where, EXPORT)
+    return events.joined()
+
+
+def _checked_stamps(file: Pl2File, blocks: Blocks2, block: int) -> tuple[np.ndarray, np.ndarray]:
+    tick, value = file.stamps(blocks, block)
+    late = np.flatnonzero(tick > last_tick(file.header))
+    if late.size:
+        at = 2 * int(blocks.word[block]) + 8 * int(late[0])
+        raise refuse(f"time stamp {tick[late[0]]} lies outside the recording", file.path, at)
+    return tick.astype(np.int64), value
+
+
+def _facts(file: Pl2File) -> dict[str, Any]:
+    blocks = file.rows(pl2.EVENT_BLOCK)
+    used = set(zip(blocks.source.tolist(), blocks.channel.tolist(), strict=True))
+    heads = [(text(h["Name"]), int(h["Source"]), int(h["Channel"])) for h in file.event_headers]
+    return {
+        "software": text(file.header["CreatorSoftwareName"]),
+        "software_version": text(file.header["CreatorSoftwareVersion"]),
+        "comment": text(file.header["CreatorComment"]),
+        "trodality": int(file.header["MaximumTrodality"]),
+        "event_channels": {name: list(key) for name, *key in heads if tuple(key) in used},
+        "footer": file.finished,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``export FILE.pl2`` or ``verify BUNDLE``; return the exit status."""
+    command, *rest = sys.argv[1:] if arguments is None else arguments or [""]
+    if command == "export":
+        return plexon2_export.main(rest)
+    if command == "verify" and len(rest) == 1:
+        try:
+            n = verify(Path(rest[0]))
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(f"{rest[0]}: {n} files are as they were written")
+        return 0
+    print("usage: python -m evoalign.recordings.plexon2 export FILE.pl2 | verify BUNDLE", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
