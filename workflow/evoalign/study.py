@@ -81,6 +81,32 @@ class Sorting(_Section):
     good_snr: float = _knob(3.0, "a unit below is labelled 'mua'", ge=0)
     good_isi_violations: float = _knob(0.5, "a unit above is labelled 'mua'", ge=0)
     good_presence: float = _knob(0.8, "a unit below is labelled 'mua'", ge=0, le=1)
+    reference_min_channels: int = _knob(
+        8, "a median over fewer good electrodes would carry their spikes into the others", ge=2, le=256
+    )
+    noise_snr: float = _knob(1.5, "a unit below is labelled 'noise'", ge=0)
+    min_spikes: int = _knob(30, "fewer spikes on an electrode are no unit of its own", ge=5, le=10_000)
+    min_size: float = _knob(
+        1.2, "a unit's median trough is larger than this times the threshold; below is background", ge=1, le=5
+    )
+    match_gain: float = _knob(
+        30.0, "a matched spike explains at least this much of the whitened trace, in noise variances", ge=5
+    )
+    bad_saturated: float = _knob(
+        0.01, "an electrode with a larger share of samples at its extremes is saturated", gt=0, le=1
+    )
+    bad_line_noise: float = _knob(
+        0.5, "an electrode with a larger share of power at 50/60 Hz and harmonics is left out", gt=0, le=1
+    )
+    bad_noise_ratio: float = _knob(
+        4.0, "noise this many times above or below the median electrode's means noise or no contact", gt=1
+    )
+    bad_duplicate: float = _knob(
+        0.98, "an electrode with a higher correlation with one before it repeats that one", gt=0.5, le=1
+    )
+    preferred_min_agreement: float = _knob(
+        0.5, "below this agreement with the online unit, the channel's multi-unit is preferred", ge=0, le=1
+    )
 
 
 class Responses(_Section):
@@ -137,6 +163,61 @@ class Analysis(_Section):
     cluster_p: float = _knob(0.05, "a bin below this p joins a cluster", gt=0, lt=1)
 
 
+class Encoding(_Section):
+    """Which space explains a unit, and when (METHODS section 6)."""
+
+    unit_kinds: tuple[Literal["sorted", "multiunit", "online"], ...] = _knob(
+        ("sorted",), "kinds of units that are analysed"
+    )
+    window_ms: tuple[int, int] = _knob((0, 200), "range that the windows cover, from image onset")
+    width_ms: int = _knob(10, "width of a window", ge=1, le=500)
+    step_ms: int = _knob(10, "from one window's start to the next's; equal to the width: tiling", ge=1)
+    schemes: tuple[Literal["image", "block"], ...] = _knob(
+        ("image", "block"), "folds grouped by image, and folds of whole blocks"
+    )
+    n_folds: int = _knob(5, "folds; the inner folds are the other outer folds", ge=3, le=20)
+    alpha_log10: tuple[float, float] = _knob((-3.0, 12.0), "first and last exponent of the alphas")
+    n_alphas: int = _knob(100, "alphas, log-spaced", ge=1, le=1000)
+    projections: tuple[Literal["full", "top", "bottom", "random"], ...] = _knob(
+        ("full", "top", "bottom", "random"), "predictors: all latents, or k Hessian or random directions"
+    )
+    projection_dims: tuple[int, ...] = _knob(
+        (8, 128, 256, 512), "the k; only those below a space's latent dimension are used"
+    )
+    n_permutations: int = _knob(1000, "permutations of the responses; 0 = no p values", ge=0, le=10_000_000)
+    permuted_projections: tuple[Literal["full", "top", "bottom", "random"], ...] = _knob(
+        ("full",), "projections that get p values: each costs as much as the full one"
+    )
+    permute_within_block: bool = _knob(
+        True, "False ignores drift over the blocks and makes false positives: for demonstration"
+    )
+    n_bootstrap: int = _knob(1000, "bootstrap draws of the alignment index", ge=10, le=100_000)
+    interval: float = _knob(0.95, "mass of the bootstrap intervals", gt=0, lt=1)
+    index_level: float = _knob(
+        0.05,
+        "the index is defined in windows where a space's family-wise p is at most this; 1 = everywhere",
+        gt=0,
+        le=1,
+    )
+    crossover_bins: int = _knob(3, "windows for which the index must stay positive", ge=1)
+    fdr: float = _knob(0.05, "Benjamini-Hochberg level over units", gt=0, lt=1)
+    ceiling: Literal["auto", "repeats", "bins"] = _knob(
+        "auto", "halves of the noise ceiling: repeats of images, alternate ms, or repeats where they suffice"
+    )
+    ceiling_images: int = _knob(8, "'auto' takes repeats from this many repeated images on", ge=3)
+    ceiling_splits: int = _knob(50, "random halves that are averaged", ge=1, le=10_000)
+    ceiling_floor: float = _knob(0.01, "R2 is never divided by less", gt=0, lt=1)
+    eigenframes: dict[str, str] = _knob(
+        {}, "space -> .npz of Hessian eigenvectors; the procedural spaces' are computed when not named"
+    )
+    hessian_samples: int = _knob(64, "latents over which a computed Hessian is averaged", ge=1, le=10_000)
+    spectrum_bins: int = _knob(8, "bins of eigenvalue rank in the spectrum", ge=1, le=256)
+    memory_gb: float = _knob(4.0, "working memory of the permutations, host or GPU", ge=0.05, le=1000)
+    tf32: bool = _knob(
+        False, "permutations on tensor cores: products rounded to 10 bits, about 1e-3 relative"
+    )
+
+
 class Figures(_Section):
     """What the figures look like."""
 
@@ -171,6 +252,7 @@ class Config(_Section):
     sorting: Sorting = Sorting()
     responses: Responses = Responses()
     analysis: Analysis = Analysis()
+    encoding: Encoding = Encoding()
     figures: Figures = Figures()
     demo: Demo = Demo()
 
