@@ -1,0 +1,8 @@
+"""Sorting: voltages to sorted, multi- and online units with their quality."""
+
+from evoalign.sorting.preferred import choose_preferred
+from evoalign.sorting.result import Sorted
+from evoalign.sorting.session import sort_recording
+from evoalign.sorting.sort import sort, sort_online_only
+
+__all__ = ["Sorted", "choose_preferred", "sort", "sort_online_only", "sort_recording"]

@@ -1,0 +1,118 @@
+"""Electrodes that cannot be sorted, each with its reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import signal
+
+from evoalign import tables
+from evoalign.sorting.traces import Traces
+
+N_STRETCHES = 20  # seconds looked at, spread over the recording
+FLAT_SHARE = 0.95  # of successive samples that are equal
+HUM_HZ = (50.0, 60.0)
+HUM_HARMONICS = 5
+MAD_TO_SD = 1.4826
+
+
+def noise_level(values: np.ndarray) -> np.ndarray:
+    """Return the noise of each channel: 1.4826 times the median of absolute values.
+
+    Parameters
+    ----------
+    values : ndarray
+        Filtered voltages ``[channel, sample]``, µV.
+    """
+    return MAD_TO_SD * np.median(np.abs(values), axis=1)
+
+
+def find_bad_channels(traces: Traces) -> pd.DataFrame:
+    """Name the electrodes that cannot be sorted, and leave them out of the reference.
+
+    Looked at are up to 20 seconds spread over the recording. In this order:
+    'flat' (the values hardly change), 'saturated' (a share of samples at the
+    channel's own two extremes), 'line noise' (a share of the raw power within
+    1 Hz of 50 or 60 Hz and their harmonics), 'disconnected' and 'noise'
+    (filtered noise far below or above the array's median), 'duplicate' (the
+    same voltages as a channel before). The shares and ratios are config keys.
+
+    Parameters
+    ----------
+    traces : Traces
+        The recording; its `leave_out` is called with what was found.
+
+    Returns
+    -------
+    DataFrame
+        `tables.BAD_CHANNELS`, one row a channel in the recording's order.
+    """
+    settings = traces.settings
+    stretches = traces.samples(N_STRETCHES)
+    n = len(traces.channel_ids)
+    reason = np.full(n, "", dtype=object)
+    if not stretches:
+        return _table(traces, np.full(n, "flat", dtype=object), np.full(n, np.nan))
+    raw = [traces.raw(stretch) for stretch in stretches]
+    _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
+    _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
+    hum = np.max([_hum_share(raw, hz, traces.rate_hz) for hz in HUM_HZ], axis=0)
+    _mark(reason, hum > settings.bad_line_noise, "line noise")
+    traces.leave_out(reason != "")
+    filtered = np.concatenate([traces.filtered(stretch) for stretch in stretches], axis=1)
+    noise = noise_level(filtered)
+    usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
+    _mark(reason, noise * settings.bad_noise_ratio < usual, "disconnected")
+    _mark(reason, noise > settings.bad_noise_ratio * usual, "noise")
+    _mark(reason, _repeats(filtered, reason == "", settings.bad_duplicate), "duplicate")
+    traces.leave_out(reason != "")
+    return _table(traces, reason, noise)
+
+
+def _table(traces: Traces, reason: np.ndarray, noise: np.ndarray) -> pd.DataFrame:
+    frame = pd.DataFrame(
+        {"channel": traces.channel_ids, "reason": reason.astype(str), "noise_uv": noise.astype(float)}
+    )
+    return tables.conform(frame, tables.BAD_CHANNELS)
+
+
+def _mark(reason: np.ndarray, found: np.ndarray, name: str) -> None:
+    reason[found & (reason == "")] = name
+
+
+def _equal_share(block: np.ndarray) -> np.ndarray:
+    return np.mean(np.diff(block, axis=0) == 0, axis=0) if len(block) > 1 else np.ones(block.shape[1])
+
+
+def _extreme_share(blocks: list[np.ndarray]) -> np.ndarray:
+    """Share of samples at the largest or smallest value that the channel ever takes."""
+    low = np.min([block.min(axis=0) for block in blocks], axis=0)
+    high = np.max([block.max(axis=0) for block in blocks], axis=0)
+    count = sum(np.sum((block == low) | (block == high), axis=0) for block in blocks)
+    return np.where(high > low, count / sum(map(len, blocks)), 0.0)
+
+
+def _hum_share(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.ndarray:
+    """Median over stretches of the share of power at a mains frequency and its harmonics."""
+    shares = []
+    for block in blocks:
+        frequency, power = signal.periodogram(
+            block.astype(np.float64), rate_hz, "hann", detrend="constant", axis=0
+        )
+        harmonic = hum_hz * np.arange(1, HUM_HARMONICS + 1)
+        near = np.abs(frequency[:, None] - harmonic).min(axis=1) <= max(1.0, 1.5 * rate_hz / len(block))
+        total = power.sum(axis=0)
+        shares.append(power[near].sum(axis=0) / np.where(total > 0, total, 1.0))
+    return np.median(shares, axis=0)
+
+
+def _repeats(values: np.ndarray, good: np.ndarray, limit: float) -> np.ndarray:
+    """Mark good channels whose voltages follow those of a good channel before them."""
+    found = np.zeros(len(values), dtype=bool)
+    rows = np.flatnonzero(good)
+    if len(rows) < 2:
+        return found
+    alike = np.triu(np.corrcoef(values[rows]) > limit, k=1)
+    for column in range(len(rows)):
+        found[rows[column]] = any(alike[row, column] and not found[rows[row]] for row in range(column))
+    return found

@@ -1,0 +1,211 @@
+"""The default sorter: every electrode by itself, chunk by chunk.
+
+Three passes over the recording: noise (a few seconds of it), clusters (the
+threshold crossings of all or, of a long recording, evenly spread chunks) and
+template matching (all of it). Units live on one electrode each, as on arrays
+with contacts 400 µm apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import signal
+
+from evoalign.sorting.bad_channels import N_STRETCHES
+from evoalign.sorting.clustering import cluster, is_mixture, merge, templates_of
+from evoalign.sorting.matching import Templates, match, shifted
+from evoalign.sorting.traces import Chunk, Traces
+from evoalign.sorting.waveforms import time_axis_ms
+from evoalign.sorting.whitening import WINDOW, whiten, whitening_kernels
+
+BEFORE_MS, AFTER_MS = 0.7, 1.1  # of a template
+DEAD_MS = 0.5  # between two detected troughs
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Threshold crossings of one chunk.
+
+    Attributes
+    ----------
+    chunk : Chunk
+        The stretch.
+    row, sample, size_uv : ndarray
+        Electrode, trough in samples of the segment and its size of each crossing.
+    picked : ndarray
+        bool, those with a waveform.
+    waves : ndarray
+        float32 ``[picked crossing, sample]``: whitened waveforms.
+    """
+
+    chunk: Chunk
+    row: np.ndarray
+    sample: np.ndarray
+    size_uv: np.ndarray
+    picked: np.ndarray
+    waves: np.ndarray
+
+
+@dataclass(frozen=True)
+class Electrodes:
+    """What the first pass learnt: everything that a chunk needs to be sorted.
+
+    Attributes
+    ----------
+    traces : Traces
+        The recording.
+    rows : ndarray
+        Channels that are sorted.
+    threshold_uv : ndarray
+        Detection threshold ``[row]``.
+    kernels : ndarray
+        See `whitening_kernels`.
+    """
+
+    traces: Traces
+    rows: np.ndarray
+    threshold_uv: np.ndarray
+    kernels: np.ndarray
+
+    @property
+    def before(self) -> int:
+        """Samples of a template before the trough."""
+        return round(BEFORE_MS * 1e-3 * self.traces.rate_hz)
+
+    @property
+    def length(self) -> int:
+        """Samples of a template."""
+        return self.before + round(AFTER_MS * 1e-3 * self.traces.rate_hz)
+
+    @property
+    def dead(self) -> int:
+        """Samples between two detected troughs."""
+        return round(DEAD_MS * 1e-3 * self.traces.rate_hz)
+
+    @property
+    def margin(self) -> int:
+        """Samples around a chunk that its spikes and their waveforms need."""
+        return WINDOW // 2 + 2 * max(self.length, len(time_axis_ms(self.traces.rate_hz)))
+
+
+def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> Electrodes:
+    """Make whitening filters and thresholds of the channels ``good [channel]``."""
+    rows = np.flatnonzero(good)
+    stretches = traces.samples(N_STRETCHES)
+    values = np.concatenate([traces.filtered(stretch)[rows] for stretch in stretches], axis=1)
+    threshold = traces.settings.detect_threshold * noise_uv[rows]
+    return Electrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows]))
+
+
+def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
+    """Return the samples of troughs below minus the threshold, at least `dead` samples apart."""
+    return signal.find_peaks(-values, height=threshold_uv, distance=max(dead, 1))[0]
+
+
+def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
+    """Find the threshold crossings of a chunk; cut out up to `max_waves` of each electrode, evenly picked."""
+    margin, before = electrodes.margin, electrodes.before
+    values = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
+    at = [
+        troughs(trace, limit, electrodes.dead)
+        for trace, limit in zip(values, electrodes.threshold_uv, strict=True)
+    ]
+    at = [t[(t >= margin) & (t < values.shape[1] - margin)] for t in at]
+    row = np.repeat(np.arange(len(at)), [len(t) for t in at])
+    sample = np.concatenate(at) if at else np.zeros(0, dtype=np.int64)
+    picked = np.concatenate([_evenly(len(t), max_waves) for t in at]) if at else np.zeros(0, dtype=bool)
+    waves = np.zeros((0, electrodes.length), dtype=np.float32)
+    if picked.any():
+        white = whiten(values, electrodes.kernels)
+        rows, samples = row[picked][:, None], sample[picked][:, None]
+        # Two samples more on each side: the shift spoils the ends.
+        wide = white[rows, samples + np.arange(-before - 2, electrodes.length - before + 2)]
+        offset = _vertex(values[rows, samples + np.arange(-1, 2)])
+        waves = shifted(wide, -offset)[:, 2:-2].astype(np.float32)
+    return Crossings(chunk, row, sample - margin + chunk.start, -values[row, sample], picked, waves)
+
+
+def _evenly(n: int, most: int) -> np.ndarray:
+    """Mark at most `most` of `n` things, evenly spread."""
+    marked = np.zeros(n, dtype=bool)
+    marked[np.linspace(0, n - 1, min(n, most)).astype(np.int64)] = most > 0
+    return marked
+
+
+def _vertex(three: np.ndarray) -> np.ndarray:
+    """Sub-sample position of the minimum of the parabola through three samples ``[spike, 3]``."""
+    left, middle, right = three.T
+    bend = left - 2 * middle + right
+    return np.clip((left - right) / (2 * np.where(bend > 0, bend, np.inf)), -0.5, 0.5)
+
+
+def find_templates(
+    electrodes: Electrodes, threshold_uv: float, waves: np.ndarray, size_uv: np.ndarray, times_s: np.ndarray
+) -> Templates | None:
+    """Make the templates of one electrode from its threshold crossings; None without units.
+
+    Parameters
+    ----------
+    electrodes : Electrodes
+        From `learn_noise`.
+    threshold_uv : float
+        The electrode's detection threshold.
+    waves : ndarray
+        Whitened waveforms ``[spike, sample]``.
+    size_uv, times_s : ndarray
+        Trough size and time of each, ``[spike]``.
+    """
+    settings = electrodes.traces.settings
+    labels = cluster(waves, settings.min_spikes)
+    labels = merge(labels, waves, times_s, settings.refractory_ms * 1e-3)
+    for name in np.unique(labels[labels >= 0]):
+        if np.median(size_uv[labels == name]) < settings.min_size * threshold_uv:
+            labels[labels == name] = -1
+    if not np.any(labels >= 0):
+        return None
+    made = templates_of(labels, waves, electrodes.before)
+    kept = ~is_mixture(made, electrodes.dead)
+    return Templates(made.waves[kept], made.before, made.scale_sd[kept])
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Spikes of one chunk: channel row, unit on the channel, trough in samples of the segment, scale."""
+
+    chunk: Chunk
+    row: np.ndarray
+    unit: np.ndarray
+    position: np.ndarray
+    scale: np.ndarray
+
+
+def match_chunk(
+    electrodes: Electrodes, found: list[Templates | None], chunk: Chunk, values: np.ndarray
+) -> Matches:
+    """Explain a chunk of all electrodes by their templates.
+
+    Parameters
+    ----------
+    electrodes : Electrodes
+        From `learn_noise`.
+    found : list of Templates or None
+        Of each electrode.
+    chunk : Chunk
+        The stretch.
+    values : ndarray
+        Its filtered voltages ``[electrode, sample]``, with `electrodes.margin` on both sides.
+    """
+    margin, gain = electrodes.margin, electrodes.traces.settings.match_gain
+    rows = [row for row, templates in enumerate(found) if templates is not None]
+    columns = [(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))]
+    for row, white in zip(rows, whiten(values[rows], electrodes.kernels[rows]), strict=True):
+        templates = found[row]
+        assert templates is not None
+        position, unit, scale, _ = match(white, templates, gain, electrodes.dead)
+        inside = (position >= margin) & (position < values.shape[1] - margin)
+        at = position[inside] - margin + chunk.start
+        columns.append((np.full(len(at), row), unit[inside], at, scale[inside]))
+    row_, unit_, position_, scale_ = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return Matches(chunk, row_.astype(np.int64), unit_.astype(np.int64), position_, scale_)

@@ -1,0 +1,200 @@
+"""Template matching on one electrode: spikes are found and subtracted, the best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+PHASES = 4  # sub-sample positions of a template
+BLOCK = 1024  # samples
+SCALES = (0.5, 1.6)  # a spike is not smaller or larger than this, relative to its template
+
+
+@dataclass(frozen=True)
+class Templates:
+    """What the units of one electrode look like in whitened voltages.
+
+    Attributes
+    ----------
+    waves : ndarray
+        float32 ``[unit, phase, sample]``, in noise SDs; phase p is the
+        waveform p/PHASES samples later.
+    before : int
+        Samples before the trough.
+    scale_sd : ndarray
+        float32 ``[unit]``: how much the size of the unit's spikes varies.
+    """
+
+    waves: np.ndarray
+    before: int
+    scale_sd: np.ndarray
+
+    @classmethod
+    def of(cls, mean: np.ndarray, before: int, scale_sd: np.ndarray) -> Templates:
+        """Make templates from mean waveforms ``[unit, sample]``."""
+        waves = shifted(mean[:, None, :], np.arange(PHASES)[None, :] / PHASES)
+        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32))
+
+
+def shifted(waves: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Shift waveforms later by fractions of a sample (band-limited interpolation).
+
+    Parameters
+    ----------
+    waves : ndarray
+        ``[.., sample]``.
+    by : ndarray
+        Samples, of a shape that broadcasts against the leading axes of `waves`.
+    """
+    n = waves.shape[-1]
+    # Twice the length keeps what leaves at one end from coming in at the other.
+    spectrum = np.fft.rfft(waves, 2 * n, axis=-1)
+    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * n) * by[..., None])
+    return np.fft.irfft(spectrum * turn, 2 * n, axis=-1)[..., :n]
+
+
+def match(
+    trace: np.ndarray, templates: Templates, threshold: float, dead: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Explain a whitened trace by templates, greedily.
+
+    A spike of unit k at sample t with scale a raises the log-likelihood of
+    the trace by half of ``2 a c - a^2 E - (a - 1)^2 / sd^2``, with c the
+    trace's projection on the template and E its energy. The best spike is
+    subtracted, the gains around it computed again, until no gain exceeds
+    `threshold`. This is matching pursuit with a prior on the scale, as in
+    Pachitariu et al. 2016 (bioRxiv 061481).
+
+    Parameters
+    ----------
+    trace : ndarray
+        float32 ``[sample]``, noise SD 1. Overwritten by the residual.
+    templates : Templates
+        Of this electrode.
+    threshold : float
+        Smallest gain.
+    dead : int
+        Samples around a spike in which its unit cannot fire again.
+
+    Returns
+    -------
+    position : ndarray
+        Trough of each spike in samples, float64, rising.
+    unit : ndarray
+        int64, its template.
+    scale : ndarray
+        float32, its size relative to the template.
+    gain : ndarray
+        float32, by how much it explains the trace.
+    """
+    energy = np.sum(templates.waves**2, axis=2, dtype=np.float32)
+    precision = (1 / np.maximum(templates.scale_sd, 1e-3) ** 2).astype(np.float32)
+    found = _peel(
+        trace, templates.waves, energy, precision, np.float32(threshold), templates.before, dead, *SCALES
+    )
+    order = np.argsort(found[0], kind="stable")
+    return tuple(column[order] for column in found)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _gain(projection, energy, precision, low, high):  # type: ignore[no-untyped-def]
+    scale = min(max((projection + precision) / (energy + precision), low), high)
+    return scale, 2 * scale * projection - scale * scale * energy - precision * (scale - 1) ** 2
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _project(trace, start, wave):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for i in range(len(wave)):
+        total += trace[start + i] * wave[i]
+    return total
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _all_gains(trace, waves, energy, precision, before, low, high, gains, units):  # type: ignore[no-untyped-def]
+    """Best unit at every sample: a correlation, in blocks that stay in the cache."""
+    length = waves.shape[2]
+    stop = len(trace) - length
+    projection = np.zeros(BLOCK, np.float32)
+    for start in range(1, stop, BLOCK):
+        n = min(BLOCK, stop - start)
+        for k in range(len(waves)):
+            projection[:] = 0
+            for i in range(length):
+                weight, part = waves[k, 0, i], trace[start + i : start + i + n]
+                for j in range(n):
+                    projection[j] += weight * part[j]
+            for j in range(n):
+                if projection[j] > 0:
+                    _, value = _gain(projection[j], energy[k, 0], precision[k], low, high)
+                    if value > gains[start + j + before]:
+                        gains[start + j + before], units[start + j + before] = value, k
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _best(trace, t, waves, energy, precision, before, low, high, blocked):  # type: ignore[no-untyped-def]
+    """Best unit at sample t, without sub-sample positions."""
+    gain, unit = np.float32(-1), 0
+    for k in range(len(waves)):
+        if blocked[k, t]:
+            continue
+        projection = _project(trace, t - before, waves[k, 0])
+        if projection <= 0:
+            continue
+        _, value = _gain(projection, energy[k, 0], precision[k], low, high)
+        if value > gain:
+            gain, unit = value, k
+    return gain, unit
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _refine(trace, t, k, waves, energy, precision, before, low, high):  # type: ignore[no-untyped-def]
+    """Best sub-sample position and scale of unit k around sample t."""
+    gain, at, phase, scale = np.float32(-1e30), t, 0, np.float32(1)
+    for d in range(-1, 2):
+        for p in range(waves.shape[1]):
+            projection = _project(trace, t + d - before, waves[k, p])
+            a, value = _gain(projection, energy[k, p], precision[k], low, high)
+            if value > gain:
+                gain, at, phase, scale = value, t + d, p, a
+    return gain, at, phase, scale
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _peel(trace, waves, energy, precision, threshold, before, dead, low, high):  # type: ignore[no-untyped-def]
+    low, high = np.float32(low), np.float32(high)
+    n, (n_units, n_phases, length) = len(trace), waves.shape
+    first, last = before + 1, n - (length - before) - 1
+    gains, units = np.full(n, np.float32(-1)), np.zeros(n, np.int64)
+    blocked = np.zeros((n_units, n), np.bool_)
+    position, unit = [0.0 for _ in range(0)], [0 for _ in range(0)]
+    scales, values = [np.float32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
+    _all_gains(trace, waves, energy, precision, before, low, high, gains, units)
+    t = first
+    while t < last:
+        # A spike is taken where no gain within half a template is larger.
+        reach = length // 2
+        is_peak = gains[t] >= threshold
+        if is_peak:
+            for u in range(max(t - reach, first), min(t + reach + 1, last)):
+                if gains[u] > gains[t]:
+                    is_peak = False
+                    break
+        if not is_peak:
+            t += 1
+            continue
+        k = units[t]
+        value, at, phase, scale = _refine(trace, t, k, waves, energy, precision, before, low, high)
+        for i in range(length):
+            trace[at - before + i] -= scale * waves[k, phase, i]
+        position.append(at + phase / n_phases)
+        unit.append(k)
+        scales.append(scale)
+        values.append(value)
+        blocked[k, max(t - dead, 0) : t + dead + 1] = True
+        for u in range(max(at - length, first), min(at + length + 1, last)):
+            gains[u], units[u] = _best(trace, u, waves, energy, precision, before, low, high, blocked)
+        t = max(at - length - reach, first)
+    return np.array(position), np.array(unit), np.array(scales), np.array(values)

@@ -1,0 +1,99 @@
+"""Which of the sorted units is the one that drove the evolution online."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import spikeinterface as si
+from spikeinterface.comparison import compare_two_sorters
+
+from evoalign.sorting.result import Sorted
+
+CLOCK_HZ = 30_000.0  # of the comparison's time grid
+DELTA_MS = 0.4  # spikes closer than this are the same, SpikeInterface's default
+MAX_LAG_S = 1e-3  # a rig's time stamp is a threshold crossing, ours a trough
+
+
+def choose_preferred(
+    sorted_units: Sorted,
+    online_spikes: pd.DataFrame,
+    channel: int,
+    unit: int,
+    min_agreement: float = 0.5,
+) -> Sorted:
+    """Mark the units that stand for the online unit that drove the evolution.
+
+    Each unit of the channel is compared with the online unit: agreement is
+    matches / (spikes + spikes - matches), by `spikeinterface.comparison`,
+    after the constant lag of the online time stamps is taken off. Marked are,
+    at most one of each kind: the 'sorted' unit with the largest agreement, if
+    that is at least `min_agreement`; the channel's 'multiunit', which is what
+    remains when no sorted unit qualifies; and the 'online' unit itself.
+
+    Parameters
+    ----------
+    sorted_units : Sorted
+        All units of the session.
+    online_spikes : DataFrame
+        `tables.ONLINE_SPIKES`.
+    channel, unit : int
+        The vendor's channel number and online unit (a = 1); unit 0: the
+        channel as a whole, for which only its multi-unit can stand.
+    min_agreement : float
+        Config key ``sorting.preferred_min_agreement``.
+
+    Returns
+    -------
+    Sorted
+        With columns preferred and preferred_agreement set. Nothing is marked
+        for a channel without units.
+    """
+    units = sorted_units.units.copy()
+    units["preferred"], units["preferred_agreement"] = False, np.nan
+    of_channel = online_spikes[online_spikes["channel"] == channel]
+    if unit > 0:
+        of_channel = of_channel[of_channel["unit"] == unit]
+    online = np.sort(of_channel["time_s"].to_numpy())
+    here = units["channel"] == channel
+    spikes = sorted_units.spikes[sorted_units.spikes["unit"].isin(units.loc[here, "unit"])]
+    for row in units.index[here]:
+        times = spikes.loc[spikes["unit"] == units.loc[row, "unit"], "time_s"].to_numpy()
+        units.loc[row, "preferred_agreement"] = agreement(online, times)
+    for row in _marked(units[here], unit, min_agreement):
+        units.loc[row, "preferred"] = True
+    return replace(sorted_units, units=units)
+
+
+def _marked(units: pd.DataFrame, unit: int, min_agreement: float) -> list[int]:
+    rows = list(units.index[units["kind"] == "multiunit"])
+    rows += list(units.index[(units["kind"] == "online") & (units["vendor_unit"] == unit)])
+    alike = units[(units["kind"] == "sorted") & (units["preferred_agreement"] >= min_agreement)]
+    if unit > 0 and len(alike):
+        rows.append(alike["preferred_agreement"].idxmax())
+    return rows
+
+
+def agreement(first_s: np.ndarray, second_s: np.ndarray) -> float:
+    """Return the agreement of two trains, 0..1, after taking off their median lag; NaN when one is empty."""
+    if len(first_s) == 0 or len(second_s) == 0:
+        return float("nan")
+    second_s = second_s - lag(first_s, second_s)
+    origin = min(first_s[0], second_s[0])
+    pair = [
+        si.NumpySorting.from_samples_and_labels(
+            [np.rint((times - origin) * CLOCK_HZ).astype(np.int64)], [np.zeros(len(times), int)], CLOCK_HZ
+        )
+        for times in (first_s, second_s)
+    ]
+    return float(compare_two_sorters(*pair, delta_time=DELTA_MS).agreement_scores.to_numpy()[0, 0])
+
+
+def lag(first_s: np.ndarray, second_s: np.ndarray) -> float:
+    """Return the median time from a spike of the first train to the nearest of the second within 1 ms."""
+    right = np.clip(np.searchsorted(second_s, first_s), 1, max(len(second_s) - 1, 1))
+    choice = np.stack([second_s[right - 1], second_s[np.minimum(right, len(second_s) - 1)]]) - first_s
+    nearest = np.where(np.abs(choice[0]) <= np.abs(choice[1]), choice[0], choice[1])
+    near = nearest[np.abs(nearest) <= MAX_LAG_S]
+    return float(np.median(near)) if len(near) else 0.0

@@ -1,0 +1,170 @@
+"""Trains -> tables: unit numbers, quality metrics and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff, isi_violations
+
+from evoalign import tables
+from evoalign.sorting.result import Train, ordered
+from evoalign.study import Sorting
+
+PRESENCE_BINS = 100  # of the recorded time, as SpikeInterface's presence ratio
+BASELINE_SHARE = 0.1  # of a waveform's samples, from its start: before the spike
+
+
+class RecordedTime:
+    """Stretches of the recording's clock during which voltages were saved.
+
+    Parameters
+    ----------
+    spans : sequence of (float, float)
+        First and last time of each segment, s, in order.
+    """
+
+    def __init__(self, spans: list[tuple[float, float]]) -> None:
+        self._starts = np.array([start for start, _ in spans], dtype=float)
+        lengths = np.array([stop - start for start, stop in spans], dtype=float)
+        self._lengths = lengths
+        self._before = np.concatenate([[0.0], np.cumsum(lengths)[:-1]]) if len(spans) else np.zeros(0)
+        self.duration_s = float(lengths.sum())
+
+    def without_pauses(self, times_s: np.ndarray) -> np.ndarray:
+        """Return the recorded time that lies before each of ``times_s``; times in pauses are left out."""
+        segment = np.searchsorted(self._starts, times_s, side="right") - 1
+        times_s, segment = times_s[segment >= 0], segment[segment >= 0]
+        since = times_s - self._starts[segment]
+        recorded = since <= self._lengths[segment]
+        return since[recorded] + self._before[segment[recorded]]
+
+
+def trough_uv(mean_uv: np.ndarray) -> float:
+    """Return the size of a mean waveform's trough below its first tenth, µV; NaN when empty."""
+    if len(mean_uv) == 0:
+        return float("nan")
+    baseline = mean_uv[: max(1, round(BASELINE_SHARE * len(mean_uv)))].mean()
+    return float(baseline - mean_uv.min())
+
+
+def metrics(train: Train, noise_uv: float, recorded: RecordedTime, settings: Sorting) -> dict[str, float]:
+    """Return a unit's quality metrics, by SpikeInterface's functions.
+
+    Parameters
+    ----------
+    train : Train
+        The unit.
+    noise_uv : float
+        Noise SD of its electrode; NaN when unknown.
+    recorded : RecordedTime
+        What was recorded.
+    settings : study.Sorting
+        The refractory period.
+
+    Returns
+    -------
+    dict of str to float
+        Columns n_spikes to amplitude_cutoff of `tables.UNITS`. ISI violations
+        are Hill et al. 2011's (J. Neurosci. 31:8699) as SpikeInterface has them:
+        violations x duration / (2 x spikes^2 x refractory period).
+    """
+    times = recorded.without_pauses(train.times_s)
+    duration = recorded.duration_s
+    violations = (
+        isi_violations([times], duration, settings.refractory_ms * 1e-3)[0]
+        if len(times) and duration
+        else np.nan
+    )
+    bins = np.histogram(times, bins=PRESENCE_BINS, range=(0, max(duration, 1e-9)))[0]
+    amplitude = trough_uv(train.mean_uv)
+    spread = len(train.amplitudes_uv) > 0 and np.ptp(train.amplitudes_uv) > 0
+    return {
+        "n_spikes": len(train.times_s),
+        "rate_hz": len(times) / duration if duration else 0.0,
+        "amplitude_uv": amplitude,
+        "snr": amplitude / noise_uv if noise_uv > 0 else np.nan,
+        "isi_violations_ratio": float(violations),
+        "presence_ratio": float(np.mean(bins > 0)),
+        "amplitude_cutoff": float(amplitude_cutoff(train.amplitudes_uv)) if spread else np.nan,
+    }
+
+
+def label(kind: str, vendor_unit: int, found: dict[str, float], settings: Sorting) -> str:
+    """Return 'good', 'mua' or 'noise' by the thresholds in config; unknown metrics are passed over."""
+    if found["snr"] < settings.noise_snr:
+        return "noise"
+    if kind == "multiunit" or vendor_unit == 0:
+        return "mua"
+    doubtful = (
+        found["snr"] < settings.good_snr
+        or found["isi_violations_ratio"] > settings.good_isi_violations
+        or found["presence_ratio"] < settings.good_presence
+    )
+    return "mua" if doubtful else "good"
+
+
+def describe(
+    trains: list[Train],
+    channels: pd.DataFrame,
+    noise_uv: dict[int, float],
+    recorded: RecordedTime,
+    time_ms: np.ndarray,
+    settings: Sorting,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Number the units and make their tables.
+
+    Parameters
+    ----------
+    trains : list of Train
+        In any order.
+    channels : DataFrame
+        `tables.CHANNELS`, for the area.
+    noise_uv : dict of int to float
+        Noise SD of each channel.
+    recorded : RecordedTime
+        What was recorded.
+    time_ms : ndarray
+        Time axis of the mean waveforms.
+    settings : study.Sorting
+        Refractory period and label thresholds.
+
+    Returns
+    -------
+    units, spikes, waveforms : DataFrame
+        `tables.UNITS`, `tables.SPIKES`, `tables.WAVEFORMS`.
+    """
+    area = dict(zip(channels["channel"], channels["area"], strict=True))
+    units, spikes, waveforms = [], [], []
+    for number, train in enumerate(ordered(trains)):
+        found = metrics(train, noise_uv.get(train.channel, np.nan), recorded, settings)
+        units.append(
+            {
+                "unit": number,
+                "kind": train.kind,
+                "channel": train.channel,
+                "vendor_unit": train.vendor_unit,
+                "area": area.get(train.channel, ""),
+                **found,
+                "label": label(train.kind, train.vendor_unit, found, settings),
+                "preferred": False,
+                "preferred_agreement": np.nan,
+            }
+        )
+        spikes.append(pd.DataFrame({"unit": number, "time_s": train.times_s}))
+        if len(train.mean_uv):
+            waveforms.append(
+                pd.DataFrame(
+                    {"unit": number, "time_ms": time_ms, "mean_uv": train.mean_uv, "sd_uv": train.sd_uv}
+                )
+            )
+    return (
+        _table([pd.DataFrame(units)] if units else [], tables.UNITS),
+        _table(spikes, tables.SPIKES),
+        _table(waveforms, tables.WAVEFORMS),
+    )
+
+
+def _table(frames: list[pd.DataFrame], contract: object) -> pd.DataFrame:
+    if not frames:
+        return tables.empty(contract)
+    return tables.conform(pd.concat(frames, ignore_index=True), contract)

@@ -1,0 +1,99 @@
+"""What sorting makes of a recording: four tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+
+from evoalign import tables
+
+# Units of a session are numbered in this order of kinds, then by channel.
+KIND_ORDER = ("sorted", "multiunit", "online")
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """Units of a session with their spikes.
+
+    Attributes
+    ----------
+    units : DataFrame
+        `tables.UNITS`.
+    spikes : DataFrame
+        `tables.SPIKES`, by unit and time.
+    waveforms : DataFrame
+        `tables.WAVEFORMS`, of the units whose voltages are known.
+    bad_channels : DataFrame
+        `tables.BAD_CHANNELS`, one row a channel, reason '' when good.
+    """
+
+    units: pd.DataFrame
+    spikes: pd.DataFrame
+    waveforms: pd.DataFrame
+    bad_channels: pd.DataFrame
+
+    def write(
+        self, files: Mapping[str, str | PathLike[str]], provenance: Mapping[str, str] | None = None
+    ) -> None:
+        """Write the tables as Parquet.
+
+        Parameters
+        ----------
+        files : mapping of str to path
+            Where to write ``units``, ``spikes``, ``waveforms`` and ``bad_channels``.
+        provenance : mapping of str to str, optional
+            See `tables.write`.
+        """
+        tables.write(self.units, tables.UNITS, files["units"], provenance)
+        tables.write(self.spikes, tables.SPIKES, files["spikes"], provenance)
+        tables.write(self.waveforms, tables.WAVEFORMS, files["waveforms"], provenance)
+        tables.write(self.bad_channels, tables.BAD_CHANNELS, files["bad_channels"], provenance)
+
+
+@dataclass(frozen=True)
+class Train:
+    """One unit before it has a number and quality.
+
+    Attributes
+    ----------
+    kind : str
+        'sorted', 'multiunit' or 'online'.
+    channel : int
+        The vendor's channel number.
+    times_s : ndarray
+        On the recording's clock, rising.
+    amplitudes_uv : ndarray
+        Trough size of each spike, µV; empty when unknown.
+    mean_uv, sd_uv : ndarray
+        Mean waveform and its SD, µV ``[sample]``; empty when unknown.
+    vendor_unit : int
+        Of kind 'online'; else -1.
+    """
+
+    kind: str
+    channel: int
+    times_s: np.ndarray
+    amplitudes_uv: np.ndarray
+    mean_uv: np.ndarray
+    sd_uv: np.ndarray
+    vendor_unit: int = -1
+
+
+def ordered(trains: list[Train]) -> list[Train]:
+    """Sort units by kind, channel, vendor's unit, then falling size of the mean waveform."""
+
+    def rank(train: Train) -> tuple[int, int, int, float, int]:
+        trough = float(train.mean_uv.min()) if len(train.mean_uv) else 0.0
+        return (
+            KIND_ORDER.index(train.kind),
+            train.channel,
+            train.vendor_unit,
+            trough,
+            len(train.times_s),
+        )
+
+    return sorted(trains, key=rank)

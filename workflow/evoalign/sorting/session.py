@@ -1,0 +1,70 @@
+"""A session's recording -> its sorted tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from evoalign.recordings import Recording
+from evoalign.sorting.preferred import choose_preferred
+from evoalign.sorting.result import Sorted
+from evoalign.sorting.sort import sort, sort_online_only
+from evoalign.study import Session, Sorting
+
+BROADBAND = "broadband"
+
+
+def sort_recording(
+    recording: Recording,
+    channels: pd.DataFrame,
+    online_spikes: pd.DataFrame,
+    session: Session,
+    settings: Sorting,
+    seed: int,
+    n_jobs: int = 1,
+) -> Sorted:
+    """Sort a session: its broadband voltages, or else what the rig sorted online.
+
+    Parameters
+    ----------
+    recording : Recording
+        The opened raw files.
+    channels : DataFrame
+        `tables.CHANNELS`, with the array map applied.
+    online_spikes : DataFrame
+        `tables.ONLINE_SPIKES`.
+    session : Session
+        Its row of the sample sheet; names the preferred unit.
+    settings : study.Sorting
+        The config's section.
+    seed : int
+        Of sorters that draw at random.
+    n_jobs : int
+        Threads.
+
+    Returns
+    -------
+    Sorted
+        With the preferred units marked, when the sheet names one.
+    """
+    if BROADBAND in recording.streams:
+        voltages = recording.streams[BROADBAND].to_spikeinterface()
+        result = sort(voltages, channels, settings, seed, online_spikes, n_jobs)
+    else:
+        result = sort_online_only(online_spikes, channels, settings, _duration_s(recording))
+    if session.preferred_channel < 0:
+        return result
+    return choose_preferred(
+        result,
+        online_spikes,
+        session.preferred_channel,
+        session.preferred_unit,
+        settings.preferred_min_agreement,
+    )
+
+
+def _duration_s(recording: Recording) -> float:
+    """Time to the end of the last segment, or else to the last spike or word."""
+    segments = recording.segments
+    ends = segments["start_s"] + segments["n_samples"] / segments["sampling_rate_hz"]
+    last = [ends, recording.online_spikes["time_s"], recording.words["time_s"]]
+    return float(max((times.max() for times in last if len(times)), default=0.0))

@@ -1,0 +1,52 @@
+"""Mean waveforms of units, summed up chunk by chunk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BEFORE_MS, AFTER_MS = 1.0, 2.0
+
+Key = tuple[str, int, int]  # kind, electrode row, unit
+
+
+def time_axis_ms(rate_hz: float) -> np.ndarray:
+    """Return the times of a waveform's samples from its trough, ms."""
+    before, after = round(BEFORE_MS * 1e-3 * rate_hz), round(AFTER_MS * 1e-3 * rate_hz)
+    return np.arange(-before, after) / rate_hz * 1000
+
+
+class WaveSums:
+    """Counts, sums and sums of squares of waveforms by unit.
+
+    Parameters
+    ----------
+    length : int
+        Samples of a waveform.
+    """
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._sums: dict[Key, list[np.ndarray]] = {}
+
+    def add(self, key: Key, trace: np.ndarray, samples: np.ndarray, before: int) -> None:
+        """Cut waveforms around ``samples`` out of ``trace`` and add them to unit `key`."""
+        inside = (samples >= before) & (samples + self._length - before <= len(trace))
+        waves = trace[samples[inside][:, None] + np.arange(-before, self._length - before)].astype(np.float64)
+        self._join(key, [np.array(len(waves)), waves.sum(axis=0), (waves**2).sum(axis=0)])
+
+    def join(self, other: WaveSums) -> None:
+        """Add the sums of another chunk."""
+        for key, sums in other._sums.items():
+            self._join(key, sums)
+
+    def _join(self, key: Key, sums: list[np.ndarray]) -> None:
+        known = self._sums.get(key)
+        self._sums[key] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+
+    def mean_sd(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and SD, µV ``[sample]``; empty for a unit without waveforms."""
+        count, total, squares = self._sums.get(key, [np.array(0), np.zeros(0), np.zeros(0)])
+        if not count:
+            return np.zeros(0), np.zeros(0)
+        mean = total / count
+        return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -1,0 +1,51 @@
+"""Each electrode's noise made white, so that distances between waveforms count noise SDs."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import signal
+
+WINDOW = 256  # samples of a spectrum; the filter has as many taps
+QUIET = 4.0  # a window with a larger excursion, in noise SDs, holds a spike
+MIN_WINDOWS = 20
+FLOOR = 0.02  # of the spectrum's peak: what lies below is left as it is, not blown up
+
+
+def whitening_kernels(values: np.ndarray, noise_uv: np.ndarray) -> np.ndarray:
+    """Return the filter of each electrode that makes its noise white with SD 1.
+
+    The noise spectrum is the mean periodogram of windows without spikes
+    (Welch 1967); the filter is its inverse square root, zero-phase.
+
+    Parameters
+    ----------
+    values : ndarray
+        Filtered voltages ``[channel, sample]``, µV.
+    noise_uv : ndarray
+        Noise SD ``[channel]``.
+
+    Returns
+    -------
+    ndarray
+        float32 ``[channel, WINDOW + 1]``, per µV.
+    """
+    kernels = np.zeros((len(values), WINDOW + 1), dtype=np.float32)
+    taper = np.hanning(WINDOW)
+    for row, (trace, noise) in enumerate(zip(values, noise_uv, strict=True)):
+        if not noise > 0:
+            continue
+        windows = trace[: len(trace) // WINDOW * WINDOW].reshape(-1, WINDOW).astype(np.float64)
+        largest = np.abs(windows).max(axis=1)
+        quiet = np.argsort(largest, kind="stable")[: max(MIN_WINDOWS, np.sum(largest < QUIET * noise))]
+        power = np.mean(np.abs(np.fft.rfft(windows[quiet] * taper)) ** 2, axis=0) / np.sum(taper**2)
+        response = 1 / np.sqrt(np.maximum(power, FLOOR * power.max()))
+        kernel = np.fft.fftshift(np.fft.irfft(response, WINDOW))
+        kernels[row] = np.append(kernel, kernel[0]) * np.hanning(WINDOW + 1)
+    return kernels
+
+
+def whiten(values: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+    """Filter ``[channel, sample]`` by `whitening_kernels`; half a kernel at each end is unreliable."""
+    if len(values) == 0:
+        return values
+    return signal.oaconvolve(values, kernels, mode="same", axes=1).astype(np.float32, copy=False)
