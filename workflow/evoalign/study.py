@@ -59,6 +59,25 @@ class Events(_Section):
     image_pattern: str = _knob(
         "", "regular expression with groups block, thread, index; '' = the study's own names"
     )
+    image_field: str = _knob(
+        "", "MonkeyLogic field of a trial that names its images, as UserVars.imageName; '' = look for it"
+    )
+    header_words: tuple[int, ...] = _knob(
+        (201, 202), "words of a trial's head that a number follows (block, trial): it is no word itself"
+    )
+    word_mask: int = _knob(
+        65_535, "bits of the digital input that carry the word: 255 when the upper byte is wired high", ge=1
+    )
+    max_drift_ppm: float = _knob(
+        500.0, "two clocks that differ by more in rate are not those of one session", gt=0, le=5000
+    )
+    photodiode_min_delay_ms: float = _knob(
+        -5.0, "a crossing may come this long before its word, which is sent after the flip", ge=-100, le=0
+    )
+    photodiode_bridge_ms: float = _knob(
+        0.0, "dark gaps up to this length are the screen's refresh, not an offset (CRT: 20)", ge=0, le=200
+    )
+    recorded_ms: float = _knob(250.0, "recording must go on for this long after image onset", ge=0, le=5000)
 
 
 class Sorting(_Section):
