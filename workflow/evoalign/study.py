@@ -207,14 +207,14 @@ class Encoding(_Section):
     permuted_projections: tuple[Literal["full", "top", "bottom", "random"], ...] = _knob(
         ("full",), "projections that get p values: each costs as much as the full one"
     )
-    permute_within_block: bool = _knob(
-        True, "False ignores drift over the blocks and makes false positives: for demonstration"
+    permuted_schemes: tuple[Literal["image", "block"], ...] = _knob(
+        ("image",), "fold schemes that get p values: each costs as much as the first"
     )
     n_bootstrap: int = _knob(1000, "bootstrap draws of the alignment index", ge=10, le=100_000)
     interval: float = _knob(0.95, "mass of the bootstrap intervals", gt=0, lt=1)
     index_level: float = _knob(
         0.05,
-        "the index is defined in windows where a space's family-wise p is at most this; 1 = everywhere",
+        "the index is defined in windows where a space's own p is at most this; 1 = everywhere",
         gt=0,
         le=1,
     )
@@ -229,7 +229,7 @@ class Encoding(_Section):
     eigenframes: dict[str, str] = _knob(
         {}, "space -> .npz of Hessian eigenvectors; the procedural spaces' are computed when not named"
     )
-    hessian_samples: int = _knob(64, "latents over which a computed Hessian is averaged", ge=1, le=10_000)
+    hessian_samples: int = _knob(16, "latents over which a computed Hessian is averaged", ge=1, le=10_000)
     spectrum_bins: int = _knob(8, "bins of eigenvalue rank in the spectrum", ge=1, le=256)
     memory_gb: float = _knob(4.0, "working memory of the permutations, host or GPU", ge=0.05, le=1000)
     tf32: bool = _knob(

@@ -493,6 +493,140 @@ CLUSTERS = _table(
 )
 
 
+# --- encoding (which space explains a unit, and when) ------------------------
+
+
+def _model_columns() -> list[pa.Field]:
+    return [
+        _column("scheme", TEXT, "", "folds: 'image' grouped by image, 'block' whole blocks held out"),
+        _column("projection", TEXT, "", "predictors: 'full', or 'top', 'bottom', 'random' directions"),
+        _column("n_features", INT, "", "directions of the projection; full: the latent's dimension, 0 across spaces"),
+    ]
+
+
+_UNIT = [
+    *_experiment_columns("session", "subject", "area"),
+    _column("unit", INT, "", "unit number in the session"),
+]
+_INDEX = _column("index", FLOAT, "", "alignment index, -1 texture .. 1 object; NaN when undefined")
+
+ENCODING = _table(
+    "encoding",
+    *_UNIT,
+    *_experiment_columns("space", "kind"),
+    *_model_columns(),
+    _START,
+    _STOP,
+    _column("n", INT, "", "presentations"),
+    _column("rate_hz", FLOAT, "spikes/s", "mean response"),
+    _column("r2", FLOAT, "", "held-out R2 of single presentations; NaN without variance"),
+    _column("r", FLOAT, "", "held-out Pearson correlation; NaN when a side does not vary"),
+    _column("ceiling", FLOAT, "", "split-half noise ceiling of a single presentation, 0..1"),
+    _column("ceiling_source", TEXT, "", "'repeats' of images or alternate 'bins' of 1 ms"),
+    _column("normalised_r2", FLOAT, "", "r2 over ceiling"),
+    _column("alpha", FLOAT, "", "geometric mean over folds of the chosen alphas"),
+    _column("null_r2", FLOAT, "", "mean r2 of permuted responses; NaN when not permuted"),
+    _column("p", FLOAT, "", "permutation p of this window; NaN when not permuted"),
+    _column("p_fwe", FLOAT, "", "the same against the maximum over the unit's windows"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg over the session's units of the smallest p_fwe"),
+)
+
+ENCODING_INDEX = _table(
+    "encoding_index",
+    *_UNIT,
+    *_model_columns(),
+    _START,
+    _STOP,
+    _column("texture", FLOAT, "", "normalised held-out R2 of the texture space"),
+    _column("object", FLOAT, "", "normalised held-out R2 of the object space"),
+    _INDEX,
+    _column("low", FLOAT, "", "lower end of the bootstrap interval"),
+    _column("high", FLOAT, "", "upper end of it"),
+)
+
+ENCODING_CROSSOVER = _table(
+    "encoding_crossover",
+    *_UNIT,
+    *_model_columns(),
+    _column("crossover_ms", FLOAT, "ms", "first window from which the index stays positive; NaN: none"),
+    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a crossover"),
+    _column("high_ms", FLOAT, "ms", "upper end of it"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a crossover"),
+    _column("p_texture", FLOAT, "", "smallest family-wise p of the texture space"),
+    _column("p_object", FLOAT, "", "smallest family-wise p of the object space"),
+    _column("q_texture", FLOAT, "", "Benjamini-Hochberg over the units of the table's sessions"),
+    _column("q_object", FLOAT, "", "the same for the object space"),
+)
+
+ENCODING_SPECTRUM = _table(
+    "encoding_spectrum",
+    *_UNIT,
+    *_experiment_columns("space", "kind"),
+    _column("rank_first", INT, "", "first Hessian eigenvector of the bin, from 0, largest eigenvalue"),
+    _column("rank_last", INT, "", "last eigenvector of the bin (in it)"),
+    _START,
+    _STOP,
+    _column("explained", FLOAT, "", "held-out cov(response, its part of the prediction) / var(response)"),
+    _column("share", FLOAT, "", "explained over its sum over bins; NaN when that is not positive"),
+)
+
+ENCODING_WEIGHTS = _table(
+    "encoding_weights",
+    *_UNIT,
+    *_experiment_columns("space", "kind"),
+    _START,
+    _STOP,
+    _column("latent", INT, "", "latent dimension from 0"),
+    _column("weight", FLOAT, "spikes/s", "change of the response per unit of the latent"),
+)
+
+# The same over all units of an area, with q over these.
+ENCODING_UNITS = _table("encoding_units", *ENCODING_CROSSOVER)
+
+POPULATION_ENCODING = _table(
+    "population_encoding",
+    _AREA,
+    *_model_columns(),
+    _START,
+    _STOP,
+    _column("n", INT, "units", "units that a space explains (q below the level)"),
+    _column("n_all", INT, "units", "units"),
+    _column("texture", FLOAT, "", "mean normalised R2 of the texture space over explained units"),
+    _column("object", FLOAT, "", "mean normalised R2 of the object space over explained units"),
+    _INDEX,
+    _column("low", FLOAT, "", "lower end of the bootstrap interval over animals, sessions and units"),
+    _column("high", FLOAT, "", "upper end of it"),
+    _column("significant_texture", FLOAT, "", "share of units with family-wise p below the level"),
+    _column("significant_object", FLOAT, "", "the same for the object space"),
+)
+
+POPULATION_ENCODING_CROSSOVER = _table(
+    "population_encoding_crossover",
+    _AREA,
+    *_model_columns(),
+    _column("n", INT, "units", "explained units"),
+    _column("crossover_ms", FLOAT, "ms", "crossover of the area's index; NaN when none"),
+    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a crossover"),
+    _column("high_ms", FLOAT, "ms", "upper end of it"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a crossover"),
+    _column("unit_median_ms", FLOAT, "ms", "median crossover of single units that have one"),
+    _column("n_units", INT, "units", "units that have one"),
+)
+
+POPULATION_ENCODING_SPECTRUM = _table(
+    "population_encoding_spectrum",
+    _AREA,
+    *_experiment_columns("space", "kind"),
+    _column("rank_first", INT, "", "first Hessian eigenvector of the bin, from 0, largest eigenvalue"),
+    _column("rank_last", INT, "", "last eigenvector of the bin (in it)"),
+    _START,
+    _STOP,
+    _column("n", INT, "units", "explained units"),
+    _column("explained", FLOAT, "", "mean over explained units"),
+    _column("share", FLOAT, "", "its share of the sum over bins; NaN when that is not positive"),
+)
+
+
 # --- simulate (the truth beside a simulated session; only tests read it) -----
 
 TRUE_UNITS = _table(

@@ -1,0 +1,162 @@
+"""Permutation null of the held-out R2, with family-wise error over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from evoalign.analysis.encoding.nested import Plan
+
+Floats = NDArray[np.float64]
+
+DRAWN_TOGETHER = 64  # permutations from one generator: any run of them can be drawn by itself
+# R2 that differ by less are equal: far above float32's rounding, far below anything of interest. A
+# permutation counts against the data when in doubt, so p is never too small.
+ROUNDING = 1e-5
+
+
+def permutations(blocks: ArrayLike, first: int, last: int, seed: int) -> NDArray[np.int64]:
+    """Permutations number `first` to `last` of presentations within their blocks.
+
+    Under the null hypothesis presentations of a block are exchangeable;
+    presentations of different blocks are not, since latents and responses
+    both drift over blocks.
+
+    Parameters
+    ----------
+    blocks : array_like of int [presentation]
+        One value everywhere gives free permutations.
+    first, last : int
+        Half-open range; a permutation depends on its number and the seed alone.
+    seed : int
+
+    Returns
+    -------
+    numpy.ndarray, int64 [last - first, presentation]
+    """
+    _, block = np.unique(np.asarray(blocks), return_inverse=True)
+    base = np.argsort(block, kind="stable")
+    parts = []
+    for batch in range(first // DRAWN_TOGETHER, -(-last // DRAWN_TOGETHER)):
+        keys = np.random.default_rng([seed, batch]).random((DRAWN_TOGETHER, len(block)))
+        shuffled = np.argsort(block + keys, axis=1, kind="stable")
+        found = np.empty_like(shuffled)
+        found[:, base] = shuffled
+        start = batch * DRAWN_TOGETHER
+        parts.append(found[max(first - start, 0) : last - start])
+    return np.concatenate(parts) if parts else np.empty((0, len(block)), dtype=np.int64)
+
+
+def null_r2(
+    plan: Plan,
+    targets: Tensor,
+    blocks: ArrayLike,
+    n_permutations: int,
+    seed: int,
+    rows: int = 4096,
+    done: Callable[[int], None] = lambda _: None,
+) -> Tensor:
+    """Held-out R2 of the data and of permuted responses.
+
+    Alphas are chosen anew, by the same nested cross-validation, for each
+    permutation: the statistic is one function of the responses, so that the
+    test is exact when presentations of a block are exchangeable.
+
+    Parameters
+    ----------
+    plan : Plan
+    targets : torch.Tensor [target, presentation]
+        In the order of the presentations, not of `plan.order`.
+    blocks : array_like of int [presentation]
+    n_permutations, seed : int
+        See `permutations`. All targets are permuted alike, so the dependence
+        between windows and units stays.
+    rows : int
+        Permuted targets that are computed at a time.
+    done : callable
+        Told the number of rows after each batch.
+
+    Returns
+    -------
+    torch.Tensor, float32 [1 + permutation, target], on the CPU
+        First the data; NaN for a target that does not vary.
+    """
+    n_targets, n = targets.shape
+    device = plan.order.device
+    values = targets.to(device=device, dtype=torch.float64)
+    values = values - values.mean(1, keepdim=True)
+    total = values.square().sum(1)
+    values = values.to(plan.dtype)
+    at_once = max(rows // max(n_targets, 1), 1)
+    found = torch.empty(1 + n_permutations, n_targets)
+    for first in range(0, 1 + n_permutations, at_once):
+        last = min(first + at_once, 1 + n_permutations)
+        index = np.empty((last - first, n), dtype=np.int64)
+        skip = 1 if first == 0 else 0
+        index[:skip] = np.arange(n)
+        index[skip:] = permutations(blocks, first + skip - 1, last - 1, seed)
+        order = torch.from_numpy(index).to(device)[:, plan.order]
+        permuted = values.index_select(1, order.flatten()).view(n_targets * (last - first), n)
+        error = plan.squared_error(permuted).view(n_targets, last - first)
+        found[first:last] = (1 - error / total[:, None]).T.float().cpu()
+        done(len(permuted))
+    return found
+
+
+@dataclass(frozen=True)
+class PermutationTest:
+    """p values of targets [unit, window], float64.
+
+    Attributes
+    ----------
+    p : numpy.ndarray
+        Of each window by itself.
+    p_fwe : numpy.ndarray
+        Against the largest deviation over the unit's windows.
+    null_mean : numpy.ndarray
+        Mean R2 of the permutations: above 0 where drift alone explains.
+    """
+
+    p: Floats
+    p_fwe: Floats
+    null_mean: Floats
+
+
+def test_windows(null: Tensor, n_units: int) -> PermutationTest:
+    """P values from the output of `null_r2` for targets unit x window.
+
+    Each window's R2 is centred and scaled by its own permutations before the
+    maximum over windows is taken, so that a window in which drift explains
+    much does not hide the others.
+    """
+    r2 = null.double().view(len(null), n_units, -1)
+    absent = r2[0].isnan()
+    r2 = torch.where(absent, 0.0, r2)
+    p = (r2 >= r2[0] - ROUNDING).double().mean(0)
+    spread = r2.std(0).clamp(min=ROUNDING)
+    z = torch.where(absent, -torch.inf, (r2 - r2.mean(0)) / spread)
+    largest = z.amax(-1, keepdim=True)
+    p_fwe = (largest >= z[0] - ROUNDING / spread).double().mean(0)
+    mean = r2[1:].mean(0) if len(r2) > 1 else torch.full_like(p, torch.nan)
+    blank = [torch.where(absent, torch.nan, value).numpy() for value in (p, p_fwe, mean)]
+    return PermutationTest(*blank)
+
+
+test_windows.__test__ = False  # type: ignore[attr-defined]  # not for pytest to collect
+
+
+@contextmanager
+def tensor_cores(allowed: bool) -> Iterator[None]:
+    """Let float32 products on the GPU round their factors to 10 bits (TF32), or not."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

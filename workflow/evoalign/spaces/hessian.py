@@ -1,0 +1,200 @@
+"""Eigenframes of a space: directions of the latent by how fast the image changes along them.
+
+The Hessian of an image distance d at latent z is H(z) = d^2 d(G(z), G(z + e)) / de^2
+at e = 0 (METHODS section 7). Averaged over many z its eigenvectors, by
+falling eigenvalue, are the space's eigenframe.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evoalign.errors import InputError
+from evoalign.files import whole
+from evoalign.spaces.interface import Space, check_latents
+
+Floats = NDArray[np.float64]
+Metric = Callable[[Tensor, Tensor], Tensor]
+
+RENDERED_TOGETHER = 8  # latents whose images lie in memory at a time
+ORTHONORMAL = 1e-6  # largest entry of V'V - 1 in a frame that is accepted
+
+
+def squared_difference(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference of pixel values, [n] from images [n, 3, H, W]."""
+    return (a - b).square().flatten(1).mean(1)
+
+
+@dataclass(frozen=True)
+class Eigenframe:
+    """Eigenvectors of a space's mean Hessian.
+
+    Attributes
+    ----------
+    space : str
+        Name of the space.
+    values : numpy.ndarray, float64 [direction]
+        Eigenvalues, falling.
+    vectors : numpy.ndarray, float64 [latent, direction]
+        Orthonormal columns; the largest entry of each is positive.
+    provenance : mapping of str to str
+        Metric, number of latents, seed, .. as far as known.
+    """
+
+    space: str
+    values: Floats
+    vectors: Floats
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_difference) -> Tensor:
+    """Mean over latents of the Hessian of an image distance, by automatic differentiation.
+
+    The distance is smallest, and its gradient zero, at equal images; so the
+    second derivative of d(G(z), G(z + e)) at e = 0 is J' M J, with J the
+    derivative of the images (forward mode, one pass a latent dimension) and M
+    the second derivative of the distance between images. Nothing is
+    approximated, and G is differentiated once only.
+
+    Parameters
+    ----------
+    space : Space
+        Differentiable in its latents.
+    latents : torch.Tensor [n, latent]
+    metric : callable
+        Images a and b [n, 3, H, W] to distances [n], 0 and smallest at a = b,
+        twice differentiable in b.
+
+    Returns
+    -------
+    torch.Tensor, float64 [latent, latent]
+        Symmetric.
+
+    Raises
+    ------
+    InputError
+        No latents, or latents that do not fit the space.
+    """
+    z = check_latents(latents, space).detach().double()
+    if len(z) == 0:
+        raise InputError("no latents to average over", f"space '{space.name}'")
+    total = z.new_zeros(space.latent_dim, space.latent_dim)
+    eye = torch.eye(space.latent_dim, dtype=z.dtype, device=z.device)
+    for some in z.split(RENDERED_TOGETHER):
+        pushed = [torch.func.jvp(space.render, (some,), (one.expand_as(some),)) for one in eye]
+        images, tangents = pushed[0][0], torch.stack([tangent.flatten() for _, tangent in pushed])
+        total += tangents @ _curved(metric, images, tangents).T
+    return (total + total.T) / (2 * len(z))
+
+
+def _curved(metric: Metric, images: Tensor, tangents: Tensor) -> Tensor:
+    """Product of the distance's second derivative at equal images with each tangent [k, pixel]."""
+    other = images.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(metric(images, other).sum(), other, create_graph=True)
+    products = [
+        torch.autograd.grad(gradient, other, tangent.view_as(other), retain_graph=True)[0].flatten()
+        for tangent in tangents
+    ]
+    return torch.stack(products)
+
+
+def eigenframe(
+    space: Space,
+    n: int = 64,
+    seed: int = 0,
+    metric: Metric = squared_difference,
+    metric_name: str = "mean squared pixel difference",
+) -> Eigenframe:
+    """Eigenframe of a space, exact for the latents it is averaged over.
+
+    Parameters
+    ----------
+    space : Space
+    n : int
+        Founders of the space's prior to average over.
+    seed : int
+        Of the founders.
+    metric, metric_name
+        See `mean_hessian`; the name goes into the provenance.
+    """
+    latents = space.sample_initial(n, torch.Generator().manual_seed(seed))
+    values, vectors = torch.linalg.eigh(mean_hessian(space, latents, metric))
+    values, vectors = values.flip(0), vectors.flip(1)
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    facts = {"metric": metric_name, "n": str(n), "seed": str(seed), "method": "autograd"}
+    return Eigenframe(space.name, values.numpy(), (vectors * largest.sign()).numpy(), facts)
+
+
+def save_eigenframe(frame: Eigenframe, path: str | PathLike[str]) -> None:
+    """Write an eigenframe as .npz: `space`, `values`, `vectors` and `provenance` (JSON)."""
+    with whole(Path(path).with_suffix(".npz")) as partial:
+        np.savez(
+            partial,
+            space=np.array(frame.space),
+            values=frame.values,
+            vectors=frame.vectors,
+            provenance=np.array(json.dumps(dict(sorted(frame.provenance.items())))),
+        )
+
+
+def load_eigenframe(path: str | PathLike[str], space: str = "") -> Eigenframe:
+    """Read and check an eigenframe.
+
+    Parameters
+    ----------
+    path : path
+        A file of `save_eigenframe`, or any .npz with `values` and `vectors`.
+    space : str
+        Space that it must be of; '' takes any.
+
+    Raises
+    ------
+    InputError
+        Missing, no .npz, arrays missing, of wrong shape, not finite or not
+        orthonormal, or of another space.
+    """
+    path = Path(path)
+    mend = "give an .npz with values [direction], falling, and vectors [latent, direction]"
+    if not path.is_file():
+        raise InputError("the eigenframe does not exist", path, "correct encoding.eigenframes")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"not a readable .npz file: {error}", path, mend) from error
+    missing = [name for name in ("values", "vectors") if name not in arrays]
+    if missing:
+        raise InputError(f"the eigenframe lacks {', '.join(missing)}", path, mend)
+    frame = Eigenframe(
+        str(arrays.get("space", space)),
+        np.asarray(arrays["values"], dtype=np.float64),
+        np.asarray(arrays["vectors"], dtype=np.float64),
+        json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
+    )
+    _check(frame, path, space, mend)
+    return frame
+
+
+def _check(frame: Eigenframe, path: Path, space: str, mend: str) -> None:
+    if space and frame.space and frame.space != space:
+        raise InputError(f"the eigenframe is of space '{frame.space}', not '{space}'", path)
+    values, vectors = frame.values, frame.vectors
+    if vectors.ndim != 2 or values.shape != vectors.shape[1:] or vectors.shape[1] > vectors.shape[0]:
+        found = f"values {list(values.shape)} and vectors {list(vectors.shape)}"
+        raise InputError(f"the eigenframe has {found}", path, mend)
+    if not (np.isfinite(values).all() and np.isfinite(vectors).all()):
+        raise InputError("the eigenframe holds NaN or infinity", path, mend)
+    if np.abs(vectors.T @ vectors - np.eye(len(values))).max() > ORTHONORMAL:
+        raise InputError("the eigenvectors are not orthonormal", path, mend)
+    if (np.diff(values) > 1e-9 * np.abs(values).max()).any():
+        raise InputError("the eigenvalues do not fall", path, mend)
