@@ -1,0 +1,207 @@
+"""MonkeyLogic's files, .bhv2, .h5 or .mat, as one nested dict; trials as a table."""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy.io import loadmat
+
+from evoalign.errors import InputError
+from evoalign.events.behavior_hdf5 import read_hdf5
+from evoalign.events.bhv2 import Bhv2
+
+_TRIAL = re.compile(r"Trial([1-9]\d{0,8})")
+_MEND = "copy the file again, or save it once more in MonkeyLogic"
+SUFFIXES = (".bhv2", ".h5", ".mat")
+
+
+def read_behavior(path: str | PathLike[str]) -> dict[str, Any]:
+    """Read every variable of a MonkeyLogic file.
+
+    Parameters
+    ----------
+    path : path
+        ``.bhv2``, ``.h5`` or ``.mat`` (also of version 7.3).
+
+    Returns
+    -------
+    dict of str to object
+        Numbers: ndarray of MATLAB's shape (so ``[1, 1]`` for one), views into
+        the file for .bhv2. Text: str. Struct: dict; array of structs: object
+        ndarray of dicts. Cell array: object ndarray. Of a name that stands
+        more than once the last counts.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, damaged, or a trial stands twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("file does not exist", path, "correct the path")
+    suffix = path.suffix.lower()
+    if suffix == ".bhv2":
+        return _collect(path)
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"no behaviour file: suffix '{path.suffix}'", path, f"give one of {', '.join(SUFFIXES)}"
+        )
+    if _is_hdf5(path):
+        return read_hdf5(path)
+    if suffix == ".h5":
+        raise InputError("not a readable HDF5 file", path, _MEND)
+    return _read_mat(path)
+
+
+def _collect(path: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for name, value in Bhv2(path):
+        if name in tree and _TRIAL.fullmatch(name):
+            raise InputError(f"{name} stands twice", path, _MEND)
+        tree[name] = value
+    return tree
+
+
+def _is_hdf5(path: Path) -> bool:
+    try:
+        return bool(h5py.is_hdf5(path))
+    except OSError:
+        return False
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    try:
+        content = loadmat(path, struct_as_record=True, squeeze_me=False, chars_as_strings=True)
+    # scipy's reader raises what its parts raise: on a damaged file nearly anything.
+    except Exception as error:
+        raise InputError(f"not a readable .mat file: {type(error).__name__}: {error}", path, _MEND) from error
+    return {name: _plain(value) for name, value in content.items() if not name.startswith("__")}
+
+
+def _plain(value: Any) -> Any:
+    """Bring scipy's view of a MATLAB value into the form of `read_behavior`."""
+    array = np.asarray(value)
+    if array.dtype.names:
+        structs = np.empty(array.shape, object)
+        for index in np.ndindex(array.shape):
+            structs[index] = {field: _plain(array[index][field]) for field in array.dtype.names}
+        return structs[(0,) * array.ndim] if structs.size == 1 else structs
+    if array.dtype.kind == "U":
+        return str(array.ravel()[0]) if array.size == 1 else "" if not array.size else array
+    if array.dtype == object:
+        cells = np.empty(array.shape, object)
+        for index in np.ndindex(array.shape):
+            cells[index] = _plain(array[index])
+        return cells
+    return array
+
+
+def trial_structs(tree: dict[str, Any], where: str | PathLike[str]) -> list[dict[str, Any]]:
+    """Return the trials of `read_behavior` in their order.
+
+    Raises
+    ------
+    InputError
+        A trial is no struct, or numbers are missing between the first and the last.
+    """
+    found = {int(match[1]): name for name in tree if (match := _TRIAL.fullmatch(name))}
+    missing = sorted(set(range(1, max(found, default=0) + 1)) - set(found))
+    if missing:
+        raise InputError(f"{len(missing)} trials are missing, the first is Trial{missing[0]}", where, _MEND)
+    for name in found.values():
+        if not isinstance(tree[name], dict):
+            raise InputError(f"{name} is no struct", where, _MEND)
+    return [tree[found[number]] for number in sorted(found)]
+
+
+def trials(path: str | PathLike[str]) -> pd.DataFrame:
+    """Return the trials of a MonkeyLogic file as a table.
+
+    Parameters
+    ----------
+    path : path
+        As for `read_behavior`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a trial: trial, block, condition, error (MonkeyLogic's
+        TrialError), start_s (seconds on the stimulus computer's clock),
+        code_times_s and codes (ndarrays of the trial's event words).
+
+    Raises
+    ------
+    InputError
+        As for `read_behavior`; or times and codes of a trial differ in number,
+        are no numbers, or run backwards.
+    """
+    path = Path(path)
+    structs = trial_structs(read_behavior(path), path)
+    return trial_table(structs, path)
+
+
+def trial_table(structs: list[dict[str, Any]], where: str | PathLike[str]) -> pd.DataFrame:
+    """Return `trials` of structs that are read already."""
+    rows = []
+    for number, trial in enumerate(structs, 1):
+        place = f"{where}, Trial{number}"
+        start_s = _number(trial, "AbsoluteTrialStartTime", place) / 1000
+        times, codes = _codes(trial, place)
+        rows.append(
+            {
+                "trial": number,
+                "block": _integer(trial, "Block", place),
+                "condition": _integer(trial, "Condition", place),
+                "error": _integer(trial, "TrialError", place),
+                "start_s": start_s,
+                "code_times_s": start_s + times / 1000,
+                "codes": codes,
+            }
+        )
+    columns = ["trial", "block", "condition", "error", "start_s", "code_times_s", "codes"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _codes(trial: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
+    record = trial.get("BehavioralCodes")
+    if not isinstance(record, dict):
+        raise InputError("the trial has no BehavioralCodes", where, _MEND)
+    times, codes = (_vector(record, key, where) for key in ("CodeTimes", "CodeNumbers"))
+    if len(times) != len(codes):
+        raise InputError(f"{len(times)} code times but {len(codes)} code numbers", where, _MEND)
+    if not (np.isfinite(times).all() and np.isfinite(codes).all()):
+        raise InputError("times or numbers of behavioural codes are not finite", where, _MEND)
+    if (np.abs(codes) > 2**31).any() or (codes != np.floor(codes)).any():
+        raise InputError("behavioural codes are no whole numbers", where, _MEND)
+    if (np.diff(times) < 0).any():
+        raise InputError("times of behavioural codes run backwards", where, _MEND)
+    return times, codes.astype(np.int64)
+
+
+def _vector(record: dict[str, Any], key: str, where: str) -> np.ndarray:
+    value = np.asarray(record.get(key, np.empty(0)))
+    if value.dtype.kind not in "fiub":
+        raise InputError(f"BehavioralCodes.{key} holds no numbers", where, _MEND)
+    return value.astype(np.float64).ravel()
+
+
+def _number(trial: dict[str, Any], key: str, where: str, default: float | None = None) -> float:
+    value = np.asarray(trial.get(key, np.empty(0)))
+    if value.size == 0 and default is not None:
+        return default
+    if value.size != 1 or value.dtype.kind not in "fiub" or not np.isfinite(value.ravel()[0]):
+        raise InputError(f"the trial's {key} is not one number", where, _MEND)
+    return float(value.ravel()[0])
+
+
+def _integer(trial: dict[str, Any], key: str, where: str) -> int:
+    value = _number(trial, key, where, -1.0)
+    if abs(value) > 2**53:
+        raise InputError(f"the trial's {key} is {value:g}", where, _MEND)
+    return int(value)

@@ -1,0 +1,104 @@
+"""Where a MonkeyLogic task keeps the names of the images of a trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evoalign.errors import InputError
+from evoalign.events.names import image_stem, parse_axis_name, parse_image_name
+from evoalign.study import Events
+
+# Fields of UserVars that are looked at when the configuration names none.
+_USER_FIELDS = ("imageName", "imageNames", "image_name", "image_names", "images", "stimuli")
+_TASK_OBJECTS = "TaskObject.Attribute"
+
+
+def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> list[str]:
+    """Return the names of the first `n` images of a trial.
+
+    Parameters
+    ----------
+    trial : dict
+        A trial of `read_behavior`.
+    n : int
+        Greatest image number that the trial's words tell.
+    settings : study.Events
+        `image_field` names a field of the trial, with dots, whose k-th text
+        names image k: a cell array of texts, a text for one image, or
+        ``TaskObject.Attribute``, whose k-th picture is image k. '' looks for
+        ``imageName`` and the like in UserVars, then at the pictures of
+        TaskObject, where these are taken only if the study's convention, or
+        the configured pattern, can read every name: the order of objects is a
+        task's own choice.
+    where : str
+        Place of the trial, for errors.
+
+    Returns
+    -------
+    list of str
+        Without folder and suffix; blank where the file does not tell.
+
+    Raises
+    ------
+    InputError
+        The configured field is missing, holds no texts, or too few.
+    """
+    if settings.image_field:
+        names = _texts(_field(trial, settings.image_field), settings.image_field)
+        if names is None:
+            raise InputError(
+                f"the trial has no image names in '{settings.image_field}'",
+                where,
+                "correct events.image_field in the configuration",
+            )
+        if len(names) < n:
+            raise InputError(
+                f"{n} images were shown but '{settings.image_field}' names {len(names)}",
+                where,
+                "correct events.image_field in the configuration",
+            )
+        return names[:n]
+    for field in _USER_FIELDS:
+        names = _texts(_field(trial, f"UserVars.{field}"), field)
+        if names is not None and len(names) >= n:
+            return names[:n]
+    names = _texts(_field(trial, _TASK_OBJECTS), _TASK_OBJECTS) or []
+    readable = [
+        parse_image_name(name, settings.image_pattern) is not None or parse_axis_name(name) is not None
+        for name in names
+    ]
+    if len(names) >= n and all(readable):
+        return names[:n]
+    return [""] * n
+
+
+def _field(trial: dict[str, Any], path: str) -> Any:
+    value: Any = trial
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _texts(value: Any, path: str) -> list[str] | None:
+    if value is None:
+        return None
+    if path == _TASK_OBJECTS:
+        return _pictures(value)
+    items = [value] if isinstance(value, str) else np.asarray(value, object).ravel(order="F").tolist()
+    if not items or not all(isinstance(item, str) and item for item in items):
+        return None
+    return [image_stem(item) for item in items]
+
+
+def _pictures(attributes: Any) -> list[str]:
+    """File names of the objects of type 'pic', in order: each attribute is {'pic', file, x, y, ..}."""
+    names = []
+    for attribute in np.asarray(attributes, object).ravel(order="F"):
+        parts = np.asarray(attribute, object).ravel(order="F")
+        if len(parts) > 1 and isinstance(parts[0], str) and parts[0].lower() == "pic":
+            names.append(image_stem(parts[1]) if isinstance(parts[1], str) else "")
+    return names

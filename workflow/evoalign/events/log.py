@@ -1,0 +1,135 @@
+"""Stimulus logs of any kind as one table, one row a presentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.events.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
+from evoalign.events.images import image_names
+from evoalign.events.names import image_stem, parse_image_name
+from evoalign.events.tsv import read_tsv
+from evoalign.events.words import image_pairs
+from evoalign.study import Events
+
+
+def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a stimulus log.
+
+    Parameters
+    ----------
+    path : path
+        ``.tsv`` with the columns of `tables.LOG`; or MonkeyLogic's ``.bhv2``,
+        ``.h5`` or ``.mat``, whose presentations are told by the event words:
+        image k of a trial is on at 100 + k and off at 200 + k, after the word
+        of fixation (METHODS section 1).
+    settings : study.Events
+        Event words, where image names are kept, and their pattern.
+    spaces : sequence of str
+        Name of the space of thread 0, of thread 1, ..
+
+    Returns
+    -------
+    pandas.DataFrame
+        `tables.LOG`. A MonkeyLogic file without image words gives no rows. An
+        image without an offset (the trial broke while it was shown) has NaN in
+        `offset_s`.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or damaged; a column, row or trial of it
+        is wrong; time runs backwards.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in (".tsv", ".txt"):
+        log = read_tsv(path)
+    elif suffix in SUFFIXES:
+        log = _from_behavior(path, settings)
+    else:
+        raise InputError(f"no stimulus log: suffix '{path.suffix}'", path, "give .tsv, .bhv2, .h5 or .mat")
+    _check_order(log, path)
+    return tables.conform(_told_by_names(log, settings, tuple(spaces), path), tables.LOG)
+
+
+def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
+    structs = trial_structs(read_behavior(path), path)
+    table = trial_table(structs, path)
+    rows: list[dict[str, Any]] = []
+    for struct, number, codes, times_s in zip(
+        structs, table["trial"], table["codes"], table["code_times_s"], strict=True
+    ):
+        shown, block = image_pairs(codes, settings)
+        if not shown:
+            continue
+        last = max(k for k, _, _ in shown)
+        names = image_names(struct, last, settings, f"{path}, Trial{number}")
+        for k, on, off in shown:
+            rows.append(
+                {
+                    "trial": number,
+                    "image": names[k - 1],
+                    "onset_word": int(codes[on]),
+                    "offset_word": settings.offset_words[0] + k - 1,
+                    "onset_s": float(times_s[on]),
+                    "offset_s": float(times_s[off]) if off >= 0 else np.nan,
+                    "block": block,
+                }
+            )
+    if not rows:
+        return tables.empty(tables.LOG)
+    return pd.DataFrame(rows).assign(
+        presentation=np.arange(len(rows)), thread=-1, space="", latent_row=-1, reference=False
+    )
+
+
+def _told_by_names(log: pd.DataFrame, settings: Events, spaces: tuple[str, ...], where: Path) -> pd.DataFrame:
+    """Fill block, thread, space and reference where the log itself does not tell them."""
+    if log.empty:
+        return log
+    log = log.assign(image=[image_stem(name) for name in log["image"]])
+    # One look at each name: references repeat in every block.
+    told = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
+    names = [told[name] for name in log["image"]]
+    log["reference"] |= np.array([name is not None and name.reference for name in names])
+    block = [-1 if name is None or name.reference else name.block for name in names]
+    # A reference keeps its name from block to block: only the rig's words tell its block.
+    log["block"] = np.where(log["block"] >= 0, log["block"], block)
+    thread = [-1 if name is None else name.thread for name in names]
+    log["thread"] = np.where(log["thread"] >= 0, log["thread"], thread)
+    known = [spaces[t] if 0 <= t < len(spaces) else "" for t in log["thread"]]
+    differ = [
+        i
+        for i, (own, sheet) in enumerate(zip(log["space"], known, strict=True))
+        if own and sheet and own != sheet
+    ]
+    if differ:
+        i = differ[0]
+        raise InputError(
+            f"thread {log['thread'].iloc[i]} is of space '{log['space'].iloc[i]}' in the log "
+            f"but of '{known[i]}' in the sample sheet",
+            f"{where}, presentation {i}",
+            "correct spaces in sessions.tsv",
+        )
+    log["space"] = [own or sheet for own, sheet in zip(log["space"], known, strict=True)]
+    return log
+
+
+def _check_order(log: pd.DataFrame, where: Path) -> None:
+    onset = log["onset_s"].to_numpy(np.float64)
+    back = np.flatnonzero(np.diff(onset) <= 0)
+    if len(back):
+        at = int(back[0])
+        raise InputError(
+            f"time runs backwards: onset {onset[at + 1]:.6f} s after {onset[at]:.6f} s",
+            f"{where}, presentation {at + 1}",
+            "write presentations in the order of showing, one session a log",
+        )

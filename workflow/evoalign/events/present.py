@@ -1,0 +1,94 @@
+"""Presentations of one session from its recording, log and stimuli: what the pipeline's rule calls."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from evoalign.errors import InputError
+from evoalign.events.align import Alignment, align
+from evoalign.events.codes import attach_latents, check_images, read_codes
+from evoalign.events.photodiode import Photodiode, photodiode_crossings
+from evoalign.recordings import Recording
+from evoalign.study import Events, Session
+
+
+def present(
+    log: pd.DataFrame,
+    words: pd.DataFrame,
+    *,
+    recording: Recording,
+    session: Session,
+    settings: Events,
+) -> Alignment:
+    """Check a session's stimuli against its log and align the log to its recording.
+
+    Parameters
+    ----------
+    log, words : pandas.DataFrame
+        `tables.LOG` and `tables.WORDS`.
+    recording : Recording
+        Holds the photodiode's channel and the recorded segments.
+    session : study.Session
+        Row of the sample sheet: photodiode, folders of latents and images.
+    settings : study.Events
+
+    Returns
+    -------
+    Alignment
+        `latent_row` is that of the latents' files, where the row names them.
+
+    Raises
+    ------
+    InputError
+        As for `align`, `read_codes`, `attach_latents`, `check_images` and
+        `photodiode_crossings`; or the photodiode's channel is not there.
+    """
+    if session.latents:
+        log = attach_latents(log, read_codes(session.latents))
+    if session.images:
+        check_images(log, session.images)
+    return align(
+        log,
+        words,
+        settings,
+        find_photodiode(recording, session.photodiode, settings),
+        session=session.session,
+        segments=recording.segments,
+    )
+
+
+def find_photodiode(recording: Recording, name: str, settings: Events) -> Photodiode | None:
+    """Return the changes of light on the named channel; None when no channel is named.
+
+    Parameters
+    ----------
+    recording : Recording
+    name : str
+        Name or number of a channel; the analog ones come first.
+    settings : study.Events
+        `photodiode_bridge_ms`.
+
+    Raises
+    ------
+    InputError
+        No such channel with continuous data.
+    """
+    if not name:
+        return None
+    analog_first = recording.channels.sort_values("kind", kind="stable")
+    number = int(name) if re.fullmatch(r"\d{1,9}", name) else -1
+    for channel in analog_first.to_dict("records"):
+        if channel["stream"] and (channel["name"].strip() == name or channel["channel"] == number):
+            stream = recording.streams[channel["stream"]]
+            return photodiode_crossings(stream, int(channel["channel"]), settings.photodiode_bridge_ms)
+    known = [
+        f"{c['name']} ({c['channel']})" for c in analog_first.to_dict("records") if c["kind"] == "analog"
+    ]
+    raise InputError(
+        f"the recording has no channel '{name}' for the photodiode; analog channels: "
+        f"{', '.join(known[:20]) or 'none'}",
+        recording.files[0] if recording.files else "",
+        "correct the column photodiode in sessions.tsv",
+    )

@@ -1,0 +1,154 @@
+"""From tables to what is aligned: events of the log, words of the recording, bounds of segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign.errors import InputError
+from evoalign.events.clocks import Series
+from evoalign.events.words import after_fixation
+from evoalign.study import Events
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# Sources that carry words, the first that holds any counts.
+SOURCES = (("digital", "strobed"), ("serial",), ("bit",))
+CONTIGUOUS_S = 0.02  # shorter gaps between segments are lost packets, not pauses
+_EXPORT = "record or export the file again, or leave the session out"
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Input of the alignment in arrays.
+
+    Attributes
+    ----------
+    series : Series
+        Onsets and offsets of the log as events, and the words.
+    presentation, is_offset : ndarray ``[event]``
+        Row of the log and kind of each event.
+    start_s, end_s : ndarray ``[segment]``
+        Recorded span of each segment, gaps of lost packets closed.
+    exact : bool
+        The span is told by the recording, not only by its words.
+    """
+
+    series: Series
+    presentation: Ints
+    is_offset: NDArray[np.bool_]
+    start_s: Floats
+    end_s: Floats
+    exact: bool
+
+
+def prepare(
+    log: pd.DataFrame, words: pd.DataFrame, settings: Events, segments: pd.DataFrame | None
+) -> Aligned:
+    """Check the tables and turn them into arrays.
+
+    Raises
+    ------
+    InputError
+        Time runs backwards in the log or within a segment of the recording,
+        or the recording has no words.
+    """
+    event_s, event_word, presentation, is_offset = _events(log)
+    time_s, word, segment = _ordered(_chosen(words), settings)
+    inside = after_fixation(word, settings)
+    expected = np.isin(word, event_word)
+    if not (inside & expected).any():
+        # A rig without the word of fixation: better all words than none.
+        inside = np.ones(len(word), bool)
+    start_s, end_s, exact = _bounds(time_s, segment, segments)
+    series = Series(
+        event_s, event_word, time_s[expected], word[expected], segment[expected], inside[expected]
+    )
+    return Aligned(series, presentation, is_offset, start_s, end_s, exact)
+
+
+def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:
+    onset, offset = log["onset_s"].to_numpy(np.float64), log["offset_s"].to_numpy(np.float64)
+    back = np.flatnonzero(~(np.diff(onset) > 0))
+    if len(back) or not np.isfinite(onset).all():
+        at = int(back[0]) + 1 if len(back) else 0
+        raise InputError(
+            f"time runs backwards in the log: onset {onset[at]:.6f} s of presentation {at} is not later "
+            f"than the one before",
+            "log, column onset_s",
+            "give the log of one session, in the order of showing",
+        )
+    has_offset = np.isfinite(offset) & (log["offset_word"].to_numpy() >= 0)
+    n = len(log)
+    time = np.concatenate([onset, offset[has_offset]])
+    word = np.concatenate(
+        [log["onset_word"].to_numpy(np.int64), log["offset_word"].to_numpy(np.int64)[has_offset]]
+    )
+    row = np.concatenate([np.arange(n), np.flatnonzero(has_offset)])
+    is_offset = np.arange(len(time)) >= n
+    order = np.lexsort((is_offset, time))
+    return time[order], word[order], row[order], is_offset[order]
+
+
+def _chosen(words: pd.DataFrame) -> pd.DataFrame:
+    for sources in SOURCES:
+        chosen = words[words["source"].isin(sources)]
+        if len(chosen):
+            return chosen
+    found = ", ".join(sorted(words["source"].unique())) or "nothing"
+    raise InputError(
+        f"the recording holds no event words (found: {found})",
+        "words",
+        "check that the digital inputs were recorded, or leave the log of this session out",
+    )
+
+
+def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]:
+    segment = words["segment"].to_numpy(np.int64)
+    order = np.argsort(segment, kind="stable")
+    segment = segment[order]
+    time_s = words["time_s"].to_numpy(np.float64)[order]
+    word = words["word"].to_numpy(np.int64)[order] & settings.word_mask
+    back = np.flatnonzero((np.diff(time_s) < 0) & (np.diff(segment) == 0))
+    if len(back) or not np.isfinite(time_s).all():
+        at = int(back[0]) if len(back) else int(np.flatnonzero(~np.isfinite(time_s))[0])
+        later = time_s[min(at + 1, len(time_s) - 1)]
+        raise InputError(
+            f"time runs backwards without a reset of the clock: {later:.6f} s after {time_s[at]:.6f} s",
+            f"words, segment {segment[at]}, {len(back)} places",
+            _EXPORT,
+        )
+    if len(segment) and segment[0] < 0:
+        raise InputError(f"segment {segment[0]} is no segment", "words", _EXPORT)
+    # The rig's input falls back to 0 between words on some systems.
+    kept = word != 0
+    return time_s[kept], word[kept], segment[kept]
+
+
+def _bounds(time_s: Floats, segment: Ints, segments: pd.DataFrame | None) -> tuple[Floats, Floats, bool]:
+    n = int(segment.max(initial=0)) + 1
+    if segments is not None and len(segments):
+        first = segments[segments["stream"] == segments["stream"].iloc[0]]
+        if len(first) >= n:
+            start = first["start_s"].to_numpy(np.float64)
+            end = start + first["n_samples"].to_numpy() / first["sampling_rate_hz"].to_numpy(np.float64)
+            return *_without_small_gaps(start, end), True
+    start, end = np.full(n, np.nan), np.full(n, np.nan)
+    np.fmin.at(start, segment, time_s)
+    np.fmax.at(end, segment, time_s)
+    return start, end, False
+
+
+def _without_small_gaps(start: Floats, end: Floats) -> tuple[Floats, Floats]:
+    start, end = start.copy(), end.copy()
+    for at in range(len(start) - 1):
+        if 0 <= start[at + 1] - end[at] <= CONTIGUOUS_S:
+            start[at + 1] = start[at]
+    for at in range(len(start) - 2, -1, -1):
+        if start[at + 1] == start[at]:
+            end[at] = end[at + 1]
+    return start, end

@@ -1,0 +1,161 @@
+"""The plain stimulus log: a tab-separated table with the columns of `tables.LOG`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rapidfuzz import process
+
+from evoalign import tables
+from evoalign.errors import InputError
+
+REQUIRED = ("trial", "image", "onset_word", "onset_s", "offset_s")
+_NO_OFFSET_WORD = -1
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def read_tsv(path: Path) -> pd.DataFrame:
+    """Read a tab-separated log.
+
+    Columns trial, image, onset_word, onset_s and offset_s must be there; the
+    others of `tables.LOG` may be left out. Row 1 is the header; empty lines and
+    lines that start with ``#`` are passed over. An empty offset_s means that
+    the trial broke while the image was shown.
+
+    Raises
+    ------
+    InputError
+        Naming file, row and column.
+    """
+    numbers, header, cells = _cells(path)
+    columns = {name: [row[i] for row in cells] for i, name in enumerate(header)}
+    where = [f"{path}, row {number}" for number in numbers]
+    frame = {name: _column(name, values, where) for name, values in columns.items()}
+    log = pd.DataFrame(frame, columns=header)
+    n = len(log)
+    defaults: dict[str, Any] = {
+        "presentation": np.arange(n),
+        "offset_word": _NO_OFFSET_WORD,
+        "block": -1,
+        "thread": -1,
+        "space": "",
+        "latent_row": -1,
+        "reference": False,
+    }
+    log = log.assign(**{name: value for name, value in defaults.items() if name not in log})
+    _check_rows(log, where)
+    return tables.conform(log, tables.LOG)
+
+
+def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the log: {error.strerror}", path, "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError("the log is not UTF-8 text", f"{path}, byte {error.start}") from error
+    # Only line feeds end a row: str.splitlines would also split at form feeds and the like.
+    lines = [
+        (number, line.rstrip("\r"))
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    if not lines:
+        raise InputError("the log is empty", path, f"give the columns {', '.join(REQUIRED)}")
+    header = [name.strip() for name in lines[0][1].split("\t")]
+    _check_header(header, f"{path}, row {lines[0][0]}")
+    rows = [(number, line.split("\t")) for number, line in lines[1:]]
+    for number, row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                f"the row has {len(row)} cells, the header {len(header)}",
+                f"{path}, row {number}",
+                "separate cells by one tab",
+            )
+    return [number for number, _ in rows], header, [[cell.strip() for cell in row] for _, row in rows]
+
+
+def _check_header(header: list[str], where: str) -> None:
+    known = tables.LOG.names
+    for name in header:
+        if name not in known:
+            best = process.extractOne(name, known, score_cutoff=50)
+            mend = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(known)}"
+            raise InputError(f"unknown column '{name}'", where, mend)
+        if header.count(name) > 1:
+            raise InputError(f"column '{name}' stands twice", where)
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise InputError(f"columns {missing} are missing", where, f"give {', '.join(REQUIRED)}")
+
+
+def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
+    kind = tables.LOG.field(name).type
+    convert: Callable[[str], Any] = str
+    if kind == tables.INT:
+        convert = _whole_number
+    elif kind == tables.FLOAT:
+        convert = _seconds
+    elif kind == tables.FLAG:
+        convert = lambda cell: _FLAGS[cell.lower()]  # noqa: E731
+    found = []
+    for cell, place in zip(values, where, strict=True):
+        try:
+            found.append(convert(cell))
+        except (ValueError, KeyError):
+            raise InputError(f"'{cell[:40]}' is no {_words(kind)}", f"{place}, column {name}") from None
+    return found
+
+
+def _whole_number(cell: str) -> int:
+    value = int(cell)
+    if abs(value) > 2**53:
+        raise ValueError(cell)
+    return value
+
+
+def _seconds(cell: str) -> float:
+    # Empty: there was none. Infinite or spelled-out nan are mistakes.
+    value = float(cell) if cell else np.nan
+    if cell and not np.isfinite(value):
+        raise ValueError(cell)
+    return value
+
+
+def _words(kind: Any) -> str:
+    return {tables.INT: "whole number", tables.FLOAT: "time in seconds"}.get(kind, "true or false")
+
+
+def _check_rows(log: pd.DataFrame, where: list[str]) -> None:
+    length = log["offset_s"] - log["onset_s"]
+    wrong = {
+        "presentation": log["presentation"] != np.arange(len(log)),
+        "trial": (log["trial"] < 1) | (log["trial"].diff() < 0),
+        "onset_s": log["onset_s"].isna(),
+        "offset_s": length <= 0,
+        "onset_word": (log["onset_word"] < 0) | (log["onset_word"] > 65_535),
+        "offset_word": (log["offset_word"] < -1) | (log["offset_word"] > 65_535),
+        "block": log["block"] < -1,
+        "thread": log["thread"] < -1,
+        "latent_row": log["latent_row"] < -1,
+    }
+    must = {
+        "presentation": "count rows from 0",
+        "trial": "count from 1 and never fall",
+        "onset_s": "be a time in seconds",
+        "offset_s": "be later than onset_s",
+        "onset_word": "lie in 0..65535",
+        "offset_word": "lie in 0..65535 (-1: none)",
+    }
+    for name, bad in wrong.items():
+        rows = np.flatnonzero(bad.to_numpy())
+        if len(rows):
+            value = log[name].iloc[rows[0]]
+            raise InputError(
+                f"{name} is {value}, it must {must.get(name, 'be -1 or more')}",
+                f"{where[rows[0]]}, column {name}",
+            )

@@ -1,0 +1,388 @@
+"""A rig with planted faults: log, event words and photodiode of a session, and the truth.
+
+No voltages: what aligning needs, and nothing else. Times are seconds; the
+stimulus computer's clock is the true one, the recording's clock runs beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign import tables
+from evoalign.events import Photodiode
+from evoalign.evolution import image_name
+from evoalign.recordings import Stream
+from evoalign.simulate.schedule import (
+    BLOCK_FOLLOWS,
+    FIXATION,
+    FIXATION_OFF,
+    IMAGE_OFF,
+    IMAGE_ON,
+    REWARD,
+    TRIAL_END,
+    TRIAL_FOLLOWS,
+    TRIAL_START,
+)
+
+Floats = NDArray[np.float64]
+
+SPACES = ("texture", "object")
+IMAGES_A_BLOCK = 60
+FIRST_TRIAL_S = 3.0
+RESET_GAP_S = 2.0  # nothing is recorded while the recording's clock starts anew
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong, and how often.
+
+    Attributes
+    ----------
+    dropped, doubled, spurious : float
+        Share of words that are lost, sent twice, or added at random.
+    drift_ppm, offset_s : float
+        Recording's clock = offset + (1 + drift) x log clock.
+    pauses, resets : int
+        Times that the recording pauses (5 to 20 s), and that its clock starts anew.
+    delay_ms : (float, float)
+        Word to light on the screen, uniform.
+    log_jitter_ms : float
+        Standard deviation of logged times around the words.
+    flash_missing, flash_late : float
+        Share of images that the photodiode misses, or sees 60 ms late.
+    broken : float
+        Share of trials that break while an image is shown.
+    wander_ppm : float
+        Slow change of the drift, over the whole session.
+    """
+
+    dropped: float = 0.02
+    doubled: float = 0.01
+    spurious: float = 0.02
+    drift_ppm: float = 40.0
+    offset_s: float = 10.0
+    pauses: int = 3
+    resets: int = 1
+    delay_ms: tuple[float, float] = (0.0, 17.0)
+    log_jitter_ms: float = 0.2
+    flash_missing: float = 0.0
+    flash_late: float = 0.0
+    broken: float = 0.03
+    wander_ppm: float = 0.0
+
+
+NO_FAULTS = Faults(0, 0, 0, 0, 0, 0, 0, (0.0, 0.0), 0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class RigSession:
+    """What the rig kept, and what really happened.
+
+    Attributes
+    ----------
+    log, words, segments : pandas.DataFrame
+        `tables.LOG`, `tables.WORDS`, `tables.SEGMENTS`.
+    photodiode : Photodiode
+        Changes of light while recording.
+    truth : pandas.DataFrame
+        A row a presentation: word_s (NaN when the word is lost), onset_s,
+        offset_s (recording's clock), recorded (no pause at its onset), late and
+        broken.
+    """
+
+    log: pd.DataFrame
+    words: pd.DataFrame
+    segments: pd.DataFrame
+    photodiode: Photodiode
+    truth: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Shown:
+    trial: int
+    block: int
+    number: int
+    on_s: float
+    off_s: float  # NaN when the trial broke
+
+
+def simulate_rig(
+    seed: int | Sequence[int],
+    *,
+    n_presentations: int = 1200,
+    images_per_trial: int = 6,
+    faults: Faults | None = None,
+    overlapping: bool = False,
+) -> RigSession:
+    """Simulate what a rig with faults keeps of a session.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+        Of everything random.
+    n_presentations, images_per_trial : int
+        Size.
+    faults : Faults, optional
+        Those of the acceptance test by default.
+    overlapping : bool
+        After a reset the recording's times start at 0 again; by default they
+        are laid after those before, as `evoalign.recordings` does.
+    """
+    faults = faults or Faults()
+    rng = np.random.default_rng(seed)
+    shown, sent = _trials(rng, n_presentations, images_per_trial, faults)
+    end = max(time for time, _ in sent) + 1.0
+    recorder = _Recorder(rng, faults, end, overlapping)
+    words, kept = _words(rng, np.array(sent), faults, recorder)
+    log = _log(rng, shown, faults)
+    truth = _truth(rng, shown, faults, recorder)
+    truth["word_s"] = np.where([kept[round(s.on_s, 9)] for s in shown], truth.pop("sent_s"), np.nan)
+    photodiode = _photodiode(rng, truth, faults, recorder)
+    truth = truth.drop(columns=["light_s", "dark_s"])
+    return RigSession(log, words, recorder.segments(), photodiode, truth)
+
+
+def _trials(
+    rng: np.random.Generator, n: int, per_trial: int, faults: Faults
+) -> tuple[list[_Shown], list[tuple[float, int]]]:
+    shown: list[_Shown] = []
+    sent: list[tuple[float, int]] = []
+    now, trial = FIRST_TRIAL_S, 0
+
+    def send(*words: int) -> None:
+        nonlocal now
+        for word in words:
+            now += rng.uniform(0.6e-3, 1.4e-3)
+            sent.append((now, word))
+
+    while len(shown) < n:
+        trial += 1
+        block = 1 + len(shown) // IMAGES_A_BLOCK
+        send(*[TRIAL_START] * 3, BLOCK_FOLLOWS, block, TRIAL_FOLLOWS, trial % 256)
+        now += rng.uniform(0.2, 0.8)
+        breaks = rng.random() < faults.broken
+        last = rng.integers(0, per_trial) if breaks else per_trial
+        if last or not breaks:
+            send(FIXATION)
+            now += 0.05
+        for number in range(1, min(last, n - len(shown)) + 1):
+            send(IMAGE_ON + number)
+            on = now
+            lost = breaks and number == last
+            now += rng.uniform(0.02, 0.09) if lost else 0.1
+            if not lost:
+                send(IMAGE_OFF + number)
+            shown.append(_Shown(trial, block, number, on, np.nan if lost else now))
+            now += 0.1
+        if not breaks:
+            send(FIXATION_OFF, REWARD)
+        send(*[TRIAL_END] * 3)
+        now += rng.uniform(0.1, 0.6)
+    return shown, sent
+
+
+class _Recorder:
+    """Turns true times into the recording's, where it records."""
+
+    def __init__(self, rng: np.random.Generator, faults: Faults, end: float, overlapping: bool) -> None:
+        n = faults.pauses + faults.resets
+        # One fault in each of n equal parts, away from the part's ends.
+        edges = np.linspace(0, end, n + 2)[1:-1] + rng.uniform(-0.2, 0.2, n) * end / (n + 1)
+        resets = set(rng.choice(n, faults.resets, replace=False).tolist()) if n else set()
+        starts, stops, clocks = [0.0], [], [0]
+        for i, edge in enumerate(edges):
+            gap = RESET_GAP_S if i in resets else min(rng.uniform(5, 20), 0.2 * end / (n + 1))
+            stops.append(float(edge))
+            starts.append(float(edge) + gap)
+            clocks.append(clocks[-1] + (i in resets))
+        stops.append(end)
+        self._start, self._stop, self._clock = np.array(starts), np.array(stops), np.array(clocks)
+        self._drift, self._wander, self._end = faults.drift_ppm * 1e-6, faults.wander_ppm * 1e-6, end
+        self._offset = [faults.offset_s]
+        for clock in range(1, clocks[-1] + 1):
+            first = float(self._run(self._start[self._clock == clock][:1])[0])
+            last = float(self._run(self._stop[self._clock == clock - 1][-1:])[0]) + self._offset[-1]
+            # A new clock starts at 0, or in whole seconds after the end of the one before.
+            begin = rng.uniform(0, 0.5)
+            self._offset.append(begin - first if overlapping else np.ceil(last + 1) + begin - first)
+
+    def _run(self, true_s: Floats) -> Floats:
+        return true_s + self._drift * true_s + self._wander * true_s * (true_s / self._end - 1)
+
+    def segment(self, true_s: Floats) -> NDArray[np.int64]:
+        """Segment of each time; -1 in a pause."""
+        index = np.searchsorted(self._start, true_s, side="right") - 1
+        inside = (index >= 0) & (true_s < self._stop[np.maximum(index, 0)])
+        return np.where(inside, index, -1)
+
+    def time(self, true_s: Floats) -> Floats:
+        """The recording's time; in a pause, by the clock before."""
+        index = np.maximum(np.searchsorted(self._start, true_s, side="right") - 1, 0)
+        return self._run(true_s) + np.array(self._offset)[self._clock[index]]
+
+    def segments(self) -> pd.DataFrame:
+        start, stop = self.time(self._start), self.time(np.nextafter(self._stop, 0))
+        frame = pd.DataFrame(
+            {
+                "stream": "broadband",
+                "segment": np.arange(len(start)),
+                "start_s": start,
+                "n_samples": np.round((stop - start) * 30_000).astype(np.int64),
+                "sampling_rate_hz": 30_000.0,
+            }
+        )
+        return tables.conform(frame, tables.SEGMENTS)
+
+
+def _words(
+    rng: np.random.Generator, sent: Floats, faults: Faults, recorder: _Recorder
+) -> tuple[pd.DataFrame, dict[float, bool]]:
+    time, word = sent[:, 0], sent[:, 1].astype(np.int64)
+    keep = (rng.random(len(time)) >= faults.dropped) & (recorder.segment(time) >= 0)
+    kept = {round(float(t), 9): bool(k) for t, k in zip(time, keep, strict=True)}
+    twice = keep & (rng.random(len(time)) < faults.doubled)
+    n_spurious = rng.binomial(len(time), faults.spurious)
+    image_words = np.concatenate([np.arange(101, 107), np.arange(201, 207), np.arange(1, 256)])
+    time = np.concatenate(
+        [
+            time[keep],
+            time[twice] + rng.uniform(0.5e-3, 3e-3, twice.sum()),
+            rng.uniform(0, time.max(), n_spurious),
+        ]
+    )
+    word = np.concatenate([word[keep], word[twice], rng.choice(image_words, n_spurious)])
+    segment = recorder.segment(time)
+    order = np.argsort(time, kind="stable")
+    order = order[segment[order] >= 0]
+    frame = pd.DataFrame(
+        {
+            "time_s": recorder.time(time)[order],
+            "word": word[order],
+            "source": "digital",
+            "segment": segment[order],
+        }
+    )
+    return tables.conform(frame, tables.WORDS), kept
+
+
+def _log(rng: np.random.Generator, shown: list[_Shown], faults: Faults) -> pd.DataFrame:
+    jitter = rng.normal(0, faults.log_jitter_ms / 1000, (len(shown), 2))
+    thread = rng.integers(0, 2, len(shown))
+    rows = [
+        {
+            "presentation": i,
+            "trial": s.trial,
+            "image": image_name(s.block, int(thread[i]), i),
+            "onset_word": IMAGE_ON + s.number,
+            "offset_word": IMAGE_OFF + s.number,
+            "onset_s": s.on_s + jitter[i, 0],
+            "offset_s": s.off_s + jitter[i, 1],
+            "block": s.block,
+            "thread": int(thread[i]),
+            "space": SPACES[thread[i]],
+            "latent_row": -1,
+            "reference": False,
+        }
+        for i, s in enumerate(shown)
+    ]
+    return tables.conform(pd.DataFrame(rows), tables.LOG)
+
+
+def _truth(
+    rng: np.random.Generator, shown: list[_Shown], faults: Faults, recorder: _Recorder
+) -> pd.DataFrame:
+    on = np.array([s.on_s for s in shown])
+    off = np.array([s.off_s for s in shown])
+    late = rng.random(len(on)) < faults.flash_late
+    delay = rng.uniform(*faults.delay_ms, (2, len(on))) / 1000 + 0.06 * late
+    light, dark = on + delay[0], np.where(np.isnan(off), on + 0.05, off) + delay[1]
+    return pd.DataFrame(
+        {
+            "presentation": np.arange(len(on)),
+            "sent_s": recorder.time(on),
+            "onset_s": recorder.time(light),
+            "offset_s": recorder.time(dark),
+            # Whether both word and light fell into a recorded piece.
+            "recorded": (recorder.segment(on) >= 0) & (recorder.segment(light) == recorder.segment(on)),
+            "late": late,
+            "broken": np.isnan(off),
+            "light_s": light,
+            "dark_s": dark,
+        }
+    )
+
+
+def _photodiode(
+    rng: np.random.Generator, truth: pd.DataFrame, faults: Faults, recorder: _Recorder
+) -> Photodiode:
+    seen = rng.random(len(truth)) >= faults.flash_missing
+    changes = []
+    for column in ("light_s", "dark_s"):
+        true_s = truth[column].to_numpy()[seen]
+        segment = recorder.segment(true_s)
+        inside = segment >= 0
+        # A crossing between two samples of 30 kHz is found to some microseconds.
+        found = recorder.time(true_s[inside]) + rng.normal(0, 5e-6, int(inside.sum()))
+        changes.append((found, segment[inside]))
+    return Photodiode(changes[0][0], changes[1][0], changes[0][1], changes[1][1])
+
+
+def photodiode_stream(
+    on_s: Floats,
+    off_s: Floats,
+    duration_s: float,
+    sampling_rate_hz: float = 30_000.0,
+    *,
+    channel: int = 129,
+    dark: float = 800.0,
+    light: float = 12_000.0,
+    noise: float = 60.0,
+    rise_s: float = 1e-3,
+    seed: int = 0,
+) -> Stream:
+    """Return the photodiode's trace as a stream that is made when it is read.
+
+    Parameters
+    ----------
+    on_s, off_s : ndarray
+        When light starts to change, in turns; it is through after `rise_s`.
+    duration_s, sampling_rate_hz : float
+        Length and rate.
+    channel : int
+        Number of the channel.
+    dark, light, noise : float
+        Levels and noise, counts.
+    seed : int
+        Of the noise, which is the same however the trace is cut.
+    """
+    corners = np.stack([on_s, on_s + rise_s, off_s, off_s + rise_s], axis=1).ravel()
+    levels = np.tile([dark, light, light, dark], len(on_s))
+    n_samples = round(duration_s * sampling_rate_hz)
+
+    def read(_: int, start: int, stop: int, columns: Sequence[int]) -> NDArray[np.int16]:
+        time = np.arange(start, stop) / sampling_rate_hz
+        block = 4096
+        first, last = start // block, -(-stop // block)
+        white = [np.random.default_rng([seed, b]).standard_normal(block) for b in range(first, last)]
+        own = np.concatenate([*white, np.empty(0)])[start - first * block : stop - first * block]
+        level = (
+            np.interp(time, corners, levels, left=dark, right=dark)
+            if len(corners)
+            else np.full(len(time), dark)
+        )
+        return np.rint(level + noise * own).astype(np.int16)[:, None][:, list(columns)]
+
+    return Stream(
+        name="analog",
+        sampling_rate_hz=sampling_rate_hz,
+        channels=(channel,),
+        gain_uv=np.ones(1),
+        offset_uv=np.zeros(1),
+        segments=((0.0, n_samples),),
+        reader=read,
+    )
