@@ -62,7 +62,9 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     filtered = np.concatenate([traces.filtered(stretch) for stretch in stretches], axis=1)
     noise = noise_level(filtered)
     usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
-    _mark(reason, noise * settings.bad_noise_ratio < usual, "disconnected")
+    # The reference would lend an open input the noise of the others.
+    own = noise_level(np.concatenate([traces.filtered(s, referenced=False) for s in stretches], axis=1))
+    _mark(reason, np.minimum(noise, own) * settings.bad_noise_ratio < usual, "disconnected")
     _mark(reason, noise > settings.bad_noise_ratio * usual, "noise")
     _mark(reason, _repeats(filtered, reason == "", settings.bad_duplicate), "duplicate")
     traces.leave_out(reason != "")

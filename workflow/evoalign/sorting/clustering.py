@@ -13,10 +13,12 @@ from isosplit6 import isosplit6
 
 from evoalign.sorting.matching import Templates, match
 
-COMPONENTS = 6  # principal components that are clustered
+COMPONENTS = 10  # principal components that are clustered
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
 MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
 MAX_COINCIDENT = 0.25  # coincidences relative to those expected: fewer are a refractory period
+MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
+MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
 
 
@@ -134,24 +136,35 @@ def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Template
     return Templates.of(means, before, np.clip(spread, *SCALE_SD))
 
 
-def is_mixture(templates: Templates, dead: int, share: float = 0.15) -> np.ndarray:
-    """Mark templates that two or more of the others explain together.
+def is_mixture(templates: Templates, n_spikes: np.ndarray, dead: int) -> np.ndarray:
+    """Mark templates that two or more of the others explain together: clusters of coincident spikes.
+
+    Parameters
+    ----------
+    templates : Templates
+        Of one electrode.
+    n_spikes : ndarray
+        Spikes in each cluster ``[unit]``: coincidences are rarer than the spikes that coincide.
+    dead : int
+        Samples in which a unit cannot fire twice.
 
     Returns
     -------
     ndarray
-        bool ``[unit]``: the others leave less than `share` of its energy.
+        bool ``[unit]``.
     """
     n, _, length = templates.waves.shape
     mixed = np.zeros(n, dtype=bool)
     energy = np.sum(templates.waves[:, 0] ** 2, axis=1)
     # The largest first: sums are larger than their parts.
     for unit in np.argsort(-energy, kind="stable"):
-        others = np.flatnonzero(~mixed & (np.arange(n) != unit))
+        others = np.flatnonzero(
+            ~mixed & (n_spikes * MIXTURE_COUNT >= n_spikes[unit]) & (np.arange(n) != unit)
+        )
         if len(others) < 2:
             continue
         trace = np.pad(templates.waves[unit, 0], length)
         parts = Templates(templates.waves[others], templates.before, templates.scale_sd[others])
         found = match(trace, parts, 10.0, dead)[0]
-        mixed[unit] = len(found) >= 2 and float(trace @ trace) < share * energy[unit]
+        mixed[unit] = len(found) >= 2 and float(trace @ trace) < MIXTURE_REST * energy[unit]
     return mixed

@@ -166,7 +166,8 @@ def find_templates(
     if not np.any(labels >= 0):
         return None
     made = templates_of(labels, waves, electrodes.before)
-    kept = ~is_mixture(made, electrodes.dead)
+    n_spikes = np.unique(labels[labels >= 0], return_counts=True)[1]
+    kept = ~is_mixture(made, n_spikes, electrodes.dead)
     return Templates(made.waves[kept], made.before, made.scale_sd[kept])
 
 

@@ -9,6 +9,8 @@ import numpy as np
 
 PHASES = 4  # sub-sample positions of a template
 BLOCK = 1024  # samples
+# A pair of spikes is tried where one has an odd scale or leaves much, in SDs of what is usual.
+ODD_SCALE, ODD_REST = 2.5, 5.0
 SCALES = (0.5, 1.6)  # a spike is not smaller or larger than this, relative to its template
 
 
@@ -163,12 +165,88 @@ def _refine(trace, t, k, waves, energy, precision, before, low, high):  # type: 
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def _overlaps(waves):  # type: ignore[no-untyped-def]
+    """Inner products ``[unit, unit, lag + length]``: of a template with another `lag` samples later."""
+    n_units, _, length = waves.shape
+    cross = np.zeros((n_units, n_units, 2 * length + 1), np.float32)
+    for a in range(n_units):
+        for b in range(n_units):
+            for lag in range(-length + 1, length):
+                for i in range(max(0, lag), min(length, length + lag)):
+                    cross[a, b, lag + length] += waves[a, 0, i] * waves[b, 0, i - lag]
+    return cross
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _best_pair(trace, t, reach, waves, energy, precision, cross, before, low, high, blocked):  # type: ignore[no-untyped-def]
+    """Two spikes of different units near sample t that explain most together, scales solved jointly.
+
+    Returns the gain, both units as ``first * n_units + second``, and their samples.
+    """
+    n_units, _, length = waves.shape
+    width = 2 * reach + 1
+    c = np.empty((n_units, width), np.float32)
+    for k in range(n_units):
+        for j in range(width):
+            c[k, j] = _project(trace, t - reach + j - before, waves[k, 0])
+    gain, pair, at_1, at_2 = np.float32(-1), 0, t, t
+    for a in range(n_units):
+        for b in range(a):
+            pa, pb = precision[a], precision[b]
+            ea, eb = energy[a, 0] + pa, energy[b, 0] + pb
+            for j in range(width):
+                if c[a, j] <= 0 or blocked[a, t - reach + j]:
+                    continue
+                for m in range(width):
+                    if c[b, m] <= 0 or blocked[b, t - reach + m]:
+                        continue
+                    x, ca, cb = cross[a, b, m - j + length], c[a, j] + pa, c[b, m] + pb
+                    determinant = ea * eb - x * x
+                    if determinant <= 0.02 * ea * eb:
+                        continue
+                    sa = min(max((ca * eb - cb * x) / determinant, low), high)
+                    sb = min(max((cb * ea - ca * x) / determinant, low), high)
+                    value = 2 * (sa * ca + sb * cb) - sa * sa * ea - sb * sb * eb - 2 * sa * sb * x - pa - pb
+                    if value > gain:
+                        gain, pair, at_1, at_2 = value, a * n_units + b, t - reach + j, t - reach + m
+    return gain, pair, at_1, at_2
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _choose(trace, t, k, waves, energy, precision, cross, before, low, high, blocked, threshold):  # type: ignore[no-untyped-def]
+    """Unit, gain, sample, phase and scale of the spike at sample t: unit k's, or one of a better pair's."""
+    (n_units, _, length), reach = waves.shape, waves.shape[2] // 2
+    value, at, phase, scale = _refine(trace, t, k, waves, energy, precision, before, low, high)
+    rest = np.float32(0)
+    for i in range(length):
+        rest += (trace[at - before + i] - scale * waves[k, phase, i]) ** 2
+    odd = (scale - 1) ** 2 > ODD_SCALE**2 * (1 / precision[k] + 1 / energy[k, phase])
+    odd = odd or rest > length + ODD_REST * np.sqrt(2 * length)
+    inside = before + reach < t < len(trace) - (length - before) - reach - 1
+    if not odd or n_units < 2 or not inside:
+        return k, value, at, phase, scale
+    gain, pair, at_1, at_2 = _best_pair(
+        trace, t, reach, waves, energy, precision, cross, before, low, high, blocked
+    )
+    if gain <= value + threshold:
+        return k, value, at, phase, scale
+    # The first is refined with the second, at its usual size, out of the way.
+    k, other = pair // n_units, pair % n_units
+    start = at_2 - before
+    trace[start : start + length] -= waves[other, 0]
+    value, at, phase, scale = _refine(trace, at_1, k, waves, energy, precision, before, low, high)
+    trace[start : start + length] += waves[other, 0]
+    return k, value, at, phase, scale
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _peel(trace, waves, energy, precision, threshold, before, dead, low, high):  # type: ignore[no-untyped-def]
     low, high = np.float32(low), np.float32(high)
     n, (n_units, n_phases, length) = len(trace), waves.shape
     first, last = before + 1, n - (length - before) - 1
     gains, units = np.full(n, np.float32(-1)), np.zeros(n, np.int64)
     blocked = np.zeros((n_units, n), np.bool_)
+    cross = _overlaps(waves)
     position, unit = [0.0 for _ in range(0)], [0 for _ in range(0)]
     scales, values = [np.float32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
     _all_gains(trace, waves, energy, precision, before, low, high, gains, units)
@@ -186,14 +264,16 @@ def _peel(trace, waves, energy, precision, threshold, before, dead, low, high): 
             t += 1
             continue
         k = units[t]
-        value, at, phase, scale = _refine(trace, t, k, waves, energy, precision, before, low, high)
+        k, value, at, phase, scale = _choose(
+            trace, t, k, waves, energy, precision, cross, before, low, high, blocked, threshold
+        )
         for i in range(length):
             trace[at - before + i] -= scale * waves[k, phase, i]
         position.append(at + phase / n_phases)
         unit.append(k)
         scales.append(scale)
         values.append(value)
-        blocked[k, max(t - dead, 0) : t + dead + 1] = True
+        blocked[k, max(at - dead, 0) : at + dead + 1] = True
         for u in range(max(at - length, first), min(at + length + 1, last)):
             gains[u], units[u] = _best(trace, u, waves, energy, precision, before, low, high, blocked)
         t = max(at - length - reach, first)

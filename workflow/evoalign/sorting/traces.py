@@ -63,7 +63,7 @@ class Traces:
         self._bad = np.zeros(len(self.channel_ids), dtype=bool)
 
     def leave_out(self, bad: np.ndarray) -> None:
-        """Keep channels ``bad [channel]`` out of the median reference from now on."""
+        """Keep channels ``bad [channel]`` out of the median reference, and it off them, from now on."""
         self._bad = bad.astype(bool)
 
     @property
@@ -111,8 +111,8 @@ class Traces:
         values += self._offset[:, None].astype(np.float32)
         return values
 
-    def filtered(self, chunk: Chunk, margin: int = 0) -> np.ndarray:
-        """Return band-passed, referenced voltages with `margin` samples on both sides.
+    def filtered(self, chunk: Chunk, margin: int = 0, referenced: bool = True) -> np.ndarray:
+        """Return band-passed and (unless told) referenced voltages with `margin` samples on both sides.
 
         Returns
         -------
@@ -124,10 +124,10 @@ class Traces:
         for row in values:
             row[:] = signal.sosfiltfilt(self._sos, row)
         values = values[:, self.margin : -self.margin]
-        for group in self._groups:
+        for group in self._groups if referenced else []:
             good = group[~self._bad[group]]
             if len(good) >= self.settings.reference_min_channels:
-                values[group] -= _median(values[good])
+                values[good] -= _median(values[good])
         return values
 
 

@@ -1,0 +1,247 @@
+"""Filters, reference, bad electrodes, matching, metrics: each against an independent reference."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted_spikes import GAIN, RATE, make_channels, make_recording, wave
+from scipy import signal
+
+from evoalign.errors import InputError
+from evoalign.sorting.bad_channels import find_bad_channels
+from evoalign.sorting.clustering import coincidence, merge
+from evoalign.sorting.external import check_sorter
+from evoalign.sorting.matching import Templates, match, shifted
+from evoalign.sorting.preferred import agreement, choose_preferred, lag
+from evoalign.sorting.quality import RecordedTime, metrics
+from evoalign.sorting.result import Sorted, Train
+from evoalign.sorting.sort import sort_online_only
+from evoalign.sorting.traces import Chunk, Traces
+from evoalign.sorting.whitening import whiten, whitening_kernels
+from evoalign.study import Sorting
+
+UNREFERENCED = Sorting(reference="none")
+
+
+def noise(n_channels, seconds=3.0, sd_uv=9.0, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, sd_uv / GAIN, (round(seconds * RATE), n_channels))
+
+
+def traces_of(counts, options=UNREFERENCED, **columns):
+    channels = make_channels(counts.shape[1]).assign(**columns)
+    return Traces(make_recording([counts.astype(np.int16)]), channels, options)
+
+
+def test_chunks_are_filtered_as_scipy_filters_the_whole():
+    counts = noise(2) + 800
+    traces = traces_of(counts)
+    sos = signal.butter(3, [300, 6000], "bandpass", fs=RATE, output="sos")
+    whole = signal.sosfiltfilt(sos, counts.astype(np.int16).T * GAIN, axis=1)
+    part = traces.filtered(Chunk(0, 20_000, 50_000), margin=100)
+    np.testing.assert_allclose(part, whole[:, 19_900:50_100], atol=0.02)
+
+
+def test_chunks_cover_every_sample_once():
+    traces = Traces(
+        make_recording([np.zeros((n, 3), np.int16) for n in (700_000, 1, 40_000)]),
+        make_channels(3),
+        UNREFERENCED,
+    )
+    for segment, n in enumerate((700_000, 1, 40_000)):
+        chunks = [c for c in traces.chunks() if c.segment == segment]
+        assert [c.start for c in chunks] == [0, *[c.stop for c in chunks[:-1]]]
+        assert chunks[-1].stop == n
+
+
+def test_reference_is_the_median_of_its_array_alone():
+    common = 40 * np.random.default_rng(1).normal(size=(round(3 * RATE), 2))
+    counts = noise(20) + np.repeat(common, [12, 8], axis=1)
+    arrays = ["A"] * 12 + ["B"] * 8
+    plain = traces_of(counts, array=arrays)
+    referenced = traces_of(counts, Sorting(reference="array"), array=arrays)
+    chunk = Chunk(0, 0, 30_000)
+    expected = plain.filtered(chunk)
+    for rows in (slice(0, 12), slice(12, 20)):
+        expected[rows] -= np.median(expected[rows], axis=0)
+    np.testing.assert_allclose(referenced.filtered(chunk), expected, atol=1e-3)
+
+
+def test_few_electrodes_are_not_referenced():
+    counts = noise(4)
+    chunk = Chunk(0, 0, 30_000)
+    np.testing.assert_array_equal(
+        traces_of(counts, Sorting(reference="array")).filtered(chunk), traces_of(counts).filtered(chunk)
+    )
+
+
+def test_bad_electrodes_are_named_with_their_reasons():
+    counts = noise(16)
+    time = np.arange(len(counts)) / RATE
+    counts[:, 1] = 17
+    counts[:, 3] = np.clip(20 * counts[:, 3], -1000, 1000)
+    counts[:, 5] += 2000 * np.sin(2 * np.pi * 50 * time)
+    counts[:, 6] += 2000 * np.sin(2 * np.pi * 60 * time)
+    counts[:, 8] *= 8
+    counts[:, 9] *= 0.1
+    counts[:, 12] = counts[:, 11] + np.random.default_rng(2).normal(0, 1, len(counts))
+    found = find_bad_channels(traces_of(counts, Sorting())).set_index("channel")["reason"]
+    assert found[found != ""].to_dict() == {
+        2: "flat",
+        4: "saturated",
+        6: "line noise",
+        7: "line noise",
+        9: "noise",
+        10: "disconnected",
+        13: "duplicate",
+    }
+
+
+def test_spikes_and_fields_do_not_make_an_electrode_bad(truth):
+    found = find_bad_channels(traces_of(truth[0], Sorting()))
+    assert found["reason"].tolist() == ["", "", "", "flat"]
+
+
+def test_whitened_noise_is_white_with_sd_1():
+    rng = np.random.default_rng(0)
+    coloured = signal.lfilter([1], [1, -0.5], rng.normal(0, 9, (1, 300_000))).astype(np.float32)
+    white = whiten(coloured, whitening_kernels(coloured, coloured.std(axis=1)))[0, 200:-200]
+    assert white.std() == pytest.approx(1, abs=0.03)
+    correlation = np.correlate(white[:50_000], white[:50_000], "full")[50_000:50_010] / 50_000
+    assert np.abs(correlation).max() < 0.05
+
+
+@given(st.floats(-0.5, 0.5))
+@settings(max_examples=20, deadline=None)
+def test_shifting_moves_a_smooth_waveform_by_fractions_of_a_sample(by):
+    t = np.arange(60.0)
+    bump = lambda centre: np.exp(-0.5 * ((t - centre) / 3) ** 2)
+    np.testing.assert_allclose(shifted(bump(30)[None], np.array([by]))[0], bump(30 + by), atol=1e-6)
+
+
+def test_matching_takes_overlapping_spikes_apart():
+    rng = np.random.default_rng(0)
+    mean = np.stack([12 * wave(0.09, 0.5), 9 * wave(0.16, 0.2)])
+    templates = Templates.of(mean, 20, np.array([0.05, 0.05]))
+    trace = rng.normal(0, 1, 6000).astype(np.float32)
+    planted = [(500, 0), (512, 1), (2000, 1), (2009, 0), (4000, 0), (4100, 0)]
+    for at, unit in planted:
+        trace[at - 20 : at + 40] += mean[unit]
+    position, unit, scale, _ = match(trace, templates, 30.0, 15)
+    assert [(round(p), u) for p, u in zip(position, unit, strict=True)] == sorted(planted)
+    np.testing.assert_allclose(scale, 1, atol=0.15)
+    assert float(trace @ trace) == pytest.approx(6000, rel=0.05), "what is left is noise"
+
+
+def test_matching_takes_two_spikes_apart_at_any_lag():
+    mean = np.stack([12 * wave(0.09, 0.5), 9 * wave(0.16, 0.2)])
+    templates = Templates.of(mean, 20, np.array([0.05, 0.05]))
+    right = 0
+    for lag_ in range(-20, 21):
+        trace = np.random.default_rng(lag_ + 50).normal(0, 1, 400).astype(np.float32)
+        trace[180:240] += mean[0]
+        trace[180 + lag_ : 240 + lag_] += mean[1]
+        position, unit, _, _ = match(trace, templates, 30.0, 15)
+        at = dict(zip(unit.tolist(), position.tolist(), strict=True))
+        right += len(unit) == 2 and abs(at.get(0, 0) - 200) < 3 and abs(at.get(1, 0) - 200 - lag_) < 3
+    assert right >= 40, "a greedy pursuit alone gets 21 of 41"
+
+
+def test_matching_noise_finds_nothing():
+    templates = Templates.of(12 * wave(0.09, 0.5)[None], 20, np.array([0.05]))
+    trace = np.random.default_rng(0).normal(0, 1, 300_000).astype(np.float32)
+    assert len(match(trace, templates, 30.0, 15)[0]) == 0
+
+
+def test_coincidences_of_independent_trains_are_as_expected_and_of_one_train_none():
+    rng = np.random.default_rng(0)
+    independent = [np.sort(rng.uniform(0, 600, 12_000)) for _ in range(2)]
+    assert coincidence(*independent, 1e-3) == pytest.approx(1, abs=0.15)
+    one = np.cumsum(2e-3 + rng.exponential(0.02, 20_000))
+    pick = rng.random(len(one)) < 0.5
+    assert coincidence(one[pick], one[~pick], 1e-3) == 0
+    assert np.isnan(coincidence(one[:5], one[5:10], 1e-3))
+
+
+def test_burst_spikes_are_merged_and_an_independent_unit_of_the_same_shape_is_not():
+    rng = np.random.default_rng(0)
+    one = np.cumsum(3e-3 + rng.exponential(0.02, 6000))
+    late = rng.random(6000) < 0.4
+    other = np.sort(rng.uniform(0, one[-1], 4000))
+    shape = wave(0.12, 0.3)
+    times = np.concatenate([one, other])
+    sizes = np.concatenate([np.where(late, 10.0, 14.0), np.full(4000, 20.0)])
+    waves = sizes[:, None] * shape + rng.normal(0, 1, (10_000, 60))
+    labels = np.concatenate([np.where(late, 1, 0), np.full(4000, 2)])
+    order = np.argsort(times)
+    merged = merge(labels[order], waves[order].astype(np.float32), times[order], 1e-3)
+    assert len(set(merged[labels[order] < 2])) == 1
+    assert set(merged[labels[order] == 2]).isdisjoint(merged[labels[order] < 2])
+
+
+def test_isi_violations_are_hills_in_closed_form():
+    # 100 spikes in 50 s of which 7 follow another by 0.5 ms: 7 * 50 / (2 * 107^2 * 1e-3).
+    times = np.arange(100) * 0.5 + 0.1
+    times = np.sort(np.concatenate([times, times[:7] + 5e-4]))
+    nothing = np.zeros(0)
+    found = metrics(
+        Train("sorted", 1, times, nothing, nothing, nothing), np.nan, RecordedTime([(0, 50)]), Sorting()
+    )
+    assert found["isi_violations_ratio"] == pytest.approx(7 * 50 / (2 * 107**2 * 1e-3))
+    assert found["rate_hz"] == 107 / 50
+    assert np.isnan(found["snr"])
+
+
+def test_presence_and_rate_do_not_count_a_pause():
+    times = np.concatenate([np.arange(0.05, 10, 0.1), np.arange(110.05, 120, 0.1)])
+    nothing = np.zeros(0)
+    train = Train("sorted", 1, times, nothing, nothing, nothing)
+    found = metrics(train, 1.0, RecordedTime([(0, 10), (110, 120)]), Sorting())
+    assert found["presence_ratio"] == 1
+    assert found["rate_hz"] == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "words"),
+    [
+        ("tridesclouse2", {}, "did you mean 'tridesclous2'"),
+        ("kilosort2", {}, "choose one of"),
+        ("tridesclous2", {"detecton": {}}, "detection"),
+    ],
+)
+def test_wrong_sorters_and_parameters_are_named_with_the_nearest(name, params, words):
+    with pytest.raises(InputError, match=words):
+        check_sorter(name, params)
+
+
+def test_agreement_is_matches_over_union_after_the_lag():
+    first = np.arange(1, 101) * 0.1
+    second = np.concatenate([first[:60] + 3e-4, first[60:90] + 0.05])
+    assert lag(first, second) == pytest.approx(3e-4, abs=1e-6)
+    assert agreement(first, second) == pytest.approx(60 / (100 + 90 - 60))
+    assert np.isnan(agreement(first, np.zeros(0)))
+
+
+def candidates(online):
+    made = sort_online_only(online, make_channels(3), Sorting(), 100.0)
+    units, spikes = made.units.copy(), made.spikes
+    units["kind"] = ["sorted", "sorted", "multiunit"]
+    return Sorted(units, spikes, made.waveforms, made.bad_channels)
+
+
+def test_preferred_is_the_sorted_unit_that_agrees_or_else_the_multiunit():
+    online = pd.DataFrame(
+        {
+            "channel": 1,
+            "unit": np.repeat([1, 2, 3], 100),
+            "time_s": np.concatenate([np.arange(100) * 0.9 + k * 0.3 for k in range(3)]),
+        }
+    )
+    marked = choose_preferred(candidates(online), online, 1, 2).units
+    assert marked["preferred"].tolist() == [False, True, True]
+    assert marked["preferred_agreement"].tolist() == [0, 1, 0]
+    strange = online.assign(time_s=online["time_s"] + np.where(online["unit"] == 2, 0.11, 0))
+    poor = choose_preferred(candidates(online), strange, 1, 2).units
+    assert poor["preferred"].tolist() == [False, False, True]
+    assert not choose_preferred(candidates(online), online, 2, 1).units["preferred"].any()

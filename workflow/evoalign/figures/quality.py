@@ -1,0 +1,310 @@
+"""One page on the sorting of a session: waveforms, yield, intervals, rates, noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure, SubFigure
+
+from evoalign.figures.panels import Source
+from evoalign.figures.style import PAGE, area_label, letter, say_empty
+
+UNIT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LABEL_COLOURS = {"good": "#0072B2", "mua": "#E69F00", "noise": "#7F7F7F"}
+LABELS = tuple(LABEL_COLOURS)
+YIELD_COLOURS = ("#FFFFFF", "#C6DBEF", "#6BAED6", "#2171B5", "#08306B")  # 0, 1, 2, 3, more units
+MAX_PANELS = 48  # electrodes whose waveforms fit on the page
+COLUMNS = 8
+ISI_MS = np.geomspace(0.5, 1000, 41)
+TIME_BINS = 40
+UNSORTED_NAME = {"multiunit": "multi-unit", "online": "online"}
+
+
+def draw_quality(
+    units: pd.DataFrame,
+    spikes: pd.DataFrame,
+    waveforms: pd.DataFrame,
+    channels: pd.DataFrame,
+    bad_channels: pd.DataFrame,
+    title: str = "",
+    refractory_ms: float = 1.0,
+) -> tuple[Figure, Source]:
+    """Draw the quality page of a session.
+
+    Shown are the sorted units; a session without any shows its multi-units or
+    else its online units.
+
+    Parameters
+    ----------
+    units, spikes, waveforms, channels, bad_channels : DataFrame
+        `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`.
+    title : str
+        Of the page; the counts of units are added.
+    refractory_ms : float
+        Marked in the interval histograms.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals', 'rates'.
+    """
+    shown = _shown(units)
+    rows = -(-min(shown["channel"].nunique(), MAX_PANELS) // COLUMNS) if len(shown) else 1
+    figure = Figure(figsize=(PAGE, 4.6 + 0.72 * max(rows, 1)), layout="constrained")
+    figure.suptitle(_headline(title, shown, bad_channels))
+    heights = [0.3 + 0.72 * max(rows, 1), 1.9, 2.3]
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
+    source = {"waveforms": _waveforms(top, shown, waveforms, rows)}
+    first = middle.subplots(1, 3)
+    source["map"] = _yield_map(first[0], shown, channels, bad_channels)
+    source["noise"] = _noise(first[1], bad_channels)
+    source["metrics"] = _metrics(first[2], shown)
+    second = bottom.subplots(1, 2)
+    source["intervals"] = _intervals(second[0], shown, spikes, refractory_ms)
+    source["rates"] = _rates(second[1], shown, spikes)
+    for axes, name in zip([*first, *second], "bcdef", strict=True):
+        letter(axes, name)
+    return figure, source
+
+
+def _shown(units: pd.DataFrame) -> pd.DataFrame:
+    for kind in ("sorted", "multiunit", "online"):
+        if (units["kind"] == kind).any():
+            return units[units["kind"] == kind].sort_values(["channel", "unit"]).reset_index(drop=True)
+    return units.iloc[:0]
+
+
+def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> str:
+    counts = shown["label"].value_counts()
+    kind = UNSORTED_NAME.get(shown["kind"].iloc[0], "sorted") if len(shown) else ""
+    parts = [f"{counts[name]} {name}" for name in LABELS if name in counts]
+    units = f"{len(shown)} {kind} units ({', '.join(parts)})" if len(shown) else "no units"
+    n_bad = int((bad_channels["reason"] != "").sum())
+    return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
+
+
+def _waveforms(figure: SubFigure, shown: pd.DataFrame, waveforms: pd.DataFrame, rows: int) -> pd.DataFrame:
+    """Mean ± SD of each electrode's units, a small panel an electrode, all at one scale."""
+    known = shown[shown["unit"].isin(waveforms["unit"])]
+    panels = known["channel"].unique()[:MAX_PANELS].tolist()
+    if not panels:
+        say_empty(figure.subplots(), "no waveforms: no voltages or no units")
+        return waveforms.iloc[:0]
+    grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, channel in zip(grid.flat, panels, strict=False):
+        for rank, row in enumerate(known[known["channel"] == channel].itertuples()):
+            curve, colour = waveforms[waveforms["unit"] == row.unit], UNIT_COLOURS[rank % len(UNIT_COLOURS)]
+            time, mean, sd = (curve[name].to_numpy() for name in ("time_ms", "mean_uv", "sd_uv"))
+            style = "-" if row.label == "good" else (0, (2, 1))
+            axes.fill_between(time, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(time, mean, color=colour, linestyle=style, linewidth=1.2 if row.preferred else 0.8)
+            if row.preferred:
+                axes.plot(time[np.argmin(mean)], mean.min(), "*", color=colour, markersize=6)
+        axes.text(0.98, 0.02, f"{channel}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
+    _scale_bars(grid[0, 0])
+    hidden = known["channel"].nunique() - len(panels)
+    more = f"; {hidden} more electrodes not shown" if hidden else ""
+    figure.supylabel(
+        f"Mean waveform ± SD, by electrode\ndashed: not 'good'; star: preferred{more}",
+        fontsize=6.5,
+    )
+    letter(grid[0, 0], "a")
+    return waveforms[waveforms["unit"].isin(known["unit"])].reset_index(drop=True)
+
+
+def _scale_bars(axes: Axes) -> None:
+    low, high = axes.get_ylim()
+    size = 50.0 if high - low < 400 else 200.0
+    left = axes.get_xlim()[0] + 0.05
+    axes.plot([left, left], [low, low + size], color="black", linewidth=0.8)
+    axes.plot([left, left + 1], [low, low], color="black", linewidth=0.8)
+    axes.text(left + 0.1, low + size / 2, f"{size:g} µV", fontsize=5.5, va="center")
+    axes.text(left + 0.5, low, "1 ms", fontsize=5.5, ha="center", va="top")
+
+
+def _yield_map(
+    axes: Axes, shown: pd.DataFrame, channels: pd.DataFrame, bad_channels: pd.DataFrame
+) -> pd.DataFrame:
+    """Electrodes at their places, coloured by their number of good units; crosses were left out."""
+    neural = channels[channels["kind"] == "neural"]
+    good = shown[shown["label"] == "good"].groupby("channel").size()
+    reason = bad_channels.set_index("channel")["reason"]
+    places = neural[["channel", "array", "area", "x_um", "y_um"]].assign(
+        good_units=neural["channel"].map(good).fillna(0).astype(int),
+        reason=neural["channel"].map(reason).fillna(""),
+    )
+    if places.empty:
+        say_empty(axes, "no electrodes")
+        return places
+    x, y = _places(places)
+    colours = np.minimum(places["good_units"].to_numpy(), len(YIELD_COLOURS) - 1)
+    norm = BoundaryNorm(np.arange(len(YIELD_COLOURS) + 1) - 0.5, len(YIELD_COLOURS))
+    size = float(np.clip(1800 / len(places), 12, 90))
+    dots = axes.scatter(
+        x,
+        y,
+        c=colours,
+        cmap=ListedColormap(YIELD_COLOURS),
+        norm=norm,
+        s=size,
+        marker="s",
+        edgecolors="black",
+        linewidths=0.4,
+    )
+    left_out = (places["reason"] != "").to_numpy()
+    axes.scatter(x[left_out], y[left_out], marker="x", color="#D55E00", s=0.6 * size, linewidths=1.2)
+    bar = axes.figure.colorbar(dots, ax=axes, ticks=range(len(YIELD_COLOURS)), shrink=0.8)
+    bar.ax.set_yticklabels(["0", "1", "2", "3", "4+"])
+    bar.set_label("Good units")
+    areas = ", ".join(area_label(area) for area in sorted(set(places["area"]) - {""}))
+    axes.set_title(f"Yield{' in ' + areas if areas else ''}; x: left out")
+    axes.set_aspect("equal")
+    axes.margins(0.12)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return places.reset_index(drop=True)
+
+
+def _places(places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of the electrodes; a square in the order of channels where they are unknown."""
+    x, y = places["x_um"].to_numpy(dtype=float), places["y_um"].to_numpy(dtype=float)
+    if np.isfinite(x).all() and np.isfinite(y).all() and len(places[["x_um", "y_um"]].drop_duplicates()) > 1:
+        return x, y
+    side = int(np.ceil(np.sqrt(len(places))))
+    row, column = np.divmod(np.arange(len(places)), side)
+    return column.astype(float), -row.astype(float)
+
+
+def _noise(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
+    """Noise of each electrode; the electrodes left out with their reasons."""
+    axes.set_title("Noise (1.4826 MAD)")
+    known = bad_channels[np.isfinite(bad_channels["noise_uv"])].reset_index(drop=True)
+    if known.empty:
+        say_empty(axes, "no voltages")
+        return known
+    left_out = known["reason"] != ""
+    x = np.arange(len(known))
+    axes.bar(x[~left_out], known.loc[~left_out, "noise_uv"], color="#56B4E9", width=0.8)
+    axes.bar(x[left_out], known.loc[left_out, "noise_uv"], color="#D55E00", width=0.8)
+    top = 3 * float(known["noise_uv"].median())
+    axes.set_ylim(0, max(top, 1e-3))
+    for position, row in zip(x[left_out], known[left_out].itertuples(), strict=True):
+        height = min(row.noise_uv, 0.55 * top) + 0.03 * top
+        axes.text(position, height, row.reason, rotation=90, ha="center", va="bottom", fontsize=5.5)
+    ticks = x[:: max(1, len(x) // 8)]
+    axes.set_xticks(ticks, known["channel"].astype(str).tolist()[:: max(1, len(x) // 8)])
+    axes.set_xlabel("Electrode (channel)")
+    axes.set_ylabel("µV")
+    return known
+
+
+def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
+    """SNR against ISI violations, by label."""
+    columns = [
+        "unit",
+        "channel",
+        "label",
+        "snr",
+        "isi_violations_ratio",
+        "presence_ratio",
+        "amplitude_cutoff",
+        "rate_hz",
+    ]
+    table = shown[columns]
+    known = table[np.isfinite(table["snr"])]
+    axes.set_title("Isolation")
+    if known.empty:
+        say_empty(axes, "no voltages")
+        return table
+    for name, colour in LABEL_COLOURS.items():
+        rows = known[known["label"] == name]
+        if rows.empty:
+            continue
+        axes.scatter(
+            rows["snr"],
+            rows["isi_violations_ratio"],
+            s=9,
+            color=colour,
+            label=f"{name} ({len(rows)})",
+            alpha=0.85,
+        )
+    # Linear up to 0.01, so that units without violations have a place on the axis.
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_ylim(bottom=-0.002)
+    axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
+    axes.set_xlim(0, 1.5 * float(known["snr"].max()))
+    axes.set_xlabel("SNR")
+    axes.set_ylabel("ISI violations ratio")
+    axes.legend(loc="upper right")
+    return table
+
+
+def _intervals(axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame, refractory_ms: float) -> pd.DataFrame:
+    """Interval histogram of each unit as a row, each over its own largest bin."""
+    axes.set_title("Inter-spike intervals")
+    counts = [np.histogram(1000 * np.diff(times), ISI_MS)[0] for times in _times(shown, spikes)]
+    if not counts:
+        say_empty(axes, "no units")
+        return pd.DataFrame(columns=["unit", "isi_ms", "n"])
+    table = np.stack(counts)
+    peak = np.maximum(table.max(axis=1, keepdims=True), 1)
+    image = axes.pcolormesh(
+        ISI_MS, np.arange(len(table) + 1) - 0.5, table / peak, vmin=0, vmax=1, rasterized=True
+    )
+    axes.axvline(refractory_ms, color="#D55E00", linewidth=0.9)
+    axes.set_xscale("log")
+    axes.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1000"])
+    axes.set_xlabel(f"Interval (ms); line: {refractory_ms:g} ms refractory")
+    _unit_axis(axes, shown)
+    axes.figure.colorbar(image, ax=axes, label="Count / unit's largest", shrink=0.9)
+    middle = np.sqrt(ISI_MS[1:] * ISI_MS[:-1])
+    return _long(shown, middle, table, "isi_ms", "n")
+
+
+def _rates(axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame) -> pd.DataFrame:
+    """Rate of each unit over the session, relative to its mean: drift, losses and late arrivals."""
+    axes.set_title("Rate over the session")
+    times = _times(shown, spikes)
+    last = max((t[-1] for t in times if len(t)), default=0.0)
+    if last <= 0:
+        say_empty(axes, "no spikes")
+        return pd.DataFrame(columns=["unit", "time_s", "rate_hz"])
+    edges = np.linspace(0, last, TIME_BINS + 1)
+    rate = np.stack([np.histogram(t, edges)[0] for t in times]) / (edges[1] - edges[0])
+    relative = rate / np.maximum(rate.mean(axis=1, keepdims=True), 1e-12)
+    image = axes.pcolormesh(
+        edges / 60, np.arange(len(rate) + 1) - 0.5, relative, vmin=0, vmax=2, cmap="cividis", rasterized=True
+    )
+    axes.set_xlabel("Time (min)")
+    _unit_axis(axes, shown)
+    axes.figure.colorbar(image, ax=axes, label="Rate / unit's mean", shrink=0.9, extend="max")
+    return _long(shown, (edges[1:] + edges[:-1]) / 2, rate, "time_s", "rate_hz")
+
+
+def _times(shown: pd.DataFrame, spikes: pd.DataFrame) -> list[np.ndarray]:
+    groups = {unit: np.sort(frame.to_numpy()) for unit, frame in spikes.groupby("unit")["time_s"]}
+    return [groups.get(unit, np.zeros(0)) for unit in shown["unit"]]
+
+
+def _unit_axis(axes: Axes, shown: pd.DataFrame) -> None:
+    step = max(1, -(-len(shown) // 16))
+    ticks = np.arange(0, len(shown), step)
+    axes.set_yticks(ticks, shown["channel"].iloc[ticks].astype(str))
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_ylabel("Units, by channel")
+
+
+def _long(shown: pd.DataFrame, x: np.ndarray, table: np.ndarray, x_name: str, name: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "unit": np.repeat(shown["unit"].to_numpy(), len(x)),
+            x_name: np.tile(x, len(shown)),
+            name: table.reshape(-1),
+        }
+    )
