@@ -508,7 +508,7 @@ _UNIT = [
     *_experiment_columns("session", "subject", "area"),
     _column("unit", INT, "", "unit number in the session"),
 ]
-_INDEX = _column("index", FLOAT, "", "alignment index, -1 texture .. 1 object; NaN when undefined")
+_INDEX = _column("index", FLOAT, "", "alignment index, -1 texture .. 1 object")
 
 ENCODING = _table(
     "encoding",
@@ -542,6 +542,7 @@ ENCODING_INDEX = _table(
     _INDEX,
     _column("low", FLOAT, "", "lower end of the bootstrap interval"),
     _column("high", FLOAT, "", "upper end of it"),
+    _column("explained", FLAG, "", "either space explains the unit in this window; else the index is noise"),
 )
 
 ENCODING_CROSSOVER = _table(
@@ -596,6 +597,7 @@ POPULATION_ENCODING = _table(
     _INDEX,
     _column("low", FLOAT, "", "lower end of the bootstrap interval over animals, sessions and units"),
     _column("high", FLOAT, "", "upper end of it"),
+    _column("explained", FLAG, "", "more units are explained in this window than by chance"),
     _column("significant_texture", FLOAT, "", "share of units with family-wise p below the level"),
     _column("significant_object", FLOAT, "", "the same for the object space"),
 )

@@ -92,7 +92,7 @@ def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_differe
     eye = torch.eye(space.latent_dim, dtype=z.dtype, device=z.device)
     for some in z.split(RENDERED_TOGETHER):
         pushed = [torch.func.jvp(space.render, (some,), (one.expand_as(some),)) for one in eye]
-        images, tangents = pushed[0][0], torch.stack([tangent.flatten() for _, tangent in pushed])
+        images, tangents = pushed[0][0], torch.stack([one[1].flatten() for one in pushed])
         total += tangents @ _curved(metric, images, tangents).T
     return (total + total.T) / (2 * len(z))
 

@@ -27,29 +27,64 @@ def alignment_index(texture: ArrayLike, object_: ArrayLike) -> Floats:
         return (o - t) / (np.abs(o) + np.abs(t))
 
 
-def crossover_ms(index: ArrayLike, starts_ms: ArrayLike, bins: int = 3) -> Floats:
+def crossover_ms(
+    index: ArrayLike, starts_ms: ArrayLike, bins: int = 3, evidence: ArrayLike | None = None
+) -> Floats:
     """Start of the first window from which the index stays positive for some windows.
+
+    Where neither space explains anything the index is a coin's toss between
+    -1 and 1, and three heads in a row come soon. So a stretch of positive
+    windows counts only with evidence that the object space explains the unit
+    over some run of windows in it.
 
     Parameters
     ----------
     index : array_like [..., window]
-        NaN, an undefined index, ends a run.
+        NaN ends a stretch.
     starts_ms : array_like [window]
     bins : int
-        Length of the run.
+        Shortest stretch, and length of a run.
+    evidence : array_like of bool [..., window], optional
+        Whether the run that starts in a window counts; all do when not given.
 
     Returns
     -------
     numpy.ndarray, float64 [...]
-        NaN where there is no such run.
+        NaN where there is no such stretch.
     """
     values = np.asarray(index, dtype=np.float64)
     starts = np.asarray(starts_ms, dtype=np.float64)
-    if values.shape[-1] < bins:
+    n = values.shape[-1]
+    if n < bins:
         return np.full(values.shape[:-1], np.nan)
     positive = np.nan_to_num(values, nan=-1.0) > 0
-    runs = np.lib.stride_tricks.sliding_window_view(positive, bins, axis=-1).all(-1)
-    return np.where(runs.any(-1), starts[runs.argmax(-1)], np.nan)
+    good = np.zeros(values.shape, dtype=bool)
+    good[..., : n - bins + 1] = np.lib.stride_tricks.sliding_window_view(positive, bins, axis=-1).all(-1)
+    if evidence is not None:
+        good &= np.asarray(evidence, dtype=bool)
+    # A positive window before a run that counts belongs to its stretch.
+    for window in range(n - 2, -1, -1):
+        good[..., window] |= positive[..., window] & good[..., window + 1]
+    return np.where(good.any(-1), starts[good.argmax(-1)], np.nan)
+
+
+def run_means(values: ArrayLike, bins: int) -> Floats:
+    """Mean over the run of windows that starts in each window; NaN where none fits.
+
+    Parameters
+    ----------
+    values : array_like [..., window]
+
+    Returns
+    -------
+    numpy.ndarray, float64 [..., window]
+    """
+    values = np.asarray(values, dtype=np.float64)
+    found = np.full(values.shape, np.nan)
+    if values.shape[-1] >= bins:
+        runs = np.lib.stride_tricks.sliding_window_view(values, bins, axis=-1)
+        found[..., : runs.shape[-2]] = runs.mean(-1)
+    return found
 
 
 def image_draws(images: ArrayLike, n_draws: int, generator: np.random.Generator) -> torch.Tensor:

@@ -11,6 +11,7 @@ operators of this module.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -68,26 +69,34 @@ class Losses:
         Of the operators.
     tolerance : float
         See `alpha_basis`.
+    parts : sequence of Decomposition, optional
+        Of the tasks' training sets, where they are known already.
     """
 
     def __init__(
-        self, frame: Design, tasks: Sequence[Task], alphas: Tensor, dtype: torch.dtype, tolerance: float
+        self,
+        frame: Design,
+        tasks: Sequence[Task],
+        alphas: Tensor,
+        dtype: torch.dtype,
+        tolerance: float,
+        parts: Sequence[Decomposition] | None = None,
     ) -> None:
         self.frame = frame
         trains = [tuple(f for f in range(len(frame.turns)) if f not in left_out) for left_out, _ in tasks]
-        parts = [decompose_folds(frame, train) for train in trains]
+        self.parts = [decompose_folds(frame, train) for train in trains] if parts is None else parts
         scores = [
             [part.scores(frame.features[frame.fold(f)], frame.ones[frame.fold(f)]) for f in left_out]
-            for part, (left_out, _) in zip(parts, tasks, strict=True)
+            for part, (left_out, _) in zip(self.parts, tasks, strict=True)
         ]
         scales = [torch.cat(held).square().mean(0).sqrt() for held in scores]
-        basis = alpha_basis([part.values for part in parts], scales, alphas, tolerance)
+        basis = alpha_basis([part.values for part in self.parts], scales, alphas, tolerance)
         self.size = basis.size
         self.n_slots = max(slot for _, slots in tasks for slot in slots) + 1
         self.entries = [
             self._entry(train, part, held, scale, basis, k, task, dtype)
             for k, (train, part, held, scale, task) in enumerate(
-                zip(trains, parts, scores, scales, tasks, strict=True)
+                zip(trains, self.parts, scores, scales, tasks, strict=True)
             )
         ]
         self.ones = frame.ones.to(dtype)
@@ -212,8 +221,10 @@ class Plan:
     ----------
     order : torch.Tensor, int64 [presentation]
         Presentations sorted by fold; targets are taken in this order.
-    frame : Design
+    features : torch.Tensor, float64 [presentation, feature]
         The predictors in this order.
+    frame : Design
+        The same, shortened.
     """
 
     def __init__(
@@ -223,31 +234,46 @@ class Plan:
         self.order = torch.argsort(label, stable=True)
         counts = torch.bincount(label, minlength=folds.n_folds)
         self.frame = design(features[self.order], [0, *counts.cumsum(0).tolist()])
-        self.dtype, self.alphas = dtype, alphas.to(features.device)
-        self.n_folds = folds.n_folds
+        self.alphas, self.n_folds = alphas.to(features.device), folds.n_folds
+        self.features = features[self.order]
+        self._build(dtype, None, None)
+
+    def _build(
+        self,
+        dtype: torch.dtype,
+        pairs: Sequence[Decomposition] | None,
+        singles: Sequence[Decomposition] | None,
+    ) -> None:
+        self.dtype = dtype
+        tasks = [((i, j), (j, i)) for i, j in combinations(range(self.n_folds), 2)]
         tolerance = EXACT if dtype == torch.float64 else SINGLE
-        pairs = [((i, j), (j, i)) for i, j in combinations(range(folds.n_folds), 2)]
-        self.losses = Losses(self.frame, pairs, self.alphas, dtype, tolerance)
-        self.outer = [self._outer(features[self.order], fold) for fold in range(folds.n_folds)]
+        self.losses = Losses(self.frame, tasks, self.alphas, dtype, tolerance, pairs)
+        known = [None] * self.n_folds if singles is None else singles
+        self.outer = [self._outer(fold, known[fold]) for fold in range(self.n_folds)]
         self._ones = self.frame.ones.to(dtype)
 
-    def _outer(self, features: Tensor, fold: int) -> Outer:
+    def to(self, dtype: torch.dtype) -> Plan:
+        """The same plan with operators of another precision, from the same decompositions."""
+        other = copy(self)
+        other._build(dtype, self.losses.parts, [outer.part for outer in self.outer])
+        return other
+
+    def _outer(self, fold: int, part: Decomposition | None) -> Outer:
         frame, held = self.frame, self.frame.fold(fold)
         train = tuple(f for f in range(self.n_folds) if f != fold)
-        part = decompose_folds(frame, train)
-        raw = part.scores(features[frame.raw_bounds[fold] : frame.raw_bounds[fold + 1]])
+        part = decompose_folds(frame, train) if part is None else part
+        raw = part.scores(self.features[frame.raw_bounds[fold] : frame.raw_bounds[fold + 1]])
         scale = raw.square().mean(0).sqrt()
         safe = torch.where(scale > 0, scale, 1.0)
         short = part.scores(frame.features[held], frame.ones[held])
-        as_kind = {"dtype": self.dtype}
         return Outer(
             train,
             fold,
-            part.average.to(**as_kind),
-            part.vectors.to(**as_kind).contiguous(),
-            (safe / (part.values + self.alphas[:, None])).to(**as_kind),
-            (short / safe).T.to(**as_kind).contiguous(),
-            (raw / safe).T.to(**as_kind).contiguous(),
+            part.average.to(self.dtype),
+            part.vectors.to(self.dtype).contiguous(),
+            (safe / (part.values + self.alphas[:, None])).to(self.dtype),
+            (short / safe).T.to(self.dtype).contiguous(),
+            (raw / safe).T.to(self.dtype).contiguous(),
             part,
         )
 

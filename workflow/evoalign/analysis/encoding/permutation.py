@@ -119,21 +119,32 @@ class PermutationTest:
         Of each window by itself.
     p_fwe : numpy.ndarray
         Against the largest deviation over the unit's windows.
+    p_run : numpy.ndarray
+        Of the run of windows that starts here, by the mean over them, against
+        the largest mean over the unit's runs; NaN where no run fits.
     null_mean : numpy.ndarray
         Mean R2 of the permutations: above 0 where drift alone explains.
     """
 
     p: Floats
     p_fwe: Floats
+    p_run: Floats
     null_mean: Floats
 
 
-def test_windows(null: Tensor, n_units: int) -> PermutationTest:
-    """P values from the output of `null_r2` for targets unit x window.
+def test_windows(null: Tensor, n_units: int, run: int = 3) -> PermutationTest:
+    """Return p values from the output of `null_r2` for targets unit x window.
 
     Each window's R2 is centred and scaled by its own permutations before the
-    maximum over windows is taken, so that a window in which drift explains
-    much does not hide the others.
+    maximum or the mean over windows is taken, so that a window in which drift
+    explains much does not hide the others.
+
+    Parameters
+    ----------
+    null : torch.Tensor [1 + permutation, unit x window]
+    n_units : int
+    run : int
+        Windows of a run.
     """
     r2 = null.double().view(len(null), n_units, -1)
     absent = r2[0].isnan()
@@ -143,9 +154,15 @@ def test_windows(null: Tensor, n_units: int) -> PermutationTest:
     z = torch.where(absent, -torch.inf, (r2 - r2.mean(0)) / spread)
     largest = z.amax(-1, keepdim=True)
     p_fwe = (largest >= z[0] - ROUNDING / spread).double().mean(0)
+    p_run = torch.full_like(p, torch.nan)
+    if z.shape[-1] >= run:
+        means = torch.where(absent, 0.0, z).unfold(-1, run, 1).mean(-1)
+        slack = (ROUNDING / spread).unfold(-1, run, 1).mean(-1)
+        most = means.amax(-1, keepdim=True)
+        p_run[:, : means.shape[-1]] = (most >= means[0] - slack).double().mean(0)
     mean = r2[1:].mean(0) if len(r2) > 1 else torch.full_like(p, torch.nan)
-    blank = [torch.where(absent, torch.nan, value).numpy() for value in (p, p_fwe, mean)]
-    return PermutationTest(*blank)
+    p, p_fwe, mean = (torch.where(absent, torch.nan, value) for value in (p, p_fwe, mean))
+    return PermutationTest(p.numpy(), p_fwe.numpy(), p_run.numpy(), mean.numpy())
 
 
 test_windows.__test__ = False  # type: ignore[attr-defined]  # not for pytest to collect

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from evoalign import study, tables
 from evoalign.analysis.encoding.alignment_index import alignment_index, crossover_ms
@@ -118,20 +119,22 @@ def _area(
     mean = {kind: _mean(value, np.ones((1, len(chosen))))[0] for kind, value in values.items()}
     sampled = alignment_index(*(_mean(values[kind], drawn) for kind in ("texture", "object")))
     index = alignment_index(mean["texture"], mean["object"])
-    defined = _defined(rows, chosen, windows)
-    index, sampled = np.where(defined, index, np.nan), np.where(defined, sampled, np.nan)
+    explained = _beyond_chance(rows, units, windows, settings)
     low, high = interval(sampled, settings.interval)
     frame = windows.assign(
-        **key, n=len(chosen), n_all=len(units), **mean, index=index, low=low, high=high
+        **key, n=len(chosen), n_all=len(units), **mean, index=index, low=low, high=high, explained=explained
     ).assign(**{f"significant_{kind}": _significant(units, kind, settings) for kind in mean})
-    return frame, _crossing(key, chosen, index, sampled, windows["start_ms"].to_numpy(), settings)
+    starts = windows["start_ms"].to_numpy()
+    return frame, _crossing(key, chosen, index, sampled, explained, starts, settings)
 
 
-def _defined(rows: pd.DataFrame, chosen: pd.DataFrame, windows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Windows in which the index of at least one explained unit stands."""
-    own = rows.merge(chosen[_WHO], on=_WHO)
-    found = own["index"].notna().groupby(own["start_ms"]).any()
-    return found.reindex(windows["start_ms"], fill_value=False).to_numpy(dtype=bool)
+def _beyond_chance(
+    rows: pd.DataFrame, units: pd.DataFrame, windows: pd.DataFrame, settings: study.Encoding
+) -> NDArray[np.bool_]:
+    """Windows in which more of all units are explained than tests of two spaces would by chance."""
+    count = rows.groupby("start_ms")["explained"].sum().reindex(windows["start_ms"]).to_numpy()
+    chance = 1 - (1 - settings.index_level) ** 2
+    return np.asarray(stats.binom.sf(count - 1, len(units), chance) <= settings.index_level)
 
 
 def _draw_units(units: pd.DataFrame, n_draws: int, generator: np.random.Generator) -> Floats:
@@ -165,16 +168,17 @@ def _crossing(
     chosen: pd.DataFrame,
     index: Floats,
     sampled: Floats,
+    explained: NDArray[np.bool_],
     starts: NDArray,
     settings: study.Encoding,
 ) -> pd.DataFrame:
-    times = crossover_ms(sampled, starts, settings.crossover_bins)
+    times = crossover_ms(sampled, starts, settings.crossover_bins, explained)
     low, high = interval(times, settings.interval)
     own = chosen["crossover_ms"].dropna()
     row = {
         **key,
         "n": len(chosen),
-        "crossover_ms": float(crossover_ms(index, starts, settings.crossover_bins)),
+        "crossover_ms": float(crossover_ms(index, starts, settings.crossover_bins, explained)),
         "low_ms": float(low),
         "high_ms": float(high),
         "found": float((~np.isnan(times)).mean()),

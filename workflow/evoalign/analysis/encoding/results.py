@@ -17,6 +17,7 @@ from evoalign.analysis.encoding.alignment_index import (
     crossover_ms,
     image_draws,
     r2_draws,
+    run_means,
 )
 from evoalign.analysis.resampling import interval, seeded
 from evoalign.analysis.statistics import benjamini_hochberg
@@ -145,20 +146,22 @@ def _compare(
     job: Job, pair: Mapping[str, Fitted], ceilings: Mapping[int, tuple[Floats, str]], draws: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     n_units, n_windows = job.shape
+    level, bins = job.settings.index_level, job.settings.crossover_bins
     value, drawn, p = {}, {}, {}
+    explained = np.zeros(job.shape, dtype=bool)
     for kind in ("texture", "object"):
         fit, ceiling = pair[kind], ceilings[pair[kind].thread.number][0]
         value[kind] = _normalised(job, fit.nested.r2.cpu().numpy().reshape(job.shape), ceiling)
         sampled = r2_draws(fit.targets, fit.nested.predicted, draws[kind]).reshape(-1, n_units, n_windows)
         drawn[kind] = _normalised(job, sampled, ceiling)
         p[kind] = np.full(job.shape, np.nan) if fit.test is None else fit.test["p_fwe"]
-    defined = np.zeros(job.shape, dtype=bool)
-    for kind, fit in pair.items():
         # Without permutations the evidence is a bootstrap interval of the R2 above 0.
-        above = interval(drawn[kind], 1 - job.settings.index_level)[0] > 0
-        defined |= above if fit.test is None else fit.test["p"] <= job.settings.index_level
-    index = np.where(defined, alignment_index(value["texture"], value["object"]), np.nan)
-    sampled_index = np.where(defined, alignment_index(drawn["texture"], drawn["object"]), np.nan)
+        above = np.quantile(drawn[kind], level, axis=0) > 0
+        explained |= above if fit.test is None else fit.test["p"] <= level
+        over_run = np.quantile(run_means(drawn[kind], bins), level, axis=0) > 0
+        evidence = over_run if fit.test is None else fit.test["p_run"] <= level
+    index = alignment_index(value["texture"], value["object"])
+    sampled_index = alignment_index(drawn["texture"], drawn["object"])
     low, high = interval(sampled_index, job.settings.interval)
     fit = pair["texture"]
     model = {
@@ -175,16 +178,23 @@ def _compare(
             "index": index.ravel(),
             "low": low.ravel(),
             "high": high.ravel(),
+            "explained": explained.ravel(),
         }
     )
-    return frame, _crossovers(job, model, index, sampled_index, p)
+    # `evidence` is the object space's, which came last.
+    return frame, _crossovers(job, model, index, sampled_index, evidence, p)
 
 
 def _crossovers(
-    job: Job, model: Mapping[str, Any], index: Floats, draws: Floats, p: Mapping[str, Floats]
+    job: Job,
+    model: Mapping[str, Any],
+    index: Floats,
+    draws: Floats,
+    evidence: NDArray[np.bool_],
+    p: Mapping[str, Floats],
 ) -> pd.DataFrame:
     starts, bins = job.windows.starts_ms, job.settings.crossover_bins
-    times = crossover_ms(draws, starts, bins)
+    times = crossover_ms(draws, starts, bins, evidence)
     low, high = interval(times, job.settings.interval)
     grid = {name: value for name, value in _grid(job).items() if name not in ("start_ms", "stop_ms")}
     every = slice(None, None, len(starts))
@@ -193,7 +203,7 @@ def _crossovers(
         {
             **{name: v if isinstance(v, str) else v[every] for name, v in grid.items()},
             **model,
-            "crossover_ms": crossover_ms(index, starts, bins),
+            "crossover_ms": crossover_ms(index, starts, bins, evidence),
             "low_ms": low,
             "high_ms": high,
             "found": (~np.isnan(times)).mean(0),

@@ -22,7 +22,15 @@ from evoalign.analysis.encoding.nested import Plan
 from evoalign.analysis.encoding.noise_ceiling import from_alternate_ms, from_repeats
 from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
 from evoalign.analysis.encoding.ridge import Nested, log_alphas, nested_cv, shortened, weights
-from evoalign.analysis.encoding.shown import Thread, Windows, thread_of, unit_rows, window_rates, windows_of
+from evoalign.analysis.encoding.shown import (
+    Thread,
+    Windows,
+    repeated_rows,
+    thread_of,
+    unit_rows,
+    window_rates,
+    windows_of,
+)
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.stream import Checkpoint, Progress, batch_rows, digest, pieces
 from evoalign.analysis.experiment import space_kind
@@ -199,29 +207,27 @@ def _fit_thread(job: Job, thread: Thread, kind: str, targets: Tensor) -> list[Fi
     for scheme in job.settings.schemes:
         folds = _folds(job, thread, scheme)
         for projection, k, features in _predictors(job, thread):
-            nested = nested_cv(Plan(features, folds, job.alphas), targets)
+            plan = Plan(features, folds, job.alphas)
+            nested = nested_cv(plan, targets)
             test = None
             permuted = (
                 scheme in job.settings.permuted_schemes and projection in job.settings.permuted_projections
             )
             if job.settings.n_permutations and permuted:
                 name = f"{thread.space} {scheme} {projection} {k}"
-                test = permuted_test(job, name, features, folds, targets, thread.blocks)
+                test = permuted_test(job, name, plan, targets, thread.blocks)
             found.append(Fitted(thread, kind, scheme, projection, k, targets, nested, test))
     return found
 
 
-def permuted_test(
-    job: Job, name: str, features: Tensor, folds: Folds, targets: Tensor, blocks: NDArray
-) -> dict[str, NDArray]:
+def permuted_test(job: Job, name: str, plan: Plan, targets: Tensor, blocks: NDArray) -> dict[str, NDArray]:
     """Permutation p values, in pieces of units that are kept in the checkpoint; see `PermutationTest`."""
     settings = job.settings
     n_units, n_windows = job.shape
-    plan = Plan(features, folds, job.alphas, torch.float32)
+    plan = plan.to(torch.float32)
     seed = int(seeded(job.config.seed, job.responses.session, "permutations").integers(2**31))
-    key = digest(
-        features, folds.label, job.alphas, targets, blocks, settings.n_permutations, seed, settings.tf32
-    )
+    sizes = (settings.n_permutations, settings.crossover_bins, settings.memory_gb, settings.tf32, seed)
+    key = digest(plan.features, plan.order, plan.frame.raw_bounds, plan.alphas, targets, blocks, sizes)
     rows = batch_rows(plan, settings.memory_gb)
     parts: list[dict[str, NDArray]] = []
     whole_job = n_units * n_windows * (1 + settings.n_permutations)
@@ -233,8 +239,8 @@ def permuted_test(
 
             def compute(some: Tensor = some, n: int = units.stop - units.start) -> dict[str, NDArray]:
                 null = null_r2(plan, some, blocks, settings.n_permutations, seed, rows, progress.add)
-                test = test_windows(null, n)
-                return {"p": test.p, "p_fwe": test.p_fwe, "null_r2": test.null_mean}
+                test = test_windows(null, n, settings.crossover_bins)
+                return {"p": test.p, "p_fwe": test.p_fwe, "p_run": test.p_run, "null_r2": test.null_mean}
 
             part, computed = job.checkpoint.get(f"{key}-{number:05d}", compute)
             if computed:
@@ -246,22 +252,24 @@ def permuted_test(
 
 
 def _ceiling(job: Job, thread: Thread, rates: Floats) -> tuple[Floats, str]:
-    """Noise ceiling [unit, window] of a thread's presentations, and where it comes from."""
+    """Noise ceiling [unit, window] of a thread's presentations, and where it comes from.
+
+    Generated images are shown once, so what repeats are the natural
+    references of both threads: one ceiling for the unit, which the spaces
+    share and the alignment index is free of. Halves of milliseconds give each
+    thread a ceiling of its own.
+    """
     settings = job.settings
-    table = job.responses.presentations
-    images = table["image"].to_numpy(dtype=str)[thread.repeats]
-    generator = seeded(job.config.seed, job.responses.session, thread.space, "ceiling")
     if settings.ceiling != "bins":
-        flat = rates[:, :, thread.repeats].reshape(-1, len(thread.repeats))
+        again = repeated_rows(job.responses)
+        images = job.responses.presentations["image"].to_numpy(dtype=str)[again]
+        generator = seeded(job.config.seed, job.responses.session, "ceiling")
+        flat = rates[:, :, again].reshape(-1, len(again))
         ceiling, n = from_repeats(flat, images, settings.ceiling_splits, generator)
         if settings.ceiling == "repeats" or n >= settings.ceiling_images:
             return ceiling.reshape(job.shape), "repeats"
-    halves = [
-        window_rates(
-            job.responses.counts[job.units][:, thread.rows], job.responses.start_ms, job.windows, 2, offset
-        )
-        for offset in (0, 1)
-    ]
+    counts = job.responses.counts[job.units][:, thread.rows]
+    halves = [window_rates(counts, job.responses.start_ms, job.windows, 2, offset) for offset in (0, 1)]
     return from_alternate_ms(*halves), "bins"
 
 

@@ -68,8 +68,6 @@ class Thread:
     blocks : numpy.ndarray, int64 [presentation]
     rows : numpy.ndarray, int64 [presentation]
         Presentations in the session.
-    repeats : numpy.ndarray, int64 [presentation]
-        All presentations of the thread, references with them: for noise ceilings.
     """
 
     number: int
@@ -78,7 +76,6 @@ class Thread:
     images: NDArray
     blocks: NDArray[np.int64]
     rows: NDArray[np.int64]
-    repeats: NDArray[np.int64]
 
 
 def thread_of(responses: Responses, thread: int) -> Thread:
@@ -108,8 +105,15 @@ def thread_of(responses: Responses, thread: int) -> Thread:
         images=chosen["image"].to_numpy(dtype=str),
         blocks=chosen["block"].to_numpy(dtype=np.int64),
         rows=np.flatnonzero(generated.to_numpy()),
-        repeats=np.flatnonzero(own.to_numpy()),
     )
+
+
+def repeated_rows(responses: Responses) -> NDArray[np.int64]:
+    """Valid presentations of images that were shown more than once, references and all."""
+    table = responses.presentations
+    valid = table["valid"].to_numpy(dtype=bool) & (table["block"] >= 0).to_numpy()
+    again = table["image"].where(valid).duplicated(keep=False).to_numpy()
+    return np.flatnonzero(valid & again)
 
 
 def _latents(responses: Responses, thread: int, chosen: pd.DataFrame, where: str) -> Floats:

@@ -1,0 +1,278 @@
+"""Which space explains the units, and when: index by area, heatmaps of units, Hessian spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+
+from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
+from evoalign.figures.style import (
+    PAGE,
+    REFERENCE_COLOUR,
+    area_label,
+    in_order,
+    new_figure,
+    say_empty,
+    space_colour,
+    space_label,
+)
+
+SPACES = ("texture", "object")
+MAP = "viridis"
+INDEX_MAP = "RdBu_r"  # blue texture, red object, white neither
+
+
+def main_model(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the model the figures show: all latents, folds by image where they are there."""
+    full = frame[frame["projection"] == "full"]
+    image = full[full["scheme"] == "image"]
+    return image if len(image) else full
+
+
+def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
+    """Draw the alignment index over time, by area, with interval and crossover.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_encoding` and `population_encoding_crossover`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'index', 'r2' and 'crossover'.
+    """
+    frame = main_model(tables["population_encoding"]).sort_values(["area", "start_ms"])
+    found = main_model(tables["population_encoding_crossover"])
+    areas = areas_of(frame)
+    figure, axes = area_axes(areas, height=3.6, rows=2)
+    for column, area in enumerate(areas):
+        rows = frame[frame["area"] == area]
+        _index_panel(axes[0, column], rows, found[found["area"] == area])
+        _r2_panel(axes[1, column], rows)
+        axes[0, column].set_title(f"{area_label(area)} (n = {int(rows['n'].iloc[0])} units)")
+        axes[1, column].set_xlabel("Time from image onset (ms)")
+    if areas:
+        axes[0, 0].set_ylabel("Alignment index")
+        axes[1, 0].set_ylabel("Normalised held-out $R^2$")
+        handles = [Line2D([], [], color=space_colour(k), label=space_label(k)) for k in SPACES]
+        handles.append(
+            Line2D([], [], color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8, label="Crossover")
+        )
+        axes[1, -1].legend(handles=handles, loc="upper right")
+    source = {
+        "index": frame.drop(columns=list(SPACES)),
+        "r2": frame[["area", "start_ms", "stop_ms", *SPACES]],
+        "crossover": found,
+    }
+    return figure, {name: part.reset_index(drop=True) for name, part in source.items()}
+
+
+def _middle(rows: pd.DataFrame) -> np.ndarray:
+    return (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
+
+
+def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
+    x = _middle(rows)
+    index, low, high = (rows[name].to_numpy(dtype=float) for name in ("index", "low", "high"))
+    explained = rows["explained"].to_numpy(dtype=bool)
+    panel.axhline(0, color="black", linewidth=0.5)
+    panel.fill_between(x, low, high, color="#D9D9D9", linewidth=0)
+    panel.plot(x, np.where(explained, index, np.nan), color="black", linewidth=0.8)
+    for sign, kind in ((1, "object"), (-1, "texture")):
+        ahead = explained & (np.sign(index) == sign)
+        panel.scatter(x[ahead], index[ahead], s=9, color=space_colour(kind), linewidth=0, zorder=4)
+    # Hollow: in these windows neither space explains more units than chance, so the index is noise.
+    panel.scatter(
+        x[~explained], index[~explained], s=7, facecolor="white", edgecolor=REFERENCE_COLOUR, linewidth=0.5
+    )
+    panel.set_ylim(-1.08, 1.08)
+    if len(found) and np.isfinite(found["crossover_ms"].iloc[0]):
+        time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
+        panel.axvspan(first, last, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
+        panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
+        panel.annotate(f"{time:.0f} ms", (time, -0.75), xytext=(-2, 0), textcoords="offset points", ha="right")
+
+
+def _r2_panel(panel: Axes, rows: pd.DataFrame) -> None:
+    panel.axhline(0, color="black", linewidth=0.5)
+    for kind in SPACES:
+        panel.plot(_middle(rows), rows[kind], color=space_colour(kind), linewidth=1)
+
+
+def draw_unit_heatmaps(tables: Tables) -> tuple[Figure, Source]:
+    """Draw normalised R2 of each unit and window for both spaces, and the index.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `encoding_index` and `encoding_crossover` of a session.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'texture', 'object' and 'index'; a row a unit, a column a
+        window's start in ms.
+    """
+    frame = main_model(tables["encoding_index"])
+    units = main_model(tables["encoding_crossover"]).sort_values(["crossover_ms", "unit"], na_position="last")
+    figure = new_figure(PAGE, max(1.6, 0.9 + 0.09 * len(units)))
+    axes = figure.subplots(1, 3, squeeze=False, sharey=True)[0]
+    panels: Source = {}
+    for name in (*SPACES, "index"):
+        grid = frame.pivot_table(index="unit", columns="start_ms", values=name, dropna=False)
+        panels[name] = grid.reindex(units["unit"]).reset_index()
+    if frame.empty:
+        for panel in axes:
+            say_empty(panel, "no unit")
+        return figure, panels
+    step = float(frame["stop_ms"].iloc[0] - frame["start_ms"].iloc[0])
+    # Above 1 lies only the noise of a small ceiling.
+    top = float(np.clip(np.nanquantile([panels[kind].iloc[:, 1:] for kind in SPACES], 0.99), 0.01, 1))
+    for panel, kind in zip(axes, SPACES, strict=False):
+        image = _heatmap(panel, panels[kind], step, cmap=MAP, vmin=0, vmax=top)
+        panel.set_title(space_label(kind))
+    figure.colorbar(image, ax=axes[:2], label="Normalised $R^2$", shrink=0.8)
+    shown = _heatmap(axes[2], panels["index"], step, cmap=INDEX_MAP, norm=TwoSlopeNorm(0, -1, 1))
+    _mark(axes[2], frame, units)
+    axes[2].set_title("Alignment index")
+    figure.colorbar(shown, ax=axes[2], label="Texture to object", shrink=0.8)
+    axes[0].set_ylabel("Unit, by crossover")
+    return figure, panels
+
+
+def _heatmap(panel: Axes, grid: pd.DataFrame, step: float, **how: object) -> AxesImage:
+    starts = grid.columns[1:].to_numpy(dtype=float)
+    extent = (starts[0], starts[-1] + step, len(grid) - 0.5, -0.5)
+    image = panel.imshow(grid.iloc[:, 1:].to_numpy(dtype=float), aspect="auto", extent=extent, **how)  # type: ignore[arg-type]
+    panel.set_yticks(range(len(grid)), [str(unit) for unit in grid["unit"]])
+    panel.set_xlabel("Time from image onset (ms)")
+    return image
+
+
+def _mark(panel: Axes, frame: pd.DataFrame, units: pd.DataFrame) -> None:
+    """Points in windows that nothing explains; ticks at the units' crossovers."""
+    row = {unit: position for position, unit in enumerate(units["unit"])}
+    noise = frame[~frame["explained"].astype(bool)]
+    panel.scatter(
+        _middle(noise), noise["unit"].map(row), s=1.5, color=REFERENCE_COLOUR, linewidth=0, rasterized=True
+    )
+    panel.scatter(units["crossover_ms"], units["unit"].map(row), marker="|", s=22, color="black", linewidth=1)
+
+
+def draw_hessian_spectrum(tables: Tables) -> tuple[Figure, Source]:
+    """Draw the share of the explained variance by rank of the Hessian eigenvalue, by window.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_encoding_spectrum`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        One panel 'spectrum'.
+    """
+    frame = tables["population_encoding_spectrum"]
+    areas = in_order(frame["area"]) if len(frame) else []
+    figure, axes = area_axes(areas, height=3.4, rows=2)
+    image = None
+    for column, area in enumerate(areas):
+        for line, kind in enumerate(SPACES):
+            rows = frame[(frame["area"] == area) & (frame["kind"] == kind)]
+            if rows.empty:
+                say_empty(axes[line, column], f"no eigenframe of the {kind} space")
+                continue
+            image = _spectrum_panel(axes[line, column], rows)
+            axes[line, column].set_title(f"{area_label(area)}, {space_label(kind).lower()}")
+        axes[1, column].set_xlabel("Time from image onset (ms)")
+    if image is not None:
+        axes[0, 0].set_ylabel("Eigenvector rank")
+        axes[1, 0].set_ylabel("Eigenvector rank")
+        figure.colorbar(image, ax=axes, label="Explained share", shrink=0.7)
+    return figure, {"spectrum": frame.reset_index(drop=True)}
+
+
+def _spectrum_panel(panel: Axes, rows: pd.DataFrame) -> AxesImage:
+    grid = rows.pivot_table(
+        index=["rank_first", "rank_last"], columns="start_ms", values="share", dropna=False
+    )
+    starts = grid.columns.to_numpy(dtype=float)
+    width = float(rows["stop_ms"].iloc[0] - rows["start_ms"].iloc[0])
+    image = panel.imshow(
+        grid.to_numpy(dtype=float),
+        aspect="auto",
+        cmap=MAP,
+        vmin=0,
+        vmax=1,
+        extent=(starts[0], starts[-1] + width, len(grid) - 0.5, -0.5),
+    )
+    labels = [str(a + 1) if a == last[a] else f"{a + 1}\u2013{last[a] + 1}" for a in grid.index]
+    panel.set_yticks(range(len(grid)), labels)
+    return image
+
+
+def caption_alignment_index(tables: Tables) -> str:
+    """State N, tests, intervals and the crossover of each area."""
+    found = main_model(tables["population_encoding_crossover"])
+    frame = main_model(tables["population_encoding"])
+    areas = []
+    for area in areas_of(found):
+        row = found[found["area"] == area].iloc[0]
+        of = int(frame.loc[frame["area"] == area, "n_all"].iloc[0])
+        areas.append(f"{area_label(area)} {_crossing(row)}; {int(row['n'])} of {of} units")
+    return words(
+        f"""
+        Top: alignment index, (object minus texture) over (|object| plus |texture|) of the normalised
+        held-out R2 of ridge from each space's latents, averaged over units that either space explains
+        (permutation within blocks, maximum over windows, Benjamini-Hochberg over units); band: bootstrap
+        over animals, sessions and units; hollow: no more units are explained in this window than by
+        chance. Bottom: the two R2. Dashed: crossover, the first window from which the index stays
+        positive: {"; ".join(areas) or "no units"}. Folds are grouped by image.
+        """
+    )
+
+
+def _crossing(row: Mapping[str, float] | pd.Series) -> str:
+    if not np.isfinite(row["crossover_ms"]):
+        return "none"
+    return f"{row['crossover_ms']:.0f} ms (interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"
+
+
+def caption_unit_heatmaps(tables: Tables) -> str:
+    """State what the heatmaps show and how many units cross over."""
+    units = main_model(tables["encoding_crossover"])
+    n = int(units["crossover_ms"].notna().sum())
+    return words(
+        f"""
+        Held-out R2 over noise ceiling of single presentations, for each unit and window, and their
+        alignment index. Units are sorted by their crossover (black ticks; {n} of {len(units)} have one).
+        Grey points: neither space explains the unit in this window (permutation within blocks).
+        """
+    )
+
+
+def caption_hessian_spectrum(tables: Tables) -> str:
+    """State what the spectrum shows, and N by area."""
+    frame = tables["population_encoding_spectrum"]
+    counts = [
+        f"{area_label(area)} {int(frame.loc[frame['area'] == area, 'n'].max())}" for area in areas_of(frame)
+    ]
+    return words(
+        f"""
+        Held-out covariance of the response with the part of the prediction that lies along Hessian
+        eigenvectors of a rank (1: the direction in which the image changes most), over its sum over
+        ranks; mean over explained units ({", ".join(counts) or "none"}). Windows whose sum is not
+        positive are empty.
+        """
+    )
