@@ -54,7 +54,9 @@ class Case:
     @property
     def name(self) -> str:
         """Unique in the benchmark."""
-        return f"{self.n_electrodes}x{self.duration_s:g}s-{self.n_units}u-{self.noise_uv:g}uv-s{self.seed}"
+        hard = f"{self.bursting:g}-{self.drifting:g}-{self.synchronous:g}"
+        size = f"{self.n_electrodes}x{self.duration_s:g}s-{self.n_units}u"
+        return f"{size}-{self.noise_uv:g}uv-{hard}-s{self.seed}"
 
 
 class _FakeShape:
@@ -69,7 +71,11 @@ class _FakeShape:
             "smooth_ms": rng.uniform(0.03, 0.07),
         }
         fine = generate_single_fake_waveform(
-            sampling_frequency=1_000_000.0, ms_before=0.9, ms_after=3.0, negative_amplitude=-1, dtype="float64",
+            sampling_frequency=1_000_000.0,
+            ms_before=0.9,
+            ms_after=3.0,
+            negative_amplitude=-1,
+            dtype="float64",
             **self._seed_facts,
         )
         self._wave = fine / -fine.min()
@@ -93,13 +99,21 @@ def make_truth(case: Case, folder: Path) -> tuple[si.BaseRecording, si.NumpySort
     """
     rng = np.random.default_rng([case.seed, case.n_electrodes, case.n_units])
     units = _units(case, rng)
-    shapes = [voltages.random_shape(rng) if rng.random() < 0.5 else _FakeShape(rng) for _ in range(case.n_units)]
+    shapes = [
+        voltages.random_shape(rng) if rng.random() < 0.5 else _FakeShape(rng) for _ in range(case.n_units)
+    ]
     spikes = _spikes(case, units, rng)
     file = folder / f"{case.name}.bin"
     if not file.exists():
         electrodes = voltages.Electrodes(
-            spikes, units, shapes, n_electrodes=case.n_electrodes, duration_s=case.duration_s,
-            sampling_rate_hz=RATE_HZ, noise_uv=case.noise_uv, seed=[case.seed, 1],
+            spikes,
+            units,
+            shapes,
+            n_electrodes=case.n_electrodes,
+            duration_s=case.duration_s,
+            sampling_rate_hz=RATE_HZ,
+            noise_uv=case.noise_uv,
+            seed=[case.seed, 1],
         )
         folder.mkdir(parents=True, exist_ok=True)
         with file.with_suffix(".part").open("wb") as stream:
@@ -107,8 +121,13 @@ def make_truth(case: Case, folder: Path) -> tuple[si.BaseRecording, si.NumpySort
                 stream.write(np.ascontiguousarray(chunk).tobytes())
         file.with_suffix(".part").rename(file)
     recording = si.read_binary(
-        file, sampling_frequency=RATE_HZ, dtype="int16", num_channels=case.n_electrodes,
-        channel_ids=np.arange(1, case.n_electrodes + 1), gain_to_uV=GAIN_UV, offset_to_uV=0.0,
+        file,
+        sampling_frequency=RATE_HZ,
+        dtype="int16",
+        num_channels=case.n_electrodes,
+        channel_ids=np.arange(1, case.n_electrodes + 1),
+        gain_to_uV=GAIN_UV,
+        offset_to_uV=0.0,
     )
     recording.set_probe(_probe(case.n_electrodes))
     samples = np.rint(spikes["time_s"].to_numpy() * RATE_HZ).astype(np.int64)

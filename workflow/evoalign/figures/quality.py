@@ -17,6 +17,7 @@ LABELS = tuple(LABEL_COLOURS)
 YIELD_COLOURS = ("#FFFFFF", "#C6DBEF", "#6BAED6", "#2171B5", "#08306B")  # 0, 1, 2, 3, more units
 MAX_PANELS = 48  # electrodes whose waveforms fit on the page
 COLUMNS = 8
+SCALE_BARS_UV = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 ISI_MS = np.geomspace(0.5, 1000, 41)
 TIME_BINS = 40
 UNSORTED_NAME = {"multiunit": "multi-unit", "online": "online"}
@@ -53,9 +54,9 @@ def draw_quality(
     """
     shown = _shown(units)
     rows = -(-min(shown["channel"].nunique(), MAX_PANELS) // COLUMNS) if len(shown) else 1
-    figure = Figure(figsize=(PAGE, 4.6 + 0.72 * max(rows, 1)), layout="constrained")
+    figure = Figure(figsize=(PAGE, 5.0 + 0.75 * max(rows, 1)), layout="constrained")
     figure.suptitle(_headline(title, shown, bad_channels))
-    heights = [0.3 + 0.72 * max(rows, 1), 1.9, 2.3]
+    heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3]
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
     source = {"waveforms": _waveforms(top, shown, waveforms, rows)}
     first = middle.subplots(1, 3)
@@ -109,9 +110,11 @@ def _waveforms(figure: SubFigure, shown: pd.DataFrame, waveforms: pd.DataFrame, 
     _scale_bars(grid[0, 0])
     hidden = known["channel"].nunique() - len(panels)
     more = f"; {hidden} more electrodes not shown" if hidden else ""
-    figure.supylabel(
-        f"Mean waveform ± SD, by electrode\ndashed: not 'good'; star: preferred{more}",
-        fontsize=6.5,
+    figure.suptitle(
+        f"Mean waveform ± SD by electrode; dashed: not 'good'; star: preferred{more}",
+        fontsize=7,
+        x=0.05,
+        ha="left",
     )
     letter(grid[0, 0], "a")
     return waveforms[waveforms["unit"].isin(known["unit"])].reset_index(drop=True)
@@ -119,12 +122,16 @@ def _waveforms(figure: SubFigure, shown: pd.DataFrame, waveforms: pd.DataFrame, 
 
 def _scale_bars(axes: Axes) -> None:
     low, high = axes.get_ylim()
-    size = 50.0 if high - low < 400 else 200.0
+    size = max((bar for bar in SCALE_BARS_UV if bar <= 0.5 * (high - low)), default=SCALE_BARS_UV[0])
     left = axes.get_xlim()[0] + 0.05
     axes.plot([left, left], [low, low + size], color="black", linewidth=0.8)
     axes.plot([left, left + 1], [low, low], color="black", linewidth=0.8)
-    axes.text(left + 0.1, low + size / 2, f"{size:g} µV", fontsize=5.5, va="center")
-    axes.text(left + 0.5, low, "1 ms", fontsize=5.5, ha="center", va="top")
+    texts = (
+        axes.text(left + 0.1, low + size / 2, f"{size:g} µV", fontsize=5.5, va="center"),
+        axes.text(left + 0.5, low, "1 ms", fontsize=5.5, ha="center", va="top"),
+    )
+    for text in texts:
+        text.set_in_layout(False)
 
 
 def _yield_map(

@@ -1,0 +1,132 @@
+"""The quality page and the raster: their values against numpy, and every table that may be empty."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evoalign import tables
+from evoalign.figures.quality import ISI_MS, draw_quality
+from evoalign.figures.raster import around, draw_raster, most_frequent_word
+
+pytestmark = pytest.mark.filterwarnings("error:constrained_layout")
+
+
+@pytest.fixture
+def session():
+    rng = np.random.default_rng(0)
+    times = [np.sort(rng.uniform(0, 60, n)) for n in (300, 900, 1200)]
+    units = pd.DataFrame(
+        {
+            "unit": [0, 1, 2], "kind": ["sorted", "sorted", "multiunit"], "channel": [1, 2, 2],
+            "vendor_unit": -1, "area": "V4", "n_spikes": [300, 900, 1200], "rate_hz": [5.0, 15.0, 20.0],
+            "amplitude_uv": [90.0, 60.0, 70.0], "snr": [9.0, 6.0, 5.0],
+            "isi_violations_ratio": [0.0, 0.2, 0.9], "presence_ratio": 1.0, "amplitude_cutoff": np.nan,
+            "label": ["good", "mua", "mua"], "preferred": [True, False, False],
+            "preferred_agreement": [0.9, 0.1, 0.2],
+        }
+    )  # fmt: skip
+    spikes = pd.DataFrame({"unit": np.repeat([0, 1, 2], [300, 900, 1200]), "time_s": np.concatenate(times)})
+    shape = pd.DataFrame({"time_ms": np.linspace(-1, 2, 90), "mean_uv": -np.hanning(90), "sd_uv": 0.1})
+    waveforms = pd.concat([shape.assign(unit=unit) for unit in range(3)])
+    channels = pd.DataFrame({"channel": [1, 2, 3, 4]}).assign(
+        name="", kind="neural", stream="broadband", sampling_rate_hz=30_000.0, gain_uv=0.25, array="a",
+        connector="", area="V4", x_um=[0.0, 400, 0, 400], y_um=[0.0, 0, 400, 400],
+    )  # fmt: skip
+    bad = pd.DataFrame({"channel": [1, 2, 3, 4], "reason": ["", "", "flat", ""], "noise_uv": [9.0, 9, 0, 9]})
+    named = {
+        "units": units,
+        "spikes": spikes,
+        "waveforms": waveforms,
+        "channels": channels,
+        "bad_channels": bad,
+    }
+    return {name: tables.conform(frame, getattr(tables, name.upper())) for name, frame in named.items()}
+
+
+def test_the_page_shows_sorted_units_and_counts_them(session):
+    figure, source = draw_quality(**session, title="s1")
+    assert figure.get_suptitle() == "s1: 2 sorted units (1 good, 1 mua), 1 of 4 electrodes left out"
+    assert set(source["waveforms"]["unit"]) == {0, 1}
+    assert source["map"].set_index("channel")["good_units"].tolist() == [1, 0, 0, 0]
+    assert source["map"].set_index("channel").loc[3, "reason"] == "flat"
+
+
+def test_intervals_and_rates_are_numpys_histograms(session):
+    source = draw_quality(**session)[1]
+    times = session["spikes"].query("unit == 1")["time_s"].to_numpy()
+    shown = source["intervals"].query("unit == 1")["n"].to_numpy()
+    np.testing.assert_array_equal(shown, np.histogram(np.diff(times) * 1000, ISI_MS)[0])
+    rates = source["rates"].query("unit == 1")
+    width = np.diff(rates["time_s"].to_numpy())[0]
+    assert (rates["rate_hz"] * width).sum() == pytest.approx(len(times))
+
+
+@pytest.mark.parametrize(
+    "missing", [("units", "spikes", "waveforms"), ("waveforms",), ("bad_channels",), ("spikes",)]
+)
+def test_empty_tables_still_give_a_page(session, missing, tmp_path):
+    empty = session | {name: tables.empty(getattr(tables, name.upper())) for name in missing}
+    figure, _ = draw_quality(**empty)
+    figure.savefig(tmp_path / "page.png", dpi=50)
+    if "units" in missing:
+        assert "no units" in figure.get_suptitle()
+
+
+def test_unsorted_sessions_show_their_online_units_without_voltages(session, tmp_path):
+    units = session["units"].assign(kind="online", vendor_unit=[0, 1, 2], snr=np.nan, amplitude_uv=np.nan)
+    nothing = {"waveforms": tables.empty(tables.WAVEFORMS), "bad_channels": tables.empty(tables.BAD_CHANNELS)}
+    channels = session["channels"].assign(x_um=np.nan, y_um=np.nan)
+    figure, source = draw_quality(**(session | nothing | {"units": units, "channels": channels}))
+    figure.savefig(tmp_path / "page.png", dpi=50)
+    assert "3 online units" in figure.get_suptitle()
+    assert len(source["metrics"]) == 3
+
+
+def test_many_electrodes_fit_on_the_page(session, tmp_path):
+    n = 96
+    units = pd.concat([session["units"].iloc[:1]] * n).assign(unit=range(n), channel=range(1, n + 1))
+    spikes = pd.concat([session["spikes"].query("unit == 0").assign(unit=unit) for unit in range(n)])
+    waveforms = pd.concat([session["waveforms"].query("unit == 0").assign(unit=unit) for unit in range(n)])
+    figure, source = draw_quality(units, spikes, waveforms, session["channels"], session["bad_channels"])
+    figure.savefig(tmp_path / "page.png", dpi=50)
+    assert source["waveforms"]["unit"].nunique() == n, "source data hold every unit, drawn or not"
+
+
+def test_lags_around_events_are_those_of_all_pairs():
+    rng = np.random.default_rng(0)
+    times, events = np.sort(rng.uniform(0, 10, 500)), np.sort(rng.uniform(0, 10, 40))
+    event, lag = around(times, events, (-100, 400))
+    pairs = 1000 * (times[None, :] - events[:, None])
+    rows, columns = np.nonzero((pairs >= -100) & (pairs < 400))
+    np.testing.assert_array_equal(event, rows)
+    np.testing.assert_allclose(lag, pairs[rows, columns])
+
+
+def test_psth_is_in_spikes_per_second_and_starts_with_the_preferred_unit(session, tmp_path):
+    events = np.arange(1, 59, 0.5)
+    spikes = pd.DataFrame({"unit": 0, "time_s": np.repeat(events, 2) + np.tile([0.101, 0.103], len(events))})
+    figure, source = draw_raster(spikes, session["units"], events, (-100, 400), "s1", "image onset")
+    figure.savefig(tmp_path / "raster.png", dpi=50)
+    psth = source["psth"].query("unit == 0").set_index("time_ms")["rate_hz"]
+    assert psth.loc[105.0] == pytest.approx(200)
+    assert psth.drop(105.0).sum() == 0
+    assert list(source["psth"]["unit"].unique()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("events", [None, np.zeros(0)])
+def test_without_events_or_units_a_plain_raster_is_drawn(session, events, tmp_path):
+    figure, source = draw_raster(session["spikes"], session["units"], events)
+    figure.savefig(tmp_path / "raster.png", dpi=50)
+    assert len(source["raster"]) > 100
+    nothing = tables.empty(tables.SPIKES), tables.empty(tables.UNITS)
+    figure, source = draw_raster(*nothing, events)
+    assert len(source["raster"]) == 0
+
+
+def test_the_most_frequent_word_is_found():
+    words = pd.DataFrame(
+        {"time_s": [3.0, 1, 2, 5, 4], "word": [7, 7, 5, 5, 9], "source": "digital", "segment": 0}
+    )
+    word, times = most_frequent_word(words)
+    assert (word, times.tolist()) == (5, [2.0, 5.0])
+    assert most_frequent_word(words.iloc[:0]) is None
