@@ -58,6 +58,7 @@ class Case:
 
     @property
     def title(self) -> str:
+        """Name and sizes."""
         n, d = self.latents.shape
         return f"{self.name}: {n} presentations x {d} latents"
 
@@ -215,6 +216,7 @@ class Timed:
     r2: np.ndarray
 
     def job(self, n_fits: int) -> float:
+        """Seconds of a whole job."""
         return self.intercept + self.slope * n_fits
 
 

@@ -99,7 +99,9 @@ def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
         time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
         panel.axvspan(first, last, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
         panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
-        panel.annotate(f"{time:.0f} ms", (time, -0.75), xytext=(-2, 0), textcoords="offset points", ha="right")
+        panel.annotate(
+            f"{time:.0f} ms", (time, -0.75), xytext=(-2, 0), textcoords="offset points", ha="right"
+        )
 
 
 def _r2_panel(panel: Axes, rows: pd.DataFrame) -> None:
@@ -204,9 +206,8 @@ def draw_hessian_spectrum(tables: Tables) -> tuple[Figure, Source]:
 
 
 def _spectrum_panel(panel: Axes, rows: pd.DataFrame) -> AxesImage:
-    grid = rows.pivot_table(
-        index=["rank_first", "rank_last"], columns="start_ms", values="share", dropna=False
-    )
+    grid = rows.pivot_table(index="rank_first", columns="start_ms", values="share", dropna=False)
+    last = rows.groupby("rank_first")["rank_last"].first()
     starts = grid.columns.to_numpy(dtype=float)
     width = float(rows["stop_ms"].iloc[0] - rows["start_ms"].iloc[0])
     image = panel.imshow(

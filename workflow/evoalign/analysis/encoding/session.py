@@ -264,7 +264,7 @@ def _ceiling(job: Job, thread: Thread, rates: Floats) -> tuple[Floats, str]:
         again = repeated_rows(job.responses)
         images = job.responses.presentations["image"].to_numpy(dtype=str)[again]
         generator = seeded(job.config.seed, job.responses.session, "ceiling")
-        flat = rates[:, :, again].reshape(-1, len(again))
+        flat = rates[:, :, again].reshape(np.prod(job.shape), len(again))
         ceiling, n = from_repeats(flat, images, settings.ceiling_splits, generator)
         if settings.ceiling == "repeats" or n >= settings.ceiling_images:
             return ceiling.reshape(job.shape), "repeats"

@@ -1,0 +1,240 @@
+"""The encoding of whole sessions: tables, evidence, checkpoints and errors."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evoalign import tables
+from evoalign.analysis.encoding import encode_session, pool_encoding, session, to_dataset
+from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
+from evoalign.errors import InputError
+from evoalign.spaces.hessian import Eigenframe, save_eigenframe
+from evoalign.study import Config
+
+DIMS = (12, 10)
+SWITCH_MS = 120
+
+
+def small_session(seed=0, n_units=3, gain=400.0):
+    """Units that follow texture latents before 120 ms and object latents after it; the last is deaf."""
+    rng = np.random.default_rng(seed)
+    rows, codes, drive = [], {}, []
+    weights = [rng.standard_normal((n_units, d)) / d**0.5 for d in DIMS]
+    for block in range(1, 16):
+        for thread in (0, 1):
+            z = rng.standard_normal((12, DIMS[thread]))
+            names = [f"block{block:03d}_thread{thread:03d}_{i}" for i in range(12)]
+            codes[block, thread] = (z, names)
+            rows += [(block, thread, ("texture", "object")[thread], i, n) for i, n in enumerate(names)]
+            drive.append(z @ weights[thread].T)
+    shown = pd.DataFrame(rows, columns=["block", "thread", "space", "latent_row", "image"])
+    shown = shown.assign(reference=False, valid=True)
+    time = np.arange(-50, 250)
+    early = (time >= 50) & (time < SWITCH_MS)
+    late = (time >= SWITCH_MS) & (time < 200)
+    on = np.where(shown["thread"].to_numpy()[:, None] == 0, early, late)
+    rate = 10 + gain / (1 + np.exp(-3 * np.concatenate(drive).T))[:, :, None] * on
+    rate[-1] = 20
+    units = pd.DataFrame(
+        {"unit": np.arange(n_units) + 5, "kind": "sorted", "area": "IT", "preferred": np.arange(n_units) == 0}
+    )
+    return SimpleNamespace(
+        counts=rng.poisson(rate / 1000).astype(np.uint16), start_ms=-50, units=units, presentations=shown,
+        session=f"s{seed}", subject="A", area="IT", codes=codes,
+    )  # fmt: skip
+
+
+def config(**changed):
+    encoding = {
+        "width_ms": 20, "step_ms": 20, "n_permutations": 60, "n_bootstrap": 30, "n_alphas": 30,
+        "projection_dims": (4,), "hessian_samples": 1, **changed,
+    }  # fmt: skip
+    return Config.model_validate({"encoding": encoding, "device": "cpu"})
+
+
+def frames():
+    rng = np.random.default_rng(0)
+    return {
+        name: Eigenframe(name, np.arange(d, 0, -1.0), np.linalg.qr(rng.standard_normal((d, d)))[0])
+        for name, d in zip(("texture", "object"), DIMS, strict=True)
+    }
+
+
+@pytest.fixture(scope="module")
+def encoded():
+    return encode_session(small_session(), config(), frames())
+
+
+def test_planted_switch_and_deaf_unit_are_found(encoded):
+    crossing = encoded["encoding_crossover"].query("scheme == 'image' and projection == 'full'")
+    assert crossing["crossover_ms"].tolist()[:2] == [SWITCH_MS, SWITCH_MS]
+    assert np.isnan(crossing["crossover_ms"].iloc[2])
+    assert (crossing["q_texture"] < 0.06).tolist() == [True, True, False]
+    index = encoded["encoding_index"].query("scheme == 'image' and projection == 'full' and unit == 5")
+    early = index[index["start_ms"].between(60, 100)]
+    late = index[index["start_ms"].between(120, 180)]
+    assert (early["index"] < -0.5).all() and (late["index"] > 0.5).all()
+    assert early["explained"].all() and late["explained"].all()
+    assert (index["low"] <= index["index"]).all() and (index["index"] <= index["high"]).all()
+
+
+def test_every_model_window_unit_and_space_has_its_row(encoded):
+    table = encoded["encoding"]
+    keys = ["unit", "space", "scheme", "projection", "start_ms"]
+    assert not table.duplicated(keys).any()
+    assert len(table) == 3 * 2 * 2 * 4 * 10
+    permuted = table["scheme"].eq("image") & table["projection"].eq("full")
+    assert table.loc[permuted, "p"].notna().all() and table.loc[~permuted, "p"].isna().all()
+    assert set(table.loc[table["projection"] == "full", "n_features"]) == set(DIMS)
+    weights = encoded["encoding_weights"]
+    assert set(weights["unit"]) == {5} and len(weights) == 10 * sum(DIMS)
+    spectrum = encoded["encoding_spectrum"].query("unit == 5 and space == 'object' and start_ms == 140")
+    assert spectrum["share"].sum() == pytest.approx(1, abs=1e-6)
+    assert spectrum["rank_last"].max() == DIMS[1] - 1
+
+
+def test_tables_keep_their_contracts_and_become_a_dataset(encoded):
+    for name, frame in encoded.items():
+        pd.testing.assert_frame_equal(tables.conform(frame, tables.contract_of(name)), frame)
+    dataset = to_dataset(encoded["encoding"])
+    assert dict(dataset.sizes) == {"session": 1, "unit": 3, "kind": 2, "model": 8, "start_ms": 10}
+    cell = dataset["r2"].sel(unit=5, kind="object", model="image full", start_ms=140)
+    row = encoded["encoding"].query(
+        "unit == 5 and kind == 'object' and scheme == 'image' and projection == 'full' and start_ms == 140"
+    )
+    assert float(cell.squeeze()) == row["r2"].iloc[0]
+    assert dataset["rate_hz"].attrs["units"] == "spikes/s"
+
+
+def test_a_killed_job_resumes_with_the_same_tables(tmp_path, monkeypatch):
+    responses, settings = small_session(1), config(schemes=("image",), projections=("full",))
+    monkeypatch.setattr("evoalign.analysis.encoding.stream.ROWS_A_PIECE", 1000)  # a unit a piece
+    whole = encode_session(responses, settings, frames())
+    calls, real = [], session.null_r2
+
+    def dies_in_the_fourth(*arguments, **named):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(session, "null_r2", dies_in_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        encode_session(responses, settings, frames(), checkpoint=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    resumed = encode_session(responses, settings, frames(), checkpoint=tmp_path)
+    assert len(calls) == 4 + 3  # six pieces in all, three of them found on disk
+    for name, frame in whole.items():
+        tables.write(frame, tables.contract_of(name), tmp_path / "whole.parquet")
+        tables.write(resumed[name], tables.contract_of(name), tmp_path / "resumed.parquet")
+        assert (tmp_path / "whole.parquet").read_bytes() == (tmp_path / "resumed.parquet").read_bytes()
+
+
+def test_pieces_of_another_job_or_a_broken_file_are_not_taken(tmp_path, caplog):
+    kept = Checkpoint(tmp_path)
+    first = kept.get(digest(np.arange(3), 1), lambda: {"a": np.ones(2)})
+    assert first[1] and not kept.get(digest(np.arange(3), 1), lambda: {"a": np.zeros(2)})[1]
+    assert kept.get(digest(np.arange(3), 2), lambda: {"a": np.zeros(2)})[1]
+    assert digest(np.arange(3)) != digest(np.arange(3.0)) != digest(np.arange(3).reshape(3, 1))
+    next(tmp_path.iterdir()).write_bytes(b"PK broken")
+    for key in (digest(np.arange(3), 1), digest(np.arange(3), 2)):
+        kept.get(key, lambda: {"a": np.ones(2)})
+    assert "computed anew" in caplog.text
+
+
+def test_memory_changes_no_result_and_pieces_cover_all_units():
+    responses = small_session(2)
+    found = [
+        encode_session(responses, config(schemes=("image",), projections=("full",), memory_gb=gb), frames())
+        for gb in (0.05, 4.0)
+    ]
+    pd.testing.assert_frame_equal(found[0]["encoding"], found[1]["encoding"], atol=1e-9)
+    for units, windows, permutations, gb in ((128, 200, 1000, 8.0), (1, 1, 0, 0.05), (7, 20, 1000, 0.05)):
+        runs = pieces(units, windows, permutations, gb)
+        assert [s.start for s in runs[1:]] == [s.stop for s in runs[:-1]]
+        assert runs[0].start == 0 and runs[-1].stop == units
+
+
+def test_pooling_finds_the_areas_crossover(encoded):
+    settings = config()
+    other = encode_session(small_session(3), settings, frames())
+    pooled = pool_encoding([encoded, other], settings)
+    for name, frame in pooled.items():
+        tables.conform(frame, tables.contract_of(name))
+    main = pooled["population_encoding"].query("scheme == 'image' and projection == 'full'")
+    assert set(main["n"]) == {4} and set(main["n_all"]) == {6}
+    crossing = pooled["population_encoding_crossover"].query("scheme == 'image' and projection == 'full'")
+    assert crossing["crossover_ms"].tolist() == [SWITCH_MS]
+    assert crossing["unit_median_ms"].tolist() == [SWITCH_MS]
+    units = pooled["encoding_units"].query("scheme == 'image' and projection == 'full'")
+    wanted = {frozenset(units["session"]): 6}
+    assert wanted == {frozenset({"s0", "s3"}): len(units)}
+    empty = pool_encoding([], settings)
+    assert all(len(frame) == 0 for frame in empty.values())
+
+
+def test_a_session_without_units_of_the_kind_gives_empty_tables():
+    found = encode_session(small_session(), config(unit_kinds=("online",)), frames())
+    assert all(len(frame) == 0 for frame in found.values())
+
+
+def test_eigenframes_come_from_the_configuration(tmp_path):
+    responses = small_session(4)
+    for name, frame in frames().items():
+        save_eigenframe(frame, tmp_path / name)
+    paths = {name: str(tmp_path / f"{name}.npz") for name in ("texture", "object")}
+    settings = config(eigenframes=paths, schemes=("image",), projections=("top",), n_permutations=0)
+    found = encode_session(responses, settings)["encoding"]
+    given = encode_session(responses, settings, frames())["encoding"]
+    pd.testing.assert_frame_equal(found, given)
+    with pytest.raises(InputError, match="is of space 'object', not 'texture'"):
+        encode_session(responses, config(eigenframes={"texture": paths["object"]}))
+
+
+def break_codes(responses):
+    del responses.codes[3, 1]
+
+
+def shorten_codes(responses):
+    responses.codes[3, 1] = (responses.codes[3, 1][0][:5], [])
+
+
+def spoil_codes(responses):
+    responses.codes[3, 1][0][0, 0] = np.nan
+
+
+def widen_codes(responses):
+    responses.codes[3, 1] = (np.zeros((12, 99)), [])
+
+
+def hide_thread(responses):
+    responses.presentations["valid"] = responses.presentations["thread"] == 0
+
+
+def cut_counts(responses):
+    responses.counts = responses.counts[:, :, :200]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (break_codes, "latents of this block are missing"),
+        (shorten_codes, r"latent row 11 in codes of shape \[5, 10\]"),
+        (spoil_codes, "NaN or infinity"),
+        (widen_codes, r"several dimensions: \[10, 99\]"),
+        (hide_thread, "no valid presentation"),
+        (cut_counts, "counts reach from -50 to 150 ms"),
+    ],
+)
+def test_bad_sessions_are_refused(change, message):
+    responses = small_session(5)
+    change(responses)
+    with pytest.raises(InputError, match=message):
+        encode_session(responses, config(), frames())
+
+
+def test_windows_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="no window of 20 ms fits 0 to 10 ms"):
+        encode_session(small_session(), config(window_ms=(0, 10)), frames())

@@ -1,0 +1,110 @@
+"""The encoding figures draw from tables alone, also from empty ones, and state their N."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evoalign import tables
+from evoalign.figures import encoding
+
+STARTS = np.arange(0, 200, 20)
+DRAWN = [
+    (encoding.draw_alignment_index, encoding.caption_alignment_index),
+    (encoding.draw_unit_heatmaps, encoding.caption_unit_heatmaps),
+    (encoding.draw_hessian_spectrum, encoding.caption_hessian_spectrum),
+]
+
+
+def filled(name, rows):
+    """A table with every column: the given ones, and blanks."""
+    contract = tables.contract_of(name)
+    blank = {"int64": 0, "double": np.nan, "string": "", "bool": False}
+    frame = pd.DataFrame(rows)
+    for field in contract:
+        if field.name not in frame:
+            frame[field.name] = blank[str(field.type)]
+    return tables.conform(frame, contract)
+
+
+@pytest.fixture
+def made():
+    model = {"scheme": "image", "projection": "full", "area": "IT"}
+    windows = [{"start_ms": s, "stop_ms": s + 20, "explained": s >= 60} for s in STARTS]
+    index = [-0.5 if w["start_ms"] < 120 else 0.75 for w in windows]
+    pooled = [
+        {
+            **model,
+            **w,
+            "n": 7,
+            "n_all": 9,
+            "texture": 0.1,
+            "object": 0.2,
+            "index": i,
+            "low": i - 0.2,
+            "high": i + 0.2,
+        }
+        for w, i in zip(windows, index, strict=True)
+    ]
+    other = [{**row, "scheme": "block", "index": 0.0} for row in pooled]
+    crossing = {**model, "n": 7, "crossover_ms": 120.0, "low_ms": 100.0, "high_ms": 140.0}
+    units = [
+        {**model, **w, "unit": u, "texture": 0.1 * u, "object": 0.3, "index": i}
+        for u in (3, 8)
+        for w, i in zip(windows, index, strict=True)
+    ]
+    crossed = [{**model, "unit": 3, "crossover_ms": 140.0}, {**model, "unit": 8, "crossover_ms": 120.0}]
+    spectrum = [
+        {"area": "IT", "space": k, "kind": k, "rank_first": a, "rank_last": b, "n": 7, "share": 0.5, **w}
+        for k in ("texture", "object")
+        for a, b in ((0, 0), (1, 5))
+        for w in [{key: w[key] for key in ("start_ms", "stop_ms")} for w in windows]
+    ]
+    return {
+        "population_encoding": filled("population_encoding", pooled + other),
+        "population_encoding_crossover": filled("population_encoding_crossover", [crossing]),
+        "encoding_index": filled("encoding_index", units),
+        "encoding_crossover": filled("encoding_crossover", crossed),
+        "population_encoding_spectrum": filled("population_encoding_spectrum", spectrum),
+    }
+
+
+@pytest.mark.parametrize(("draw", "caption"), DRAWN)
+def test_figures_draw_from_empty_tables(draw, caption, tmp_path):
+    names = ["population_encoding", "population_encoding_crossover", "encoding_index", "encoding_crossover"]
+    names.append("population_encoding_spectrum")
+    empty = {name: tables.empty(tables.contract_of(name)) for name in names}
+    figure, _ = draw(empty)
+    figure.savefig(tmp_path / "f.png", dpi=50)
+    assert caption(empty)
+
+
+@pytest.mark.parametrize(("draw", "caption"), DRAWN)
+def test_figures_render(made, draw, caption, tmp_path):
+    figure, source = draw(made)
+    figure.savefig(tmp_path / "f.svg")
+    assert source and caption(made)
+
+
+def test_index_panel_shows_the_table(made):
+    figure, source = encoding.draw_alignment_index(made)
+    panel = figure.axes[0]
+    line = next(line for line in panel.lines if len(line.get_xdata()) == len(STARTS))
+    np.testing.assert_allclose(line.get_xdata(), STARTS + 10)
+    shown = np.where(STARTS >= 60, np.where(STARTS < 120, -0.5, 0.75), np.nan)
+    np.testing.assert_allclose(line.get_ydata(), shown)
+    assert "n = 7 units" in panel.get_title()
+    assert len(source["index"]) == len(STARTS)  # of the fold scheme that is shown alone
+    text = encoding.caption_alignment_index(made)
+    assert "PIT 120 ms (interval 100 to 140); 7 of 9 units" in text
+
+
+def test_heatmap_sorts_units_by_crossover(made):
+    _, source = encoding.draw_unit_heatmaps(made)
+    assert source["texture"]["unit"].tolist() == [8, 3]
+    np.testing.assert_allclose(source["texture"].iloc[0, 1:].astype(float), 0.8)
+    assert "2 of 2 have one" in encoding.caption_unit_heatmaps(made)
+
+
+def test_spectrum_names_ranks_from_one(made):
+    figure, _ = encoding.draw_hessian_spectrum(made)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["1", "2\u20136"]
