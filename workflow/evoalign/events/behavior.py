@@ -7,14 +7,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
 
 from evoalign.errors import InputError
-from evoalign.events.behavior_hdf5 import read_hdf5
+from evoalign.events.behavior_hdf5 import is_hdf5, read_hdf5
 from evoalign.events.bhv2 import Bhv2
+from evoalign.events.mat5 import read_mat5
 
 _TRIAL = re.compile(r"Trial([1-9]\d{0,8})")
 _MEND = "copy the file again, or save it once more in MonkeyLogic"
@@ -52,11 +51,11 @@ def read_behavior(path: str | PathLike[str]) -> dict[str, Any]:
         raise InputError(
             f"no behaviour file: suffix '{path.suffix}'", path, f"give one of {', '.join(SUFFIXES)}"
         )
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return read_hdf5(path)
     if suffix == ".h5":
         raise InputError("not a readable HDF5 file", path, _MEND)
-    return _read_mat(path)
+    return read_mat5(path)
 
 
 def _collect(path: Path) -> dict[str, Any]:
@@ -66,40 +65,6 @@ def _collect(path: Path) -> dict[str, Any]:
             raise InputError(f"{name} stands twice", path, _MEND)
         tree[name] = value
     return tree
-
-
-def _is_hdf5(path: Path) -> bool:
-    try:
-        return bool(h5py.is_hdf5(path))
-    except OSError:
-        return False
-
-
-def _read_mat(path: Path) -> dict[str, Any]:
-    try:
-        content = loadmat(path, struct_as_record=True, squeeze_me=False, chars_as_strings=True)
-    # scipy's reader raises what its parts raise: on a damaged file nearly anything.
-    except Exception as error:
-        raise InputError(f"not a readable .mat file: {type(error).__name__}: {error}", path, _MEND) from error
-    return {name: _plain(value) for name, value in content.items() if not name.startswith("__")}
-
-
-def _plain(value: Any) -> Any:
-    """Bring scipy's view of a MATLAB value into the form of `read_behavior`."""
-    array = np.asarray(value)
-    if array.dtype.names:
-        structs = np.empty(array.shape, object)
-        for index in np.ndindex(array.shape):
-            structs[index] = {field: _plain(array[index][field]) for field in array.dtype.names}
-        return structs[(0,) * array.ndim] if structs.size == 1 else structs
-    if array.dtype.kind == "U":
-        return str(array.ravel()[0]) if array.size == 1 else "" if not array.size else array
-    if array.dtype == object:
-        cells = np.empty(array.shape, object)
-        for index in np.ndindex(array.shape):
-            cells[index] = _plain(array[index])
-        return cells
-    return array
 
 
 def trial_structs(tree: dict[str, Any], where: str | PathLike[str]) -> list[dict[str, Any]]:

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.io import loadmat, savemat
+from scipy.io import savemat
 
 from evoalign.errors import InputError
+from evoalign.events.behavior_hdf5 import is_hdf5, read_hdf5
+from evoalign.events.mat5 import read_mat5
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.files import whole
 
@@ -112,11 +114,7 @@ def read_codes(folder: str | PathLike[str]) -> Codes:
 
 
 def _read_one(file: Path) -> tuple[NDArray[np.float64], list[str]]:
-    try:
-        content = loadmat(file, variable_names=["codes", "ids"])
-    # scipy's reader raises what its parts raise: on a damaged file nearly anything.
-    except Exception as error:
-        raise InputError(f"not a readable .mat file: {type(error).__name__}: {error}", file, _MEND) from error
+    content = read_hdf5(file) if is_hdf5(file) else read_mat5(file, ("codes", "ids"))
     missing = [name for name in ("codes", "ids") if name not in content]
     if missing:
         raise InputError(f"the file lacks the variables {missing}", file, _MEND)
@@ -134,15 +132,13 @@ def _read_one(file: Path) -> tuple[NDArray[np.float64], list[str]]:
     return codes.astype(np.float64), ids
 
 
-def _texts(ids: NDArray[Any], file: Path) -> list[str]:
-    """Names from a cell array of texts, or from a matrix of characters."""
-    names = []
-    for item in np.asarray(ids).ravel(order="F"):
-        text = np.asarray(item).ravel()
-        if text.dtype.kind != "U" or len(text) > 1:
-            raise InputError(f"ids hold something that is no text: {str(item)[:60]}", file, _MEND)
-        names.append(str(text[0]).strip() if len(text) else "")
-    return names
+def _texts(ids: Any, file: Path) -> list[str]:
+    """Names from a cell array of texts, or from a matrix of characters, a row each."""
+    names = [ids] if isinstance(ids, str) else np.asarray(ids, object).ravel(order="F").tolist()
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"ids hold something that is no text: {str(name)[:60]}", file, _MEND)
+    return [name.strip() for name in names]
 
 
 def _check_counts(codes: NDArray[Any], ids: Sequence[str], where: Path) -> None:
