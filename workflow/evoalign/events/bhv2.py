@@ -7,6 +7,7 @@ column-major order, or whole variables inside.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ OBJECTS = {"function_handle": 1, "string": 1, "containers.Map": 2}
 MAX_DEPTH = 64
 MAX_NAME = 4096
 MAX_DIMENSIONS = 32
+MAX_ELEMENTS = 2**40
 MAX_BARE = 100_000  # elements of a struct without fields: they cost no bytes in the file
 SMALLEST = 32  # bytes of a variable: four lengths, with empty name, type and sizes
 
@@ -128,15 +130,12 @@ class Bhv2:
         if not 1 <= n_dimensions <= MAX_DIMENSIONS:
             raise self._fail(f"variable '{name}' has {n_dimensions} dimensions", self._at - 8)
         shape = tuple(self._u64() for _ in range(n_dimensions))
-        count = 1
-        for size in shape:
-            count *= size
+        count = math.prod(shape)
         if count > self._size:
             # Every element costs at least a byte, but for a struct without fields.
             raise self._fail(f"variable '{name}' of type '{kind}' announces {count} elements", start)
-        # Zero elements leave the other sizes unbounded, which no array can hold.
-        if count == 0 and max(shape) > self._size:
-            raise self._fail(f"variable '{name}' has the impossible shape {shape}", start)
+        if too_large(shape):
+            raise self._fail(f"variable '{name}' has the impossible shape {shape[:4]}", start)
         return name, self._content(name, kind, shape, count, depth, start)
 
     def _content(
@@ -215,6 +214,11 @@ class Bhv2:
                 raise self._fail(f"a field of the struct '{name}' stands twice")
             elements.append(element)
         return elements[0] if count == 1 else box(elements, shape)
+
+
+def too_large(shape: tuple[int, ...]) -> bool:
+    """Tell whether no array can have this shape; zero elements leave the other sizes unbounded."""
+    return math.prod(size for size in shape if size) > MAX_ELEMENTS
 
 
 def box(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:

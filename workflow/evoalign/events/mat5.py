@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
-from evoalign.events.bhv2 import box
+from evoalign.events.bhv2 import box, too_large
 
 HEADER, VERSION = 128, 0x0100
 MAX_BYTES = 2**29  # of all variables together, unpacked
@@ -141,7 +141,7 @@ class _Reader:
         if only and depth == 0 and text not in only:
             return "", None
         shape = tuple(int(n) for n in dimensions)
-        if not 2 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 0:
+        if not 2 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 0 or too_large(shape):
             raise self._fail(f"variable '{text[:60]}' has the impossible shape {shape[:4]}")
         return text, self._content(data, at, kind, flag, shape, depth)
 

@@ -18,7 +18,7 @@ LEVELS = 2**16  # of a 16-bit converter
 LOW, HIGH = 0.3, 0.7  # hysteresis, as shares of the way from dark to light
 MIN_SEPARATION = 6.0  # between dark and light, in robust standard deviations of the noise
 MAD_TO_SD = 1.4826
-EDGE_S, EDGE_BIN_S, N_EDGES = 0.01, 1e-4, 400  # window, resolution and number of edges for their mean shape
+EDGE_S, N_EDGES = 0.01, 400  # longest edge, and number of edges for the mean edge
 FOOT, FOOT_TOP = 0.2, 0.6  # the line through these levels meets the level before the edge at its foot
 
 
@@ -62,8 +62,8 @@ def photodiode_crossings(stream: Stream, channel: int, bridge_ms: float = 0.0) -
     the histogram of counts). A change counts when the signal has gone through
     30 % and 70 % of the way, so that noise on a slow edge makes no changes of
     its own. Its time is the foot of the edge: the sub-sample crossing of the
-    half-way level, less the time that the mean edge takes from its foot to
-    there. The signal is read in chunks.
+    half-way level, less the time that edges take from foot to there on average.
+    The signal is read in chunks.
 
     Parameters
     ----------
@@ -93,17 +93,17 @@ def photodiode_crossings(stream: Stream, channel: int, bridge_ms: float = 0.0) -
         )
     levels = _levels(stream, channel)
     on_s, off_s, on_segment, off_segment = [], [], [], []
-    shapes: tuple[list[Floats], list[Floats]] = ([], [])
+    edges: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for segment in range(len(stream.segments)):
-        on, off = _segment_changes(stream, channel, segment, levels, shapes)
+        on, off = _segment_changes(stream, channel, segment, levels, edges)
         on, off = _bridged(on, off, bridge_ms / 1000)
         on_s.append(on)
         off_s.append(off)
         on_segment.append(np.full(len(on), segment))
         off_segment.append(np.full(len(off), segment))
     return Photodiode(
-        np.concatenate([*on_s, np.empty(0)]) - _foot_to_middle(shapes[0]),
-        np.concatenate([*off_s, np.empty(0)]) - _foot_to_middle(shapes[1]),
+        np.concatenate([*on_s, np.empty(0)]) - _foot_to_middle(edges[0]) / stream.sampling_rate_hz,
+        np.concatenate([*off_s, np.empty(0)]) - _foot_to_middle(edges[1]) / stream.sampling_rate_hz,
         np.concatenate([*on_segment, np.empty(0, np.int64)]),
         np.concatenate([*off_segment, np.empty(0, np.int64)]),
     )
@@ -158,9 +158,13 @@ def _mad(values: NDArray[np.int64], weights: NDArray[np.int64]) -> float:
 
 
 def _segment_changes(
-    stream: Stream, channel: int, segment: int, levels: _Levels, shapes: tuple[list[Floats], list[Floats]]
+    stream: Stream,
+    channel: int,
+    segment: int,
+    levels: _Levels,
+    edges: tuple[list[tuple[int, int]], list[tuple[int, int]]],
 ) -> tuple[Floats, Floats]:
-    """Times of the half-way crossings of one segment; some edges' shapes are kept in `shapes`."""
+    """Times of the half-way crossings of one segment; `edges` takes the sizes of some edges."""
     start_s, rate = stream.segments[segment][0], stream.sampling_rate_hz
     margin = max(round(EDGE_S * rate), 2)
     state = 0
@@ -180,7 +184,8 @@ def _segment_changes(
         for kind, direction in enumerate((rises, ~rises)):
             at = _half_way(signal, flips[direction], levels.at(0.5), kind == 0)
             changes[kind].append(start_s + (origin + at) / rate)
-            _keep_shapes(shapes[kind], signal, at, margin, levels, rate, rising=kind == 0)
+            share = (signal - levels.dark) / (levels.light - levels.dark)
+            _count_samples(edges[kind], share if kind == 0 else 1 - share, at, margin)
         before = signal[-margin:].astype(np.int16)
     return np.concatenate(changes[0]), np.concatenate(changes[1])
 
@@ -203,49 +208,26 @@ def _half_way(signal: Floats, flips: NDArray[np.int64], level: float, rising: bo
     return before + np.clip(share, 0, 1)
 
 
-def _keep_shapes(
-    kept: list[Floats],
-    signal: Floats,
-    at: Floats,
-    margin: int,
-    levels: _Levels,
-    rate: float,
-    rising: bool,
-) -> None:
-    """Keep samples around some edges: time from the half-way crossing, share of the way."""
-    for middle in at[: max(N_EDGES - len(kept), 0)]:
-        first = int(np.floor(middle)) - margin
-        index = np.arange(max(first, 0), min(first + 2 * margin + 2, len(signal)))
-        share = (signal[index] - levels.dark) / (levels.light - levels.dark)
-        kept.append(np.stack([(index - middle) / rate, share if rising else 1 - share]))
+def _count_samples(counts: list[tuple[int, int]], share: Floats, at: Floats, margin: int) -> None:
+    """Count samples of some edges between foot and half-way, and between half-way and the foot's top."""
+    for middle in np.floor(at[: max(N_EDGES - len(counts), 0)]).astype(np.int64):
+        before = share[max(middle - margin, 0) : middle + 1][::-1]
+        after = share[middle + 1 : middle + margin]
+        counts.append((int(np.argmax(before < FOOT)), int(np.argmax(after > FOOT_TOP))))
 
 
-def _foot_to_middle(shapes: list[Floats]) -> float:
-    """Time from the foot of the mean edge to its half-way crossing, s.
+def _foot_to_middle(counts: list[tuple[int, int]]) -> float:
+    """Samples from the foot of the mean edge to its half-way crossing.
 
-    Many edges, each sampled at another phase, give the mean edge at a finer
-    resolution than the samples'.
+    Edges come at any phase of the sampling, so the mean number of samples
+    between two levels is the time between them, even for edges that are
+    shorter than a sample.
     """
-    if not shapes:
+    if not counts:
         return 0.0
-    time, share = np.concatenate(shapes, axis=1)
-    bins = np.round(time / EDGE_BIN_S).astype(np.int64)
-    edge = np.array([[b * EDGE_BIN_S, np.median(share[bins == b])] for b in np.unique(bins)])
-    times, mean = edge[:, 0], np.maximum.accumulate(edge[:, 1])
-    before = times <= EDGE_BIN_S
-    if mean[before].min() > FOOT or mean.max() < FOOT_TOP:
-        return 0.0
-    low, high = (_first_reach(times, mean, level) for level in (FOOT, FOOT_TOP))
-    foot = low - (high - low) * FOOT / (FOOT_TOP - FOOT)
-    return float(np.clip(-foot, 0.0, EDGE_S))
-
-
-def _first_reach(times: Floats, rising: Floats, level: float) -> float:
-    at = int(np.argmax(rising >= level))
-    if at == 0:
-        return float(times[0])
-    share = (level - rising[at - 1]) / (rising[at] - rising[at - 1])
-    return float(times[at - 1] + share * (times[at] - times[at - 1]))
+    lower, upper = np.mean(counts, axis=0)
+    # The line through both levels goes on to 0.
+    return float(lower + (lower + upper) * FOOT / (FOOT_TOP - FOOT))
 
 
 def _bridged(on: Floats, off: Floats, bridge_s: float) -> tuple[Floats, Floats]:
