@@ -32,6 +32,8 @@ def read_tsv(path: Path) -> pd.DataFrame:
         Naming file, row and column.
     """
     numbers, header, cells = _cells(path)
+    if not cells:
+        return tables.empty(tables.LOG)
     columns = {name: [row[i] for row in cells] for i, name in enumerate(header)}
     where = [f"{path}, row {number}" for number in numbers]
     frame = {name: _column(name, values, where) for name, values in columns.items()}
