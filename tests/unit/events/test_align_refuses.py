@@ -125,6 +125,17 @@ def test_an_empty_log_gives_empty_tables(rig):
     assert result.report["session"].tolist() == ["s"]
 
 
+@pytest.mark.parametrize("later_segment", [0, 1])
+def test_another_tasks_words_in_the_same_recording_are_left_alone(rig, later_segment):
+    other = simulate_rig(5, n_presentations=500, faults=PLAIN).words
+    after = other.assign(time_s=other["time_s"] + rig.words["time_s"].max() + 5, segment=later_segment)
+    both = pd.concat([rig.words, after], ignore_index=True)
+    result = align(rig.log, both, Events())
+    alone = align(rig.log, rig.words, Events())
+    pd.testing.assert_frame_equal(result.presentations, alone.presentations, rtol=0, atol=1e-4)
+    assert result.report["extra"].iloc[0] == 500
+
+
 def test_unused_bits_of_the_input_are_masked(rig):
     words = rig.words.assign(word=rig.words["word"] + 0xFF00)
     refused(rig.log, words, "no clock brings")

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from evoalign.errors import InputError
+from evoalign.events import hdf5_child
 from evoalign.events.bhv2 import box
 
 TIMEOUT_S = 600
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_CHILD = Path(__file__).with_name("hdf5_child.py")
 _MEND = "copy the file again, or save it as .bhv2 in MonkeyLogic"
 
 
@@ -42,7 +42,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="evoalign-") as folder:
         out = Path(folder) / "tree.npz"
-        command = [sys.executable, "-I", str(_CHILD), str(path.absolute()), str(out)]
+        command = [sys.executable, "-I", str(hdf5_child.__file__), str(path.absolute()), str(out)]
         try:
             child = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:

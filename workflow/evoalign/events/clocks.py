@@ -15,7 +15,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 MIN_SHARE = 0.5  # of a segment's image words must meet an event under its clock
-SURE_SHARE = 0.9  # with so many, a neighbour's clock is the segment's own
+SURE_SHARE, SURE_WORDS = 0.9, 20  # with so many of so many, a neighbour's clock is the segment's own
 MIN_WORDS = 4  # a clock of its own needs so many
 WANDER_WORDS = 101  # running median over so many words follows temperature, not jitter
 MIN_WANDER_WORDS = 31
@@ -100,8 +100,12 @@ def _open(series: Series, found: Found, segment: int, max_drift: float) -> Found
     word_s, word = series.words_of(segment)
     drift = found.clocks[0].drift if found.clocks else None
     guess = guess_clock(event_s, event_word, word_s, word, max_drift, drift)
-    needed = min(MIN_WORDS, len(series.event_s)) if not found.clocks else MIN_WORDS
-    if guess is None or guess.matched < max(needed, MIN_SHARE * min(len(word), len(event_s))):
+    if found.clocks:
+        needed = max(MIN_WORDS, MIN_SHARE * len(word))
+    else:
+        # The recording may hold other tasks' words besides the log's, and a log may be short.
+        needed = max(min(MIN_WORDS, len(event_s)), MIN_SHARE * min(len(word), len(event_s)))
+    if guess is None or guess.matched < needed:
         return found
     complete = guess.matched == len(word) == len(event_s)
     if guess.runner_up >= guess.matched - 2 and not complete and len(word) > MIN_WORDS:
@@ -136,11 +140,12 @@ def _spread(series: Series, found: Found, segment: int) -> None:
             clock = found.clocks[int(found.of_segment[segment])]
             if len(word_s):
                 low, high = _between(series, found, other)
-                matched = matched_words(
-                    clock, series.event_s[low:high], series.event_word[low:high], word_s, word
-                )
-                sure = SURE_SHARE if len(word_s) >= 20 else MIN_SHARE
-                if matched < sure * len(word_s):
+                event_s, event_word = series.event_s[low:high], series.event_word[low:high]
+                matched = matched_words(clock, event_s, event_word, word_s, word)
+                first, last = np.searchsorted(event_s, clock.log_time(word_s[[0, -1]]))
+                possible = min(len(word_s), last - first + 1)
+                sure = SURE_SHARE if possible >= SURE_WORDS else MIN_SHARE
+                if matched < sure * possible:
                     break
             found.of_segment[other] = found.of_segment[segment]
             other += step
