@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from evoalign import tables
 from evoalign.analysis.encoding import encode_session, pool_encoding, session, to_dataset
@@ -238,3 +239,15 @@ def test_bad_sessions_are_refused(change, message):
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="no window of 20 ms fits 0 to 10 ms"):
         encode_session(small_session(), config(window_ms=(0, 10)), frames())
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+def test_cuda_gives_the_tables_of_the_processor(encoded):
+    settings = config()
+    found = encode_session(small_session(), settings.model_copy(update={"device": "cuda"}), frames())
+    for name, frame in encoded.items():
+        # p may move by a permutation or two whose R2 differs from the data's by rounding.
+        pd.testing.assert_frame_equal(
+            found[name], frame, rtol=1e-4, atol=0.05 if name == "encoding" else 1e-4
+        )

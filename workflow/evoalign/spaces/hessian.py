@@ -62,7 +62,7 @@ def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_differe
 
     The distance is smallest, and its gradient zero, at equal images; so the
     second derivative of d(G(z), G(z + e)) at e = 0 is J' M J, with J the
-    derivative of the images (forward mode, one pass a latent dimension) and M
+    derivative of the images (one pass a latent dimension) and M
     the second derivative of the distance between images. Nothing is
     approximated, and G is differentiated once only.
 
@@ -91,10 +91,26 @@ def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_differe
     total = z.new_zeros(space.latent_dim, space.latent_dim)
     eye = torch.eye(space.latent_dim, dtype=z.dtype, device=z.device)
     for some in z.split(RENDERED_TOGETHER):
-        pushed = [torch.func.jvp(space.render, (some,), (one.expand_as(some),)) for one in eye]
-        images, tangents = pushed[0][0], torch.stack([one[1].flatten() for one in pushed])
+        images, tangents = _pushed(space, some, eye)
         total += tangents @ _curved(metric, images, tangents).T
     return (total + total.T) / (2 * len(z))
+
+
+def _pushed(space: Space, latents: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """Images, and their derivative along each direction of the latent, [k, pixel of all images].
+
+    The product of J' with v is linear in v, and its derivative by v along a
+    direction is the product of J with it: two backward passes are a forward
+    one, for operations of any kind.
+    """
+    z = latents.clone().requires_grad_(True)
+    images = space.render(z)
+    v = torch.zeros_like(images, requires_grad=True)
+    (back,) = torch.autograd.grad(images, z, v, create_graph=True)
+    tangents = [
+        torch.autograd.grad(back, v, one.expand_as(z), retain_graph=True)[0].flatten() for one in directions
+    ]
+    return images.detach(), torch.stack(tangents)
 
 
 def _curved(metric: Metric, images: Tensor, tangents: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ def null_r2(
     blocks: ArrayLike,
     n_permutations: int,
     seed: int,
-    rows: int = 4096,
+    rows: int = 1024,
     done: Callable[[int], None] = lambda _: None,
 ) -> Tensor:
     """Held-out R2 of the data and of permuted responses.
