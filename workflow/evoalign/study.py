@@ -136,6 +136,37 @@ class Responses(_Section):
     kinds: tuple[str, ...] = _knob(("sorted", "multiunit", "online"), "unit kinds that are carried on")
 
 
+class Nwb(_Section):
+    """What the NWB files hold beside the analysed data, and how strictly they are checked."""
+
+    raw: Literal["none", "link", "embed"] = _knob(
+        "none", "continuous data: left out, named by path and checksum, or in the file"
+    )
+    strict: bool = _knob(False, "findings of the validators at BEST_PRACTICE_VIOLATION and above are fatal")
+    compression: Literal["gzip", "none"] = _knob("gzip", "of large arrays; every HDF5 reader knows gzip")
+    compression_level: int = _knob(4, "gzip level: higher is smaller and slower", ge=1, le=9)
+    chunk_samples: int = _knob(
+        30_000, "samples in a chunk of continuous data: about a second is fast to browse", ge=100, le=10**6
+    )
+    chunk_channels: int = _knob(
+        32, "channels in a chunk: fewer read single channels faster, more all of them", ge=1, le=1024
+    )
+    description: str = _knob(
+        "Paired evolution of images for a visual neuron: two generative image spaces, each searched "
+        "by an evolutionary algorithm driven by the neuron's evoked rate.",
+        "experiment_description in the NWB files",
+    )
+    sex: Literal["U", "M", "F", "O"] = _knob("U", "of animals that nwb.subjects does not name")
+    age: str = _knob(
+        "P0D/", "ISO 8601 duration or range of animals that nwb.subjects does not name; 'P0D/' = unknown"
+    )
+    subjects: dict[str, dict[Literal["sex", "age", "species", "description", "weight", "strain"], str]] = _knob(
+        {}, "animal -> sex, age, species, description, weight, strain, where these differ"
+    )
+    weights: dict[str, str] = _knob({}, "space -> file of its generator's weights, whose checksum is kept")
+    metrics: dict[str, str] = _knob({}, "space -> image metric of its Hessian frame, as LPIPS")
+
+
 class Analysis(_Section):
     """Trajectories, success and dynamics (METHODS sections 2 to 4)."""
 
@@ -270,6 +301,7 @@ class Config(_Section):
     events: Events = Events()
     sorting: Sorting = Sorting()
     responses: Responses = Responses()
+    nwb: Nwb = Nwb()
     analysis: Analysis = Analysis()
     encoding: Encoding = Encoding()
     figures: Figures = Figures()

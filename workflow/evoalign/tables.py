@@ -180,6 +180,21 @@ BAD_CHANNELS = _table(
 
 # --- nwb --------------------------------------------------------------------
 
+GENERATORS = _table(
+    "generators",
+    _column("thread", INT, "", "thread 0 or 1"),
+    _column("space", TEXT, "", "name of the thread's space"),
+    _column("latent_dim", INT, "", "length of a latent vector; -1 when unknown"),
+    _column("weights_sha256", TEXT, "", "checksum of the generator's weights; '' without or when unknown"),
+    _column("metric", TEXT, "", "image metric of its Hessian frame; '' when none"),
+)
+
+RAW_FILES = _table(
+    "raw_files",
+    _column("file", TEXT, "", "name of a raw file; with its path where config says nwb.raw: link"),
+    _column("sha256", TEXT, "", "checksum of its content"),
+)
+
 FINDINGS = _table(
     "findings",
     _column("tool", TEXT, "", "'nwbinspector', 'pynwb' or 'dandi'"),
