@@ -57,7 +57,7 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
 
 
 def _tsv_rows(path: Path, text: str) -> list[tuple[object, ...]]:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     header: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -79,7 +79,7 @@ def _tsv_rows(path: Path, text: str) -> list[tuple[object, ...]]:
 
 def _cmp_rows(path: Path, text: str) -> list[tuple[object, ...]]:
     # 'column row bank electrode label', after comments and one line of description.
-    rows = []
+    rows: list[tuple[object, ...]] = []
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     for number, line in [(n, line) for n, line in lines if not line.startswith("//")][1:]:
         cells = line.split()

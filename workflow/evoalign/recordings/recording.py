@@ -175,7 +175,13 @@ def complete_channels(frame: pd.DataFrame) -> pd.DataFrame:
     """Add unknown array, connector, area and place to rows of channels."""
     if frame.empty:
         return tables.empty(tables.CHANNELS)
-    unknown = {"array": "", "connector": "", "area": "", "x_um": float("nan"), "y_um": float("nan")}
+    unknown: dict[str, Any] = {
+        "array": "",
+        "connector": "",
+        "area": "",
+        "x_um": float("nan"),
+        "y_um": float("nan"),
+    }
     return tables.conform(frame.assign(**unknown), tables.CHANNELS)
 
 

@@ -100,7 +100,7 @@ class Stream:
         )
 
 
-class StreamRecording(BaseRecording):  # type: ignore[misc]
+class StreamRecording(BaseRecording):
     """SpikeInterface recording over a `Stream`; see `Stream.to_spikeinterface`."""
 
     def __init__(
@@ -112,7 +112,7 @@ class StreamRecording(BaseRecording):  # type: ignore[misc]
     ) -> None:
         if stream is None:
             # In another process only the names are known.
-            from evoalign.recordings.recording import open_recording  # noqa: PLC0415
+            from evoalign.recordings.recording import open_recording
 
             stream = open_recording(files).streams[stream_name]
         chosen = list(stream.channels) if channels is None else channels
@@ -128,7 +128,7 @@ class StreamRecording(BaseRecording):  # type: ignore[misc]
         self._kwargs = {"files": files, "stream_name": stream_name, "channels": channels}
 
 
-class _Segment(BaseRecordingSegment):  # type: ignore[misc]
+class _Segment(BaseRecordingSegment):
     def __init__(
         self, stream: Stream, segment: int, columns: list[int], n_samples: int, start_s: float
     ) -> None:
