@@ -311,6 +311,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--times", type=int, default=2, help="runs of which the shortest counts")
+    parser.add_argument("--case", choices=("small", "object", "texture"), help="one case alone")
     options = parser.parse_args()
     if options.himalaya:
         sys.path.insert(0, options.himalaya)
@@ -332,10 +333,11 @@ def run_all(options: argparse.Namespace) -> None:
     print(f"{machine(options.device, options.threads)}; {versions}.")
     job = 128 * 20 * 1001  # units x windows x (data and permutations)
     plans = [
-        (make_case("small", 8, 24, 15, 48), (16, 48), (16, 48), (16, 48), (2, 8), 48),
+        (make_case("small", 8, 24, 15, 16), (4, 16), (4, 16), (4, 16), (4, 16), 16),
         (make_case("object", 25, 128, BLOCKS, 16384), (2048, 16384), (64, 512), (64, 512), None, job),
         (make_case("texture", 40, 4096, BLOCKS, 4096), (512, 4096), (64, 512), (64, 256), None, job),
     ]
+    plans = [plan for plan in plans if options.case in (None, plan[0].name)]
     for case, own, hima, scikit, grid, n in plans:
         timed = [measure("ours", ours(case, options.device), case, own, options.times)]
         if himalaya is not None:
@@ -355,9 +357,11 @@ def run_all(options: argparse.Namespace) -> None:
                 )
             )
         report(case, timed, n, whole=case.name == "small")
-        efficiency(case, timed[0], options.device)
+        if own[1] > 1000:  # a few fits are all preparation
+            efficiency(case, timed[0], options.device)
         sys.stdout.flush()
-    linear(plans[1][0], options.device)
+    if options.case in (None, "object"):
+        linear(next(plan[0] for plan in plans if plan[0].name == "object"), options.device)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ def repeated_rows(responses: Responses) -> NDArray[np.int64]:
 
 def _latents(responses: Responses, thread: int, chosen: pd.DataFrame, where: str) -> Floats:
     parts = {}
-    for block, rows in chosen.groupby("block", sort=True):
+    for number, rows in chosen.groupby("block", sort=True):
+        block = int(number)  # type: ignore[arg-type]
         here = f"{where}, block {block}"
         if (block, thread) not in responses.codes:
             raise InputError("the latents of this block are missing", here, "look for its code file")
