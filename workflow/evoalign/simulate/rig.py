@@ -90,7 +90,7 @@ class RigSession:
         Changes of light while recording.
     truth : pandas.DataFrame
         A row a presentation: word_s (NaN when the word is lost), onset_s,
-        offset_s (recording's clock), recorded (no pause at its onset), late and
+        offset_s (recording's clock), recorded (no pause when light came), late and
         broken.
     """
 
@@ -306,8 +306,7 @@ def _truth(
             "sent_s": recorder.time(on),
             "onset_s": recorder.time(light),
             "offset_s": recorder.time(dark),
-            # Whether both word and light fell into a recorded piece.
-            "recorded": (recorder.segment(on) >= 0) & (recorder.segment(light) == recorder.segment(on)),
+            "recorded": recorder.segment(light) >= 0,
             "late": late,
             "broken": np.isnan(off),
             "light_s": light,
