@@ -1,0 +1,188 @@
+"""What an NWB file of a session holds, as tables and arrays."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.events.codes import Codes
+from evoalign.recordings import Stream
+
+# Contents of a session that are tables, each with the contract of its name.
+TABLES = (
+    "channels",
+    "segments",
+    "words",
+    "units",
+    "spikes",
+    "waveforms",
+    "bad_channels",
+    "presentations",
+    "alignment",
+    "generators",
+    "raw_files",
+)
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SessionFacts:
+    """What the sample sheet tells of a session beside its files.
+
+    Attributes
+    ----------
+    session, subject : str
+        Names of the session and of the animal.
+    preferred : str
+        Channel and online unit letter that drove the evolution, as ``12a``.
+    spaces : tuple of str
+        Space of thread 0 and of thread 1.
+    photodiode : str
+        Name or number of the photodiode's channel; '' without one.
+    unstable_baseline : str
+        Reason to exclude the session; '' when stable.
+    identifier : str
+        Derived from the content of the raw files; unique to the session.
+    """
+
+    session: str
+    subject: str
+    preferred: str = ""
+    spaces: tuple[str, ...] = ()
+    photodiode: str = ""
+    unstable_baseline: str = ""
+    identifier: str = ""
+
+
+@dataclass
+class SessionContents:
+    """Everything of a session that is packaged, and all that is read back.
+
+    Tables that a session does not have are empty.
+
+    Attributes
+    ----------
+    facts : SessionFacts
+        Names, preferred unit, spaces.
+    start : datetime.datetime
+        Time 0 of the recording's clock, with time zone.
+    channels, segments, words, units, spikes, waveforms, bad_channels, presentations, alignment, \
+    generators, raw_files : pandas.DataFrame
+        As in `evoalign.tables`. Spikes are ordered by the rows of `units`, then
+        by time; waveforms hold as many digits as float32.
+    latents : dict of (int, int) to (ndarray, list of str)
+        (block, thread) -> float64 ``[image, latent]`` and image names.
+    images : mapping of str to ndarray
+        Image name -> uint8 ``[row, column]``, ``[.., 3]`` or ``[.., 4]``,
+        loaded when asked for.
+    settings : dict of str to str
+        Configuration of the run: dotted key -> value in JSON.
+    provenance : dict of str to str
+        See `evoalign.provenance`.
+    streams : dict of str to Stream
+        Continuous data to embed; empty after reading.
+    """
+
+    facts: SessionFacts
+    start: dt.datetime
+    channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.CHANNELS))
+    segments: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SEGMENTS))
+    words: pd.DataFrame = field(default_factory=partial(tables.empty, tables.WORDS))
+    units: pd.DataFrame = field(default_factory=partial(tables.empty, tables.UNITS))
+    spikes: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SPIKES))
+    waveforms: pd.DataFrame = field(default_factory=partial(tables.empty, tables.WAVEFORMS))
+    bad_channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.BAD_CHANNELS))
+    presentations: pd.DataFrame = field(default_factory=partial(tables.empty, tables.PRESENTATIONS))
+    alignment: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ALIGNMENT))
+    generators: pd.DataFrame = field(default_factory=partial(tables.empty, tables.GENERATORS))
+    raw_files: pd.DataFrame = field(default_factory=partial(tables.empty, tables.RAW_FILES))
+    latents: Codes = field(default_factory=dict)
+    images: Mapping[str, Pixels] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
+
+    @property
+    def session(self) -> str:
+        """Name of the session."""
+        return self.facts.session
+
+    @property
+    def subject(self) -> str:
+        """Name of the animal."""
+        return self.facts.subject
+
+    @property
+    def area(self) -> str:
+        """Area of the preferred unit; '' when there is none or its area is unknown."""
+        preferred = self.units[self.units["preferred"].astype(bool)]
+        return str(preferred["area"].iloc[0]) if len(preferred) else ""
+
+
+def check_contents(contents: SessionContents) -> SessionContents:
+    """Return the contents in canonical form, or raise an InputError.
+
+    Tables get the dtypes of their contracts, spikes the order of units and
+    time, waveforms the digits of float32.
+
+    Raises
+    ------
+    InputError
+        A table breaks its contract; unit numbers repeat; spikes or waveforms
+        belong to no unit; a unit's channel is unknown; the start has no time
+        zone.
+    """
+    where = f"session {contents.session}"
+    if contents.start.tzinfo is None:
+        raise InputError("the start of the recording has no time zone", where)
+    for name in TABLES:
+        setattr(contents, name, tables.conform(getattr(contents, name), tables.contract_of(name)))
+    numbers = contents.units["unit"]
+    if numbers.duplicated().any():
+        raise InputError(
+            f"unit {numbers[numbers.duplicated()].iloc[0]} stands twice", f"{where}, table units"
+        )
+    for name in ("spikes", "waveforms"):
+        stray = ~getattr(contents, name)["unit"].isin(numbers)
+        if stray.any():
+            first = getattr(contents, name).loc[stray, "unit"].iloc[0]
+            raise InputError(f"unit {first} is not in the table of units", f"{where}, table {name}")
+    neural = contents.channels.loc[contents.channels["kind"] == "neural", "channel"]
+    _check_unique(neural, where)
+    unknown = contents.units.loc[~contents.units["channel"].isin(neural), "channel"]
+    if len(unknown):
+        raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{where}, table units")
+    if not np.isfinite(contents.spikes["time_s"].to_numpy()).all():
+        raise InputError("a spike time is not finite", f"{where}, table spikes")
+    contents.spikes = _by_unit_and_time(contents.spikes, numbers)
+    contents.waveforms = _float32_digits(contents.waveforms)
+    return contents
+
+
+def _check_unique(channels: pd.Series, where: str) -> None:
+    if channels.duplicated().any():
+        raise InputError(
+            f"channel {channels[channels.duplicated()].iloc[0]} stands twice", f"{where}, table channels"
+        )
+
+
+def _by_unit_and_time(spikes: pd.DataFrame, numbers: pd.Series) -> pd.DataFrame:
+    row_of = pd.Series(np.arange(len(numbers)), index=numbers.to_numpy())
+    rows = row_of.reindex(spikes["unit"]).to_numpy()
+    order = np.lexsort((spikes["time_s"].to_numpy(), rows))
+    return spikes.iloc[order].reset_index(drop=True)
+
+
+def _float32_digits(waveforms: pd.DataFrame) -> pd.DataFrame:
+    # Files hold volts and tables microvolts: at float32's digits the way back is exact.
+    rounded = {c: waveforms[c].astype(np.float32).astype(np.float64) for c in ("mean_uv", "sd_uv")}
+    return waveforms.assign(**rounded)
