@@ -334,8 +334,8 @@ def run_all(options: argparse.Namespace) -> None:
     job = 128 * 20 * 1001  # units x windows x (data and permutations)
     plans = [
         (make_case("small", 8, 24, 15, 16), (4, 16), (4, 16), (4, 16), (4, 16), 16),
-        (make_case("object", 25, 128, BLOCKS, 16384), (2048, 16384), (64, 512), (64, 512), None, job),
-        (make_case("texture", 40, 4096, BLOCKS, 4096), (512, 4096), (64, 512), (64, 256), None, job),
+        (make_case("object", 25, 128, BLOCKS, 16384), (2048, 16384), (128, 1024), (64, 512), None, job),
+        (make_case("texture", 40, 4096, BLOCKS, 4096), (512, 4096), (256, 2048), (64, 256), None, job),
     ]
     plans = [plan for plan in plans if options.case in (None, plan[0].name)]
     for case, own, hima, scikit, grid, n in plans:
