@@ -50,6 +50,8 @@ class SessionFacts:
         Name or number of the photodiode's channel; '' without one.
     unstable_baseline : str
         Reason to exclude the session; '' when stable.
+    recorder : str
+        Format of the raw files, as `Recording.format`; '' when unknown.
     identifier : str
         Derived from the content of the raw files; unique to the session.
     """
@@ -60,6 +62,7 @@ class SessionFacts:
     spaces: tuple[str, ...] = ()
     photodiode: str = ""
     unstable_baseline: str = ""
+    recorder: str = ""
     identifier: str = ""
 
 
@@ -131,8 +134,8 @@ class SessionContents:
 def check_contents(contents: SessionContents) -> SessionContents:
     """Return the contents in canonical form, or raise an InputError.
 
-    Tables get the dtypes of their contracts, spikes the order of units and
-    time, waveforms the digits of float32.
+    Tables get the dtypes of their contracts; neural channels come first,
+    spikes have the order of units and time, waveforms the digits of float32.
 
     Raises
     ------
@@ -163,6 +166,9 @@ def check_contents(contents: SessionContents) -> SessionContents:
         raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{where}, table units")
     if not np.isfinite(contents.spikes["time_s"].to_numpy()).all():
         raise InputError("a spike time is not finite", f"{where}, table spikes")
+    contents.channels = contents.channels.sort_values(
+        "kind", key=lambda kind: kind != "neural", kind="stable", ignore_index=True
+    )
     contents.spikes = _by_unit_and_time(contents.spikes, numbers)
     contents.waveforms = _float32_digits(contents.waveforms)
     return contents

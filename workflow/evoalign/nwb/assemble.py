@@ -1,0 +1,171 @@
+"""The files that the stages before have written -> the contents of a session."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evoalign import study, tables
+from evoalign.errors import InputError
+from evoalign.events import read_codes
+from evoalign.events.codes import Codes
+from evoalign.files import sha256
+from evoalign.nwb.contents import Pixels, SessionContents, SessionFacts
+from evoalign.nwb.facts import flat
+from evoalign.nwb.images import ImageFolder
+from evoalign.recordings import Stream, open_recording
+
+_TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels")
+# What decides where and how fast a run is, and nothing in the file.
+_NOT_KEPT = {"results", "sessions", "device"}
+_KEPT_PREFIX = "input:"
+
+Files = Mapping[str, str | PathLike[str] | Sequence[str]]
+
+
+def assemble(
+    session: study.Session, inputs: Files, config: study.Config, facts: Mapping[str, str]
+) -> SessionContents:
+    """Gather a session's contents from the files of the stages before.
+
+    Parameters
+    ----------
+    session : study.Session
+        Row of the sample sheet; names the folders of latents and images.
+    inputs : mapping of str to path
+        Tables ``channels``, ``segments``, ``words``, ``units``, ``spikes``,
+        ``waveforms``, ``bad_channels``; ``descriptor`` (JSON);
+        ``presentations``: the tables of presentations and alignment, or empty.
+    config : study.Config
+        The whole configuration.
+    facts : mapping of str to str
+        Provenance.
+
+    Returns
+    -------
+    SessionContents
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged; images or latents are missing; neither
+        header nor sheet tells the date.
+    """
+    found = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
+    descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
+    shown, alignment = _presentations(inputs.get("presentations", ()))
+    latents = read_codes(session.latents) if session.latents else {}
+    return SessionContents(
+        facts=SessionFacts(
+            session=session.session,
+            subject=session.subject,
+            preferred=session.preferred,
+            spaces=session.spaces,
+            photodiode=session.photodiode,
+            unstable_baseline=session.unstable_baseline,
+            recorder=str(descriptor.get("format", "")),
+        ),
+        start=start_of(session, descriptor.get("start")),
+        **found,
+        presentations=shown,
+        alignment=alignment,
+        generators=generators(session, shown, latents, config.nwb),
+        raw_files=_raw_files(session, descriptor, config.nwb),
+        latents=latents,
+        images=_images(session, shown),
+        settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
+        provenance=_provenance(facts),
+        streams=_streams(session, config.nwb),
+    )
+
+
+def _presentations(files: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    files = [files] if isinstance(files, str | PathLike) else list(files)
+    by_name = {Path(file).stem: file for file in files}
+    frames = []
+    for name in ("presentations", "alignment"):
+        contract = tables.contract_of(name)
+        frames.append(tables.read(by_name[name], contract) if name in by_name else tables.empty(contract))
+    return frames[0], frames[1]
+
+
+def start_of(session: study.Session, header: str | None) -> dt.datetime:
+    """Return when the recording began: the header's time, on the sheet's day where it names one.
+
+    Raises
+    ------
+    InputError
+        Neither tells the day.
+    """
+    start = None if header is None else dt.datetime.fromisoformat(header)
+    if start is not None and start.tzinfo is None:
+        start = start.replace(tzinfo=dt.UTC)
+    if session.date is not None:
+        time = start.timetz() if start is not None else dt.time(tzinfo=dt.UTC)
+        start = dt.datetime.combine(session.date, time)
+    if start is None:
+        raise InputError(
+            "the recording's header does not tell its date",
+            f"session {session.session}",
+            "give the column date in sessions.tsv",
+        )
+    return start
+
+
+def generators(
+    session: study.Session, shown: pd.DataFrame, latents: Codes, settings: study.Nwb
+) -> pd.DataFrame:
+    """Return `tables.GENERATORS`: the space of each thread of the session."""
+    generated = shown[(shown["thread"] >= 0) & ~shown["reference"].astype(bool) & (shown["space"] != "")]
+    named = generated.groupby("thread")["space"].first()
+    spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in named.items()}}  # type: ignore[call-overload]
+    rows = [_generator(thread, spaces[thread], latents, settings) for thread in sorted(spaces)]
+    if not rows:
+        return tables.empty(tables.GENERATORS)
+    return tables.conform(pd.DataFrame(rows, columns=tables.GENERATORS.names), tables.GENERATORS)
+
+
+def _generator(
+    thread: int, space: str, latents: Codes, settings: study.Nwb
+) -> tuple[int, str, int, str, str]:
+    sizes = {codes.shape[1] for (_, t), (codes, _) in latents.items() if t == thread}
+    weights = settings.weights.get(space, "")
+    if weights and not Path(weights).exists():
+        where = f"config, nwb.weights.{space}"
+        raise InputError(f"'{weights}' does not exist", where, "correct the path")
+    digest = sha256(weights) if weights else ""
+    return thread, space, min(sizes, default=-1), digest, settings.metrics.get(space, "")
+
+
+def _raw_files(session: study.Session, descriptor: Mapping[str, Any], settings: study.Nwb) -> pd.DataFrame:
+    digests = descriptor.get("sha256", {})
+    paths = {Path(file).name: file for file in session.raw}
+    names = [paths.get(name, name) if settings.raw == "link" else name for name in digests]
+    frame = pd.DataFrame({"file": names, "sha256": list(digests.values())}, dtype="str")
+    return tables.conform(frame, tables.RAW_FILES)
+
+
+def _images(session: study.Session, shown: pd.DataFrame) -> Mapping[str, Pixels]:
+    names = sorted(name for name in shown["image"].unique() if name)
+    return ImageFolder(session.images, names) if session.images and names else {}
+
+
+def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
+    # Where a run lies says nothing of its content: inputs by name, not by path.
+    kept = {}
+    for key, value in facts.items():
+        name = key.removeprefix(_KEPT_PREFIX)
+        kept[f"{_KEPT_PREFIX}{Path(name).name}" if name != key else key] = value
+    return kept
+
+
+def _streams(session: study.Session, settings: study.Nwb) -> dict[str, Stream]:
+    if settings.raw != "embed" or not session.raw:
+        return {}
+    return open_recording(session.raw).streams

@@ -1,0 +1,160 @@
+"""Tables with a contract <-> NWB tables: one column each, described by the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from hdmf.common import DynamicTable, VectorData
+from numpy.typing import NDArray
+
+from evoalign import tables
+from evoalign.errors import InputError
+
+# Packs a large array for the file: compressed, chunked.
+Pack = Callable[[NDArray[Any]], Any]
+
+
+def describe(field: pa.Field) -> str:
+    """Return meaning and unit of a column, as kept in the file."""
+    meaning = field.metadata[b"meaning"].decode()
+    unit = field.metadata[b"unit"].decode()
+    return f"{meaning}; in {unit}" if unit else meaning
+
+
+def columns(
+    frame: pd.DataFrame,
+    contract: pa.Schema,
+    pack: Pack,
+    *,
+    rename: Mapping[str, str] | None = None,
+    leave_out: Sequence[str] = (),
+) -> list[VectorData]:
+    """Return the columns of a table, in the order of its contract.
+
+    A float column that is NaN throughout is left out: reading fills it in.
+
+    Parameters
+    ----------
+    frame, contract
+        As for `tables.conform`; at least one row.
+    pack : callable
+        Packs arrays.
+    rename : mapping of str to str, optional
+        Our name -> name in the file, where the standard has one.
+    leave_out : sequence of str
+        Columns that are kept elsewhere.
+    """
+    made = []
+    for field in contract:
+        if field.name in leave_out:
+            continue
+        name = (rename or {}).get(field.name, field.name)
+        values = frame[field.name]
+        if field.type == tables.FLOAT and name == field.name and values.isna().all():
+            continue
+        made.append(VectorData(name=name, description=describe(field), data=as_data(values, field, pack)))
+    return made
+
+
+def as_data(values: pd.Series, field: pa.Field, pack: Pack) -> Any:
+    """Return a column's values as the file keeps them."""
+    if field.type == tables.TEXT:
+        return [str(value) for value in values]
+    array = values.to_numpy(field.type.to_pandas_dtype())
+    # The thread is a number of one digit; -1 where unknown.
+    return pack(array.astype(np.int8) if field.name == "thread" and _one_byte(array) else array)
+
+
+def _one_byte(array: NDArray[Any]) -> bool:
+    return bool(np.array_equal(array.astype(np.int8), array))
+
+
+def dynamic_table(
+    name: str, description: str, made: Sequence[VectorData], kind: type = DynamicTable
+) -> DynamicTable:
+    """Return an NWB table of columns of equal length."""
+    names = [column.name for column in made]
+    ids = np.arange(len(made[0].data))
+    return kind(name=name, description=description, columns=list(made), colnames=names, id=ids)
+
+
+def table(name: str, description: str, frame: pd.DataFrame, contract: pa.Schema, pack: Pack) -> DynamicTable:
+    """Return a plain NWB table of a frame with at least one row."""
+    return dynamic_table(name, description, columns(frame, contract, pack))
+
+
+def frame_of(
+    found: DynamicTable,
+    contract: pa.Schema,
+    where: str,
+    *,
+    rename: Mapping[str, str] | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Read a table of the file back into its contract.
+
+    Parameters
+    ----------
+    found : DynamicTable
+        A table of the file.
+    contract : pyarrow.Schema
+        What to make of it.
+    where : str
+        File and path of the table in it, for errors.
+    rename : mapping of str to str, optional
+        Our name -> name in the file.
+    given : mapping of str to array, optional
+        Columns known already.
+
+    Raises
+    ------
+    InputError
+        A column is missing, of another kind, or unreadable.
+    """
+    values: dict[str, Any] = dict(given or {})
+    for field in contract:
+        if field.name in values:
+            continue
+        name = (rename or {}).get(field.name, field.name)
+        if name not in found.colnames:
+            if field.type != tables.FLOAT:
+                raise InputError(f"the table lacks column '{name}'", f"{where}/{name}", MEND)
+            values[field.name] = np.full(len(found.id), np.nan)
+        else:
+            values[field.name] = column_values(found, name, where)
+    try:
+        frame = pd.DataFrame({name: values[name] for name in contract.names})
+        return tables.conform(_typed(frame, contract), contract)
+    except (InputError, ValueError, TypeError) as error:
+        what = error.what if isinstance(error, InputError) else str(error)
+        raise InputError(what, where, MEND) from error
+
+
+MEND = "give an undamaged file, or name its columns in config under nwb.columns"
+
+
+def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
+    """Widen numbers of fewer bytes; anything else is for `conform` to refuse."""
+    wide = {
+        field.name: field.type.to_pandas_dtype()
+        for field in contract
+        if field.type in (tables.INT, tables.FLOAT) and frame[field.name].dtype.kind in "iuf"
+    }
+    return frame.astype(wide)
+
+
+def column_values(found: DynamicTable, name: str, where: str) -> Any:
+    """Return a column's values, ``[row, ..]``; an InputError tells where it is damaged."""
+    try:
+        values = np.asarray(found[name].data[:])
+    except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
+        raise InputError(f"the column cannot be read: {error}", f"{where}/{name}", MEND) from error
+    if len(values) != len(found.id):
+        raise InputError(f"{len(values)} values for {len(found.id)} rows", f"{where}/{name}", MEND)
+    if values.dtype.kind in "OSU":
+        return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    return values

@@ -1,0 +1,161 @@
+"""Shown images: read from a folder or a file when asked for, and written one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from hdmf.data_utils import AbstractDataChunkIterator, DataChunk
+from PIL import Image, UnidentifiedImageError
+from pynwb.base import ImageReferences, Images
+from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
+
+from evoalign.errors import InputError
+from evoalign.nwb.columns import MEND
+from evoalign.nwb.contents import Pixels
+
+SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
+COLLECTION = "images"
+_KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
+# Modes of PIL that are kept as they are; others become RGB.
+_MODES = ("L", "RGB", "RGBA")
+
+
+class ImageFolder(Mapping[str, Pixels]):
+    """Images of a folder and the folders in it, by name without suffix.
+
+    Parameters
+    ----------
+    folder : path
+        Where the images lie.
+    names : iterable of str
+        Names to offer, in the order wanted; each must be there.
+
+    Raises
+    ------
+    InputError
+        An image is missing, or a name stands twice.
+    """
+
+    def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
+        files: dict[str, Path] = {}
+        wanted = set(names)
+        for file in sorted(Path(folder).rglob("*")):
+            if file.suffix.lower() in SUFFIXES and file.stem in wanted:
+                if file.stem in files:
+                    raise InputError(f"image '{file.stem}' stands twice", f"{files[file.stem]} and {file}")
+                files[file.stem] = file
+        missing = [name for name in names if name not in files]
+        if missing:
+            raise InputError(f"{len(missing)} images are missing, the first is '{missing[0]}'", folder)
+        self._files = {name: files[name] for name in names}
+
+    def __getitem__(self, name: str) -> Pixels:
+        file = self._files[name]
+        try:
+            with Image.open(file) as image:
+                return np.asarray(image if image.mode in _MODES else image.convert("RGB"))
+        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+            raise InputError(f"the image cannot be read: {error}", file, "export the image again") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+class StoredImages(Mapping[str, Pixels]):
+    """Images of an HDF5 NWB file, read when asked for.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    collection : str
+        Path of the `Images` object in it.
+    names : iterable of str
+        In their order.
+    """
+
+    def __init__(self, path: str | PathLike[str], collection: str, names: list[str]) -> None:
+        self._path, self._collection, self._names = Path(path), collection, dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Pixels:
+        if name not in self._names:
+            raise KeyError(name)
+        place = f"{self._collection}/{name}"
+        try:
+            with h5py.File(self._path, "r") as file:
+                return np.asarray(file[place][...])
+        except Exception as error:  # HDF5 raises almost anything on damaged bytes
+            raise InputError(f"the image cannot be read: {error}", f"{self._path}, {place}", MEND) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class _OneImage(AbstractDataChunkIterator):
+    """An image as one chunk that is loaded when it is written: all together may not fit in memory."""
+
+    def __init__(self, images: Mapping[str, Pixels], name: str, pixels: Pixels) -> None:
+        self._images, self._name, self._shape, self._dtype = images, name, pixels.shape, pixels.dtype
+        self._done = False
+
+    def __iter__(self) -> _OneImage:
+        return self
+
+    def __next__(self) -> DataChunk:
+        if self._done:
+            raise StopIteration
+        self._done = True
+        everything = tuple(slice(0, n) for n in self._shape)
+        return DataChunk(data=self._images[self._name], selection=everything)
+
+    def recommended_chunk_shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    def recommended_data_shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._dtype
+
+    @property
+    def maxshape(self) -> tuple[int, ...]:
+        return self._shape
+
+
+def image_collection(images: Mapping[str, Pixels], pack: Any) -> Images:
+    """Return each unique image once, as an ordered collection under its name.
+
+    Raises
+    ------
+    InputError
+        An image cannot be read, is not 8-bit, or its name cannot be a name in NWB.
+    """
+    made = []
+    for name in images:
+        if "/" in name or ":" in name:
+            raise InputError(f"image name '{name}' holds '/' or ':'", "images", "rename the image")
+        pixels = images[name]
+        depth = 1 if pixels.ndim == 2 else pixels.shape[-1]
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or depth not in _KINDS:
+            what = f"image '{name}' is {pixels.dtype} {pixels.shape}, not 8-bit grey or RGB"
+            raise InputError(what, "images", "save the images as 8-bit PNG")
+        data = pack(_OneImage(images, name, pixels))
+        made.append(_KINDS[depth](name=name, data=data, description="as shown: [row, column, colour]"))
+    return Images(
+        name=COLLECTION,
+        description="each image that was shown, once; order_of_images numbers them from 0",
+        images=made,
+        order_of_images=ImageReferences(name="order_of_images", data=made),
+    )

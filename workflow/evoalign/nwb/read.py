@@ -1,0 +1,86 @@
+"""Read a session from an NWB file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+
+from pynwb import NWBHDF5IO, NWBFile
+
+from evoalign.errors import InputError
+from evoalign.nwb.columns import MEND
+from evoalign.nwb.contents import SessionContents
+from evoalign.nwb.electrodes import read_electrodes
+from evoalign.nwb.facts import FACTS, read_facts
+from evoalign.nwb.spiking import read_units
+from evoalign.nwb.stimuli import read_stimuli
+
+
+def read_nwb(path: str | PathLike[str]) -> SessionContents:
+    """Read all that the pipeline needs of a session from its NWB file.
+
+    Parameters
+    ----------
+    path : path
+        An ``.nwb`` file that this pipeline wrote.
+
+    Returns
+    -------
+    SessionContents
+        Images are loaded when asked for; continuous data stay in the file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, no NWB, or lacks an object or a column:
+        file and path in it are named.
+    """
+    with opened(path) as nwb:
+        if "misc" not in nwb.processing or FACTS not in nwb.processing["misc"].data_interfaces:
+            raise InputError(
+                "this NWB file was written by another tool", f"{path}, /processing/misc/{FACTS}", MEND
+            )
+        parts = {
+            **read_facts(nwb, str(path)),
+            **read_electrodes(nwb, str(path)),
+            **read_units(nwb, str(path)),
+            **read_stimuli(nwb, str(path)),
+        }
+        return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **parts)
+
+
+@contextmanager
+def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
+    """Open an NWB file for reading; whatever is wrong with it is an InputError.
+
+    Raises
+    ------
+    InputError
+        Naming the file, and the path in it where that is known.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("file does not exist", path, "correct the path")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            io = NWBHDF5IO(str(path), "r")
+            nwb = io.read()
+        except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
+            raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", MEND) from error
+        try:
+            yield nwb
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(f"the file cannot be read: {_reason(error)}", f"{path}, /", MEND) from error
+        finally:
+            io.close()
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
