@@ -65,10 +65,11 @@ def _crossover(panel: Axes, row: pd.DataFrame) -> None:
     panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
     panel.annotate(
         f"{time:.0f} ms",
-        (time, 0.02),
+        (low, 0.93),
         xycoords=("data", "axes fraction"),
-        xytext=(2, 0),
+        xytext=(-2, 0),
         textcoords="offset points",
+        ha="right",
     )
 
 

@@ -40,7 +40,7 @@ def draw_stacked_psth(tables: Tables) -> tuple[Figure, Source]:
         letter(axes[thread], panel)
     axes[0].set_ylabel("Block")
     if image is not None:
-        figure.colorbar(image, ax=list(axes[:2]), label="Rate (spikes/s)", shrink=0.9, pad=0.02)
+        figure.colorbar(image, ax=list(axes[:2]), label="spikes/s", shrink=0.9, pad=0.02)
     source["c"] = _lines(axes[2], frame, tables["experiments"].iloc[0])
     letter(axes[2], "c")
     return figure, source
@@ -71,7 +71,7 @@ def _lines(axes: Axes, frame: pd.DataFrame, experiment: pd.Series) -> pd.DataFra
             colour = space_colour(rows["kind"].iloc[0])
             name = space_label(rows["kind"].iloc[0]) or rows["space"].iloc[0]
             if stage == "best":
-                shaded(axes, x, y, rows["sem_hz"].fillna(0).to_numpy(), colour, f"{name}, best block")
+                shaded(axes, x, y, rows["sem_hz"].fillna(0).to_numpy(), colour, f"{name}, best")
             else:
                 axes.plot(x, y, color=colour, linewidth=0.7, linestyle=(0, (3, 1.5)), label=f"{name}, first")
             parts.append(rows.assign(stage=stage))

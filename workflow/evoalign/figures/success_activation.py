@@ -69,8 +69,8 @@ def _success(axes: Axes, rates: pd.DataFrame) -> pd.DataFrame:
         axes.bar(x, rows["rate"], width=0.18, color=colour, label=space_label(threads).capitalize())
         error = [rows["rate"] - rows["low"], rows["high"] - rows["rate"]]
         axes.errorbar(x, rows["rate"], np.clip(error, 0, None), fmt="none", ecolor="black", elinewidth=0.6)
-        for at, k in zip(x, rows["k"], strict=True):
-            axes.annotate(str(k), (at, 0), (0, 1.5), textcoords="offset points", ha="center", fontsize=5.5)
+        for at, k, top in zip(x, rows["k"], rows[["rate", "high"]].max(axis=1), strict=True):
+            axes.annotate(str(k), (at, top), (0, 2), textcoords="offset points", ha="center", fontsize=5.5)
     n = rates.groupby("area")["n"].max()
     axes.set_xticks(range(len(areas)), [f"{area_label(area)}\nn = {n[area]}" for area in areas])
     axes.set_ylim(0, 1.32)
