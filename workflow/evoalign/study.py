@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -30,7 +30,7 @@ def _knob(default: Any, reason: str, **bounds: Any) -> Any:
     return Field(default, description=reason, **bounds)
 
 
-Milliseconds = Annotated[float, Field(ge=-1000, le=10_000)]
+SubjectField = Literal["sex", "age", "species", "description", "weight", "strain"]
 
 
 class Events(_Section):
@@ -160,7 +160,7 @@ class Nwb(_Section):
     age: str = _knob(
         "P0D/", "ISO 8601 duration or range of animals that nwb.subjects does not name; 'P0D/' = unknown"
     )
-    subjects: dict[str, dict[Literal["sex", "age", "species", "description", "weight", "strain"], str]] = _knob(
+    subjects: dict[str, dict[SubjectField, str]] = _knob(
         {}, "animal -> sex, age, species, description, weight, strain, where these differ"
     )
     weights: dict[str, str] = _knob({}, "space -> file of its generator's weights, whose checksum is kept")

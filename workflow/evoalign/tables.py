@@ -515,7 +515,9 @@ def _model_columns() -> list[pa.Field]:
     return [
         _column("scheme", TEXT, "", "folds: 'image' grouped by image, 'block' whole blocks held out"),
         _column("projection", TEXT, "", "predictors: 'full', or 'top', 'bottom', 'random' directions"),
-        _column("n_features", INT, "", "directions of the projection; full: the latent's dimension, 0 across spaces"),
+        _column(
+            "n_features", INT, "", "directions of the projection; full: latent dimension, 0 across spaces"
+        ),
     ]
 
 

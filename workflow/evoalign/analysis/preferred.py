@@ -96,11 +96,11 @@ def _unit_row(responses: Responses, settings: study.Analysis, unit: int | None) 
             "name channel and unit in column preferred of the sample sheet",
         )
     for kind in dict.fromkeys((settings.unit_kind, "sorted", "online", "multiunit")):
-        rows = preferred.index[preferred["kind"] == kind]
-        if len(rows):
+        of_kind = preferred.index[preferred["kind"] == kind]
+        if len(of_kind):
             if kind != settings.unit_kind:
                 logging.warning("%s: no preferred unit of kind %s, took %s", where, settings.unit_kind, kind)
-            return int(rows[0])
+            return int(of_kind[0])
     raise InputError("the preferred unit is of no known kind", where, f"found {preferred['kind'].tolist()}")
 
 
