@@ -5,14 +5,19 @@ rule report:
     input:
         figures=expand(f"{RESULTS}/figures/{{session}}", session=PACKAGED),
         population=[f"{RESULTS}/figures/population"] if STUDIED else [],
-        tables=[f"{RESULTS}/population/trajectories"] if STUDIED else [],
+        pooled=[f"{RESULTS}/population/trajectories"] if STUDIED else [],
+        descriptors=expand(f"{SESSION}/recording/descriptor.json", session=RECORDED),
+        segments=expand(f"{SESSION}/recording/segments.parquet", session=RECORDED),
+        units=expand(f"{SESSION}/sorting/units.parquet", session=RECORDED),
         findings=expand(f"{SESSION}/nwb/findings.parquet", session=PACKAGED),
         alignment=expand(
             f"{SESSION}/events/alignment.parquet",
             session=[name for name in STUDIED if SESSIONS[name].raw],
         ),
-        units=expand(f"{SESSION}/sorting/units.parquet", session=RECORDED),
-        logs=expand(f"{SESSION}/events/log.parquet", session=LOGGED),
+        logs=expand(
+            f"{SESSION}/events/log.parquet",
+            session=[name for name in LOGGED if not SESSIONS[name].raw],
+        ),
         template=f"{workflow.basedir}/workflow/report/report.html.j2",
     output:
         html=f"{RESULTS}/report.html",
@@ -24,8 +29,8 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        sessions=PACKAGED,
-        config=STUDY.model_dump(mode="json", exclude={"results", "device"}),
+        recorded=RECORDED,
+        packaged=PACKAGED,
         code=code("report"),
     script:
         "../scripts/report.py"

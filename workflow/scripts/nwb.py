@@ -1,7 +1,6 @@
-from evoalign.nwb.assemble import assemble
-
 from evoalign.job import job
 from evoalign.nwb import write_nwb
+from evoalign.nwb.assemble import assemble
 from evoalign.study import Session
 
 with job(snakemake) as (config, facts):

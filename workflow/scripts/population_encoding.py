@@ -1,6 +1,5 @@
-from evoalign.analysis.encoding import pool_encoding
-
 from evoalign import tables
+from evoalign.analysis.encoding import pool_encoding
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):

@@ -1,7 +1,6 @@
-from evoalign.responses import responses_from, write_responses
-
 from evoalign.job import job
 from evoalign.nwb import read_nwb
+from evoalign.responses import responses_from, write_responses
 
 with job(snakemake) as (config, _):
     responses = responses_from(read_nwb(snakemake.input.nwb), config.responses)

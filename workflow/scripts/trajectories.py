@@ -1,8 +1,7 @@
-from evoalign.responses import read_responses
-
 from evoalign import tables
 from evoalign.analysis import analyse_session
 from evoalign.job import job
+from evoalign.responses import read_responses
 
 with job(snakemake) as (config, facts):
     found = analyse_session(

@@ -1,6 +1,16 @@
 """Figures: each module draws one, from tables alone."""
 
 from evoalign.figures.save import save_figure, use_style
-from evoalign.figures.sets import POPULATION_FIGURES, SESSION_FIGURES, Drawn, draw_all
+from evoalign.figures.session_pages import draw_session
+from evoalign.figures.sets import POPULATION_FIGURES, SESSION_FIGURES, Drawn, draw_all, save_all
 
-__all__ = ["POPULATION_FIGURES", "SESSION_FIGURES", "Drawn", "draw_all", "save_figure", "use_style"]
+__all__ = [
+    "POPULATION_FIGURES",
+    "SESSION_FIGURES",
+    "Drawn",
+    "draw_all",
+    "draw_session",
+    "save_all",
+    "save_figure",
+    "use_style",
+]

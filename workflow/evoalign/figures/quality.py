@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure, SubFigure
 
-from evoalign.figures.panels import Source
+from evoalign.figures.panels import Source, words
 from evoalign.figures.style import PAGE, area_label, letter, say_empty
 
 UNIT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -69,6 +69,26 @@ def draw_quality(
     for axes, name in zip([*first, *second], "bcdef", strict=True):
         letter(axes, name)
     return figure, source
+
+
+def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, refractory_ms: float) -> str:
+    """State N, and how noise, isolation and labels are measured."""
+    left_out = bad_channels[bad_channels["reason"] != ""]
+    reasons = "; ".join(f"{row.channel}: {row.reason}" for row in left_out.itertuples()) or "none"
+    counts = ", ".join(f"{n} {UNSORTED_NAME.get(kind, kind)}" for kind, n in _counts(units))
+    return words(
+        f"""
+        Sorting: {counts or "no units"}. Noise is 1.4826 times the median absolute deviation of the filtered
+        voltage; SNR is the trough of the mean waveform over it; ISI violations ratio is the contamination
+        that intervals below {refractory_ms:g} ms tell of (Hill 2011). Labels follow the thresholds in the
+        configuration. Electrodes left out: {reasons}.
+        """
+    )
+
+
+def _counts(units: pd.DataFrame) -> list[tuple[str, int]]:
+    counts = units["kind"].value_counts()
+    return [(kind, int(counts[kind])) for kind in ("sorted", "multiunit", "online") if kind in counts]
 
 
 def _shown(units: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.figures.panels import Source
+from evoalign.figures.panels import Source, words
 from evoalign.figures.style import PAGE, letter, say_empty
 
 BIN_MS = 10.0
@@ -18,16 +18,16 @@ KIND_RANK = {"sorted": 0, "online": 1, "multiunit": 2}
 COLOUR, PREFERRED_COLOUR = "#0072B2", "#D55E00"
 
 
-def most_frequent_word(words: pd.DataFrame) -> tuple[int, np.ndarray] | None:
+def most_frequent_word(event_words: pd.DataFrame) -> tuple[int, np.ndarray] | None:
     """Return the event word that was sent most often and its times, s; None without words.
 
     Of equally frequent words the smallest is taken.
     """
-    if words.empty:
+    if event_words.empty:
         return None
-    counts = words["word"].value_counts()
+    counts = event_words["word"].value_counts()
     word = int(counts.index[counts == counts.max()].min())
-    return word, np.sort(words.loc[words["word"] == word, "time_s"].to_numpy())
+    return word, np.sort(event_words.loc[event_words["word"] == word, "time_s"].to_numpy())
 
 
 def draw_raster(
@@ -96,6 +96,19 @@ def draw_raster(
         "raster": pd.concat(rasters)[["unit", "event", "time_ms"]].reset_index(drop=True),
         "psth": pd.concat(psths)[["unit", "time_ms", "rate_hz", "n_events"]].reset_index(drop=True),
     }
+
+
+def caption(n_events: int, event: str) -> str:
+    """State N and the bins."""
+    if not n_events:
+        return "Spikes of all units over a few seconds from the middle of the recording: it has no events."
+    drawn = "" if n_events <= MAX_TRIALS else f", of which {MAX_TRIALS}, evenly picked, are drawn"
+    return words(
+        f"""
+        Spikes around {event} (n = {n_events}{drawn}): rasters, and PSTHs of all of them in bins of
+        {BIN_MS:g} ms. Preferred units first, then those with the most spikes, at most {MAX_UNITS}.
+        """
+    )
 
 
 def _name(row: pd.Series) -> str:

@@ -12,6 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from evoalign.figures.sets import ORDER
 from evoalign.files import whole
 
 
@@ -36,7 +37,7 @@ class Section:
 
 
 def read_panels(folder: str | PathLike[str]) -> list[Panel]:
-    """Read the figures of a folder, in the order of their names.
+    """Read the figures of a folder in the order of the page, others after them by name.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ def read_panels(folder: str | PathLike[str]) -> list[Panel]:
     """
     folder = Path(folder)
     panels = []
-    for png in sorted(folder.glob("*.png")):
+    rank = {name: place for place, name in enumerate(ORDER)}
+    for png in sorted(folder.glob("*.png"), key=lambda file: (rank.get(file.stem, len(rank)), file.stem)):
         caption = png.with_suffix(".txt")
         panels.append(
             Panel(
@@ -69,7 +71,6 @@ def write_report(
     template: str | PathLike[str],
     *,
     title: str,
-    lead: str,
     population: Sequence[Panel],
     sessions: Mapping[str, tuple[str, Sequence[Panel]]],
     tables: Sequence[Section],
@@ -82,8 +83,8 @@ def write_report(
     ----------
     path, template : path
         The page, and its jinja2 template.
-    title, lead : str
-        Heading and the sentence under it.
+    title : str
+        Heading.
     population : sequence of Panel
         Pooled figures.
     sessions : mapping of str to (str, sequence of Panel)
@@ -103,7 +104,7 @@ def write_report(
     facts = pd.DataFrame({"what": list(provenance), "value": list(provenance.values())})
     page = environment.get_template(Path(template).name).render(
         title=title,
-        lead=lead,
+        lead=f"{len(sessions)} sessions, {len(population)} pooled figures.",
         population=population,
         sessions=[{"name": n, "note": note, "figures": figures} for n, (note, figures) in sessions.items()],
         tables=[vars(t) | {"html": Markup(t.html)} for t in tables],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from os import PathLike
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from evoalign.figures import (
     binned_difference,
     binned_trajectories,
     crossover,
+    encoding,
     paired_evolution,
     population_psth,
     population_trajectories,
@@ -21,6 +23,8 @@ from evoalign.figures import (
     time_constants,
 )
 from evoalign.figures.panels import Source, Tables
+from evoalign.figures.save import save_figure, use_style
+from evoalign.files import whole
 
 Draw = Callable[[Tables], tuple[Figure, Source]]
 Caption = Callable[[Tables], str]
@@ -28,6 +32,7 @@ Caption = Callable[[Tables], str]
 SESSION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "paired_evolution": (paired_evolution.draw_paired_evolution, paired_evolution.caption),
     "stacked_psth": (stacked_psth.draw_stacked_psth, stacked_psth.caption),
+    "unit_heatmaps": (encoding.draw_unit_heatmaps, encoding.caption_unit_heatmaps),
 }
 
 POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
@@ -42,7 +47,12 @@ POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "binned_difference": (binned_difference.draw_binned_difference, binned_difference.caption),
     "attribution": (attribution.draw_attribution, attribution.caption),
     "crossover": (crossover.draw_crossover, crossover.caption),
+    "alignment_index": (encoding.draw_alignment_index, encoding.caption_alignment_index),
+    "hessian_spectrum": (encoding.draw_hessian_spectrum, encoding.caption_hessian_spectrum),
 }
+
+# As a reader meets them on the page: the answer first, then what it rests on.
+ORDER = (*SESSION_FIGURES, *POPULATION_FIGURES, "raster", "alignment", "quality")
 
 
 @dataclass(frozen=True)
@@ -61,11 +71,39 @@ def draw_all(tables: Tables, figures: Mapping[str, tuple[Draw, Caption]]) -> Ite
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        Of `analyse_session` for SESSION_FIGURES, of `pool_sessions` for
-        POPULATION_FIGURES.
+        Of `analyse_session` and `encode_session` for SESSION_FIGURES, of
+        `pool_sessions` and `pool_encoding` for POPULATION_FIGURES.
     figures : mapping
         One of the two.
     """
     for name, (draw, caption) in figures.items():
         figure, source = draw(tables)
         yield Drawn(name, figure, source, caption(tables))
+
+
+def save_all(
+    drawn: Iterable[Drawn], folder: str | PathLike[str], style: str | PathLike[str], dpi: int
+) -> None:
+    """Write figures into a folder that appears whole or not at all.
+
+    The style is set before the first figure is drawn, so `drawn` must be lazy.
+
+    Parameters
+    ----------
+    drawn : iterable of Drawn
+        Of `draw_all` or `draw_session`.
+    folder, style : path
+        Where to write; a matplotlib style file.
+    dpi : int
+        Of the bitmaps.
+
+    Raises
+    ------
+    InputError
+        As for `use_style`.
+    """
+    use_style(style)
+    with whole(folder) as partial:
+        partial.mkdir()
+        for one in drawn:
+            save_figure(one.figure, partial / one.name, one.source, dpi, one.caption)

@@ -1,0 +1,227 @@
+"""The tables of the report: what went in, how well it was aligned, sorted, packaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.figures.report import Section, section
+from evoalign.figures.style import area_label
+
+Files = Mapping[str, str | PathLike[str]]
+
+EXPERIMENT_COLUMNS = {
+    "session": "session",
+    "subject": "animal",
+    "area": "area",
+    "unit": "unit",
+    "n_blocks": "blocks",
+    "n_presentations": "presentations",
+    "normaliser_hz": "normaliser (spikes/s)",
+    "p_0": "p, thread 0",
+    "p_1": "p, thread 1",
+    "valid": "valid",
+    "reason": "reason",
+}
+ALIGNMENT_COLUMNS = {
+    "session": "session",
+    "n_presentations": "presentations",
+    "n_valid": "valid",
+    "matched": "matched",
+    "missing": "missing",
+    "extra": "extra words",
+    "drift_ppm": "drift (ppm)",
+    "residual_median_ms": "residual, median (ms)",
+    "residual_p99_ms": "99th percentile (ms)",
+    "photodiode_fraction": "photodiode-true",
+    "delay_median_ms": "delay, median (ms)",
+    "delay_p99_ms": "99th percentile of delay (ms)",
+}
+FINDING_COLUMNS = ("tool", "importance", "check", "location", "message")
+
+
+def experiments_section(experiments: pd.DataFrame) -> Section:
+    """Every experiment, counted or not: `tables.EXPERIMENTS`."""
+    shown = experiments[list(EXPERIMENT_COLUMNS)].assign(area=experiments["area"].map(area_label))
+    text = (
+        "Each session's preferred unit. p: best two blocks against the first two, two-sample t-test of "
+        "single presentations. The pooled figures hold valid experiments alone."
+    )
+    return section("Experiments", text, shown.rename(columns=EXPERIMENT_COLUMNS))
+
+
+def recordings_section(descriptors: Files, segments: Files) -> Section:
+    """What each recording holds, and its gaps.
+
+    Parameters
+    ----------
+    descriptors, segments : mapping of str to path
+        Session -> descriptor (JSON) and `tables.SEGMENTS` of the ingest stage.
+
+    Raises
+    ------
+    InputError
+        A descriptor is no JSON.
+    """
+    rows = []
+    for session, file in descriptors.items():
+        found = _json(file)
+        rows.append(
+            {
+                "session": session,
+                "format": found["format"],
+                "start": found["start"] or "",
+                "duration (s)": found["duration_s"],
+                "channels": found["channels"],
+                "words": sum(found["words"].values()),
+                "online spikes": found["online_spikes"],
+                **gaps(tables.read(segments[session], tables.SEGMENTS)),
+                "clock resets": found["facts"].get("clock_resets", 0),
+            }
+        )
+    text = "Gaps are pauses and lost data within a stream: true times are kept, time is never squeezed."
+    return section("Recordings", text, pd.DataFrame(rows))
+
+
+def gaps(segments: pd.DataFrame) -> dict[str, float]:
+    """Number, sum and longest of the gaps of the fastest stream, s.
+
+    Parameters
+    ----------
+    segments : pandas.DataFrame
+        `tables.SEGMENTS`; a clock reset starts a new segment as a pause does.
+    """
+    lengths: list[float] = []
+    if len(segments):
+        fastest = segments.sort_values("sampling_rate_hz", kind="stable")["stream"].iloc[-1]
+        own = segments[segments["stream"] == fastest].sort_values("segment")
+        ends = own["start_s"] + own["n_samples"] / own["sampling_rate_hz"]
+        lengths = (own["start_s"].to_numpy()[1:] - ends.to_numpy()[:-1]).tolist()
+    return {
+        "gaps": len(lengths),
+        "gaps, total (s)": sum(lengths),
+        "longest (s)": max(lengths, default=0.0),
+    }
+
+
+def alignment_section(files: Sequence[str | PathLike[str]]) -> Section:
+    """How event words, photodiode and log met: `tables.ALIGNMENT` of each session."""
+    frame = _joined(files, tables.ALIGNMENT)
+    text = "Residual: word minus robust clock fit. Delay: light on the photodiode minus its word."
+    return section("Alignment", text, frame[list(ALIGNMENT_COLUMNS)].rename(columns=ALIGNMENT_COLUMNS))
+
+
+def units_section(files: Files) -> Section:
+    """Counts and medians of quality of each session's units: `tables.UNITS`."""
+    rows = []
+    for session, file in files.items():
+        units = tables.read(file, tables.UNITS)
+        own = units[units["kind"] == "sorted"]
+        counts = units["kind"].value_counts()
+        preferred = own[own["preferred"].astype(bool)]
+        rows.append(
+            {
+                "session": session,
+                "sorted": len(own),
+                "good": int((own["label"] == "good").sum()),
+                "multi-unit": int(counts.get("multiunit", 0)),
+                "online": int(counts.get("online", 0)),
+                "SNR, median": own["snr"].median(),
+                "ISI violations, median": own["isi_violations_ratio"].median(),
+                "preferred unit": "" if preferred.empty else str(preferred["unit"].iloc[0]),
+                "its agreement with the rig": float("nan")
+                if preferred.empty
+                else preferred["preferred_agreement"].iloc[0],
+            }
+        )
+    text = "Units by kind, and the sorted unit that stands for the one that drove the evolution."
+    return section("Units", text, pd.DataFrame(rows))
+
+
+def findings_section(files: Files) -> Section:
+    """What the validators say of each NWB file: `tables.FINDINGS`."""
+    parts = [tables.read(file, tables.FINDINGS).assign(session=name) for name, file in files.items()]
+    frame = pd.concat(parts, ignore_index=True)[["session", *FINDING_COLUMNS]]
+    said = f"{len(frame)} findings" if len(frame) else "no findings"
+    return section("Validation", f"pynwb, nwbinspector and dandi on {len(parts)} NWB files: {said}.", frame)
+
+
+def logs_section(files: Files) -> Section:
+    """Stimulus logs of sessions without a recording: `tables.LOG`."""
+    rows = []
+    for session, file in files.items():
+        log = tables.read(file, tables.LOG)
+        rows.append(
+            {
+                "session": session,
+                "presentations": len(log),
+                "trials": log["trial"].nunique(),
+                "images": log["image"].nunique(),
+                "blocks": int((log["block"].unique() >= 0).sum()),
+            }
+        )
+    return section("Logs alone", "Stimulus logs of sessions that name no recording.", pd.DataFrame(rows))
+
+
+def _joined(files: Sequence[str | PathLike[str]], contract: Any) -> pd.DataFrame:
+    return pd.concat([tables.read(file, contract) for file in files], ignore_index=True)
+
+
+def _json(file: str | PathLike[str]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"no readable descriptor: {error}", file, "remove it and run again") from error
+    return found
+
+
+def sections(inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Sequence[str]) -> list[Section]:
+    """Every table of the report that has rows to show.
+
+    Parameters
+    ----------
+    inputs : mapping of str to path or sequence of paths
+        ``pooled`` (folder of pooled tables, or none), ``descriptors``,
+        ``segments`` and ``units`` in the order of `recorded`, ``findings`` in
+        that of `packaged`, ``alignment``, and ``logs`` of sessions without a
+        recording.
+    recorded, packaged : sequence of str
+        Sessions with raw files; sessions with an NWB file.
+    """
+    found = []
+    if inputs["pooled"]:
+        found.append(experiments_section(_experiments(inputs)))
+    if recorded:
+        named = {name: dict(zip(recorded, inputs[name], strict=True)) for name in ("descriptors", "segments")}
+        found.append(recordings_section(**named))
+    if inputs["alignment"]:
+        found.append(alignment_section(inputs["alignment"]))
+    if recorded:
+        found.append(units_section(dict(zip(recorded, inputs["units"], strict=True))))
+    if packaged:
+        found.append(findings_section(dict(zip(packaged, inputs["findings"], strict=True))))
+    if inputs["logs"]:
+        # .../<session>/events/log.parquet
+        found.append(logs_section({Path(file).parents[1].name: file for file in inputs["logs"]}))
+    return found
+
+
+def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
+    """Area and standing of each session, for its heading."""
+    found = dict.fromkeys(packaged, "")
+    if inputs["pooled"]:
+        for row in _experiments(inputs).itertuples():
+            standing = "" if row.valid else f", not valid: {row.reason}"
+            found[str(row.session)] = f"{area_label(str(row.area))}{standing}"
+    return found
+
+
+def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:
+    return tables.read(Path(inputs["pooled"][0]) / "experiments.parquet", tables.EXPERIMENTS)

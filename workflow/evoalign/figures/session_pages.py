@@ -1,0 +1,57 @@
+"""Which figures a session gets, from its NWB file and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoalign.figures import alignment, quality, raster
+from evoalign.figures.panels import Tables
+from evoalign.figures.sets import SESSION_FIGURES, Drawn, draw_all
+from evoalign.nwb import SessionContents
+
+
+def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float) -> Iterator[Drawn]:
+    """Draw what a session's content allows, one figure at a time.
+
+    Parameters
+    ----------
+    contents : SessionContents
+        Read from NWB.
+    tables : mapping of str to pandas.DataFrame
+        Of `analyse_session` and `encode_session`; empty for a session without
+        presentations.
+    refractory_ms : float
+        Marked in the interval histograms.
+
+    Yields
+    ------
+    Drawn
+        Always ``quality`` and ``raster``; ``alignment`` with an alignment
+        report; SESSION_FIGURES with tables.
+    """
+    if len(contents.alignment):
+        shown = contents.presentations, contents.alignment
+        yield Drawn("alignment", *alignment.draw_alignment(*shown), alignment.caption(*shown))
+    parts = contents.units, contents.spikes, contents.waveforms, contents.channels, contents.bad_channels
+    page = quality.draw_quality(*parts, title=contents.session, refractory_ms=refractory_ms)
+    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, refractory_ms))
+    times, event = _events(contents)
+    drawn = raster.draw_raster(
+        contents.spikes, contents.units, times, title=contents.session, event=event or "event"
+    )
+    yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
+    if tables:
+        yield from draw_all(tables, SESSION_FIGURES)
+
+
+def _events(contents: SessionContents) -> tuple[NDArray[np.float64] | None, str]:
+    """Onsets of valid presentations; without any, the most frequent event word."""
+    shown = contents.presentations
+    onsets = shown.loc[shown["valid"].astype(bool), "onset_s"].to_numpy(dtype=np.float64)
+    if len(onsets):
+        return onsets, "image onset"
+    found = raster.most_frequent_word(contents.words)
+    return (None, "") if found is None else (found[1], f"word {found[0]}")
