@@ -272,6 +272,8 @@ EXPERIMENTS = _table(
     _column("reason", TEXT, "", "why not valid; '' when valid"),
     _column("best_block_0", INT, "", "block index from 0 with the largest evoked mean, thread 0"),
     _column("best_block_1", INT, "", "the same, thread 1"),
+    _column("best_image_0", TEXT, "", "image with the largest evoked mean in that block, thread 0"),
+    _column("best_image_1", TEXT, "", "the same, thread 1"),
     _column("t_0", FLOAT, "", "t of maxinit, thread 0"),
     _column("p_0", FLOAT, "", "p of maxinit, thread 0"),
     _column("t_1", FLOAT, "", "t of maxinit, thread 1"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evoalign import study
@@ -39,6 +41,8 @@ class Experiment:
         Presentations left out because they may not be analysed.
     dropped_last : bool
         The last block was too short and is left out.
+    images : ndarray, str [presentation] or None
+        Names of the images; None when unknown.
     """
 
     session: str
@@ -55,6 +59,7 @@ class Experiment:
     unstable: str = ""
     n_invalid: int = 0
     dropped_last: bool = False
+    images: NDArray[np.str_] | None = None
 
     @property
     def n_blocks(self) -> int:
@@ -69,6 +74,8 @@ class Experiment:
     def select(self, keep: Tensor) -> Experiment:
         """Keep the presentations where `keep` (bool [presentation]) is true."""
         parts = {name: getattr(self, name)[keep] for name in ("rates", "block", "thread", "reference")}
+        if self.images is not None:
+            parts["images"] = self.images[keep.cpu().numpy()]
         return replace(self, **parts)
 
 

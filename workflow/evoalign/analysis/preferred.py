@@ -76,6 +76,7 @@ def experiment_from(
         block_numbers=tuple(int(number) for number in numbers),
         unstable=unstable,
         n_invalid=int((evolution & ~keep).sum()),
+        images=table["image"].to_numpy(dtype=np.str_),
     )
     return drop_short_last_block(experiment, settings.min_last_block)
 

@@ -18,6 +18,7 @@ from evoalign.analysis.session_dynamics import (
     late_tables,
     time_constants_table,
 )
+from evoalign.analysis.trajectories import best_image
 from evoalign.responses import Responses
 
 
@@ -110,6 +111,7 @@ def _experiments(
     }
     for i in (0, 1):
         row |= {f"space_{i}": experiment.spaces[i], f"best_block_{i}": measured.best[i]}
+        row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
         row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
     return pd.DataFrame([row])
 

@@ -177,3 +177,30 @@ def first_real(trajectory: Tensor) -> Tensor:
     present = ~trajectory.isnan()
     index = present.to(torch.float64).argmax(-1, keepdim=True)
     return trajectory.gather(-1, index)[..., 0]
+
+
+def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) -> str:
+    """Return the generated image with the largest mean evoked rate in a block (METHODS section 5).
+
+    Parameters
+    ----------
+    experiment : Experiment
+    evoked : torch.Tensor, float64 [presentation]
+        Evoked rates, spikes/s.
+    thread, block : int
+        Thread and index of the block.
+
+    Returns
+    -------
+    str
+        Of equal images the first by name; '' when names or presentations are
+        missing.
+    """
+    if experiment.images is None:
+        return ""
+    chosen = ~experiment.reference & (experiment.thread == thread) & (experiment.block == block)
+    names, at = np.unique(experiment.images[chosen.cpu().numpy()], return_inverse=True)
+    if not len(names):
+        return ""
+    sums = np.bincount(at, weights=evoked[chosen].cpu().numpy())
+    return str(names[np.argmax(sums / np.bincount(at))])

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from evoalign.figures.panels import Source, Tables, p_words, shaded, words
 from evoalign.figures.style import (
@@ -25,7 +23,7 @@ from evoalign.figures.style import (
     space_label,
 )
 
-Images = Mapping[int, str | PathLike[str]]
+Images = Mapping[int, NDArray[np.uint8]]
 
 
 def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple[Figure, Source]:
@@ -35,9 +33,9 @@ def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple
     ----------
     tables : mapping of str to pandas.DataFrame
         `trajectories`, `experiments` and `success` of one session.
-    images : mapping of int to path, optional
-        Thread -> image file to show beside the trajectories, as the best
-        block's best image.
+    images : mapping of int to ndarray, optional
+        Thread -> uint8 ``[row, column]`` or ``[row, column, 3]`` to show
+        beside the trajectories: the best block's best image.
 
     Returns
     -------
@@ -45,7 +43,7 @@ def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple
     source : dict of str to pandas.DataFrame
         Panel 'a': the plotted trajectories.
     """
-    shown = {thread: path for thread, path in (images or {}).items() if thread in (0, 1)}
+    shown = {thread: pixels for thread, pixels in (images or {}).items() if thread in (0, 1)}
     figure = new_figure(COLUMN + (1.1 if shown else 0), 2.5)
     grid = figure.add_gridspec(2, 2 if shown else 1, width_ratios=[3.2, 1] if shown else [1])
     axes = figure.add_subplot(grid[:, 0])
@@ -53,8 +51,8 @@ def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple
     frame = frame[frame["window"].isin(("evoked", "baseline")) & (frame["n"] > 0)]
     _trajectories(axes, frame)
     _words(axes, tables)
-    for thread, path in shown.items():
-        _image(figure.add_subplot(grid[thread, 1]), path, _kind(frame, thread))
+    for thread, pixels in shown.items():
+        _image(figure.add_subplot(grid[thread, 1]), pixels, _kind(frame, thread))
     if shown:
         letter(axes, "a")
     columns = ["thread", "space", "stimuli", "window", "block", "mean_hz", "sem_hz", "n"]
@@ -98,8 +96,8 @@ def _words(axes: Axes, tables: Tables) -> None:
     axes.set_title(f"{experiment['session']}, {area_label(experiment['area'])}")
 
 
-def _image(axes: Axes, path: str | PathLike[str], kind: str) -> None:
-    axes.imshow(imread(Path(path)), interpolation="nearest", cmap="gray")
+def _image(axes: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
+    axes.imshow(pixels, interpolation="nearest", cmap="gray")
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

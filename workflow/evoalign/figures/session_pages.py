@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign.figures import alignment, quality, raster
+from evoalign.figures import alignment, paired_evolution, quality, raster
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, Drawn, draw_all
 from evoalign.nwb import SessionContents
@@ -30,7 +31,7 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
     ------
     Drawn
         Always ``quality`` and ``raster``; ``alignment`` with an alignment
-        report; SESSION_FIGURES with tables.
+        report; ``paired_evolution`` and SESSION_FIGURES with tables.
     """
     if len(contents.alignment):
         shown = contents.presentations, contents.alignment
@@ -44,7 +45,16 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
     )
     yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
     if tables:
+        prototypes = _prototypes(contents, tables["experiments"].iloc[0])
+        page = paired_evolution.draw_paired_evolution(tables, prototypes)
+        yield Drawn("paired_evolution", *page, paired_evolution.caption(tables))
         yield from draw_all(tables, SESSION_FIGURES)
+
+
+def _prototypes(contents: SessionContents, experiment: pd.Series) -> dict[int, NDArray[np.uint8]]:
+    """Best image of each thread, of those that the file holds."""
+    names = {thread: str(experiment[f"best_image_{thread}"]) for thread in (0, 1)}
+    return {thread: contents.images[name] for thread, name in names.items() if name in contents.images}
 
 
 def _events(contents: SessionContents) -> tuple[NDArray[np.float64] | None, str]:

@@ -15,7 +15,6 @@ from evoalign.figures import (
     binned_trajectories,
     crossover,
     encoding,
-    paired_evolution,
     population_psth,
     population_trajectories,
     stacked_psth,
@@ -29,8 +28,8 @@ from evoalign.files import whole
 Draw = Callable[[Tables], tuple[Figure, Source]]
 Caption = Callable[[Tables], str]
 
+# Beside these `draw_session` draws what needs more than tables.
 SESSION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
-    "paired_evolution": (paired_evolution.draw_paired_evolution, paired_evolution.caption),
     "stacked_psth": (stacked_psth.draw_stacked_psth, stacked_psth.caption),
     "unit_heatmaps": (encoding.draw_unit_heatmaps, encoding.caption_unit_heatmaps),
 }
@@ -52,7 +51,7 @@ POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
 }
 
 # As a reader meets them on the page: the answer first, then what it rests on.
-ORDER = (*SESSION_FIGURES, *POPULATION_FIGURES, "raster", "alignment", "quality")
+ORDER = ("paired_evolution", *SESSION_FIGURES, *POPULATION_FIGURES, "raster", "alignment", "quality")
 
 
 @dataclass(frozen=True)
