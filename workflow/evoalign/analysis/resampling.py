@@ -69,15 +69,16 @@ def mean_draws(
     Notes
     -----
     Drawing presentations anew moves an experiment's mean by an amount that is
-    close to normal with its standard error, so the third level is drawn as
-    one normal for each mean: its variance is sum(w^2 s^2) / sum(w)^2.
+    close to normal with its standard error. An experiment that is drawn w
+    times gets its presentations drawn anew each time, so the third level is
+    one normal for each mean, of variance sum(w s^2) / sum(w)^2.
     """
     present = ~np.isnan(values)
     total = weights @ present.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = (weights @ np.where(present, values, 0.0)) / total
         squares = np.where(present, np.nan_to_num(errors), 0.0) ** 2
-        spread = np.sqrt((weights.astype(np.float64) ** 2) @ squares) / total
+        spread = np.sqrt(weights @ squares) / total
     return means + spread * generator.standard_normal(means.shape)
 
 
