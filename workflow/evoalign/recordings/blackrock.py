@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,14 +69,14 @@ def open_blackrock(files: Sequence[Path]) -> Recording:
     names = {i: label for found in nsx for i, label in zip(found.ids, found.labels, strict=True)}
     names |= nev.labels if nev else {}
     analog = {int(i) for found in nsx for i, a in zip(found.ids, found.analog, strict=True) if a}
-    channels = channel_table(list(streams.values()), names, {i: "analog" for i in analog})
+    channels = channel_table(list(streams.values()), names, dict.fromkeys(analog, "analog"))
     segments = segment_table(list(streams.values()))
     times = _nev_times(nev, nev_pieces, clock)
     reference = next(iter(streams.values()), None)
     return Recording(
         format="blackrock",
         files=tuple(files),
-        start=next((found.start for found in [*nsx, *([nev] if nev else [])] if found.start), None),
+        start=next((found.start for found in _parts(nev, nsx) if found.start), None),
         channels=_add_spike_channels(channels, nev),
         segments=segments,
         words=_words(nev, times, nev_pieces, reference),
@@ -85,13 +86,17 @@ def open_blackrock(files: Sequence[Path]) -> Recording:
     )
 
 
+def _parts(nev: Nev | None, nsx: list[Nsx]) -> list[Nev | Nsx]:
+    return [*nsx, *([nev] if nev else [])]
+
+
 def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
-    parts: list[Nev | Nsx] = [*nsx, *([nev] if nev else [])]
-    for one, other in zip(parts, parts[1:], strict=False):
+    parts = _parts(nev, nsx)
+    for one, other in itertools.pairwise(parts):
         where = f"{one.path} and {other.path}"
         if one.resolution_hz != other.resolution_hz:
             raise InputError(
-                f"time stamps count {one.resolution_hz} Hz in one file and {other.resolution_hz} Hz in the other",
+                f"time stamps count {one.resolution_hz} Hz in one file, {other.resolution_hz} in the other",
                 where,
                 MEND,
             )
@@ -260,7 +265,7 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
 
 def _facts(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "versions": {found.path.name: found.version for found in [*nsx, *([nev] if nev else [])]},
+        "versions": {found.path.name: found.version for found in _parts(nev, nsx)},
         "clock_resets": len(clock.offset_s) - 1,
         "clock_offsets_s": list(clock.offset_s),
         "clock_origin_s": clock.origin_s,

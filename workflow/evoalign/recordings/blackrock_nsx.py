@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,7 +237,8 @@ def _block_runs(path: Path, first: int, n_channels: int, head: np.dtype) -> tupl
             at = start + 2 * n_channels * n
             if at > size:
                 raise InputError(
-                    f"the file is truncated: its last block has {(size - start) // (2 * n_channels)} of {n} samples",
+                    f"the file is truncated: its last block has "
+                    f"{(size - start) // (2 * n_channels)} of {n} samples",
                     f"{path}, byte {size}",
                     MEND,
                 )
@@ -256,9 +258,7 @@ def _ptp_runs(
     steps = np.diff(ticks)
     cuts = np.flatnonzero((steps > GAP_PERIODS * period) | (steps <= 0)) + 1
     edges = [0, *cuts.tolist(), len(ticks)]
-    runs = tuple(
-        Run(int(ticks[a]), b - a, first + a * packet_bytes) for a, b in zip(edges, edges[1:], strict=False)
-    )
+    runs = tuple(Run(int(ticks[a]), b - a, first + a * packet_bytes) for a, b in itertools.pairwise(edges))
     longest = max(range(len(runs)), key=lambda i: runs[i].n)
     a, b = edges[longest], edges[longest + 1]
     # The samples' clock against PTP: told only by a run of some length.
