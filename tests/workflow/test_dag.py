@@ -1,14 +1,7 @@
 """What Snakemake says before it runs anything."""
 
-import re
-
 import pytest
-from conftest import snakemake
-
-
-def jobs(output):
-    """Number of jobs of each rule in the table of a dry run."""
-    return {rule: int(n) for rule, n in re.findall(r"^(\w+)\s+(\d+)$", output, flags=re.M)}
+from running import jobs, snakemake
 
 
 def test_a_dry_run_of_the_demo_plans_every_stage_for_six_sessions(checkout):

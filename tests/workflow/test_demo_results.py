@@ -1,0 +1,99 @@
+"""What a finished demo run has made, and what runs again when something changes."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from PIL import Image
+from running import jobs, snakemake
+
+from evoalign.figures import POPULATION_FIGURES, SESSION_FIGURES
+
+SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
+PAGES = ("alignment", "paired_evolution", "quality", "raster", *SESSION_FIGURES)
+# Each rule that a session's raw file leads to, once; pooled rules once.
+AFTER_RAW = {
+    "recording", "presentations", "spike_sorting", "nwb", "nwb_findings", "responses", "trajectories",
+    "encoding", "population", "population_encoding", "session_figures", "population_figures", "report", "all",
+}  # fmt: skip
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("folder", "figures"), [(s, PAGES) for s in SESSIONS] + [("population", tuple(POPULATION_FIGURES))]
+)
+def test_every_figure_is_there_as_vector_bitmap_and_values(demo, folder, figures):
+    made = demo / "results/figures" / folder
+    assert {file.stem for file in made.glob("*.png")} == set(figures)
+    for name in figures:
+        assert (made / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+        assert len((made / f"{name}.txt").read_text()) > 60, "a caption states N and tests"
+        values = [pd.read_csv(file) for file in made.glob(f"{name}_*.csv")]
+        assert any(len(table) for table in values)
+        with Image.open(made / f"{name}.png") as bitmap:
+            low, high = bitmap.convert("L").getextrema()
+            assert low < 128 < high, "something is drawn"
+
+
+def test_each_session_is_an_nwb_file_without_findings(demo):
+    for session in SESSIONS:
+        assert (demo / f"results/nwb/{session}.nwb").stat().st_size > 100_000
+        findings = pd.read_parquet(demo / f"results/sessions/{session}/nwb/findings.parquet")
+        assert findings.empty, findings.to_string()
+
+
+def test_the_report_needs_nothing_but_itself(demo):
+    page = (demo / "results/report.html").read_text(encoding="utf-8")
+    loaded = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']|url\(([^)]*)\)|@import""", page)
+    assert all(target.startswith(("data:image/png;base64,", "#")) for target, _ in loaded)
+    assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(POPULATION_FIGURES)
+    assert "<script" not in page
+    for session in SESSIONS:
+        assert f'id="session-{session}"' in page
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
+def test_a_browser_without_network_shows_every_figure_of_the_report(demo, tmp_path):
+    page = (demo / "results/report.html").read_text(encoding="utf-8")
+    count = """<script>addEventListener('load', () => {
+      const images = [...document.images]; images.forEach(i => i.loading = 'eager');
+      document.querySelectorAll('details').forEach(d => d.open = true);
+      Promise.all(images.map(i => i.decode())).then(() => document.title =
+        'shown ' + images.filter(i => i.naturalWidth > 300 && i.clientWidth > 200).length) })</script>"""
+    (tmp_path / "report.html").write_text(page.replace("</body>", f"{count}</body>"), encoding="utf-8")
+    done = subprocess.run(
+        [
+            "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--proxy-server=127.0.0.1:9", f"--user-data-dir={tmp_path}/profile",
+            "--virtual-time-budget=20000", "--dump-dom", f"file://{tmp_path}/report.html",
+        ],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    title = re.search("<title>(.*?)</title>", done.stdout)
+    assert title and title.group(1) == f"shown {page.count('<figure ')}"
+
+
+def test_a_second_run_has_nothing_to_do(demo):
+    assert "Nothing to be done" in snakemake("-n", cwd=demo).stdout
+
+
+def test_a_touched_raw_file_reruns_its_session_and_what_is_pooled(demo):
+    raw = demo / "data/demo/V4_plexon/V4_plexon.plx"
+    before = raw.stat()
+    try:
+        os.utime(raw)
+        planned = jobs(snakemake("-n", cwd=demo).stdout)
+    finally:
+        os.utime(raw, ns=(before.st_atime_ns, before.st_mtime_ns))
+    planned.pop("total")
+    assert planned == dict.fromkeys(AFTER_RAW, 1)
+
+
+def test_snakemakes_own_report_is_made(demo, tmp_path):
+    snakemake("--report", tmp_path / "snakemake.html", cwd=demo)
+    assert (tmp_path / "snakemake.html").stat().st_size > 100_000

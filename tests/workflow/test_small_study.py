@@ -1,0 +1,87 @@
+"""A study of two small sessions, run in several ways: the same tables each time, and nothing half made."""
+
+import shutil
+
+import pytest
+import yaml
+from running import copy_checkout, snakemake
+
+from evoalign.files import sha256
+
+SETTINGS = {
+    "demo": {"n_electrodes": 6, "n_blocks": 5, "images_per_thread": 8, "references_per_thread": 1},
+    "analysis": {"min_blocks": 4, "min_last_block": 2, "n_bootstrap": 50, "n_permutations": 50},
+    "encoding": {"n_permutations": 50, "n_bootstrap": 50, "n_alphas": 20, "projection_dims": [8]},
+}
+SESSIONS = ("V1_plexon", "IT_blackrock")
+
+pytestmark = pytest.mark.slow
+
+
+def small_study(folder):
+    """Two of the demo's sessions, small, in a copy of the checkout."""
+    copy_checkout(folder)
+    config = yaml.safe_load((folder / "config/config.yaml").read_text())
+    for section, knobs in SETTINGS.items():
+        config.setdefault(section, {}).update(knobs)
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+    sheet = (folder / "config/sessions.tsv").read_text().splitlines()
+    rows = [line for line in sheet[1:] if line.startswith(SESSIONS)]
+    (folder / "config/sessions.tsv").write_text("\n".join([sheet[0], *rows]) + "\n")
+    return folder
+
+
+def results(folder):
+    """Checksum of every file of the results that is no log."""
+    files = [p for p in (folder / "results").rglob("*") if p.is_file() and "logs" not in p.parts]
+    return {str(p.relative_to(folder)): sha256(p) for p in files}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = small_study(tmp_path_factory.mktemp("small"))
+    snakemake("--cores", 2, cwd=folder)
+    return folder
+
+
+def content(found):
+    """Without the NWB containers, whose object ids differ: their content is compared elsewhere."""
+    return {name: digest for name, digest in found.items() if not name.endswith(".nwb")}
+
+
+def test_one_job_at_a_time_gives_the_same_bytes_as_two(study, tmp_path):
+    other = small_study(tmp_path / "other")
+    snakemake("--cores", 1, cwd=other)
+    assert content(results(other)) == content(results(study))
+
+
+def test_from_shared_nwb_files_alone_come_the_same_tables_and_figures(study, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    sheet = ["session\tsubject\tnwb"]
+    for session in SESSIONS:
+        shutil.copy(study / f"results/nwb/{session}.nwb", shared)
+        sheet.append(f"{session}\tDemo\t{shared}/{session}.nwb")
+    other = small_study(tmp_path / "other")
+    (other / "config/sessions.tsv").write_text("\n".join(sheet) + "\n")
+    snakemake("--cores", 2, cwd=other)
+    made, expected = results(other), results(study)
+    for part in ("figures", "population"):
+        names = [name for name in expected if name.startswith(f"results/{part}/")]
+        assert names
+        differing = [name for name in names if made.get(name) != expected[name]]
+        assert not differing
+
+
+def test_a_session_that_fails_leaves_the_others_and_says_why(study, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(study, other)
+    raw = other / "data/demo/V1_plexon/V1_plexon.plx"
+    raw.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    done = snakemake("--cores", 2, cwd=other, check=False)
+    assert done.returncode != 0
+    assert "InputError in" in done.stdout and "V1_plexon.plx" in done.stdout
+    assert "Traceback" not in done.stdout.split("InputError in")[1].split("RuleException")[0]
+    assert not list(other.rglob(".partial-*"))
+    unharmed = {n: d for n, d in results(study).items() if "IT_blackrock" in n}
+    assert {n: d for n, d in results(other).items() if "IT_blackrock" in n} == unharmed
