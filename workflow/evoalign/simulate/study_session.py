@@ -1,0 +1,181 @@
+"""One experiment of the simulated study, without voltages: responses, or what an NWB file holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign import tables
+from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.responses import Responses
+from evoalign.simulate.study_design import Design
+from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
+
+LATENT_DIMS = (16, 8)  # few: the study's test bed is its statistics, not its latents
+FIRST_ONSET_S, SPACING_S, ON_S = 5.0, 0.4, 0.1
+PER_TRIAL = 4
+N_CHANNELS = 64
+RATE_HZ = 40_000.0
+
+
+def presentations_of(design: Design) -> pd.DataFrame:
+    """Return what was shown: blocks of both threads' images in random order (`tables.PRESENTATIONS`)."""
+    rng = np.random.default_rng([design.seed, 2])
+    parts = []
+    for block in range(1, design.n_blocks + 1):
+        rows = []
+        for thread in (0, 1):
+            n = design.founders[thread] if block == 1 else design.images[thread]
+            n = min(n, design.last_images) if block == design.n_blocks else n
+            names = [f"block{block:03d}_thread{thread:03d}_gen_gen{block - 1:03d}_{i:06d}" for i in range(n)]
+            rows += [(name, block, thread, i, False) for i, name in enumerate(names)]
+            natural = [f"scene{i:02d}_thread{thread:03d}_nat" for i in range(design.references)]
+            rows += [(name, block, thread, -1, True) for name in natural]
+        parts += [rows[index] for index in rng.permutation(len(rows))]
+    frame = pd.DataFrame(parts, columns=["image", "block", "thread", "latent_row", "reference"])
+    n = len(frame)
+    onset = FIRST_ONSET_S + SPACING_S * np.arange(n)
+    lost = rng.random(n) < design.dropout
+    frame = frame.assign(
+        presentation=np.arange(n),
+        trial=np.arange(n) // PER_TRIAL + 1,
+        space=np.asarray(design.spaces)[frame["thread"]],
+        repeat=frame.groupby("image").cumcount(),
+        onset_s=onset,
+        offset_s=onset + ON_S,
+        onset_source=np.where(lost, "log", "photodiode"),
+        word_s=np.where(lost, np.nan, onset - 0.03),
+        log_s=onset,
+        residual_ms=np.where(lost, np.nan, 0.0),
+        valid=~lost,
+        reason=np.where(lost, "no word", ""),
+    )
+    return tables.conform(frame, tables.PRESENTATIONS)
+
+
+def latents_of(design: Design, shown: pd.DataFrame) -> dict[tuple[int, int], tuple[Floats, list[str]]]:
+    """Latents of every block and thread; the first coordinate scales the response to the image."""
+    rng = np.random.default_rng([design.seed, 3])
+    generated = shown[~shown["reference"]].sort_values(["block", "thread", "latent_row"])
+    found = {}
+    pairs = generated[["block", "thread"]].drop_duplicates()
+    for block, thread in zip(pairs["block"].tolist(), pairs["thread"].tolist(), strict=True):
+        rows = generated[(generated["block"] == block) & (generated["thread"] == thread)]
+        codes = rng.standard_normal((len(rows), LATENT_DIMS[thread]))
+        found[block, thread] = (codes, rows["image"].tolist())
+    return found
+
+
+def draw_counts(
+    design: Design,
+    truth: Truth,
+    shown: pd.DataFrame,
+    latents: dict[tuple[int, int], tuple[Floats, list[str]]],
+) -> NDArray[np.uint16]:
+    """Poisson counts of the preferred unit in 1 ms bins, uint16 [presentation, ms]."""
+    rng = np.random.default_rng([design.seed, 4])
+    block, thread, row = (shown[name].to_numpy() for name in ("block", "thread", "latent_row"))
+    natural = shown["reference"].to_numpy(dtype=bool)
+    rates = truth.rates[thread, block - 1]
+    rates[natural] = truth.reference
+    # exp(s z - s^2 / 2) has mean 1, so the block means stay the planted ones.
+    gain = np.ones(len(shown))
+    for key, (codes, _) in latents.items():
+        own = (block == key[0]) & (thread == key[1]) & ~natural
+        gain[own] = np.exp(IMAGE_SD * codes[row[own], 0] - IMAGE_SD**2 / 2)
+    evoked = (rates - truth.baseline) * gain[:, None]
+    drawn = rng.poisson((truth.baseline + evoked) / 1000)
+    return np.asarray(drawn, dtype=np.uint16)
+
+
+def simulate_responses(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> Responses:
+    """Simulate the responses of an experiment's preferred unit.
+
+    Parameters
+    ----------
+    design : Design
+    start_ms, stop_ms : int
+        Range of the counts, from image onset: section ``responses``.
+    null : bool
+        As in `draw_truth`.
+    """
+    shown = presentations_of(design)
+    latents = latents_of(design, shown)
+    truth = draw_truth(design, start_ms, stop_ms, null)
+    counts = draw_counts(design, truth, shown, latents)
+    units = _units(design, int(counts.sum()), len(shown))
+    return Responses(
+        counts[None], start_ms, units, shown, design.session, design.subject, design.area, latents
+    )
+
+
+def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> SessionContents:
+    """Simulate what the NWB file of an experiment holds; read back it gives `simulate_responses`."""
+    responses = simulate_responses(design, start_ms, stop_ms, null)
+    rng = np.random.default_rng([design.seed, 5])
+    counts, shown = responses.counts[0], responses.presentations
+    row, ms = np.nonzero(counts)
+    each = counts[row, ms]
+    row, ms = np.repeat(row, each), np.repeat(ms, each)
+    # Clear of the bin's edges, so that rounding in the file moves no spike to another bin.
+    inside = rng.uniform(0.05, 0.95, len(row))
+    times = np.sort(shown["onset_s"].to_numpy()[row] + (ms + start_ms + inside) / 1000)
+    n_samples = int((shown["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
+    return SessionContents(
+        facts=SessionFacts(
+            design.session,
+            design.subject,
+            design.preferred,
+            design.spaces,
+            unstable_baseline=design.unstable,
+            identifier=f"{design.session}-{design.seed}",
+        ),
+        start=design.start,
+        channels=_channels(),
+        segments=tables.conform(
+            pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names),
+            tables.SEGMENTS,
+        ),
+        units=responses.units,
+        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
+        presentations=shown,
+        latents=responses.codes,
+    )
+
+
+def _units(design: Design, n_spikes: int, n_shown: int) -> pd.DataFrame:
+    nan = float("nan")
+    seconds = FIRST_ONSET_S + SPACING_S * n_shown
+    row = {
+        "unit": 0,
+        "kind": "sorted",
+        "channel": design.channel,
+        "vendor_unit": -1,
+        "area": design.area,
+        "n_spikes": n_spikes,
+        "rate_hz": n_spikes / seconds,
+        "amplitude_uv": nan,
+        "snr": nan,
+        "isi_violations_ratio": nan,
+        "presence_ratio": nan,
+        "amplitude_cutoff": nan,
+        "label": "good",
+        "preferred": True,
+        "preferred_agreement": nan,
+    }
+    return tables.conform(pd.DataFrame([row]), tables.UNITS)
+
+
+def _channels() -> pd.DataFrame:
+    nan = float("nan")
+    rows = [
+        (c, f"chan{c}", "neural", "spikes", RATE_HZ, nan, "", "", _area_of(c), nan, nan)
+        for c in range(1, N_CHANNELS + 1)
+    ]
+    frame = pd.DataFrame(rows, columns=tables.CHANNELS.names)
+    return tables.conform(frame, tables.CHANNELS)
+
+
+def _area_of(channel: int) -> str:
+    return "IT" if channel <= 32 else "V1" if channel <= 48 else "V4"
