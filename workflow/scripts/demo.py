@@ -1,13 +1,14 @@
 from pathlib import Path
 
 from evoalign.job import job
-from evoalign.simulate.demo import simulate_session
+from evoalign.simulate.demo import session_seed, simulate_session
 
 with job(snakemake) as (config, _):
+    area, vendor = snakemake.wildcards.area, snakemake.params.vendor
     simulate_session(
         Path(snakemake.output.log).parent,
-        area=snakemake.wildcards.area,
-        vendor=snakemake.params.vendor,
+        area=area,
+        vendor=vendor,
         settings=config.demo,
-        seed=config.demo.seed,
+        seed=session_seed(area, vendor, config.demo),
     )

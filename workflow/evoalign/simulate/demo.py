@@ -67,6 +67,12 @@ def demo_sessions(settings: Demo) -> list[DemoSession]:
     ]
 
 
+def session_seed(area: Area, vendor: Vendor, settings: Demo) -> int:
+    """Return the seed of a session of the demo study: no two evolve alike."""
+    places = [(session.area, session.vendor) for session in demo_sessions(settings)]
+    return settings.seed + places.index((area, vendor))
+
+
 def preferred_channel(settings: Demo) -> int:
     """Return the electrode of the unit that drives the evolution."""
     return min(PREFERRED_CHANNEL, settings.n_electrodes)
