@@ -27,6 +27,7 @@ CUT_SIGMAS = 3  # the study's kernel: sigma 2 ms, cut at +-6 ms
 # Times are compared in whole nanoseconds: a spike at the very edge of a bin
 # belongs to the bin that starts there, whatever the rounding of its seconds.
 NS_PER_MS = 1_000_000
+ROWS_AT_A_TIME = 128  # 0.2 MB of 200 ms
 # Blosc's threads store blocks in the order in which they get ready, so its bytes differ between runs.
 _CODEC = zarr.codecs.Zstd(level=5)
 
@@ -231,11 +232,15 @@ def rates(
             "widen the count window, or smooth less",
         )
     # uint16 has few operations in torch: cut first, so that float64 is small.
-    wide = given[..., begin - reach : end + reach].to(device).to(torch.float64)
-    smooth = torch.zeros_like(wide[..., : end - begin])
-    # A sum over lags has one order of additions on every device and number of threads.
-    for lag, weight in enumerate(kernel):
-        smooth += float(weight * 1000) * wide[..., lag : lag + end - begin]
+    wide = given[..., begin - reach : end + reach].to(device)
+    smooth = torch.zeros((*wide.shape[:-1], end - begin), dtype=torch.float64, device=device)
+    rows, sums = wide.reshape(-1, wide.shape[-1]), smooth.view(-1, end - begin)
+    # A sum over lags has one order of additions on every device and number of threads;
+    # some rows at a time stay in the processor's cache.
+    for part, into in zip(rows.split(ROWS_AT_A_TIME), sums.split(ROWS_AT_A_TIME), strict=True):
+        exact = part.to(torch.float64)
+        for lag, weight in enumerate(kernel):
+            into += float(weight * 1000) * exact[:, lag : lag + end - begin]
     return smooth
 
 
