@@ -114,7 +114,7 @@ def late_draws(
     first : int
         Index of the first late block.
     n_draws : int
-    seed : int
+    generator : numpy.random.Generator
 
     Returns
     -------
@@ -129,9 +129,10 @@ def late_draws(
         n = len(values)
         if n == 0:
             return np.full((n_draws, binned.shape[-1]), np.nan)
-        # A draw with replacement is a multinomial count of each presentation.
-        counts = torch.from_numpy(generator.multinomial(n, np.full(n, 1 / n), size=n_draws)).to(values)
-        means.append(counts @ values / n)
+        # How often each draw takes each presentation: one product gives all draws' means.
+        picks = generator.integers(n, size=(n_draws, n)) + n * np.arange(n_draws)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=n_draws * n).reshape(n_draws, n)
+        means.append(torch.from_numpy(counts).to(values) @ values / n)
     return (means[1] - means[0]).cpu().numpy()
 
 

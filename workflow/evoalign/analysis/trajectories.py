@@ -45,8 +45,11 @@ def windowed(rates: Tensor, start_ms: int, windows: list[tuple[int, int]]) -> Te
     for start, stop in windows:
         if not start_ms <= start < stop <= start_ms + rates.shape[-1]:
             raise ValueError(f"window {start} to {stop} ms is not inside the rates")
-    means = [rates[..., start - start_ms : stop - start_ms].mean(-1) for start, stop in windows]
-    return torch.stack(means, -1) if means else rates.new_zeros((*rates.shape[:-1], 0))
+    # One product for all windows: many passes over the rates cost more than their additions.
+    inside = rates.new_zeros((rates.shape[-1], len(windows)))
+    for column, (start, stop) in enumerate(windows):
+        inside[start - start_ms : stop - start_ms, column] = 1.0
+    return (rates @ inside) / rates.new_tensor([stop - start for start, stop in windows])
 
 
 def block_moments(experiment: Experiment, values: Tensor, reference: bool = False) -> Moments:
@@ -71,10 +74,11 @@ def block_moments(experiment: Experiment, values: Tensor, reference: bool = Fals
     keep = experiment.reference == reference
     group = (experiment.thread * experiment.n_blocks + experiment.block)[keep]
     values = values[keep]
-    n = values.new_zeros(shape[0] * shape[1]).index_add(0, group, torch.ones_like(group, dtype=values.dtype))
-    sums = values.new_zeros((len(n), shape[2])).index_add(0, group, values)
-    mean = torch.where(n[:, None] > 0, sums / n[:, None].clamp(min=1), torch.nan)
-    squares = torch.zeros_like(sums).index_add(0, group, (values - mean[group]).square())
+    # Sums over groups as a product with their indicators: index_add is several times slower.
+    member = (group == torch.arange(shape[0] * shape[1], device=group.device)[:, None]).to(values.dtype)
+    n = member.sum(1)
+    mean = torch.where(n[:, None] > 0, member @ values / n[:, None].clamp(min=1), torch.nan)
+    squares = member @ (values - mean[group]).square()
     return Moments(n.reshape(2, -1, 1), mean.reshape(shape), squares.reshape(shape))
 
 
