@@ -53,12 +53,16 @@ def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
     frame = main_model(tables["population_encoding"]).sort_values(["area", "start_ms"])
     found = main_model(tables["population_encoding_crossover"])
     areas = areas_of(frame)
-    figure, axes = area_axes(areas, height=3.6, rows=2)
+    figure, axes = area_axes(areas, height=3.6, rows=2, empty="no units")
     for column, area in enumerate(areas):
         rows = frame[frame["area"] == area]
         _index_panel(axes[0, column], rows, found[found["area"] == area])
         _r2_panel(axes[1, column], rows)
-        axes[0, column].set_title(f"{area_label(area)} (n = {int(rows['n'].iloc[0])} units)")
+        n, n_all = int(rows["n"].iloc[0]), int(rows["n_all"].iloc[0])
+        axes[0, column].set_title(f"{area_label(area)} ({n} of {n_all} units)")
+        if n == 0:
+            for panel in axes[:, column]:
+                say_empty(panel, "no unit is explained\nbeyond chance")
         axes[1, column].set_xlabel("Time from image onset (ms)")
     if areas:
         axes[0, 0].set_ylabel("Alignment index")
@@ -187,7 +191,7 @@ def draw_hessian_spectrum(tables: Tables) -> tuple[Figure, Source]:
     """
     frame = tables["population_encoding_spectrum"]
     areas = in_order(frame["area"]) if len(frame) else []
-    figure, axes = area_axes(areas, height=3.4, rows=2)
+    figure, axes = area_axes(areas, height=3.4, rows=2, empty="no unit is explained beyond chance")
     image = None
     for column, area in enumerate(areas):
         for line, kind in enumerate(SPACES):

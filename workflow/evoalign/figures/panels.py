@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evoalign.figures.style import (
+    COLUMN,
     PAGE,
     area_label,
     in_order,
@@ -47,21 +48,27 @@ def title(area: str, n: int, selection: str = "both") -> str:
 
 
 def area_axes(
-    areas: Sequence[str], height: float = 2.1, rows: int = 1, sharey: bool = True
+    areas: Sequence[str],
+    height: float = 2.1,
+    rows: int = 1,
+    sharey: bool = True,
+    empty: str = "no valid experiment",
 ) -> tuple[Figure, np.ndarray]:
-    """Return a page-wide figure with a column of panels for each area (one, empty, without areas).
+    """Return a page-wide figure with a column of panels for each area; without areas one that says `empty`.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
     axes : numpy.ndarray of Axes [row, area]
     """
-    columns = max(len(areas), 1)
+    if not areas:
+        figure = new_figure(COLUMN, 1)
+        only = figure.subplots(squeeze=False)
+        say_empty(only[0, 0], empty)
+        return figure, only
+    columns = len(areas)
     figure = new_figure(PAGE * max(columns / 3, 0.5) if columns < 3 else PAGE, height)
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if sharey else False)
-    if not areas:
-        for one in axes.flat:
-            say_empty(one, "no valid experiment")
     return figure, axes
 
 

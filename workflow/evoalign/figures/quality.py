@@ -53,7 +53,8 @@ def draw_quality(
         Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals', 'rates'.
     """
     shown = _shown(units)
-    rows = -(-min(shown["channel"].nunique(), MAX_PANELS) // COLUMNS) if len(shown) else 1
+    drawn = shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique()
+    rows = -(-min(drawn, MAX_PANELS) // COLUMNS)
     figure = Figure(figsize=(PAGE, 5.0 + 0.75 * max(rows, 1)), layout="constrained")
     figure.suptitle(_headline(title, shown, bad_channels))
     heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3]

@@ -1,0 +1,56 @@
+"""Every figure of the sets draws from tables without rows, and says why it is empty."""
+
+import matplotlib.text
+import pandas as pd
+import pytest
+
+from evoalign import tables
+from evoalign.analysis import pool_sessions
+from evoalign.analysis.encoding import pool_encoding
+from evoalign.figures import POPULATION_FIGURES, save_all
+from evoalign.figures.report import read_panels
+from evoalign.figures.sets import ORDER, Drawn, draw_all
+from evoalign.study import Config
+
+
+@pytest.fixture(scope="module")
+def nothing():
+    """Pooled tables of a study without sessions."""
+    return pool_sessions([], Config()) | pool_encoding([], Config())
+
+
+@pytest.mark.parametrize("name", POPULATION_FIGURES)
+def test_a_population_figure_without_experiments_says_so(name, nothing, tmp_path):
+    drawn = next(draw_all(nothing, {name: POPULATION_FIGURES[name]}))
+    drawn.figure.savefig(tmp_path / "f.png", dpi=50)
+    texts = [text.get_text() for text in drawn.figure.findobj(matplotlib.text.Text)]
+    assert any(word in text for text in texts for word in ("no valid", "no unit", "none"))
+    assert drawn.caption
+
+
+def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, style):
+    def lazily():
+        for name in ("quality", "zebra", "paired_evolution"):
+            figure = next(draw_all(nothing, {"crossover": POPULATION_FIGURES["crossover"]})).figure
+            yield Drawn(name, figure, {"a": pd.DataFrame({"x": [1]})}, f"caption of {name}")
+
+    save_all(lazily(), tmp_path / "s1", style, 50)
+    panels = read_panels(tmp_path / "s1")
+    assert [panel.name for panel in panels] == ["paired evolution", "quality", "zebra"]
+    assert panels[0].caption.strip() == "caption of paired_evolution"
+    assert ORDER.index("paired_evolution") < ORDER.index("quality")
+
+
+def test_a_figure_that_fails_leaves_no_folder(tmp_path, style):
+    def failing():
+        raise ValueError("no figure")
+        yield
+
+    with pytest.raises(ValueError, match="no figure"):
+        save_all(failing(), tmp_path / "s1", style, 50)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_table_is_forgotten_by_its_contract(nothing):
+    for name, frame in nothing.items():
+        assert tables.conform(frame, tables.contract_of(name)).empty
