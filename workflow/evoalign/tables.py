@@ -293,6 +293,12 @@ SUCCESS = _table(
     _column("mean_2", FLOAT, "spikes/s", "mean of the second group"),
     _column("n_1", INT, "", "presentations in the first group"),
     _column("n_2", INT, "", "presentations in the second group"),
+    _column(
+        "p_selected",
+        FLOAT,
+        "",
+        "maxinit, maxend: one-sided p that allows for the choice of the best block; else NaN",
+    ),
 )
 
 TRAJECTORIES = _table(

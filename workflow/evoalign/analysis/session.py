@@ -10,8 +10,10 @@ import torch
 from evoalign import study, tables
 from evoalign.analysis import success
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.measured import Measured, by_thread, facts, long_table, measure
+from evoalign.analysis.measured import Measured, as_array, by_thread, facts, long_table, measure
 from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.resampling import seeded
+from evoalign.analysis.selection import selected_p
 from evoalign.analysis.session_dynamics import (
     attribution_table,
     centres_table,
@@ -70,7 +72,7 @@ def analyse_experiment(
     late = late_tables(measured, settings, seed)
     found = {
         "experiments": _experiments(measured, comparisons, settings),
-        "success": _success(measured, comparisons, settings),
+        "success": _success(measured, comparisons, settings, seed),
         "trajectories": _trajectories(measured, settings),
         "psth": _psth(measured, settings),
         "attribution": attribution_table(measured, settings),
@@ -117,8 +119,9 @@ def _experiments(
 
 
 def _success(
-    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis
+    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
 ) -> pd.DataFrame:
+    corrected = _corrected(measured, comparisons, settings, seed)
     rows = [
         {
             "thread": c.thread,
@@ -130,10 +133,29 @@ def _success(
             "mean_2": float(c.second.mean),
             "n_1": int(c.first.n),
             "n_2": int(c.second.n),
+            "p_selected": corrected.get((c.thread, c.statistic), float("nan")),
         }
         for c in comparisons
     ]
     return by_thread(measured.experiment, pd.DataFrame(rows), settings)
+
+
+def _corrected(
+    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
+) -> dict[tuple[int, str], float]:
+    """P values of both threads' peaks that allow for the choice of the best block."""
+    generator = seeded(seed, measured.experiment.session, "selected")
+    found: dict[tuple[int, str], float] = {}
+    for thread in (0, 1):
+        shown = as_array(measured.generated.n[thread, :, 0]).astype(np.int64)
+        peaks = {
+            c.statistic: float(c.test.t)
+            for c in comparisons
+            if c.thread == thread and c.statistic in ("maxinit", "maxend")
+        }
+        corrected = selected_p(shown, peaks, settings.n_permutations, generator)
+        found |= {(thread, name): p for name, p in corrected.items()}
+    return found
 
 
 def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
