@@ -69,19 +69,45 @@ def draw_truth(design: Design, start_ms: int, stop_ms: int, null: bool = False) 
         together or not at all.
     """
     rng = np.random.default_rng([design.seed, 1])
-    time = np.arange(start_ms, stop_ms, dtype=np.float64) + 0.5
+    span = (start_ms, stop_ms)
+    return rates_of(design.area, design.n_blocks, span, rng, rises=design.rises, null=null)
+
+
+def rates_of(
+    area: str,
+    n_blocks: int,
+    span_ms: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    rises: tuple[bool, bool] = (True, True),
+    null: bool = False,
+) -> Truth:
+    """Draw baseline, strength and decay of a unit, and its rates in both threads.
+
+    Parameters
+    ----------
+    area : {'V1', 'V4', 'IT'}
+    n_blocks : int
+    span_ms : tuple of int
+        Range of the rates, from image onset.
+    rng : numpy.random.Generator
+    rises : tuple of bool
+        Whether each thread's evolution rises.
+    null : bool
+        As in `draw_truth`.
+    """
+    time = np.arange(*span_ms, dtype=np.float64) + 0.5
     baseline = float(rng.lognormal(np.log(6.0), 0.5))
     strength = float(rng.lognormal(np.log(45.0), 0.4))
-    envelope = _envelope(time, LATENCY_MS[design.area], float(rng.uniform(80, 160)))
-    planted = np.zeros_like(time) if null else effect(design.area, time)
-    blocks = np.arange(design.n_blocks)
-    rates = np.empty((2, design.n_blocks, len(time)))
+    envelope = _envelope(time, LATENCY_MS[area], float(rng.uniform(80, 160)))
+    planted = np.zeros_like(time) if null else effect(area, time)
+    blocks = np.arange(n_blocks)
+    rates = np.empty((2, n_blocks, len(time)))
     for thread, sign in enumerate((0.5, -0.5)):
-        tau = TIME_CONSTANTS[design.area][0 if null else thread]
-        rises = design.rises[0 if null else thread]
-        gain = START_GAIN + (1 - START_GAIN) * (1 - np.exp(-blocks / tau)) * rises
-        rates[thread] = baseline + strength * gain[:, None] * envelope * (1 + sign * planted)
-    return Truth(rates, baseline + 0.5 * strength * envelope, baseline, start_ms)
+        law = 0 if null else thread
+        rise = (1 - START_GAIN) * (1 - np.exp(-blocks / TIME_CONSTANTS[area][law])) * rises[law]
+        rates[thread] = baseline + strength * (START_GAIN + rise)[:, None] * envelope * (1 + sign * planted)
+    return Truth(rates, baseline + 0.5 * strength * envelope, baseline, span_ms[0])
 
 
 def _envelope(time: Floats, latency: float, decay: float) -> Floats:
