@@ -502,6 +502,63 @@ POPULATION_CONTRAST = _table(
     _column("z_q", FLOAT, "", "the same, Benjamini-Hochberg adjusted over the bins"),
 )
 
+ANIMAL_CONTRAST = _table(
+    "animal_contrast",
+    _AREA,
+    *_experiment_columns("subject"),
+    _column("window", TEXT, "", "'evoked' or 'binned'"),
+    _START,
+    _STOP,
+    _column("n", INT, "", "valid experiments of the animal"),
+    _column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    _column("sem", FLOAT, "", "standard error over experiments"),
+)
+
+MIXED_EFFECTS = _table(
+    "mixed_effects",
+    _AREA,
+    _column("window", TEXT, "", "'evoked' or 'binned'"),
+    _START,
+    _STOP,
+    _column("n", INT, "", "valid experiments"),
+    _column("animals", INT, "", "animals"),
+    _column("mean", FLOAT, "", "late object minus texture: fixed intercept, animal a random one"),
+    _column("sem", FLOAT, "", "its standard error; NaN with one animal or too few experiments"),
+    _column("z", FLOAT, "", "mean over its standard error"),
+    _column("p", FLOAT, "", "two-sided p value of z"),
+    _FAMILY,
+    _column("sd_animals", FLOAT, "", "standard deviation between animals (REML)"),
+    _column("sd_experiments", FLOAT, "", "standard deviation between experiments of an animal"),
+    _column("f_animals", FLOAT, "", "F of the one-way ANOVA between animals"),
+    _column("p_animals", FLOAT, "", "its p value"),
+    _column("q_animals", FLOAT, "", "Benjamini-Hochberg adjusted over the bins of the panel"),
+)
+
+LATENCIES = _table(
+    "latencies",
+    _AREA,
+    _SELECTION,
+    _column("space", TEXT, "", "the space that leads: 'texture' or 'object'"),
+    _column("n", INT, "", "experiments"),
+    _column("latency_ms", FLOAT, "ms", "start of the first bin of a lasting lead; NaN when none"),
+    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead"),
+    _column("high_ms", FLOAT, "ms", "upper end of it"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a lead"),
+)
+
+SPECIFICATIONS = _table(
+    "specifications",
+    _AREA,
+    _START,
+    _STOP,
+    _column("selection", TEXT, "", "which experiments: 'valid', or both threads succeed at a threshold"),
+    _column("normaliser", TEXT, "", "'maximum' (the study's), 'mean' of late evoked rates, or 'none'"),
+    _column("n", INT, "", "experiments"),
+    _column("mean", FLOAT, "", "late object minus texture; spikes/s with normaliser 'none'"),
+    _column("effect", FLOAT, "", "paired t over the square root of n, object minus texture; NaN with n < 3"),
+    *_test_columns("object minus texture over experiments"),
+)
+
 CLUSTERS = _table(
     "clusters",
     _AREA,

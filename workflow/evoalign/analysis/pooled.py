@@ -10,6 +10,7 @@ import torch
 
 from evoalign import study, tables
 from evoalign.analysis.measured import long_table
+from evoalign.analysis.pooled_animals import animal_contrast, mixed_effects
 from evoalign.analysis.pooled_dynamics import (
     attribution,
     centres,
@@ -18,6 +19,8 @@ from evoalign.analysis.pooled_dynamics import (
     crossover,
     population_psth,
 )
+from evoalign.analysis.pooled_latency import latencies
+from evoalign.analysis.pooled_specifications import specifications
 from evoalign.analysis.pooled_trajectories import Trajectories, padded_trajectories, population_trajectories
 from evoalign.analysis.population import (
     SPACES,
@@ -70,6 +73,10 @@ def pool_sessions(
             "population_centres": centres(joined),
             "population_contrast": contrast(joined),
             "clusters": clusters(joined),
+            "animal_contrast": animal_contrast(joined),
+            "mixed_effects": mixed_effects(joined),
+            "latencies": latencies(joined),
+            "specifications": specifications(joined),
         }
     found["crossover"] = crossover(joined)
     return {name: _conform(found.get(name), name) for name in POOLED}
@@ -89,6 +96,10 @@ POOLED = (
     "population_contrast",
     "crossover",
     "clusters",
+    "animal_contrast",
+    "mixed_effects",
+    "latencies",
+    "specifications",
 )
 
 

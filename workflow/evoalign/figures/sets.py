@@ -10,13 +10,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evoalign.figures import (
+    animals,
     attribution,
     binned_difference,
     binned_trajectories,
     crossover,
     encoding,
+    latency,
     population_psth,
     population_trajectories,
+    specifications,
     stacked_psth,
     success_activation,
     time_constants,
@@ -46,6 +49,9 @@ POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "binned_difference": (binned_difference.draw_binned_difference, binned_difference.caption),
     "attribution": (attribution.draw_attribution, attribution.caption),
     "crossover": (crossover.draw_crossover, crossover.caption),
+    "latency": (latency.draw_latency, latency.caption),
+    "animals": (animals.draw_animals, animals.caption),
+    "specifications": (specifications.draw_specifications, specifications.caption),
     "alignment_index": (encoding.draw_alignment_index, encoding.caption_alignment_index),
     "hessian_spectrum": (encoding.draw_hessian_spectrum, encoding.caption_hessian_spectrum),
 }

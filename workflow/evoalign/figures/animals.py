@@ -1,0 +1,90 @@
+"""Each animal's late difference between the spaces, beside the mean of a mixed model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import stats
+
+from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
+from evoalign.figures.style import REFERENCE_COLOUR, area_label
+
+LINES = ("-", "--", ":", "-.")  # of the animals: told apart in grey
+GREY = "#D9D9D9"
+
+
+def draw_animals(tables: Tables) -> tuple[Figure, Source]:
+    """Draw late object minus texture over the response, a line an animal.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `animal_contrast` and `mixed_effects`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'animals' and 'mixed_effects'.
+    """
+    single, mixed = (tables[name] for name in ("animal_contrast", "mixed_effects"))
+    shown, model = (frame[frame["window"] == "binned"] for frame in (single, mixed))
+    areas = areas_of(shown)
+    figure, axes = area_axes(areas, height=2.3)
+    names = sorted(shown["subject"].unique())
+    for panel, area in zip(axes[0], areas, strict=False):
+        _panel(panel, shown[shown["area"] == area], model[model["area"] == area], names)
+        panel.set_title(area_label(area), pad=8)
+        panel.set_xlabel("Time from image onset (ms)")
+    if areas:
+        axes[0, 0].set_ylabel("Late object minus texture\n(of maximum)")
+    return figure, {"animals": single.reset_index(drop=True), "mixed_effects": mixed.reset_index(drop=True)}
+
+
+def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[str]) -> None:
+    panel.axhline(0, color="black", linewidth=0.5)
+    model = model.sort_values("start_ms")
+    middle = (model["start_ms"].to_numpy() + model["stop_ms"].to_numpy()) / 2
+    mean, sem = model["mean"].to_numpy(), model["sem"].to_numpy()
+    reach = float(stats.norm.isf(0.025)) * sem
+    panel.fill_between(middle, mean - reach, mean + reach, color=GREY, linewidth=0)
+    for at, name in enumerate(names):
+        own = single[single["subject"] == name].sort_values("start_ms")
+        if own.empty:
+            continue
+        label = f"{name} (n = {int(own['n'].max())})"
+        style = LINES[at % len(LINES)]
+        panel.plot(middle, own["mean"], color="black", linestyle=style, linewidth=0.9, label=label)
+    differ = model["q_animals"].to_numpy() < 0.05
+    panel.scatter(
+        middle[differ],
+        np.full(int(differ.sum()), 1.02),
+        s=6,
+        marker="x",
+        color=REFERENCE_COLOUR,
+        transform=panel.get_xaxis_transform(),
+        clip_on=False,
+    )
+    panel.legend(loc="best")
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    evoked = tables["mixed_effects"]
+    evoked = evoked[evoked["window"] == "evoked"]
+    found = [
+        f"{area_label(row['area'])} (n = {row['n']}) {row['mean']:.2g} ± {row['sem']:.1g}, between animals "
+        f"F = {row['f_animals']:.2f}, p = {row['p_animals']:.2g}"
+        for _, row in evoked.iterrows()
+        if np.isfinite(row["mean"])
+    ]
+    return words(
+        f"""
+        Object minus texture in the late blocks of valid experiments, over the experiment's normaliser: mean
+        of each animal (lines). Band: 95 % interval of the mean of a mixed model with the animal as random
+        intercept (REML). Crosses: animals differ (one-way ANOVA, Benjamini-Hochberg over bins, q < 0.05).
+        Evoked window: {"; ".join(found) or "too few animals or experiments"}.
+        """
+    )

@@ -1,0 +1,80 @@
+"""When each space starts to lead in late blocks, by area."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import (
+    SELECTIONS,
+    SPACES,
+    Source,
+    Tables,
+    areas_of,
+    chosen,
+    counts,
+    space_legend,
+    words,
+)
+from evoalign.figures.style import COLUMN, area_label, new_figure, say_empty, space_colour
+
+
+def draw_latency(tables: Tables) -> tuple[Figure, Source]:
+    """Draw latencies of a lasting lead, with their bootstrap intervals.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `latencies`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a'.
+    """
+    frame = tables["latencies"]
+    areas = areas_of(frame)
+    picked = [chosen(frame, area)[0] for area in areas]
+    figure = new_figure(COLUMN, 0.9 + 0.45 * max(len(areas), 2))
+    axes = figure.subplots()
+    if not areas:
+        say_empty(axes, "no valid experiment")
+        return figure, {"a": frame}
+    for at, rows in enumerate(picked):
+        for kind, place in zip(SPACES, (at - 0.13, at + 0.13), strict=True):
+            row = rows[rows["space"] == kind].iloc[0]
+            if not np.isfinite(row["latency_ms"]):
+                continue
+            colour = space_colour(kind)
+            axes.plot([row["low_ms"], row["high_ms"]], [place, place], color=colour, linewidth=1.2)
+            axes.scatter(row["latency_ms"], place, s=16, color=colour, zorder=4)
+    axes.set_yticks(range(len(areas)), [area_label(area) for area in areas])
+    axes.set_ylim(len(areas) - 0.5, -0.5)
+    axes.set_xlim(0, 200)
+    axes.set_xlabel("Latency of a lasting lead (ms from image onset)")
+    space_legend(figure, loc="outside upper center", ncols=2)
+    return figure, {"a": pd.concat(picked, ignore_index=True)}
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    frame = tables["latencies"]
+    found = []
+    for area in areas_of(frame):
+        rows, _ = chosen(frame, area)
+        for _, row in rows.iterrows():
+            if np.isfinite(row["latency_ms"]):
+                found.append(
+                    f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms ({row['low_ms']:.0f} to "
+                    f"{row['high_ms']:.0f}; in {row['found']:.0%} of draws)"
+                )
+    return words(
+        f"""
+        First time bin from which the paired t of late texture and object responses over experiments stays
+        significant for the configured number of bins in favour of one space; bars: interval of a bootstrap
+        over animals and experiments. {"; ".join(found) or "No space leads anywhere"}. A space without a dot
+        never leads. Experiments in which {SELECTIONS["both"]} unless said: {counts(frame)}.
+        """
+    )

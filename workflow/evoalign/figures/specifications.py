@@ -1,0 +1,99 @@
+"""The late difference between the spaces under every combination of analysis choices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import Source, Tables, area_axes, areas_of, space_legend, words
+from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
+
+CHOICES = ("window", "selection", "normaliser")
+LEVEL = 0.05
+
+
+def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
+    """Draw a specification curve of each area: sorted effects above, the choices below.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `specifications`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a'.
+    """
+    frame = tables["specifications"]
+    frame = frame[np.isfinite(frame["effect"])]
+    spans = frame["start_ms"].astype(str) + "-" + frame["stop_ms"].astype(str) + " ms"
+    frame = frame.assign(window=spans).sort_values(["area", "effect"], ignore_index=True)
+    areas = areas_of(frame)
+    figure, axes = area_axes(areas, height=3.9, rows=2)
+    if not areas:
+        return figure, {"a": frame}
+    labels = _labels(frame)
+    for column, area in enumerate(areas):
+        rows = frame[frame["area"] == area]
+        _curve(axes[0, column], rows)
+        _matrix(axes[1, column], rows, labels)
+        axes[0, column].set_title(f"{area_label(area)} ({len(rows)} specifications)")
+    axes[0, 0].set_ylabel("Effect (paired t / root of n)\nobject minus texture")
+    axes[1, 0].set_yticks(range(len(labels)), [label for _, label in labels])
+    space_legend(axes[0, 0], loc="upper left")
+    return figure, {"a": frame}
+
+
+def _labels(frame: pd.DataFrame) -> list[tuple[str, str]]:
+    order = frame.sort_values(["stop_ms", "start_ms"])
+    windows = [("window", one) for one in order["window"].unique()]
+    return windows + [(name, one) for name in CHOICES[1:] for one in sorted(frame[name].unique())]
+
+
+def _curve(panel: Axes, rows: pd.DataFrame) -> None:
+    effect, found = rows["effect"].to_numpy(), rows["p"].to_numpy() < LEVEL
+    at = np.arange(len(rows))
+    colour = np.where(effect > 0, space_colour("object"), space_colour("texture"))
+    panel.axhline(0, color="black", linewidth=0.5)
+    panel.scatter(at[found], effect[found], s=8, c=colour[found], linewidth=0)
+    panel.scatter(at[~found], effect[~found], s=8, facecolor="none", edgecolor=colour[~found], linewidth=0.7)
+    panel.tick_params(labelbottom=False)
+
+
+def _matrix(panel: Axes, rows: pd.DataFrame, labels: list[tuple[str, str]]) -> None:
+    for line, (name, label) in enumerate(labels):
+        at = np.flatnonzero(rows[name].to_numpy() == label)
+        panel.scatter(at, np.full(len(at), line), s=5, marker="|", color="black", linewidth=0.8)
+        if line and labels[line - 1][0] != name:
+            panel.axhline(line - 0.5, color=REFERENCE_COLOUR, linewidth=0.4)
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+    panel.set_xlabel("Specification, by effect")
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    frame = tables["specifications"]
+    found = []
+    for area in areas_of(frame):
+        rows = frame[(frame["area"] == area) & np.isfinite(frame["effect"])]
+        known = rows["p"] < LEVEL
+        ahead = {"object": int((known & (rows["effect"] > 0)).sum())}
+        ahead["texture"] = int((known & (rows["effect"] < 0)).sum())
+        found.append(
+            f"{area_label(area)}: texture leads in {ahead['texture']} and object in {ahead['object']} of "
+            f"{len(rows)} (n = {int(rows['n'].min())} to {int(rows['n'].max())} experiments)"
+            if len(rows)
+            else f"{area_label(area)}: too few experiments"
+        )
+    return words(
+        f"""
+        Late object minus texture under every combination of window, selection of experiments and
+        normaliser, sorted by effect size; filled: p < {LEVEL} (paired t-test over experiments, not
+        corrected: the specifications share their data). 'p selected' allows for the choice of the best
+        block. {"; ".join(found) or "No valid experiment"}.
+        """
+    )
