@@ -1,0 +1,174 @@
+"""The pooled panels equal a plain pandas and scipy implementation, and recover what a study planted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from statsmodels.stats.multitest import multipletests
+
+from evoalign import study
+from evoalign.analysis import dynamics, experiment_from, pool_sessions
+from evoalign.analysis.session import analyse_experiment
+from evoalign.responses import rates
+from evoalign.simulate.study_design import draw_study
+from evoalign.simulate.study_rates import draw_truth
+from evoalign.simulate.study_session import simulate_responses
+
+pytestmark = pytest.mark.slow
+
+CONFIG = study.Config(
+    device="cpu", analysis=study.Analysis(n_bootstrap=400, n_permutations=200, bins_ms=(10, 50))
+)
+SETTINGS = CONFIG.analysis
+SPAN = (CONFIG.responses.start_ms, CONFIG.responses.stop_ms)
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def designs():
+    return draw_study(20, seed=2)
+
+
+@pytest.fixture(scope="module")
+def sessions(designs):
+    responses = [simulate_responses(one, *SPAN) for one in designs]
+    experiments = [
+        experiment_from(one, SETTINGS, unstable=design.unstable)
+        for one, design in zip(responses, designs, strict=True)
+    ]
+    return responses, [analyse_experiment(one, SETTINGS, 0) for one in experiments]
+
+
+@pytest.fixture(scope="module")
+def pooled(sessions):
+    return pool_sessions(sessions[1], CONFIG)
+
+
+@pytest.fixture(scope="module")
+def plain(designs, sessions):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        import population_plain
+    each = [
+        population_plain.session(one, SETTINGS, design.unstable, SETTINGS.n_bootstrap)
+        for one, design in zip(sessions[0], designs, strict=True)
+    ]
+    return each, population_plain.pool(each, SETTINGS)
+
+
+def test_each_session(sessions, plain):
+    for tables, expected in zip(sessions[1], plain[0], strict=True):
+        row = tables["experiments"].iloc[0]
+        assert (row["valid"], row["n_blocks"]) == (expected["valid"], expected["n_blocks"])
+        assert row["normaliser_hz"] == pytest.approx(expected["normaliser"])
+        for _, test in tables["success"].iterrows():
+            reference = expected["tests"][test["statistic"], test["thread"]]
+            assert (test["t"], test["p"]) == pytest.approx(tuple(reference), rel=1e-6)
+        tau = tables["time_constants"].set_index(["level", "theta", "thread"])["first_above"]
+        np.testing.assert_equal([tau["bslinit", 0.8, t] for t in (0, 1)], expected["tau"])
+        share = tables["attribution"].sort_values(["thread", "start_ms"])["share"].to_numpy()
+        np.testing.assert_allclose(share.reshape(2, -1), expected["share"], rtol=1e-6, atol=1e-9)
+        centre = tables["centres"].set_index(["curve", "thread"])["centre_ms"]
+        np.testing.assert_allclose([centre["attribution", t] for t in (0, 1)], expected["centre"])
+        contrast = tables["contrast"]
+        if len(contrast):
+            binned = contrast[contrast["window"] == "binned"].sort_values("start_ms")
+            np.testing.assert_allclose(binned["difference"], expected["difference"], atol=1e-9)
+            np.testing.assert_allclose(binned["t"], expected["late_t"], rtol=1e-6)
+
+
+def test_population_trajectories(pooled, plain):
+    each, reference = plain
+    windows = each[0]["windows"]
+    frame = pooled["population_trajectories"]
+    seen = 0
+    for (area, selection, start, stop), own in frame.groupby(["area", "selection", "start_ms", "stop_ms"]):
+        panel, at = reference[area][selection], windows.index((start, stop))
+        own = own.sort_values("block_index")
+        for thread, kind in enumerate(("texture", "object")):
+            np.testing.assert_allclose(own[f"{kind}_mean"], panel["mean"][at, thread], rtol=1e-9)
+        if panel["n"] > 2:
+            for name in ("t", "p", "q"):
+                np.testing.assert_allclose(own[name], panel[name][at], rtol=1e-6, atol=1e-12)
+        seen += 1
+    assert seen == len(windows) * frame.groupby(["area", "selection"]).ngroups
+
+
+def test_intervals_are_those_of_a_plain_bootstrap(pooled, plain):
+    frame = pooled["population_trajectories"]
+    own = frame[(frame["area"] == "IT") & (frame["selection"] == "valid") & (frame["window"] == "evoked")]
+    own = own.sort_values("block_index")
+    panel = plain[1]["IT"]["valid"]
+    for thread, kind in enumerate(("texture", "object")):
+        low, high = panel["low"][0, thread], panel["high"][0, thread]
+        off = np.r_[own[f"{kind}_low"] - low, own[f"{kind}_high"] - high] / np.r_[high - low, high - low]
+        assert abs(off.mean()) < 0.05 and np.abs(off).max() < 0.25
+
+
+def test_population_psth(pooled, plain):
+    frame = pooled["population_psth"]
+    for (area, selection), rows in frame.groupby(["area", "selection"]):
+        for at, stage in enumerate(("first", "last")):
+            own = rows[rows["stage"] == stage].sort_values("time_ms")
+            for thread, kind in enumerate(("texture", "object")):
+                expected = plain[1][area][selection]["psth"][at][thread]
+                np.testing.assert_allclose(own[f"{kind}_mean"], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_success_attribution_time_constants_and_centres(pooled, plain):
+    rate = pooled["success_rates"].set_index(["area", "threshold", "threads"])
+    tau = pooled["population_time_constants"].set_index(["area", "level", "theta"])
+    centre = pooled["population_centres"].set_index(["area", "curve"])
+    for area, panels in plain[1].items():
+        expected = panels["rates"]
+        for thread, kind in enumerate(("texture", "object")):
+            row = rate.loc[(area, SETTINGS.success_p, kind)]
+            assert (row["k"], row["n"]) == (expected["k"][thread], expected["n"])
+            assert (row["low"], row["high"]) == pytest.approx(tuple(expected["interval"][thread]))
+        if min(expected["k"]) < 2:
+            continue
+        assert tau.loc[(area, "bslinit", 0.8), "p"] == pytest.approx(expected["tau"].pvalue)
+        assert centre.loc[(area, "attribution"), "p"] == pytest.approx(expected["centre"].pvalue)
+        share = pooled["population_attribution"]
+        share = share[share["area"] == area].sort_values("start_ms")
+        np.testing.assert_allclose(share["p"], expected["share"], rtol=1e-6)
+        np.testing.assert_allclose(share["q"], multipletests(expected["share"], method="fdr_bh")[1])
+
+
+def test_clusters(pooled, plain):
+    frame = pooled["clusters"]
+    for area, panels in plain[1].items():
+        for selection in ("valid", "any", "both"):
+            expected = panels.get(selection, {}).get("clusters", [])
+            own = frame[(frame["area"] == area) & (frame["selection"] == selection)]
+            assert [(r.start_ms, r.stop_ms) for r in own.itertuples()] == [
+                (10 * a, 10 * b) for a, b, *_ in expected
+            ]
+            np.testing.assert_allclose(own["mass"], [mass for *_, mass, _ in expected], rtol=1e-6)
+            # Both draw their own sign flips; with few experiments ours takes all of them.
+            np.testing.assert_allclose(own["p"], [p for *_, p in expected], atol=0.11)
+
+
+def test_planted_effects_of_the_study_lie_in_their_intervals(designs, pooled):
+    """Late object minus texture of each area, from the planted rates, smoothed as the analysis smooths."""
+    experiments = pooled["experiments"].set_index("session")
+    truths = {}
+    for design in designs:
+        row = experiments.loc[design.session]
+        if not row["valid"]:
+            continue
+        planted = torch.from_numpy(draw_truth(design, *SPAN).rates / 1000)
+        smooth = rates(planted, SPAN[0], SETTINGS.smoothing_sigma_ms, SETTINGS.window_ms)
+        first = dynamics.late_blocks(int(row["n_blocks"]), SETTINGS.late_fraction)
+        late = smooth[:, first : int(row["n_blocks"])].mean(1).reshape(2, -1, 10).mean(-1)
+        truths.setdefault(design.area, []).append((late[1] - late[0]).numpy() / row["normaliser_hz"])
+    frame = pooled["population_contrast"]
+    inside = []
+    for area, planted in truths.items():
+        if len(planted) < 4:
+            continue
+        own = frame[(frame["area"] == area) & (frame["window"] == "binned")].sort_values("start_ms")
+        mean = np.mean(planted, axis=0)
+        inside += ((own["low"] <= mean) & (mean <= own["high"])).tolist()
+    assert len(inside) >= 20 and np.mean(inside) >= 0.95
