@@ -43,10 +43,11 @@ unit: $(READY)  ## the quick tests only
 fuzz: $(READY)  ## many more mutated files than `make test` tries
 	EVOALIGN_FUZZ_CASES=400000 pytest tests/fuzz --timeout 0
 
-bench: $(READY)  ## reading, sorting, NWB and encoding against their peers
+bench: $(READY)  ## reading, NWB, encoding and the population's panels against their peers
 	python benchmarks/reading.py
 	python benchmarks/encoding.py
 	python benchmarks/nwb.py
+	python benchmarks/population.py
 
 bench-sorting: $(READY)  ## every sorter on seeded ground truth
 	python benchmarks/sorting.py
