@@ -55,3 +55,10 @@ def test_a_defect_of_ours_keeps_its_traceback(snakemake):
     with pytest.raises(ZeroDivisionError), job(snakemake):
         1 / 0
     assert "ZeroDivisionError" in log_of(snakemake)
+
+
+def test_inputs_are_named_from_the_folder_of_the_run(snakemake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with job(snakemake) as (_, facts):
+        pass
+    assert "input:words.parquet" in facts

@@ -64,7 +64,13 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
 
 def _checksums(snakemake: Any) -> dict[str, str]:
     large = {file for name in LARGE for file in _listed(snakemake.input.get(name, []))}
-    return {str(file): sha256(file) for file in snakemake.input if file not in large}
+    return {_named(file): sha256(file) for file in snakemake.input if file not in large}
+
+
+def _named(file: str) -> str:
+    """Path below the folder of the run: where that folder lies says nothing of the content."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _listed(files: Any) -> list[str]:
