@@ -541,9 +541,11 @@ LATENCIES = _table(
     _column("space", TEXT, "", "the space that leads: 'texture' or 'object'"),
     _column("n", INT, "", "experiments"),
     _column("latency_ms", FLOAT, "ms", "start of the first bin of a lasting lead; NaN when none"),
-    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead"),
+    _column(
+        "low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead; NaN with n < 5"
+    ),
     _column("high_ms", FLOAT, "ms", "upper end of it"),
-    _column("found", FLOAT, "", "share of bootstrap draws with a lead"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a lead; NaN with n < 5"),
 )
 
 SPECIFICATIONS = _table(

@@ -86,6 +86,13 @@ def test_latency_of_too_few_experiments_is_none():
     assert np.isnan(first_lead(one, np.ones((3, 1), dtype=np.int64), np.arange(20), 0.05, 3)).all()
 
 
+def test_four_experiments_have_a_latency_but_no_interval():
+    table = pooled_latency.latencies(draw_batch(2, 4, SETTINGS, area="V4", n_blocks=20, seed=6).study)
+    texture = table[(table["selection"] == "both") & (table["space"] == "texture")]
+    assert texture["latency_ms"].notna().all()
+    assert texture[["low_ms", "high_ms", "found"]].isna().all(axis=None)
+
+
 def test_planted_latencies_lie_in_their_intervals():
     batch = draw_batch(8, 30, SETTINGS, area="IT", n_blocks=20, seed=6)
     table = pooled_latency.latencies(batch.study)

@@ -11,6 +11,8 @@ from evoalign.analysis.population import SPACES, Study
 from evoalign.analysis.resampling import interval
 
 Floats = NDArray[np.float64]
+# Draws of fewer repeat one experiment so often that its lead looks certain.
+MIN_EXPERIMENTS = 5
 
 
 def latencies(study_: Study) -> pd.DataFrame:
@@ -19,7 +21,7 @@ def latencies(study_: Study) -> pd.DataFrame:
     The first time bin, from `analysis.attribution_from_ms` on, from which the
     paired t over experiments stays beyond its two-sided `analysis.fdr` point
     for `analysis.crossover_bins` bins. The interval repeats this on draws of
-    animals and their experiments.
+    animals and their experiments; it is NaN with fewer than five experiments.
     """
     frame = study_.tables["contrast"]
     binned = frame[frame["window"] == "binned"]
@@ -38,6 +40,8 @@ def latencies(study_: Study) -> pd.DataFrame:
             stay, level = settings.crossover_bins, settings.fdr
             time = first_lead(sign * own, once, starts, level, stay)
             drawn = first_lead(sign * own, weights, starts, level, stay)
+            if len(own) < MIN_EXPERIMENTS:
+                drawn = np.empty(0)
             low, high = interval(drawn, settings.interval)
             rows_.append(
                 {
@@ -48,7 +52,7 @@ def latencies(study_: Study) -> pd.DataFrame:
                     "latency_ms": float(time[0]),
                     "low_ms": float(low),
                     "high_ms": float(high),
-                    "found": float(np.mean(~np.isnan(drawn))),
+                    "found": float(np.mean(~np.isnan(drawn))) if len(drawn) else float("nan"),
                 }
             )
     return pd.DataFrame(rows_)

@@ -66,15 +66,19 @@ def caption(tables: Tables) -> str:
         rows, _ = chosen(frame, area)
         for _, row in rows.iterrows():
             if np.isfinite(row["latency_ms"]):
-                found.append(
-                    f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms ({row['low_ms']:.0f} to "
-                    f"{row['high_ms']:.0f}; in {row['found']:.0%} of draws)"
-                )
+                found.append(f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms{_interval(row)}")
     return words(
         f"""
         First time bin from which the paired t of late texture and object responses over experiments stays
         significant for the configured number of bins in favour of one space; bars: interval of a bootstrap
         over animals and experiments. {"; ".join(found) or "No space leads anywhere"}. A space without a dot
-        never leads. Experiments in which {SELECTIONS["both"]} unless said: {counts(frame)}.
+        never leads; with fewer than five experiments there is no interval. Experiments in which
+        {SELECTIONS["both"]} unless said: {counts(frame)}.
         """
     )
+
+
+def _interval(row: pd.Series) -> str:
+    if not np.isfinite(row["low_ms"]):
+        return ""
+    return f" ({row['low_ms']:.0f} to {row['high_ms']:.0f}; in {row['found']:.0%} of draws)"
