@@ -13,15 +13,14 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "config", "envs", "resources", "tests/data", ".git")
 
 
-def copy_checkout(target: Path) -> Path:
+def copy_checkout(target: Path, source: Path = ROOT) -> Path:
     """Copy what the pipeline needs, without anything that a run has made."""
     for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"))
-        elif source.exists():
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (source / part).exists():
             (target / part).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target / part)
+            shutil.copy2(source / part, target / part)
     return target
 
 

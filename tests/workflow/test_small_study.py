@@ -18,9 +18,9 @@ SESSIONS = ("V1_plexon", "IT_blackrock")
 pytestmark = pytest.mark.slow
 
 
-def small_study(folder):
+def small_study(folder, **source):
     """Two of the demo's sessions, small, in a copy of the checkout."""
-    copy_checkout(folder)
+    copy_checkout(folder, **source)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
     for section, knobs in SETTINGS.items():
         config.setdefault(section, {}).update(knobs)
@@ -45,7 +45,7 @@ def study(tmp_path_factory):
 
 
 def test_one_job_at_a_time_gives_the_same_bytes_as_two(study, tmp_path):
-    other = small_study(tmp_path / "other")
+    other = small_study(tmp_path / "other", source=study)
     snakemake("--cores", 1, cwd=other)
     assert results(other) == results(study)
 
@@ -57,7 +57,7 @@ def test_from_shared_nwb_files_alone_come_the_same_tables_and_figures(study, tmp
     for session in SESSIONS:
         shutil.copy(study / f"results/nwb/{session}.nwb", shared)
         sheet.append(f"{session}\tDemo\t{shared}/{session}.nwb")
-    other = small_study(tmp_path / "other")
+    other = small_study(tmp_path / "other", source=study)
     (other / "config/sessions.tsv").write_text("\n".join(sheet) + "\n")
     snakemake("--cores", 2, cwd=other)
     made, expected = results(other), results(study)
