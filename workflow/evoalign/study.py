@@ -209,7 +209,9 @@ class Analysis(_Section):
     )
     n_bootstrap: int = _knob(1000, "bootstrap draws of every interval", ge=10, le=100_000)
     interval: float = _knob(0.95, "mass of the bootstrap intervals", gt=0, lt=1)
-    n_permutations: int = _knob(2000, "sign flips of the cluster test, draws of p_selected", ge=20, le=1_000_000)
+    n_permutations: int = _knob(
+        2000, "sign flips of the cluster test; draws of p_selected", ge=20, le=1_000_000
+    )
     cluster_p: float = _knob(0.05, "a bin below this p joins a cluster", gt=0, lt=1)
 
 
