@@ -22,9 +22,9 @@ pytestmark = [
 # What the files' own headers and the vendors' tools tell: format, spikes, continuous samples of a channel.
 KNOWN = {
     "nev_3_0": ("blackrock", 864, {}),
-    "nev_ns2_pause": ("blackrock", 5_644 + 5_539, {"field": 8_000}),
+    "nev_ns2_pause": ("blackrock", 5_644 + 5_539, {"analog": 8_000}),
     "plx_v101": ("plexon", 24_717, {}),
-    "plx_v106": ("plexon", 8_351, {"field": 600_806}),
+    "plx_v106": ("plexon", 8_351, {"analog": 600_806}),
     "pl2_omniplex": ("plexon2", 4_065 + 4_069 + 4_052 + 4_059, {"field": 60_055}),
 }
 
