@@ -17,6 +17,7 @@ START = dt.datetime(2023, 5, 4, 10, 20, 30, 250_000, tzinfo=dt.UTC)
 NEV_VERSIONS = ("2.1", "2.2", "2.3", "3.0")
 # Version, and whether each sample has a stamp of its own.
 NSX_VERSIONS = (("2.1", False), ("2.2", False), ("2.3", False), ("3.0", False), ("3.0", True))
+SUFFIXES = ((500, "ns1"), (1_000, "ns2"), (2_000, "ns3"), (10_000, "ns4"), (30_000, "ns5"), (30_000, "ns6"))
 
 
 def noise(n: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -62,8 +63,7 @@ def test_words_and_spikes_keep_their_ticks(tmp_path_factory, version, events, sp
 
 
 @pytest.mark.parametrize(("version", "ptp"), NSX_VERSIONS)
-@pytest.mark.parametrize(("rate_hz", "suffix"), [(500, "ns1"), (1_000, "ns2"), (2_000, "ns3"), (10_000, "ns4"),
-                                                 (30_000, "ns5"), (30_000, "ns6")])  # fmt: skip
+@pytest.mark.parametrize(("rate_hz", "suffix"), SUFFIXES)
 def test_samples_are_the_same_bits(tmp_path, version, ptp, rate_hz, suffix):
     samples = noise(3_000, 3)
     path = tmp_path / f"a.{suffix}"
