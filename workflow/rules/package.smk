@@ -41,6 +41,29 @@ rule nwb_findings:
         mem_mb=2000,
         runtime=30,
     params:
+        strict=STUDY.nwb.strict,
         code=code("nwb_findings"),
     script:
         "../scripts/nwb_findings.py"
+
+
+# Not part of `all`: `snakemake results/dandiset` when the study is to be shared.
+rule dandiset:
+    input:
+        nwb=[nwb_of(session) for session in PACKAGED],
+    output:
+        dandiset=directory(f"{RESULTS}/dandiset"),
+    log:
+        f"{RESULTS}/logs/dandiset.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        config=STUDY.model_dump(
+            mode="json", include={"study", "institution", "lab", "nwb"}
+        ),
+        code=code("dandiset"),
+    script:
+        "../scripts/dandiset.py"

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.errors import InputError
 
+# Numbers of one or two digits. In one byte, validators do not take 0 and 1 for a flag.
+SMALL = ("thread", "segment", "repeat", "vendor_unit")
+
 # Packs a large array for the file: compressed, chunked.
 Pack = Callable[[NDArray[Any]], Any]
 
@@ -65,8 +68,7 @@ def as_data(values: pd.Series, field: pa.Field, pack: Pack) -> Any:
     if field.type == tables.TEXT:
         return [str(value) for value in values]
     array = values.to_numpy(field.type.to_pandas_dtype())
-    # The thread is a number of one digit; -1 where unknown.
-    return pack(array.astype(np.int8) if field.name == "thread" and _one_byte(array) else array)
+    return pack(array.astype(np.int8) if field.name in SMALL and _one_byte(array) else array)
 
 
 def _one_byte(array: NDArray[Any]) -> bool:

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 import pynwb
-from nwbinspector import Importance, inspect_nwbfile
+from nwbinspector import Importance, inspect_nwbfile, load_config
 
 from evoalign import study, tables
 from evoalign.errors import InputError
+from evoalign.nwb.dandi import dandi_findings
 
 # Importances that `nwb.strict` makes fatal.
 FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
 
+Finding = tuple[str, str, str, str, str]
 
-def validate(path: str | PathLike[str], config: study.Config | None = None) -> pd.DataFrame:
-    """Run nwbinspector and pynwb's validation on a file.
+
+def validate(
+    path: str | PathLike[str], config: study.Config | None = None, *, dandi: bool = True
+) -> pd.DataFrame:
+    """Run pynwb's validation, nwbinspector and ``dandi validate`` on a file; nothing is downloaded.
 
     Parameters
     ----------
@@ -26,11 +31,13 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
         An NWB file.
     config : study.Config, optional
         With ``nwb.strict``, findings are fatal.
+    dandi : bool
+        Also run ``dandi validate``, which takes a few seconds.
 
     Returns
     -------
     pandas.DataFrame
-        `tables.FINDINGS`, the gravest first; no rows when there is nothing to say.
+        `tables.FINDINGS`; no rows when there is nothing to say.
 
     Raises
     ------
@@ -44,8 +51,9 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = [*_schema(path), *_inspector(path)]
-    found = pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str")
-    found = tables.conform(found, tables.FINDINGS)
+    if dandi:
+        rows += dandi_findings(path)
+    found = tables.conform(pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str"), tables.FINDINGS)
     fatal = found[found["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
         worst = fatal.iloc[0]
@@ -57,26 +65,36 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
     return found
 
 
-def _schema(path: Path) -> list[tuple[str, str, str, str, str]]:
-    errors = pynwb.validate(path=str(path))
-    return [("pynwb", "ERROR", str(e.name), str(e.location or ""), str(e.reason)) for e in errors]
+def _schema(path: Path) -> list[Finding]:
+    try:
+        errors = pynwb.validate(path=str(path))
+    except Exception as error:  # a damaged file raises almost anything
+        return [("pynwb", "ERROR", "readable", "/", str(error).partition("\n")[0])]
+    return [("pynwb", "ERROR", str(e.name), str(e.location or "/"), str(e.reason)) for e in errors]
 
 
-def _inspector(path: Path) -> list[tuple[str, str, str, str, str]]:
+def _inspector(path: Path) -> list[Finding]:
     found = inspect_nwbfile(
         nwbfile_path=str(path),
         # pynwb's validation has run already.
         skip_validate=True,
+        # The archive asks for more of the subject than nwbinspector by itself.
+        config=load_config("dandi"),
         importance_threshold=Importance.BEST_PRACTICE_SUGGESTION,
     )
-    messages = sorted(found, key=lambda m: (-m.importance.value, m.check_function_name, str(m.location)))
+    messages = sorted(found, key=lambda m: (-m.importance.value, str(m.check_function_name), str(m.location)))
     return [
         (
             "nwbinspector",
             m.importance.name,
-            str(m.check_function_name),
-            f"{m.location or '/'} ({m.object_type})",
+            str(m.check_function_name).partition("\n")[0],
+            _place(m),
             m.message,
         )
         for m in messages
     ]
+
+
+def _place(message: object) -> str:
+    location = str(getattr(message, "location", None) or "/").rstrip("/")
+    return f"{location}/{getattr(message, 'object_name', None) or ''} ({getattr(message, 'object_type', '')})"

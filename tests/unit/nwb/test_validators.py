@@ -1,0 +1,100 @@
+"""What pynwb, nwbinspector and dandi say of our files, and a dandiset laid out of them."""
+
+import shutil
+
+import h5py
+import pytest
+import yaml
+from session_to_package import CONFIG
+
+from evoalign.errors import InputError
+from evoalign.files import sha256
+from evoalign.nwb import read_nwb, validate
+from evoalign.nwb.dandi import dandi_path, write_dandiset
+
+GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION", "CRITICAL_ERROR"}
+
+
+def test_no_validator_finds_a_violation(packaged):
+    _, path = packaged
+    found = validate(path, CONFIG)
+    assert not set(found["importance"]) & GRAVE, found.to_string()
+    assert "dandi" not in set(found["tool"]), found.to_string()
+
+
+def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
+    _, path = packaged
+    broken = tmp_path / "broken.nwb"
+    shutil.copy(path, broken)
+    with h5py.File(broken, "r+") as file:
+        del file["general/subject/species"]
+        del file["general/subject/sex"]
+    found = validate(broken)
+    assert len(found)
+    assert {"nwbinspector", "dandi"} & set(found["tool"])
+    assert any("species" in text or "sex" in text for text in found["message"] + found["check"])
+
+
+def test_strict_makes_a_violation_fatal(packaged, tmp_path):
+    _, path = packaged
+    broken = tmp_path / "broken.nwb"
+    shutil.copy(path, broken)
+    with h5py.File(broken, "r+") as file:
+        del file["general/subject/species"]
+    strict = CONFIG.model_copy(update={"nwb": CONFIG.nwb.model_copy(update={"strict": True})})
+    with pytest.raises(InputError, match="finding"):
+        validate(broken, strict)
+    assert not validate(path, strict)["importance"].isin(GRAVE).any()
+
+
+def test_a_dandiset_holds_the_files_under_dandis_names(packaged, tmp_path):
+    contents, path = packaged
+    write_dandiset([path], tmp_path / "set", CONFIG)
+    place = tmp_path / "set" / dandi_path(path)
+    assert place.parent.name.startswith("sub-") and place.name.endswith(".nwb")
+    assert sha256(place) == sha256(path)
+    described = yaml.safe_load((tmp_path / "set/dandiset.yaml").read_text())
+    assert described["name"] == CONFIG.study and described["description"] == CONFIG.nwb.description
+    readme = (tmp_path / "set/README.md").read_text()
+    assert sha256(path) in readme and place.name in readme
+    assert read_nwb(place).session == contents.session
+
+
+def test_two_files_of_one_session_are_refused(packaged, tmp_path):
+    _, path = packaged
+    shutil.copy(path, tmp_path / "again.nwb")
+    with pytest.raises(InputError, match="both would be"):
+        write_dandiset([path, tmp_path / "again.nwb"], tmp_path / "set", CONFIG)
+    assert not (tmp_path / "set").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_truncated_file_is_one_message(packaged, tmp_path, share):
+    _, path = packaged
+    raw = path.read_bytes()
+    cut = tmp_path / "cut.nwb"
+    cut.write_bytes(raw[: int(share * len(raw))])
+    with pytest.raises(InputError, match="readable|read") as caught:
+        read_nwb(cut)
+    assert "cut.nwb" in caught.value.where and caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "inside", ["units/spike_times", "intervals/presentations/start_time", "processing/misc/facts/value"]
+)
+def test_a_file_that_lacks_an_object_names_it(packaged, tmp_path, inside):
+    _, path = packaged
+    broken = tmp_path / "broken.nwb"
+    shutil.copy(path, broken)
+    with h5py.File(broken, "r+") as file:
+        del file[inside]
+    with pytest.raises(InputError) as caught:
+        read_nwb(broken)
+    assert "broken.nwb" in caught.value.where
+
+
+def test_a_file_that_is_no_nwb_is_one_message(tmp_path):
+    with h5py.File(tmp_path / "other.nwb", "w") as file:
+        file["x"] = 1
+    with pytest.raises(InputError, match="no readable NWB"):
+        read_nwb(tmp_path / "other.nwb")

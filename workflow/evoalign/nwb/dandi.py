@@ -1,0 +1,167 @@
+"""Files as the DANDI archive wants them: names, folders, and what its own tool says of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import yaml
+
+from evoalign import study
+from evoalign.errors import InputError
+from evoalign.files import sha256, whole
+from evoalign.nwb.read import opened
+
+_DANDI = "from dandi.cli.command import main; main()"  # its script may not be on the path
+# Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
+_PASSED_ON = "NWBI."
+# What a label of a file name may not hold (dandi.consts.dandi_layout_fields and its organize).
+_NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9-]+")
+
+
+def dandi_path(path: str | PathLike[str]) -> Path:
+    """Return folder and name of a file in a dandiset, as ``dandi organize`` gives them.
+
+    Examples
+    --------
+    ``sub-Demo-B/sub-Demo-B_ses-V1-blackrock_ecephys+image.nwb``
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or tells no subject.
+    """
+    with opened(path) as nwb:
+        if nwb.subject is None or not nwb.subject.subject_id:
+            raise InputError("the file tells no subject", f"{path}, /general/subject", "add the subject")
+        subject = _label(nwb.subject.subject_id)
+        session = _label(nwb.session_id or Path(path).stem)
+        image = "+image" if nwb.stimulus_template or nwb.stimulus else ""
+    return Path(f"sub-{subject}") / f"sub-{subject}_ses-{session}_ecephys{image}.nwb"
+
+
+def _label(text: str) -> str:
+    return _NOT_IN_LABELS.sub("-", text).strip("-") or "unknown"
+
+
+def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, str]]:
+    """Return what ``dandi validate`` says of a file in a dandiset: rows of `tables.FINDINGS`.
+
+    Nothing is downloaded, and nothing is left in the user's folders.
+
+    Raises
+    ------
+    InputError
+        As for `dandi_path`; or the tool breaks down.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "dandiset" / dandi_path(path)
+        place.parent.mkdir(parents=True)
+        place.symlink_to(Path(path).resolve())
+        _write_description(place.parents[1], "validation", "")
+        return _run_dandi(place.parents[1], Path(folder))
+
+
+def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
+    out = scratch / "findings.json"
+    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
+    own = {name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    command = [sys.executable, "-c", _DANDI, "validate", "--format", "json", "--output", str(out)]
+    done = subprocess.run(
+        [*command, str(dandiset)],
+        env=os.environ | own | {"DANDI_NO_ET": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if not out.exists():
+        if done.returncode == 0:
+            return []
+        raise InputError(f"dandi validate ended with {done.returncode}: {done.stdout[-500:]}", dandiset)
+    rows = []
+    for item in json.loads(out.read_text(encoding="utf-8")):
+        if item["id"].startswith(_PASSED_ON):
+            continue
+        inside = "".join((item["within_asset_paths"] or {}).values())
+        location = inside or Path(item["path"] or "").name
+        rows.append(("dandi", str(item["severity"]), item["id"], location, str(item["message"])))
+    return sorted(rows)
+
+
+def write_dandiset(
+    files: Sequence[str | PathLike[str]], folder: str | PathLike[str], config: study.Config
+) -> None:
+    """Lay NWB files out as a dandiset, with a README and a description of the data.
+
+    Files are linked where the file system allows, else copied. The folder
+    appears whole or not at all.
+
+    Parameters
+    ----------
+    files : sequence of path
+        NWB files, each of another session.
+    folder : path
+        The dandiset.
+    config : study.Config
+        Name of the study, institution, experimenters.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or two would get the same name.
+    """
+    places: dict[Path, Path] = {}
+    for file in map(Path, files):
+        place = dandi_path(file)
+        if place in places:
+            raise InputError(
+                f"both would be {place}", f"{places[place]} and {file}", "name the sessions apart"
+            )
+        places[place] = file
+    with whole(folder) as partial:
+        partial.mkdir()
+        for place, file in sorted(places.items()):
+            (partial / place).parent.mkdir(exist_ok=True)
+            try:
+                (partial / place).hardlink_to(file)
+            except OSError:
+                shutil.copyfile(file, partial / place)
+        _write_description(partial, config.study, config.nwb.description)
+        (partial / "README.md").write_text(_readme(places, config), encoding="utf-8")
+
+
+def _write_description(folder: Path, name: str, description: str) -> None:
+    # The identifier is given by the archive when the dandiset is registered there.
+    content = {"identifier": "DANDI:000000", "name": name, "description": description}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (folder / "dandiset.yaml").write_text(text, encoding="utf-8")
+
+
+def _readme(places: dict[Path, Path], config: study.Config) -> str:
+    lines = [f"# {config.study}", "", config.nwb.description, ""]
+    for title, value in (("Institution", config.institution), ("Lab", config.lab)):
+        lines += [f"{title}: {value}", ""] if value else []
+    if config.experimenter:
+        lines += [f"Experimenters: {'; '.join(config.experimenter)}", ""]
+    lines += [
+        "Each file is one session in Neurodata Without Borders (NWB 2), readable by pynwb, MatNWB, pynapple",
+        "and SpikeInterface without extensions. In it:",
+        "",
+        "- `units`: sorted units, each electrode's multi-unit and units sorted online (column `kind`)",
+        "- `intervals/presentations`: each image from onset to offset, with block, thread, space, latent",
+        "- `stimulus`: each image once, and the order of showing",
+        "- `processing/misc`: latent vectors, generators, alignment report, configuration and provenance",
+        "",
+        "| file | sha256 |",
+        "|---|---|",
+        *(f"| {place.as_posix()} | {sha256(file)} |" for place, file in sorted(places.items())),
+    ]
+    return "\n".join(lines) + "\n"
