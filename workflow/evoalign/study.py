@@ -165,6 +165,11 @@ class Nwb(_Section):
     )
     weights: dict[str, str] = _knob({}, "space -> file of its generator's weights, whose checksum is kept")
     metrics: dict[str, str] = _knob({}, "space -> image metric of its Hessian frame, as LPIPS")
+    presentations: str = _knob("presentations", "table of intervals in NWB files that other tools made")
+    columns: dict[str, str] = _knob(
+        {}, "column of presentations -> its name in such a file, as 'image: stimulus_name'"
+    )
+    unit_columns: dict[str, str] = _knob({}, "the same for the units, as 'label: quality'")
 
 
 class Analysis(_Section):

@@ -102,7 +102,12 @@ PRESENTATIONS = _table(
     _column("repeat", INT, "", "how many times the image was shown before in the session"),
     _column("onset_s", FLOAT, "s", "true onset on the recording's clock"),
     _column("offset_s", FLOAT, "s", "true offset on the recording's clock"),
-    _column("onset_source", TEXT, "", "'photodiode', 'word' (plus display delay) or 'log' (clock fit)"),
+    _column(
+        "onset_source",
+        TEXT,
+        "",
+        "'photodiode', 'word' (plus display delay), 'log' (clock fit) or 'file' (another tool's NWB)",
+    ),
     _column("word_s", FLOAT, "s", "time of the matched onset word; NaN when missing"),
     _column("log_s", FLOAT, "s", "onset on the stimulus computer's clock"),
     _column("residual_ms", FLOAT, "ms", "word time minus clock fit; NaN when missing"),

@@ -23,7 +23,11 @@ rule session_figures:
         mem_mb=2000,
         runtime=30,
     params:
+        row=row_facts,
         settings=STUDY.figures.model_dump(mode="json"),
+        columns=STUDY.nwb.model_dump(
+            mode="json", include={"presentations", "columns", "unit_columns"}
+        ),
         code=code("session_figures"),
     script:
         "../scripts/session_figures.py"

@@ -62,7 +62,7 @@ rule dandiset:
         runtime=60,
     params:
         config=STUDY.model_dump(
-            mode="json", include={"study", "institution", "lab", "nwb"}
+            mode="json", include={"study", "institution", "lab", "experimenter", "nwb"}
         ),
         code=code("dandiset"),
     script:

@@ -1,7 +1,9 @@
 from evoalign.job import job
 from evoalign.nwb import read_nwb
 from evoalign.responses import responses_from, write_responses
+from evoalign.study import Session
 
 with job(snakemake) as (config, _):
-    responses = responses_from(read_nwb(snakemake.input.nwb), config.responses)
+    row = Session.model_validate(snakemake.params.row)
+    responses = responses_from(read_nwb(snakemake.input.nwb, config.nwb, row), config.responses)
     write_responses(responses, snakemake.output.responses)

@@ -2,10 +2,12 @@ from evoalign import tables
 from evoalign.figures import draw_session, save_all
 from evoalign.job import job
 from evoalign.nwb import read_nwb
+from evoalign.study import Session
 
 with job(snakemake) as (config, _):
+    row = Session.model_validate(snakemake.params.row)
     found = {
         name: frame for folder in snakemake.input.tables for name, frame in tables.read_all(folder).items()
     }
-    drawn = draw_session(read_nwb(snakemake.input.nwb), found, config.sorting.refractory_ms)
+    drawn = draw_session(read_nwb(snakemake.input.nwb, config.nwb, row), found, config.sorting.refractory_ms)
     save_all(drawn, snakemake.output.figures, snakemake.input.style, config.figures.dpi)

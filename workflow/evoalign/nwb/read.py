@@ -11,22 +11,33 @@ from pathlib import Path
 
 from pynwb import NWBHDF5IO, NWBFile
 
+from evoalign import study
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.facts import FACTS, read_facts
+from evoalign.nwb.foreign import read_foreign
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
 
+OURS = "evoalign"  # begins source_script in files of this pipeline
 
-def read_nwb(path: str | PathLike[str]) -> SessionContents:
+
+def read_nwb(
+    path: str | PathLike[str], settings: study.Nwb | None = None, session: study.Session | None = None
+) -> SessionContents:
     """Read all that the pipeline needs of a session from its NWB file.
 
     Parameters
     ----------
     path : path
-        An ``.nwb`` file that this pipeline wrote.
+        An ``.nwb`` file; of one that this pipeline did not write, spikes and
+        presentations are read, see `read_foreign`.
+    settings : study.Nwb, optional
+        Names of tables and columns in files of other tools.
+    session : study.Session, optional
+        Row of the sample sheet, for what files of other tools do not tell.
 
     Returns
     -------
@@ -41,9 +52,9 @@ def read_nwb(path: str | PathLike[str]) -> SessionContents:
     """
     with opened(path) as nwb:
         if "misc" not in nwb.processing or FACTS not in nwb.processing["misc"].data_interfaces:
-            raise InputError(
-                "this NWB file was written by another tool", f"{path}, /processing/misc/{FACTS}", MEND
-            )
+            if str(nwb.source_script or "").startswith(OURS):
+                raise InputError("the table is missing", f"{path}, /processing/misc/{FACTS}", MEND)
+            return read_foreign(nwb, str(path), settings or study.Nwb(), session)
         parts = {
             **read_facts(nwb, str(path)),
             **read_electrodes(nwb, str(path)),
