@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format types unit fuzz bench bench-sorting checksums schemas envs clean
+.PHONY: demo test lint format types unit fuzz bench bench-sorting slurm-up slurm-down checksums schemas envs clean
 
 demo: $(READY)  ## simulate the demo study and run the pipeline over it to results/report.html
 	snakemake --cores $(CORES)
@@ -51,6 +51,12 @@ bench: $(READY)  ## reading, NWB, encoding and the population's panels against t
 
 bench-sorting: $(READY)  ## every sorter on seeded ground truth
 	python benchmarks/sorting.py
+
+slurm-up:  ## a real one-node SLURM on this Debian machine, to try the cluster profile (needs root)
+	tests/slurm/slurm-up
+
+slurm-down:  ## end it and remove its state
+	tests/slurm/slurm-down
 
 checksums: $(READY)  ## SHA-256 of every table, to compare two runs
 	@python workflow/scripts/checksums.py results

@@ -1,10 +1,12 @@
 """A study of two small sessions, run in several ways: the same tables each time, and nothing half made."""
 
+import os
 import shutil
+import subprocess
 
 import pytest
 import yaml
-from running import copy_checkout, snakemake
+from running import ROOT, copy_checkout, snakemake
 
 from evoalign.files import sha256
 
@@ -80,3 +82,40 @@ def test_a_session_that_fails_leaves_the_others_and_says_why(study, tmp_path):
     assert not list(other.rglob(".partial-*"))
     unharmed = {n: d for n, d in results(study).items() if "IT_blackrock" in n}
     assert {n: d for n, d in results(other).items() if "IT_blackrock" in n} == unharmed
+
+
+def slurm_reason():
+    """Why no SLURM can be brought up here; '' when it can."""
+    missing = [
+        tool
+        for tool in ("sbatch", "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd")
+        if not shutil.which(tool)
+    ]
+    if os.geteuid() != 0:
+        return "a SLURM needs root"
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A real one-node SLURM, ended and removed afterwards."""
+    folder = ROOT / "tests/slurm"
+    subprocess.run([folder / "slurm-up"], check=True, capture_output=True, text=True, timeout=120)
+    yield
+    subprocess.run([folder / "slurm-down"], check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.skipif(bool(slurm_reason()), reason=slurm_reason())
+def test_a_slurm_run_gives_the_same_bytes_as_a_workstation(study, slurm, tmp_path):
+    other = small_study(tmp_path / "other", source=study)
+    # One node of two cores: jobs ask for what fits beside each other.
+    snakemake(
+        *("--workflow-profile", "workflow/profiles/slurm", "--jobs", 8, "--latency-wait", 10),
+        *("--slurm-init-seconds-before-status-checks", 2),
+        cwd=other,
+    )
+    assert results(other) == results(study)
+    states = subprocess.run(
+        ["sacct", "-n", "-X", "-P", "-o", "State"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(states) >= 5 and set(states) == {"COMPLETED"}
