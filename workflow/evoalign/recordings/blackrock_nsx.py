@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
 from evoalign.recordings import blackrock_layout as layout
+from evoalign.recordings.blackrock_runs import MEND, Run, find_runs
 
-MEND = "copy the file again from the acquisition computer, or export it again"
 MAX_CHANNELS = 10_000
 ANALOG_ID = 129  # up to here electrodes; 10241 on Gemini systems
 ANALOG_ID_GEMINI = 10_241
 ANALOG_LABELS = ("ainp", "analog", "audio")
-MAX_BLOCKS = 100_000  # pauses of a recording; more is a damaged file
-GAP_PERIODS = 1.5  # one-sample packets further apart than this are a gap
-
-
-class Run(NamedTuple):
-    """Samples without a gap: first time stamp, their number, and where they lie."""
-
-    tick: int
-    n: int
-    offset: int  # byte of the first sample (blocks) or of the first packet (PTP)
 
 
 @dataclass(frozen=True)
@@ -52,11 +40,17 @@ class Nsx:
 
     def read(self, run: int, start: int, stop: int, columns: Sequence[int]) -> NDArray[np.int16]:
         """Return counts, int16 ``[sample, column]``, of a run; opens the file for this read only."""
-        n_channels, first = len(self.ids), self.runs[run].offset
+        n_channels = len(self.ids)
         step = self.packet_bytes or 2 * n_channels
+        parts, at = [], 0
         with self.path.open("rb") as stream:
-            stream.seek(first + start * step)
-            raw = np.fromfile(stream, np.uint8, count=(stop - start) * step)
+            for n, offset in self.runs[run].blocks:
+                first, last = max(start - at, 0), min(stop - at, n)
+                if first < last:
+                    stream.seek(offset + first * step)
+                    parts.append(np.fromfile(stream, np.uint8, count=(last - first) * step))
+                at += n
+        raw = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.uint8), *parts])
         if self.packet_bytes:
             head = self.packet_bytes - 2 * n_channels
             raw = np.ascontiguousarray(raw.reshape(-1, step)[:, head:])
@@ -125,7 +119,7 @@ def _read_21(path: Path) -> Nsx:
         # The header has no scale; 0.25 uV per count is Blackrock's for electrodes.
         gain_uv=np.full(n, 0.25),
         offset_uv=np.zeros(n),
-        runs=(Run(0, samples, first),) if samples else (),
+        runs=(Run(0, samples, ((samples, first),)),) if samples else (),
     )
 
 
@@ -154,7 +148,7 @@ def _read_22(path: Path) -> Nsx:
         raise InputError("a channel's header does not start with 'CC'", f"{path}, byte {at}", MEND)
     gain, offset = _scale(path, channels)
     rate_hz = layout.CLOCK_HZ / int(basic["period"])
-    runs, packet_bytes, measured = _find_runs(path, first, n, version[0] >= 3, resolution, rate_hz)
+    runs, packet_bytes, measured = find_runs(path, first, n, version[0] >= 3, resolution, rate_hz)
     return Nsx(
         path=path,
         version=f"{version[0]}.{version[1]}",
@@ -195,72 +189,3 @@ def _is_analog(channels: np.ndarray) -> NDArray[np.bool_]:
     millivolts = np.array([layout.text(u).lower() == "mv" for u in channels["units"]])
     ids = channels["electrode_id"]
     return named | (ids >= ANALOG_ID_GEMINI) | (millivolts & (ids >= ANALOG_ID))
-
-
-def _find_runs(
-    path: Path, first: int, n_channels: int, wide: bool, resolution: int, rate_hz: float
-) -> tuple[tuple[Run, ...], int, float]:
-    """Return runs, bytes of a one-sample packet (0: blocks), rate by PTP stamps (0: none)."""
-    packet = np.dtype([*layout.nsx_block(wide).descr, ("samples", "<i2", (n_channels,))])
-    n, rest = divmod(path.stat().st_size - first, packet.itemsize)
-    if wide and n > 1 and not rest:
-        packets = np.memmap(path, packet, mode="r", offset=first, shape=(n,))
-        # Two are looked at before all: a file of blocks is not paged through.
-        if all(
-            ((part["header"] == 1) & (part["number_of_data_points"] == 1)).all()
-            for part in (packets[:2], packets)
-        ):
-            ticks = packets["timestamp"].astype(np.int64)
-            runs, measured = _ptp_runs(ticks, first, packet.itemsize, resolution, rate_hz)
-            return runs, packet.itemsize, measured
-    return _block_runs(path, first, n_channels, layout.nsx_block(wide)), 0, 0.0
-
-
-def _block_runs(path: Path, first: int, n_channels: int, head: np.dtype) -> tuple[Run, ...]:
-    size = path.stat().st_size
-    runs: list[Run] = []
-    at = first
-    with path.open("rb") as stream:
-        while at < size:
-            if size - at < head.itemsize:
-                raise InputError("the file ends in a data block's header", f"{path}, byte {at}", MEND)
-            stream.seek(at)
-            block = np.fromfile(stream, head, count=1)[0]
-            if block["header"] != 1:
-                raise InputError(
-                    f"a data block starts with {block['header']} in place of 1", f"{path}, byte {at}", MEND
-                )
-            if len(runs) > MAX_BLOCKS:
-                raise InputError(f"more than {MAX_BLOCKS} data blocks", f"{path}, byte {at}", MEND)
-            n = int(block["number_of_data_points"])
-            start = at + head.itemsize
-            at = start + 2 * n_channels * n
-            if at > size:
-                raise InputError(
-                    f"the file is truncated: its last block has "
-                    f"{(size - start) // (2 * n_channels)} of {n} samples",
-                    f"{path}, byte {size}",
-                    MEND,
-                )
-            if n == 0 and at < size:
-                raise InputError(
-                    "a data block without samples is followed by more", f"{path}, byte {at}", MEND
-                )
-            if n:
-                runs.append(Run(int(block["timestamp"]), n, start))
-    return tuple(runs)
-
-
-def _ptp_runs(
-    ticks: NDArray[np.int64], first: int, packet_bytes: int, resolution: int, rate_hz: float
-) -> tuple[tuple[Run, ...], float]:
-    period = resolution / rate_hz
-    steps = np.diff(ticks)
-    cuts = np.flatnonzero((steps > GAP_PERIODS * period) | (steps <= 0)) + 1
-    edges = [0, *cuts.tolist(), len(ticks)]
-    runs = tuple(Run(int(ticks[a]), b - a, first + a * packet_bytes) for a, b in itertools.pairwise(edges))
-    longest = max(range(len(runs)), key=lambda i: runs[i].n)
-    a, b = edges[longest], edges[longest + 1]
-    # The samples' clock against PTP: told only by a run of some length.
-    measured = (b - a - 1) * resolution / (ticks[b - 1] - ticks[a]) if b - a > rate_hz else rate_hz
-    return runs, float(measured)
