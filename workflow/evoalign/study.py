@@ -33,6 +33,14 @@ def _knob(default: Any, reason: str, **bounds: Any) -> Any:
 SubjectField = Literal["sex", "age", "species", "description", "weight", "strain"]
 
 
+class Recordings(_Section):
+    """Raw files -> samples, words and online spikes at their true times."""
+
+    gap_tolerance_ms: float = _knob(
+        1.0, "time stamps no further off the samples before them are jitter; beyond is a gap", ge=0, le=20
+    )
+
+
 class Events(_Section):
     """Event words, photodiode and clocks -> presentations."""
 
@@ -305,6 +313,7 @@ class Config(_Section):
     lab: str = _knob("", "written into the NWB files")
     experimenter: tuple[str, ...] = _knob((), "'Family, Given' each; written into the NWB files")
     species: str = _knob("Macaca mulatta", "written into the NWB files")
+    recordings: Recordings = Recordings()
     events: Events = Events()
     sorting: Sorting = Sorting()
     responses: Responses = Responses()

@@ -39,6 +39,7 @@ rule presentations:
     params:
         row=row_facts,
         settings=STUDY.events.model_dump(mode="json"),
+        recordings=STUDY.recordings.model_dump(mode="json"),
         code=code("presentations"),
     script:
         "../scripts/presentations.py"

@@ -18,6 +18,7 @@ rule recording:
         mem_mb=2000,
         runtime=30,
     params:
+        recordings=STUDY.recordings.model_dump(mode="json"),
         code=code("recording"),
     script:
         "../scripts/recording.py"

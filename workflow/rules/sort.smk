@@ -21,6 +21,7 @@ rule spike_sorting:
         row=row_facts,
         settings=STUDY.sorting.model_dump(mode="json"),
         seed=STUDY.seed,
+        recordings=STUDY.recordings.model_dump(mode="json"),
         code=code("spike_sorting"),
     script:
         "../scripts/spike_sorting.py"

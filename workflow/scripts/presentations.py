@@ -8,7 +8,7 @@ with job(snakemake) as (config, facts):
     alignment = present(
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
-        recording=open_recording(snakemake.input.raw),
+        recording=open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
         session=Session.model_validate(snakemake.params.row),
         settings=config.events,
     )

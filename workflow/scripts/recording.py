@@ -2,8 +2,8 @@ from evoalign.job import job
 from evoalign.recordings import apply_array_map, open_recording, read_array_map
 from evoalign.recordings.export import write_recording_tables
 
-with job(snakemake) as (_, facts):
-    recording = open_recording(snakemake.input.raw)
+with job(snakemake) as (config, facts):
+    recording = open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms)
     if snakemake.input.arrays:
         array_map = read_array_map(snakemake.input.arrays[0])
         recording.channels = apply_array_map(recording.channels, array_map)

@@ -6,7 +6,7 @@ from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
     sorted_units = sort_recording(
-        open_recording(snakemake.input.raw),
+        open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
         online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),
         session=Session.model_validate(snakemake.params.row),

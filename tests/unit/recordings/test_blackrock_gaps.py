@@ -4,10 +4,12 @@ import datetime as dt
 
 import numpy as np
 import pytest
+from spikeinterface.core import load
 
 from evoalign.recordings import blackrock_layout as layout
 from evoalign.recordings import blackrock_runs, open_recording
 from evoalign.simulate.blackrock import write_nsx
+from evoalign.simulate.plexon import write_plx
 
 START = dt.datetime(2024, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 RATE_HZ = 30_000
@@ -71,6 +73,21 @@ def test_lost_samples_are_a_gap_however_few(tmp_path, chunk, jitter_us, lost):
     np.testing.assert_allclose(starts, true, atol=(2 * jitter_us + 1) * 1e-6)
     read = np.concatenate([stream.read(i, 0, n) for i, (_, n) in enumerate(stream.segments)])
     np.testing.assert_array_equal(read, samples())
+
+
+def test_the_tolerance_is_a_setting_and_reaches_other_processes(tmp_path):
+    """Blocks of a .plx 3 ms late: a gap by default, jitter where a lab says so."""
+    data = samples(4_000)[:, :1]
+    path = tmp_path / "a.plx"
+    write_plx(path, [data], names=["WB001"], sampling_rate_hz=40_000, pauses=[(1_000, 0.003)])
+    strict = open_recording(path).streams["broadband"]
+    assert [n for _, n in strict.segments] == [1_000, 3_000]
+    lax = open_recording(path, gap_tolerance_ms=5).streams["broadband"]
+    assert [n for _, n in lax.segments] == [4_000]
+    np.testing.assert_array_equal(lax.read(0, 0, 4_000), data)
+    for stream in (strict, lax):
+        again = load(stream.to_spikeinterface().to_dict())
+        assert again.get_num_segments() == len(stream.segments)
 
 
 def test_a_large_step_is_a_gap_even_when_it_is_made_up_for(tmp_path):

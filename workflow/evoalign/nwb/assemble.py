@@ -81,7 +81,7 @@ def assemble(
         images=_images(session, shown),
         settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
         provenance=_provenance(facts),
-        streams=_streams(session, config.nwb),
+        streams=_streams(session, config),
     )
 
 
@@ -165,7 +165,7 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _streams(session: study.Session, settings: study.Nwb) -> dict[str, Stream]:
-    if settings.raw != "embed" or not session.raw:
+def _streams(session: study.Session, config: study.Config) -> dict[str, Stream]:
+    if config.nwb.raw != "embed" or not session.raw:
         return {}
-    return open_recording(session.raw).streams
+    return open_recording(session.raw, config.recordings.gap_tolerance_ms).streams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from evoalign.errors import InputError
 from evoalign.recordings.blackrock_nev import SERIAL_WORD, SPIKE, WORD, Nev, read_nev
 from evoalign.recordings.blackrock_nsx import Nsx, read_nsx
 from evoalign.recordings.recording import Recording, channel_table, complete_channels, segment_table
-from evoalign.recordings.stream import Stream
+from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
 
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 RESET_S = 1.0  # a step back by more is a clock reset, by less packets out of order
@@ -40,7 +40,7 @@ class Clock:
     offset_s: tuple[float, ...]
 
 
-def open_blackrock(files: Sequence[Path]) -> Recording:
+def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
     """Open a NEV, NSx files, or both of one recording; a ``.ccf`` may be among them.
 
     Raises
@@ -55,7 +55,7 @@ def open_blackrock(files: Sequence[Path]) -> Recording:
     nev = next((read_nev(f) for f, s in zip(files, suffixes, strict=True) if s == ".nev"), None)
     # The fastest first: it tells of pauses and resets.
     nsx = sorted(
-        (read_nsx(f) for f, s in zip(files, suffixes, strict=True) if s.startswith(".ns")),
+        (read_nsx(f, gap_tolerance_s) for f, s in zip(files, suffixes, strict=True) if s.startswith(".ns")),
         key=lambda found: (-found.rate_hz, found.path.suffix != ".ns6", found.path.name),
     )
     if nev is None and not nsx:
@@ -65,6 +65,7 @@ def open_blackrock(files: Sequence[Path]) -> Recording:
     nev_pieces = _nev_pieces(nev) if nev else np.empty(0, np.int64)
     clock = _clock(nev, nev_pieces, nsx, runs_of)
     streams = _streams(tuple(files), nsx, runs_of, clock)
+    streams = {name: replace(stream, gap_tolerance_s=gap_tolerance_s) for name, stream in streams.items()}
     facts = _facts(files, nev, nsx, clock)
     names = {i: label for found in nsx for i, label in zip(found.ids, found.labels, strict=True)}
     names |= nev.labels if nev else {}

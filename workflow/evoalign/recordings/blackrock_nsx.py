@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evoalign.errors import InputError
 from evoalign.recordings import blackrock_layout as layout
 from evoalign.recordings.blackrock_runs import MEND, Run, find_runs
+from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 MAX_CHANNELS = 10_000
 ANALOG_ID = 129  # up to here electrodes; 10241 on Gemini systems
@@ -60,7 +61,7 @@ class Nsx:
         return np.ascontiguousarray(samples[:, list(columns)])
 
 
-def read_nsx(path: Path) -> Nsx:
+def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S) -> Nsx:
     """Read an NSx file's headers and find its runs of samples; no sample is read.
 
     Raises
@@ -75,7 +76,7 @@ def read_nsx(path: Path) -> Nsx:
         return _read_21(path)
     if magic not in layout.NSX_MAGIC:
         raise InputError(f"no NSx file: it starts with {magic!r}", f"{path}, byte 0", MEND)
-    return _read_22(path)
+    return _read_22(path, gap_tolerance_s)
 
 
 def _header(path: Path, dtype: np.dtype, count: int = 1, offset: int = 0) -> np.ndarray:
@@ -123,7 +124,7 @@ def _read_21(path: Path) -> Nsx:
     )
 
 
-def _read_22(path: Path) -> Nsx:
+def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
     basic = _header(path, layout.NSX_BASIC)[0]
     version = (int(basic["ver_major"]), int(basic["ver_minor"]))
     if version not in {(2, 2), (2, 3), (3, 0)}:
@@ -148,7 +149,9 @@ def _read_22(path: Path) -> Nsx:
         raise InputError("a channel's header does not start with 'CC'", f"{path}, byte {at}", MEND)
     gain, offset = _scale(path, channels)
     rate_hz = layout.CLOCK_HZ / int(basic["period"])
-    runs, packet_bytes, measured = find_runs(path, first, n, version[0] >= 3, resolution, rate_hz)
+    runs, packet_bytes, measured = find_runs(
+        path, first, n, version[0] >= 3, resolution, rate_hz, gap_tolerance_s
+    )
     return Nsx(
         path=path,
         version=f"{version[0]}.{version[1]}",

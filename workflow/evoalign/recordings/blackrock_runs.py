@@ -16,7 +16,6 @@ MEND = "copy the file again from the acquisition computer, or export it again"
 MAX_BLOCKS = 100_000  # pauses of a recording; more is a damaged file
 SUSPECT_PERIODS = 1.5  # one-sample packets further apart than this are jitter, or samples were lost
 LOST_PERIODS = 0.5  # a shift of the stamps that lasts is a loss, one that is made up for is jitter
-JITTER_S = 0.001  # stamps jitter by less
 AROUND = 256  # packets on either side by which the two are told apart: their mean evens out jitter
 FEWEST = 64  # so near to an end of the file that the step itself must tell
 OUTLIER_MADS = 6.0  # a step off by more than this many median deviations is no jitter
@@ -36,7 +35,7 @@ class Run(NamedTuple):
 
 
 def find_runs(
-    path: Path, first: int, n_channels: int, wide: bool, resolution: int, rate_hz: float
+    path: Path, first: int, n_channels: int, wide: bool, resolution: int, rate_hz: float, jitter_s: float
 ) -> tuple[tuple[Run, ...], int, float]:
     """Find the runs of an NSx file of version 2.2 or later.
 
@@ -52,6 +51,8 @@ def find_runs(
         Of the time stamps, Hz.
     rate_hz : float
         Sampling rate by the header.
+    jitter_s : float
+        One-sample packets whose stamps are off by more are never jitter.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def find_runs(
     if wide and n > 1 and not rest:
         packets = np.memmap(path, packet, mode="r", offset=first, shape=(n,))
         if _of_one_sample(packets):
-            cuts = _ptp_cuts(packets["timestamp"], period, JITTER_S * resolution)
+            cuts = _ptp_cuts(packets["timestamp"], period, jitter_s * resolution)
             edges = [0, *cuts.tolist(), n]
             runs = tuple(
                 Run(int(packets["timestamp"][a]), b - a, ((b - a, first + a * packet.itemsize),))

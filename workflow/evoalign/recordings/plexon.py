@@ -19,15 +19,16 @@ from evoalign.errors import InputError
 from evoalign.recordings import plexon_layout as plx
 from evoalign.recordings.plexon_bytes import as_words, text
 from evoalign.recordings.plexon_file import AGAIN, PlxFile, read_plx
-from evoalign.recordings.plexon_recording import GAP_TOLERANCE_S, Contents, build
+from evoalign.recordings.plexon_recording import Contents, build
 from evoalign.recordings.plexon_runs import backward_step, channel_runs
 from evoalign.recordings.plexon_streams import Continuous, number_of, role_of
 from evoalign.recordings.recording import Recording
+from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 SOURCE_OF = {plx.STROBED: "strobed", plx.START: "start", plx.STOP: "stop"}
 
 
-def open_plx(path: str | PathLike[str]) -> Recording:
+def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
     """Open a Plexon .plx file.
 
     Continuous channels become streams by the signal they carry (see
@@ -40,6 +41,8 @@ def open_plx(path: str | PathLike[str]) -> Recording:
     ----------
     path : path
         The file.
+    gap_tolerance_s : float
+        A block further off its run starts a new segment.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def open_plx(path: str | PathLike[str]) -> Recording:
     """
     file = read_plx(Path(path))
     tick, word, source = _events(file)
-    continuous, silent = _continuous(file)
+    continuous, silent = _continuous(file, gap_tolerance_s)
     contents = Contents(
         clock_hz=file.clock_hz,
         start=file.start,
@@ -71,7 +74,7 @@ def open_plx(path: str | PathLike[str]) -> Recording:
         word_source=source,
         facts=_facts(file, silent),
     )
-    return build("plexon", [file.path], contents)
+    return build("plexon", [file.path], contents, gap_tolerance_s)
 
 
 def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFrame, np.ndarray, float]:
@@ -115,7 +118,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms, gain
 
 
-def _continuous(file: PlxFile) -> tuple[list[Continuous], list[str]]:
+def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous], list[str]]:
     """Return the continuous channels, and the names of enabled ones without samples."""
     samples = as_words(file.content, np.int16)
     order = np.argsort(file.continuous.channel, kind="stable")
@@ -136,7 +139,7 @@ def _continuous(file: PlxFile) -> tuple[list[Continuous], list[str]]:
         gain = plx.slow_gain_uv(file.header, int(head["Gain"]), int(head["PreAmpGain"]))
         if not np.isfinite(gain):
             raise InputError(f"channel {name}: a gain or range of 0", f"{file.path}, byte {at}", AGAIN)
-        each, tolerance = file.clock_hz / rate, GAP_TOLERANCE_S * file.clock_hz
+        each, tolerance = file.clock_hz / rate, gap_tolerance_s * file.clock_hz
         runs = channel_runs(blocks, each, tolerance)
         early = backward_step(runs, each, tolerance)
         if early >= 0:

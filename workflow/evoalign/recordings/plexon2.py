@@ -27,9 +27,10 @@ from evoalign.recordings.plexon_recording import Contents, build
 from evoalign.recordings.plexon_streams import Continuous
 from evoalign.recordings.plexon_walk import Blocks
 from evoalign.recordings.recording import Recording
+from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 
-def open_pl2(path: str | PathLike[str]) -> Recording:
+def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
     """Open a Plexon .pl2 file.
 
     Streams and words are named as by `evoalign.recordings.plexon.open_plx`;
@@ -39,6 +40,8 @@ def open_pl2(path: str | PathLike[str]) -> Recording:
     ----------
     path : path
         The file.
+    gap_tolerance_s : float
+        A block further off its run starts a new segment.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def open_pl2(path: str | PathLike[str]) -> Recording:
     contents = Contents(
         clock_hz=file.clock_hz,
         start=file.start,
-        continuous=_continuous(file),
+        continuous=_continuous(file, gap_tolerance_s),
         spike_channels=[
             (int(h["Channel"]), text(h["Name"]), 1e6 * float(h["CoeffToConvertToUnits"]))
             for h in file.spike_headers
@@ -71,10 +74,10 @@ def open_pl2(path: str | PathLike[str]) -> Recording:
         word_source=source,
         facts=_facts(file),
     )
-    return build("plexon2", [file.path], contents)
+    return build("plexon2", [file.path], contents, gap_tolerance_s)
 
 
-def open_bundle(path: str | PathLike[str]) -> Recording:
+def open_bundle(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
     """Open a bundle that `plexon2_export` made of a .pl2 file; see docs/plexon2_bundle.md.
 
     Raises
@@ -83,7 +86,7 @@ def open_bundle(path: str | PathLike[str]) -> Recording:
         The folder is no bundle, a file of it is missing or not as its checksum says.
     """
     folder = Path(path)
-    return build("plexon2", [folder], bundle_contents(folder))
+    return build("plexon2", [folder], bundle_contents(folder, gap_tolerance_s), gap_tolerance_s)
 
 
 def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFrame, np.ndarray, float]:
@@ -128,7 +131,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms[order], gain
 
 
-def _continuous(file: Pl2File) -> list[Continuous]:
+def _continuous(file: Pl2File, gap_tolerance_s: float) -> list[Continuous]:
     blocks = file.rows(pl2.ANALOG_BLOCK)
     samples = as_words(file.content, np.int16)
     found = []
@@ -149,7 +152,9 @@ def _continuous(file: Pl2File) -> list[Continuous]:
         )
         where = f"{file.path}, byte {2 * int(own.word[0]) - 16}"
         plain = Blocks(own.word, own.tick, own.channel, own.channel, own.n)
-        found.append(continuous(analog, plain, samples, file.clock_hz, row + 1, where, EXPORT))
+        found.append(
+            continuous(analog, plain, samples, file.clock_hz, row + 1, where, EXPORT, gap_tolerance_s)
+        )
     return found
 
 

@@ -37,7 +37,7 @@ def verify(folder: Path) -> int:
     return _verify(folder, _manifest(folder), checksums=True)
 
 
-def bundle_contents(folder: Path) -> Contents:
+def bundle_contents(folder: Path, gap_tolerance_s: float) -> Contents:
     """Read what a bundle holds; samples are mapped, not read.
 
     Checksums are verified, but by a child process, whose parent has done so.
@@ -50,7 +50,7 @@ def bundle_contents(folder: Path) -> Contents:
     manifest = _manifest(folder)
     _verify(folder, manifest, checksums=multiprocessing.parent_process() is None)
     try:
-        return _contents(folder, manifest)
+        return _contents(folder, manifest, gap_tolerance_s)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         what = f"the manifest does not describe the bundle: {type(error).__name__} {error}"
         raise InputError(what, folder / "manifest.json", AGAIN) from error
@@ -101,7 +101,7 @@ def _load(folder: Path, name: str, dtype: type, ndim: int = 1) -> np.ndarray:
     return array
 
 
-def _contents(folder: Path, manifest: dict[str, Any]) -> Contents:
+def _contents(folder: Path, manifest: dict[str, Any], gap_tolerance_s: float) -> Contents:
     header = manifest["header"]
     clock_hz = float(header["TimestampFrequency"])
     if not 1 <= clock_hz <= 1e9:
@@ -111,7 +111,7 @@ def _contents(folder: Path, manifest: dict[str, Any]) -> Contents:
     return Contents(
         clock_hz=clock_hz,
         start=_start(header),
-        continuous=_continuous(folder, manifest, clock_hz),
+        continuous=_continuous(folder, manifest, clock_hz, gap_tolerance_s),
         spike_channels=[
             (int(c["Channel"]), str(c["Name"]), 1e6 * float(c["CoeffToConvertToUnits"]))
             for c in manifest["spikes"]
@@ -146,7 +146,9 @@ def _start(header: dict[str, Any]) -> dt.datetime | None:
         return None
 
 
-def _continuous(folder: Path, manifest: dict[str, Any], clock_hz: float) -> list[Continuous]:
+def _continuous(
+    folder: Path, manifest: dict[str, Any], clock_hz: float, gap_tolerance_s: float
+) -> list[Continuous]:
     found = []
     for index, c in enumerate(manifest["analog"]):
         if not c["NumberOfValues"]:
@@ -168,7 +170,7 @@ def _continuous(folder: Path, manifest: dict[str, Any], clock_hz: float) -> list
         same = np.full(n.size, c["Channel"], np.int32)
         blocks = Blocks(np.cumsum(n) - n, fragments[:, 0], same, same, n)
         where = str(folder / f"analog_{index:03d}.npy")
-        found.append(continuous(head, blocks, samples, clock_hz, index + 1, where, AGAIN))
+        found.append(continuous(head, blocks, samples, clock_hz, index + 1, where, AGAIN, gap_tolerance_s))
     return found
 
 

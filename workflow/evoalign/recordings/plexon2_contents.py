@@ -10,7 +10,6 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.recordings import plexon2_layout as pl2
-from evoalign.recordings.plexon_recording import GAP_TOLERANCE_S
 from evoalign.recordings.plexon_runs import Runs, backward_step, channel_runs
 from evoalign.recordings.plexon_streams import Continuous, number_of, role_of
 from evoalign.recordings.plexon_walk import Blocks
@@ -44,7 +43,14 @@ class Analog:
 
 
 def continuous(
-    head: Analog, blocks: Blocks, samples: np.ndarray, clock_hz: float, place: int, where: str, mend: str
+    head: Analog,
+    blocks: Blocks,
+    samples: np.ndarray,
+    clock_hz: float,
+    place: int,
+    where: str,
+    mend: str,
+    gap_tolerance_s: float,
 ) -> Continuous:
     """Return an analog channel that has samples.
 
@@ -61,6 +67,8 @@ def continuous(
         Place of the channel among the analog channels, from 1.
     where, mend : str
         For the error.
+    gap_tolerance_s : float
+        A block further off its run starts a new one.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def continuous(
     if not (np.isfinite(head.coefficient) and 0 < head.coefficient * unit < 1e9):
         what = f"channel {head.name}: a count is {head.coefficient} '{head.units}'"
         raise InputError(what, where, mend)
-    each, tolerance = clock_hz / rate, GAP_TOLERANCE_S * clock_hz
+    each, tolerance = clock_hz / rate, gap_tolerance_s * clock_hz
     runs: Runs = channel_runs(blocks, each, tolerance)
     early = backward_step(runs, each, tolerance)
     if early >= 0:

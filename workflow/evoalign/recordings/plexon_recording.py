@@ -17,8 +17,6 @@ from evoalign.recordings.plexon_walk import copy_samples
 from evoalign.recordings.recording import Recording, complete_channels, segment_table
 from evoalign.recordings.stream import Stream
 
-GAP_TOLERANCE_S = 0.001  # a block may lie this far off its run before it starts a new segment
-
 
 class BlockReader:
     """Reads a stream whose samples lie in blocks, channel by channel.
@@ -77,7 +75,7 @@ class Contents:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def build(kind: str, files: Sequence[Path], contents: Contents) -> Recording:
+def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s: float) -> Recording:
     """Return the recording of a Plexon file's contents."""
     streams: dict[str, Stream] = {}
     facts = dict(contents.facts)
@@ -92,6 +90,7 @@ def build(kind: str, files: Sequence[Path], contents: Contents) -> Recording:
             segments=tuple(zip(starts, group.length.tolist(), strict=True)),
             reader=BlockReader(channels, group.sample),
             files=tuple(files),
+            gap_tolerance_s=gap_tolerance_s,
         )
         if group.lost:
             facts.setdefault("samples_outside_shared_segments", {})[name] = group.lost

@@ -14,7 +14,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.recordings.stream import Stream
+from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
 
 # Suffix -> (format, module, function). Modules are imported when a file asks for them.
 BLACKROCK_SUFFIXES = (".nev", ".ns1", ".ns2", ".ns3", ".ns4", ".ns5", ".ns6", ".ccf")
@@ -86,7 +86,10 @@ class Recording:
         }
 
 
-def open_recording(paths: Sequence[str | PathLike[str]] | str | PathLike[str]) -> Recording:
+def open_recording(
+    paths: Sequence[str | PathLike[str]] | str | PathLike[str],
+    gap_tolerance_ms: float = 1000 * GAP_TOLERANCE_S,
+) -> Recording:
     """Open the raw files of one recording; continuous data are read when asked for.
 
     Parameters
@@ -94,6 +97,10 @@ def open_recording(paths: Sequence[str | PathLike[str]] | str | PathLike[str]) -
     paths : path or sequence of paths
         A ``.plx``, a ``.pl2`` or a ``.pl2bundle`` folder by itself, or files of
         one Blackrock recording: ``.nev``, ``.ns1`` to ``.ns6``, ``.ccf``.
+    gap_tolerance_ms : float
+        Time stamps that lie no further off the samples before them are jitter.
+        Plexon: of blocks; Blackrock: of samples with a stamp each (PTP), when
+        what they lie off is made up for, as a loss never is.
 
     Returns
     -------
@@ -113,9 +120,9 @@ def open_recording(paths: Sequence[str | PathLike[str]] | str | PathLike[str]) -
     suffixes = {file.suffix.lower() for file in files}
     if suffixes <= set(BLACKROCK_SUFFIXES):
         opener = _load("evoalign.recordings.blackrock", "open_blackrock")
-        return opener(files)
+        return opener(files, gap_tolerance_ms / 1000)
     if len(files) == 1 and (known := SINGLE_FILE.get(files[0].suffix.lower())):
-        return _load(*known)(files[0])
+        return _load(*known)(files[0], gap_tolerance_ms / 1000)
     names = ", ".join(file.name for file in files)
     raise InputError(
         f"no reader takes these files together: {names}",

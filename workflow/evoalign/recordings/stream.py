@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from spikeinterface.core import BaseRecording, BaseRecordingSegment
 
+GAP_TOLERANCE_S = 0.001  # stamps may lie this far off their run before a gap is seen
+
 # (segment, first sample, end sample, columns) -> int16 [sample, column]
 Reader = Callable[[int, int, int, Sequence[int]], NDArray[np.int16]]
 
@@ -37,6 +39,8 @@ class Stream:
         Reads samples of a segment from the files.
     files : tuple of pathlib.Path
         The files of the recording that the stream belongs to.
+    gap_tolerance_s : float
+        As it was given to `open_recording`.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Stream:
     segments: tuple[tuple[float, int], ...]
     reader: Reader = field(repr=False, compare=False)
     files: tuple[Path, ...] = ()
+    gap_tolerance_s: float = GAP_TOLERANCE_S
 
     @property
     def n_samples(self) -> int:
@@ -97,6 +102,7 @@ class Stream:
             self.name,
             None if channels is None else [int(c) for c in channels],
             stream=self,
+            gap_tolerance_s=self.gap_tolerance_s,
         )
 
 
@@ -109,12 +115,13 @@ class StreamRecording(BaseRecording):
         stream_name: str,
         channels: list[int] | None = None,
         stream: Stream | None = None,
+        gap_tolerance_s: float = GAP_TOLERANCE_S,
     ) -> None:
         if stream is None:
             # In another process only the names are known.
             from evoalign.recordings.recording import open_recording
 
-            stream = open_recording(files).streams[stream_name]
+            stream = open_recording(files, 1000 * gap_tolerance_s).streams[stream_name]
         chosen = list(stream.channels) if channels is None else channels
         columns = [stream._column(channel) for channel in chosen]
         BaseRecording.__init__(
@@ -125,7 +132,12 @@ class StreamRecording(BaseRecording):
             self.add_recording_segment(part)
         self.set_channel_gains(stream.gain_uv[columns])
         self.set_channel_offsets(stream.offset_uv[columns])
-        self._kwargs = {"files": files, "stream_name": stream_name, "channels": channels}
+        self._kwargs = {
+            "files": files,
+            "stream_name": stream_name,
+            "channels": channels,
+            "gap_tolerance_s": gap_tolerance_s,
+        }
 
 
 class _Segment(BaseRecordingSegment):
