@@ -12,8 +12,10 @@ from evoalign.study import check_config, load_sessions
 DEMO = "data/demo"
 
 # Jobs find the library also in a conda environment or container, where it is not installed.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [f"{workflow.basedir}/workflow", os.environ.get("PYTHONPATH")])
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [f"{workflow.basedir}/workflow", os.getenv("PYTHONPATH")])
+    )
 )
 
 
