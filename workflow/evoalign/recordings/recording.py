@@ -133,13 +133,14 @@ def open_recording(
 
 def check_readable(file: Path) -> None:
     """Raise an InputError unless `file` is there and may be read."""
-    if not file.exists():
-        raise InputError("file does not exist", file, "correct the path")
-    if file.is_dir():
-        if file.suffix.lower() not in SINGLE_FILE:
-            raise InputError("this is a folder, not a raw file", file)
-        return
     try:
+        # Both raise where a folder on the way may not be entered.
+        if not file.exists():
+            raise InputError("file does not exist", file, "correct the path")
+        if file.is_dir():
+            if file.suffix.lower() not in SINGLE_FILE:
+                raise InputError("this is a folder, not a raw file", file)
+            return
         with file.open("rb"):
             pass
     except OSError as error:
