@@ -33,7 +33,9 @@ def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
     spans = frame["start_ms"].astype(str) + "-" + frame["stop_ms"].astype(str) + " ms"
     frame = frame.assign(window=spans).sort_values(["area", "effect"], ignore_index=True)
     areas = areas_of(frame)
-    figure, axes = area_axes(areas, height=3.9, rows=2, empty="no area with more than two valid experiments")
+    figure, axes = area_axes(
+        areas, height=3.9, rows=2, empty="no valid experiment, or fewer than three an area"
+    )
     if not areas:
         return figure, {"a": frame}
     labels = _labels(frame)
