@@ -46,6 +46,11 @@ def test_everything_packaged_comes_back(packaged):
     assert_comes_back(contents, read_nwb(path))
 
 
+def test_a_file_read_and_written_again_has_equal_content(packaged, tmp_path):
+    write_nwb(tmp_path / "again.nwb", read_nwb(packaged[1]), CONFIG)
+    assert same_content(packaged[1], tmp_path / "again.nwb") == []
+
+
 def test_writing_warns_of_nothing(contents, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
