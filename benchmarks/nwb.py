@@ -5,10 +5,10 @@
     python benchmarks/nwb.py --neuroconv /path/to/venv/bin/python
 
 A .ns6 file of `--minutes` is simulated (`--generated`: the samples are made when they are read, and no
-raw file takes room on the disk), then packaged by a process of its own, gzip level 4 for both. neuroconv
-is no dependency of this project: it runs in the environment whose Python `--neuroconv` names, and is
-left out without one. Memory is private memory (RssAnon), sampled ten times a second: pages of mapped
-files do not count, the kernel drops them at will. Prints a Markdown table.
+raw file takes room on the disk), then packaged by a process of its own: ours with gzip level 4, neuroconv
+with its defaults. neuroconv is no dependency of this project: it runs in the environment whose Python
+`--neuroconv` names, and is left out without one. Memory is private memory (RssAnon), sampled ten times a
+second: pages of mapped files do not count, the kernel drops them at will. Prints a Markdown table.
 """
 
 from __future__ import annotations
