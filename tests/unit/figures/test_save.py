@@ -1,5 +1,6 @@
 """Figures on disk are whole and the same bytes each time."""
 
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -39,6 +40,18 @@ def test_nothing_of_time_or_version_is_written(tmp_path):
     svg, png = save_figure(drawn(), tmp_path / "f", {}, 100)
     assert "<dc:date>" not in svg.read_text()
     assert mpl.__version__.encode() not in svg.read_bytes() + png.read_bytes()
+
+
+def test_clip_paths_do_not_depend_on_the_last_digit_of_the_layout(tmp_path):
+    texts = []
+    for shift in (0, 1e-14):
+        figure = Figure(figsize=(2, 1.5))
+        figure.add_axes((0.2 + shift, 0.2, 0.7, 0.7)).plot([0, 1], [0, 1])
+        svg, _ = save_figure(figure, tmp_path / f"{shift}", {}, 50)
+        texts.append(svg.read_text())
+    assert texts[0] == texts[1]
+    defined = set(re.findall(r'<clipPath id="(.*?)"', texts[0]))
+    assert defined and set(re.findall(r"url\(#(.*?)\)", texts[0])) == defined
 
 
 def test_text_of_the_vector_file_is_text(tmp_path):

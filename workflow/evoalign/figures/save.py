@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,7 @@ from evoalign.files import whole
 
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
+_CLIP = re.compile(r"(?<=[\"#])p[0-9a-f]{10}(?=[\")])")  # as in id="p0123456789" and url(#p0123456789)
 
 
 def use_style(path: str | PathLike[str]) -> None:
@@ -78,6 +80,8 @@ def save_figure(
             written.append(stem.with_name(stem.name + suffix))
             with whole(written[-1]) as partial:
                 figure.savefig(partial, dpi=dpi, metadata=metadata)
+                if suffix == ".svg":
+                    _number_clips(partial)
     for panel, frame in source.items():
         written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
         with whole(written[-1]) as partial:
@@ -87,3 +91,14 @@ def save_figure(
         with whole(written[-1]) as partial:
             partial.write_text(caption + "\n", encoding="utf-8")
     return tuple(written)
+
+
+def _number_clips(svg: Path) -> None:
+    """Name clip paths by their order.
+
+    matplotlib names them by a hash of all digits of their corners, and the
+    layout's solver leaves the last digit to the order of addresses in memory.
+    """
+    text = svg.read_text(encoding="utf-8")
+    number = {name: f"clip{n}" for n, name in enumerate(dict.fromkeys(_CLIP.findall(text)))}
+    svg.write_text(_CLIP.sub(lambda found: number[found.group()], text), encoding="utf-8")
