@@ -9,14 +9,16 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from evoalign.errors import InputError
 from evoalign.files import whole
 
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
+PLACE_DIGITS = 9  # of places on the page, as shares of its size
 _CLIP = re.compile(r"(?<=[\"#])p[0-9a-f]{10}(?=[\")])")  # as in id="p0123456789" and url(#p0123456789)
 
 
@@ -73,6 +75,7 @@ def save_figure(
         The files written.
     """
     stem = Path(stem)
+    _settle(figure, dpi)
     # No dates, versions or random ids: the same figure is the same file.
     written = []
     with mpl.rc_context({"svg.hashsalt": "evoalign"}):
@@ -91,6 +94,28 @@ def save_figure(
         with whole(written[-1]) as partial:
             partial.write_text(caption + "\n", encoding="utf-8")
     return tuple(written)
+
+
+def _settle(figure: Figure, dpi: float) -> None:
+    """Lay the figure out once, and round where its parts lie.
+
+    The layout's solver leaves the last digits to the order of addresses in
+    memory, and a text that lies on half a millionth of a point falls to one
+    side or the other.
+    """
+    figure.dpi = dpi
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    _round_subfigures(figure)
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, PLACE_DIGITS).tolist())
+
+
+def _round_subfigures(figure: Figure | SubFigure) -> None:
+    for part in figure.subfigs:
+        box = part.bbox_relative
+        box.p0, box.p1 = np.round(box.p0, PLACE_DIGITS), np.round(box.p1, PLACE_DIGITS)
+        _round_subfigures(part)
 
 
 def _number_clips(svg: Path) -> None:
