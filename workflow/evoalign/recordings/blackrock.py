@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     runs_of = [_resets(found) for found in nsx]
     nev_pieces = _nev_pieces(nev) if nev else np.empty(0, np.int64)
     clock = _clock(nev, nev_pieces, nsx, runs_of)
-    streams = _streams(tuple(files), nsx, runs_of, clock)
-    streams = {name: replace(stream, gap_tolerance_s=gap_tolerance_s) for name, stream in streams.items()}
+    streams = _streams(tuple(files), nsx, runs_of, clock, gap_tolerance_s)
     facts = _facts(files, nev, nsx, clock)
     names = {i: label for found in nsx for i, label in zip(found.ids, found.labels, strict=True)}
     names |= nev.labels if nev else {}
@@ -166,7 +165,9 @@ def _clock(nev: Nev | None, nev_pieces: NDArray[np.int64], nsx: list[Nsx], runs_
     return Clock(origin, tuple(offsets))
 
 
-def _streams(files: tuple[Path, ...], nsx: list[Nsx], runs_of: list[Any], clock: Clock) -> dict[str, Stream]:
+def _streams(
+    files: tuple[Path, ...], nsx: list[Nsx], runs_of: list[Any], clock: Clock, gap_tolerance_s: float
+) -> dict[str, Stream]:
     streams: dict[str, Stream] = {}
     for found, pieces in zip(nsx, runs_of, strict=True):
         rate = found.measured_hz or found.rate_hz
@@ -190,6 +191,7 @@ def _streams(files: tuple[Path, ...], nsx: list[Nsx], runs_of: list[Any], clock:
                 segments=segments,
                 reader=_reader(found, columns),
                 files=files,
+                gap_tolerance_s=gap_tolerance_s,
             )
     return streams
 
