@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -19,7 +18,6 @@ from evoalign.files import whole
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
 PLACE_DIGITS = 9  # of places on the page, as shares of its size
-_CLIP = re.compile(r"(?<=[\"#])p[0-9a-f]{10}(?=[\")])")  # as in id="p0123456789" and url(#p0123456789)
 
 
 def use_style(path: str | PathLike[str]) -> None:
@@ -83,8 +81,6 @@ def save_figure(
             written.append(stem.with_name(stem.name + suffix))
             with whole(written[-1]) as partial:
                 figure.savefig(partial, dpi=dpi, metadata=metadata)
-                if suffix == ".svg":
-                    _number_clips(partial)
     for panel, frame in source.items():
         written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
         with whole(written[-1]) as partial:
@@ -100,8 +96,8 @@ def _settle(figure: Figure, dpi: float) -> None:
     """Lay the figure out once, and round where its parts lie.
 
     The layout's solver leaves the last digits to the order of addresses in
-    memory, and a text that lies on half a millionth of a point falls to one
-    side or the other.
+    memory: a text that lies on half a millionth of a point falls to one side
+    or the other, and clip paths are named by a hash of all digits of their corners.
     """
     figure.dpi = dpi
     figure.draw_without_rendering()
@@ -116,14 +112,3 @@ def _round_subfigures(figure: Figure | SubFigure) -> None:
         box = part.bbox_relative
         box.p0, box.p1 = np.round(box.p0, PLACE_DIGITS), np.round(box.p1, PLACE_DIGITS)
         _round_subfigures(part)
-
-
-def _number_clips(svg: Path) -> None:
-    """Name clip paths by their order.
-
-    matplotlib names them by a hash of all digits of their corners, and the
-    layout's solver leaves the last digit to the order of addresses in memory.
-    """
-    text = svg.read_text(encoding="utf-8")
-    number = {name: f"clip{n}" for n, name in enumerate(dict.fromkeys(_CLIP.findall(text)))}
-    svg.write_text(_CLIP.sub(lambda found: number[found.group()], text), encoding="utf-8")
