@@ -113,7 +113,7 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
 
 def alignment_section(files: Sequence[str | PathLike[str]]) -> Section:
     """How event words, photodiode and log met: `tables.ALIGNMENT` of each session."""
-    frame = _joined(files, tables.ALIGNMENT)
+    frame = pd.concat([tables.read(file, tables.ALIGNMENT) for file in files], ignore_index=True)
     text = "Residual: word minus robust clock fit. Delay: light on the photodiode minus its word."
     return section("Alignment", text, frame[list(ALIGNMENT_COLUMNS)].rename(columns=ALIGNMENT_COLUMNS))
 
@@ -168,10 +168,6 @@ def logs_section(files: Files) -> Section:
             }
         )
     return section("Logs alone", "Stimulus logs of sessions that name no recording.", pd.DataFrame(rows))
-
-
-def _joined(files: Sequence[str | PathLike[str]], contract: Any) -> pd.DataFrame:
-    return pd.concat([tables.read(file, contract) for file in files], ignore_index=True)
 
 
 def _json(file: str | PathLike[str]) -> dict[str, Any]:

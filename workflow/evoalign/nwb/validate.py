@@ -20,9 +20,7 @@ FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
 Finding = tuple[str, str, str, str, str]
 
 
-def validate(
-    path: str | PathLike[str], config: study.Config | None = None, *, dandi: bool = True
-) -> pd.DataFrame:
+def validate(path: str | PathLike[str], config: study.Config | None = None) -> pd.DataFrame:
     """Run pynwb's validation, nwbinspector and ``dandi validate`` on a file; nothing is downloaded.
 
     Parameters
@@ -31,8 +29,6 @@ def validate(
         An NWB file.
     config : study.Config, optional
         With ``nwb.strict``, findings are fatal.
-    dandi : bool
-        Also run ``dandi validate``, which takes a few seconds.
 
     Returns
     -------
@@ -50,9 +46,7 @@ def validate(
         raise InputError("file does not exist", path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = [*_schema(path), *_inspector(path)]
-    if dandi:
-        rows += dandi_findings(path)
+        rows = [*_schema(path), *_inspector(path), *dandi_findings(path)]
     found = tables.conform(pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str"), tables.FINDINGS)
     fatal = found[found["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
