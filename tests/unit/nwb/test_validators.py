@@ -15,6 +15,16 @@ from evoalign.nwb.dandi import dandi_path, write_dandiset
 GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION", "CRITICAL_ERROR"}
 
 
+def without(path, folder, *inside):
+    """A copy of a file that lacks objects."""
+    broken = folder / "broken.nwb"
+    shutil.copy(path, broken)
+    with h5py.File(broken, "r+") as file:
+        for name in inside:
+            del file[name]
+    return broken
+
+
 def test_no_validator_finds_a_violation(packaged):
     _, path = packaged
     found = validate(path, CONFIG)
@@ -24,11 +34,7 @@ def test_no_validator_finds_a_violation(packaged):
 
 def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
     _, path = packaged
-    broken = tmp_path / "broken.nwb"
-    shutil.copy(path, broken)
-    with h5py.File(broken, "r+") as file:
-        del file["general/subject/species"]
-        del file["general/subject/sex"]
+    broken = without(path, tmp_path, "general/subject/species", "general/subject/sex")
     found = validate(broken)
     assert len(found)
     assert {"nwbinspector", "dandi"} & set(found["tool"])
@@ -37,10 +43,7 @@ def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
 
 def test_strict_makes_a_violation_fatal(packaged, tmp_path):
     _, path = packaged
-    broken = tmp_path / "broken.nwb"
-    shutil.copy(path, broken)
-    with h5py.File(broken, "r+") as file:
-        del file["general/subject/species"]
+    broken = without(path, tmp_path, "general/subject/species")
     strict = CONFIG.model_copy(update={"nwb": CONFIG.nwb.model_copy(update={"strict": True})})
     with pytest.raises(InputError, match="finding"):
         validate(broken, strict)
@@ -84,10 +87,7 @@ def test_a_truncated_file_is_one_message(packaged, tmp_path, share):
 )
 def test_a_file_that_lacks_an_object_names_it(packaged, tmp_path, inside):
     _, path = packaged
-    broken = tmp_path / "broken.nwb"
-    shutil.copy(path, broken)
-    with h5py.File(broken, "r+") as file:
-        del file[inside]
+    broken = without(path, tmp_path, inside)
     with pytest.raises(InputError) as caught:
         read_nwb(broken)
     assert "broken.nwb" in caught.value.where
