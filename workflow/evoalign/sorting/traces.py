@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,8 @@ class Traces:
         The vendor's channel numbers ``[channel]``, as in the recording.
     rate_hz : float
         Sampling rate.
+    groups : list of ndarray
+        Rows of the channels that share a reference; [] without one.
     """
 
     def __init__(self, recording: si.BaseRecording, channels: pd.DataFrame, settings: Sorting) -> None:
@@ -59,12 +62,17 @@ class Traces:
         self._offset = np.zeros(len(self.channel_ids)) if offset is None else np.asarray(offset, dtype=float)
         self._sos = _band_pass(settings, self.rate_hz)
         self.margin = round(FILTER_MARGIN_S * self.rate_hz)
-        self._groups = _reference_groups(self.channel_ids, channels, settings)
+        self.groups = _reference_groups(self.channel_ids, channels, settings)
         self._bad = np.zeros(len(self.channel_ids), dtype=bool)
+        self._blanked: list[tuple[Chunk, np.ndarray]] = []
 
     def leave_out(self, bad: np.ndarray) -> None:
         """Keep channels ``bad [channel]`` out of the median reference, and it off them, from now on."""
         self._bad = bad.astype(bool)
+
+    def blank(self, periods: Sequence[tuple[Chunk, np.ndarray]]) -> None:
+        """Make filtered voltages zero in these stretches, each of the channels ``rows [n]``, from now on."""
+        self._blanked = list(periods)
 
     @property
     def spans(self) -> list[tuple[float, float]]:
@@ -112,7 +120,16 @@ class Traces:
         return values
 
     def filtered(self, chunk: Chunk, margin: int = 0, referenced: bool = True) -> np.ndarray:
-        """Return band-passed and (unless told) referenced voltages with `margin` samples on both sides.
+        """Return band-passed, referenced and blanked voltages with `margin` samples on both sides.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The stretch.
+        margin : int
+            Samples on both sides.
+        referenced : bool
+            False: band-passed alone.
 
         Returns
         -------
@@ -124,11 +141,24 @@ class Traces:
         for row in values:
             row[:] = signal.sosfiltfilt(self._sos, row)
         values = values[:, self.margin : -self.margin]
-        for group in self._groups if referenced else []:
+        if referenced:
+            self.reference(values)
+            self.silence(values, chunk, margin)
+        return values
+
+    def reference(self, values: np.ndarray) -> None:
+        """Take the median of each group's good channels off these, in place; ``values [channel, sample]``."""
+        for group in self.groups:
             good = group[~self._bad[group]]
             if len(good) >= self.settings.reference_min_channels:
                 values[good] -= _median(values[good])
-        return values
+
+    def silence(self, values: np.ndarray, chunk: Chunk, margin: int = 0) -> None:
+        """Set ``values [channel, stop - start + 2 margin]`` to zero where they are blanked, in place."""
+        begin = chunk.start - margin
+        for period, rows in self._blanked:
+            if period.segment == chunk.segment and period.stop > begin and period.start < chunk.stop + margin:
+                values[rows, max(period.start - begin, 0) : period.stop - begin] = 0
 
 
 def _band_pass(settings: Sorting, rate_hz: float) -> np.ndarray:
