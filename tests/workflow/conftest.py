@@ -1,6 +1,6 @@
-"""A finished demo run that the workflow tests look at.
+"""Finished runs that the workflow tests look at: of the demo, and of two small sessions.
 
-The run happens once in a copy of the checkout. ``EVOALIGN_DEMO`` names a
+Each happens once in a copy of the checkout. ``EVOALIGN_DEMO`` names a
 checkout with a finished run to use instead, to work on the tests themselves.
 """
 
@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from running import copy_checkout, snakemake
+from running import copy_checkout, small_study, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +23,13 @@ def demo(tmp_path_factory):
     if os.environ.get("EVOALIGN_DEMO"):
         return Path(os.environ["EVOALIGN_DEMO"])
     folder = copy_checkout(tmp_path_factory.mktemp("demo"))
+    snakemake("--cores", 2, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """A finished run of two small sessions."""
+    folder = small_study(tmp_path_factory.mktemp("small"))
     snakemake("--cores", 2, cwd=folder)
     return folder

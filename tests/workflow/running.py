@@ -8,9 +8,23 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from evoalign.files import sha256
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "config", "envs", "resources", "tests/data", ".git")
+
+# Two of the demo's sessions, as small as the analysis takes them.
+SMALL_SESSIONS = ("V1_plexon", "IT_blackrock")
+SMALL_SETTINGS = {
+    "demo": {"n_electrodes": 6, "n_blocks": 5, "images_per_thread": 8, "references_per_thread": 1},
+    "analysis": {"min_blocks": 4, "min_last_block": 2, "n_bootstrap": 50, "n_permutations": 50},
+    "encoding": {"n_permutations": 50, "n_bootstrap": 50, "n_alphas": 20, "projection_dims": [8]},
+}
+
+# Under results/, but told of the run rather than of the recordings: differ from run to run.
+OF_THE_RUN = ("logs", "provenance")
 
 
 def copy_checkout(target: Path, source: Path = ROOT) -> Path:
@@ -24,16 +38,42 @@ def copy_checkout(target: Path, source: Path = ROOT) -> Path:
     return target
 
 
-def snakemake(*arguments, cwd, check=True):
-    """Run Snakemake as a user does; return the finished process with its output as text."""
+def small_study(folder: Path, source: Path = ROOT) -> Path:
+    """Two small sessions of the demo, in a copy of the checkout."""
+    copy_checkout(folder, source)
+    config = yaml.safe_load((folder / "config/config.yaml").read_text())
+    for section, knobs in SMALL_SETTINGS.items():
+        config.setdefault(section, {}).update(knobs)
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+    sheet = (folder / "config/sessions.tsv").read_text().splitlines()
+    rows = [line for line in sheet[1:] if line.startswith(SMALL_SESSIONS)]
+    (folder / "config/sessions.tsv").write_text("\n".join([sheet[0], *rows]) + "\n")
+    return folder
+
+
+def results(folder: Path) -> dict[str, str]:
+    """Checksum of every file of the results that does not tell of the run."""
+    files = [p for p in (folder / "results").rglob("*") if p.is_file()]
+    names = [p.relative_to(folder) for p in files]
+    return {str(name): sha256(folder / name) for name in names if name.parts[1] not in OF_THE_RUN}
+
+
+def start(*arguments, cwd, **options) -> subprocess.Popen:
+    """Start Snakemake as a user does, its output as text in a pipe."""
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     # The library of the copy, not of the checkout: a test may change it.
     environment = os.environ | {"PYTHONPATH": str(Path(cwd) / "workflow")}
-    done = subprocess.run(
-        command, cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=cwd, env=environment, **(pipes | options))
+
+
+def snakemake(*arguments, cwd, check=True):
+    """Run Snakemake as a user does; return the finished process with its output as text."""
+    process = start(*arguments, cwd=cwd)
+    told, _ = process.communicate()
+    done = subprocess.CompletedProcess(process.args, process.returncode, told)
     if check and done.returncode:
-        pytest.fail(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
+        pytest.fail(f"{' '.join(done.args)} ended with {done.returncode}:\n{done.stdout[-6000:]}")
     return done
 
 

@@ -5,45 +5,9 @@ import shutil
 import subprocess
 
 import pytest
-import yaml
-from running import ROOT, copy_checkout, snakemake
-
-from evoalign.files import sha256
-
-SETTINGS = {
-    "demo": {"n_electrodes": 6, "n_blocks": 5, "images_per_thread": 8, "references_per_thread": 1},
-    "analysis": {"min_blocks": 4, "min_last_block": 2, "n_bootstrap": 50, "n_permutations": 50},
-    "encoding": {"n_permutations": 50, "n_bootstrap": 50, "n_alphas": 20, "projection_dims": [8]},
-}
-SESSIONS = ("V1_plexon", "IT_blackrock")
+from running import ROOT, SMALL_SESSIONS, results, small_study, snakemake
 
 pytestmark = pytest.mark.slow
-
-
-def small_study(folder, **source):
-    """Two of the demo's sessions, small, in a copy of the checkout."""
-    copy_checkout(folder, **source)
-    config = yaml.safe_load((folder / "config/config.yaml").read_text())
-    for section, knobs in SETTINGS.items():
-        config.setdefault(section, {}).update(knobs)
-    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
-    sheet = (folder / "config/sessions.tsv").read_text().splitlines()
-    rows = [line for line in sheet[1:] if line.startswith(SESSIONS)]
-    (folder / "config/sessions.tsv").write_text("\n".join([sheet[0], *rows]) + "\n")
-    return folder
-
-
-def results(folder):
-    """Checksum of every file of the results that is no log."""
-    files = [p for p in (folder / "results").rglob("*") if p.is_file() and "logs" not in p.parts]
-    return {str(p.relative_to(folder)): sha256(p) for p in files}
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = small_study(tmp_path_factory.mktemp("small"))
-    snakemake("--cores", 2, cwd=folder)
-    return folder
 
 
 def test_one_job_at_a_time_gives_the_same_bytes_as_two(study, tmp_path):
@@ -56,7 +20,7 @@ def test_from_shared_nwb_files_alone_come_the_same_tables_and_figures(study, tmp
     shared = tmp_path / "shared"
     shared.mkdir()
     sheet = ["session\tsubject\tnwb"]
-    for session in SESSIONS:
+    for session in SMALL_SESSIONS:
         shutil.copy(study / f"results/nwb/{session}.nwb", shared)
         sheet.append(f"{session}\tDemo\t{shared}/{session}.nwb")
     other = small_study(tmp_path / "other", source=study)
