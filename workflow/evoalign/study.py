@@ -283,6 +283,22 @@ class Encoding(_Section):
     )
 
 
+class Tuning(_Section):
+    """Tuning along eigen-axes of the image metric (METHODS section 7)."""
+
+    anova_p: float = _knob(0.01, "an axis is tuned below this p of the ANOVA over distances", gt=0, lt=1)
+    min_distances: int = _knob(4, "an axis with fewer distances is left out", ge=3)
+    gp_restarts: int = _knob(10, "random starts of the Gaussian process beside the first", ge=0, le=1000)
+    gp_points: int = _knob(100, "points of its mean, from which the shape is told", ge=10, le=10_000)
+    shape_tolerance_hz: float = _knob(0.01, "a step against the trend up to this does not count", ge=0)
+    reach: float = _knob(0.4, "common axes are sampled at both +reach and -reach", gt=0)
+    peak_centres: tuple[float, ...] = _knob(
+        (-0.4, -0.32, -0.24, -0.16, 0.0, 0.16, 0.24, 0.32, 0.4), "centres of the bins of peak locations"
+    )
+    centre: float = _knob(0.08, "a peak no further from the origin lies in the bin at 0", ge=0)
+    interval: float = _knob(0.95, "mass of the Wilson intervals of fractions", gt=0, lt=1)
+
+
 class Figures(_Section):
     """What the figures look like."""
 
@@ -320,6 +336,7 @@ class Config(_Section):
     nwb: Nwb = Nwb()
     analysis: Analysis = Analysis()
     encoding: Encoding = Encoding()
+    tuning: Tuning = Tuning()
     figures: Figures = Figures()
     demo: Demo = Demo()
 
@@ -344,6 +361,9 @@ class Session(_Section):
     spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
     photodiode: str = Field("", description="name or number of the photodiode's analog channel; '' = none")
     unstable_baseline: str = Field("", description="reason to exclude the session; '' = stable")
+    follows: str = Field(
+        "", description="session whose evolution a Hessian tuning session follows; '' = none, or its own"
+    )
 
     @field_validator("raw", "spaces", mode="before")
     @classmethod
@@ -455,6 +475,13 @@ def load_sessions(
         sessions.append(session)
     if not sessions:
         raise InputError("the sample sheet has no rows", path)
+    for session in sessions:
+        if session.follows and session.follows not in rows:
+            raise InputError(
+                f"there is no session '{session.follows}'",
+                f"{rows[session.session]}, column follows",
+                _nearest(session.follows, list(rows)),
+            )
     return tuple(sessions)
 
 

@@ -718,6 +718,146 @@ POPULATION_ENCODING_SPECTRUM = _table(
 )
 
 
+# --- tuning (along eigen-axes of the image metric) ----------------------------
+
+_AXIS = [
+    *_UNIT,
+    _column("subspace", TEXT, "", "'class' or 'noise'"),
+    _column("axis", INT, "", "number of the eigenvector, by falling eigenvalue"),
+]
+_DISTANCE = _column("distance", FLOAT, "", "signed image distance from the centre")
+_FOLLOWED = _column(
+    "success",
+    TEXT,
+    "",
+    "the object thread of the evolution before: 'succeeds' or 'fails'; 'unknown' without one",
+)
+_SUCCESS_GROUP = _column(
+    "success", TEXT, "", "sessions: 'all', or by the evolution before: 'succeeds', 'fails'"
+)
+_SUBSPACES = _column("subspace", TEXT, "", "'class', 'noise' or 'both'")
+_AREAS = _column("area", TEXT, "", "visual area, or 'all'")
+
+TUNING_POINTS = _table(
+    "tuning_points",
+    *_AXIS,
+    _DISTANCE,
+    _column("presentation", INT, "", "row of the presentation; those of the origin stand in each axis"),
+    _column("rate_hz", FLOAT, "spikes/s", "evoked rate of the presentation"),
+)
+
+TUNING_CURVES = _table(
+    "tuning_curves",
+    *_AXIS,
+    _DISTANCE,
+    _column("n", INT, "", "presentations"),
+    _column("mean_hz", FLOAT, "spikes/s", "mean evoked rate"),
+    _column("sem_hz", FLOAT, "spikes/s", "standard error over presentations; NaN with one"),
+)
+
+TUNING_FITS = _table(
+    "tuning_fits",
+    *_AXIS,
+    _DISTANCE,
+    _column("process_hz", FLOAT, "spikes/s", "mean of the Gaussian process"),
+    _column("process_sd_hz", FLOAT, "spikes/s", "its standard deviation, noise left out"),
+    _column("gaussian_hz", FLOAT, "spikes/s", "fitted Gaussian with baseline"),
+    _column("line_hz", FLOAT, "spikes/s", "fitted straight line"),
+)
+
+TUNING_AXES = _table(
+    "tuning_axes",
+    *_AXIS,
+    _column("n", INT, "", "presentations"),
+    _column("n_distances", INT, "", "distances"),
+    _column("common", FLAG, "", "sampled at both ends that all common axes reach"),
+    _column("f", FLOAT, "", "F of the one-way ANOVA over distances"),
+    _column("p", FLOAT, "", "its p value"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg over the axes of the session"),
+    _column("tuned", FLAG, "", "p is below tuning.anova_p"),
+    _column("amplitude_hz", FLOAT, "spikes/s", "of the Gaussian"),
+    _column("mean", FLOAT, "", "distance of the Gaussian's peak"),
+    _column("width", FLOAT, "", "standard deviation of the Gaussian, in units of distance"),
+    _column("baseline_hz", FLOAT, "spikes/s", "of the Gaussian"),
+    _column("gaussian_r2", FLOAT, "", "share of the variance of single presentations"),
+    _column("slope_hz", FLOAT, "spikes/s", "of the straight line, per unit of distance"),
+    _column("intercept_hz", FLOAT, "spikes/s", "of the straight line"),
+    _column("line_r2", FLOAT, "", "share of the variance of single presentations"),
+    _column("length", FLOAT, "", "length scale of the Gaussian process, in units of distance"),
+    _column("noise_hz", FLOAT, "spikes/s", "its standard deviation of a presentation"),
+    _column("process_r2", FLOAT, "", "share of the variance of single presentations"),
+    _column("monotonic", FLAG, "", "the process never falls, or never rises"),
+    _column("unimodal", FLAG, "", "it rises up to its maximum and falls after"),
+    _column("bell", FLAG, "", "unimodal, with a maximum that is not at an end"),
+    _column("shape", TEXT, "", "'monotonic', else 'bell', else 'unimodal', else 'other'"),
+    _column("peak", FLOAT, "", "distance of the process' maximum"),
+    _column("peak_bin", FLOAT, "", "centre of the bin that holds it"),
+)
+
+TUNING_SESSIONS = _table(
+    "tuning_sessions",
+    *_UNIT,
+    _column("evolution", TEXT, "", "session of the evolution before; '' when unknown"),
+    _FOLLOWED,
+    _column("n_presentations", INT, "", "presentations, each once"),
+    _column("n_axes", INT, "", "axes"),
+    _column("n_common", INT, "", "common axes"),
+    _column("n_tuned", INT, "", "tuned ones of these"),
+)
+
+TUNING_HEATMAP = _table(
+    "tuning_heatmap",
+    _SUCCESS_GROUP,
+    _column("subspace", TEXT, "", "'class' or 'noise'"),
+    _column("axis", INT, "", "number of the eigenvector, by falling eigenvalue"),
+    _DISTANCE,
+    _column("n", INT, "", "sessions"),
+    _column("mean", FLOAT, "", "mean over sessions of the curve over the session's largest mean rate"),
+    _column("sem", FLOAT, "", "standard error over sessions; NaN with one"),
+)
+
+TUNING_FRACTIONS = _table(
+    "tuning_fractions",
+    _AREAS,
+    _SUBSPACES,
+    _SUCCESS_GROUP,
+    _column(
+        "measure", TEXT, "", "'tuned' of common axes; of tuned ones 'monotonic', 'unimodal', 'bell', 'centre'"
+    ),
+    _column("k", INT, "", "axes"),
+    _column("n", INT, "", "of so many"),
+    _column("fraction", FLOAT, "", "k / n; NaN when n is 0"),
+    _column("low", FLOAT, "", "lower end of the Wilson interval"),
+    _column("high", FLOAT, "", "upper end of it"),
+)
+
+TUNING_TESTS = _table(
+    "tuning_tests",
+    _AREAS,
+    _SUBSPACES,
+    _column("measure", TEXT, "", "as in tuning_fractions"),
+    _column("k_succeeds", INT, "", "axes after evolutions that succeed"),
+    _column("n_succeeds", INT, "", "of so many"),
+    _column("k_fails", INT, "", "axes after evolutions that fail"),
+    _column("n_fails", INT, "", "of so many"),
+    _column("z", FLOAT, "", "two-proportion z; NaN when a group is empty"),
+    _column("p", FLOAT, "", "one-sided: the fraction is larger after success"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg over the measures of the area and subspace"),
+)
+
+TUNING_PEAKS = _table(
+    "tuning_peaks",
+    _AREAS,
+    _SUBSPACES,
+    _SUCCESS_GROUP,
+    _column("peak_bin", FLOAT, "", "centre of the bin of peak locations"),
+    _column("k", INT, "", "tuned common axes with their peak in it"),
+    _column("n", INT, "", "tuned common axes"),
+    _column("fraction", FLOAT, "", "k / n; NaN when n is 0"),
+    _column("low", FLOAT, "", "lower end of the Wilson interval"),
+    _column("high", FLOAT, "", "upper end of it"),
+)
+
 # --- simulate (the truth beside a simulated session; only tests read it) -----
 
 TRUE_UNITS = _table(

@@ -46,7 +46,7 @@ def experiment_from(
         There is no such unit, no preferred unit, or no presentation of an
         evolution.
     """
-    row = _unit_row(responses, settings, unit)
+    row = unit_row(responses, settings, unit)
     shown = responses.presentations.reset_index(drop=True)
     evolution = (shown["block"] >= 0) & shown["thread"].isin((0, 1))
     keep = evolution & shown["valid"].astype(bool)
@@ -81,7 +81,14 @@ def experiment_from(
     return drop_short_last_block(experiment, settings.min_last_block)
 
 
-def _unit_row(responses: Responses, settings: study.Analysis, unit: int | None) -> int:
+def unit_row(responses: Responses, settings: study.Analysis, unit: int | None = None) -> int:
+    """Row of a unit in the counts; of the preferred one when none is named.
+
+    Raises
+    ------
+    InputError
+        There is no such unit, or no preferred unit.
+    """
     units = responses.units.reset_index(drop=True)
     where = f"session {responses.session}"
     if unit is not None:
