@@ -150,8 +150,13 @@ class Nwb(_Section):
     raw: Literal["none", "link", "embed"] = _knob(
         "none", "continuous data: left out, named by path and checksum, or in the file"
     )
+    backend: Literal["hdf5", "zarr"] = _knob(
+        "hdf5", "one .nwb file a session, or a .nwb.zarr folder whose chunks are files, for object stores"
+    )
     strict: bool = _knob(False, "findings of the validators at BEST_PRACTICE_VIOLATION and above are fatal")
-    compression: Literal["gzip", "none"] = _knob("gzip", "of large arrays; every HDF5 reader knows gzip")
+    compression: Literal["gzip", "none"] = _knob(
+        "gzip", "of large arrays; every reader of HDF5 and Zarr knows it"
+    )
     compression_level: int = _knob(4, "gzip level: higher is smaller and slower", ge=1, le=9)
     chunk_samples: int = _knob(
         30_000, "samples in a chunk of continuous data: about a second is fast to browse", ge=100, le=10**6
@@ -178,6 +183,11 @@ class Nwb(_Section):
         {}, "column of presentations -> its name in such a file, as 'image: stimulus_name'"
     )
     unit_columns: dict[str, str] = _knob({}, "the same for the units, as 'label: quality'")
+
+    @property
+    def suffix(self) -> str:
+        """End of a file's name, as DANDI wants it; the writer goes by it."""
+        return {"hdf5": ".nwb", "zarr": ".nwb.zarr"}[self.backend]
 
 
 class Analysis(_Section):
@@ -347,7 +357,9 @@ class Session(_Section):
     session: str = Field(description="unique name; letters, digits, '_' and '-'", pattern=r"^[A-Za-z0-9_-]+$")
     subject: str = Field(description="name of the animal", min_length=1)
     date: dt.date | None = Field(None, description="yyyy-mm-dd; '' = as in the recording's header")
-    nwb: str = Field("", description="an NWB file, in place of raw, log, latents, images and arrays")
+    nwb: str = Field(
+        "", description="an NWB file or .nwb.zarr folder, in place of raw, log, latents, images and arrays"
+    )
     raw: tuple[str, ...] = Field((), description="raw files, separated by ';' (a.nev;a.ns6, a.plx or a.pl2)")
     log: str = Field("", description="stimulus log (.tsv, .bhv2, .h5, .mat)")
     latents: str = Field("", description="folder of block*_thread*_code.mat files")

@@ -71,7 +71,12 @@ def stimuli(wildcards):
 
 def nwb_of(session):
     """A session's NWB: shared by somebody, or made here."""
-    return SESSIONS[session].nwb or f"{RESULTS}/nwb/{session}.nwb"
+    return SESSIONS[session].nwb or f"{RESULTS}/nwb/{session}{STUDY.nwb.suffix}"
+
+
+def packaged(path):
+    """An NWB file as an output: a file, or a folder where it is Zarr."""
+    return directory(path) if STUDY.nwb.backend == "zarr" else path
 
 
 def nwb_file(wildcards):

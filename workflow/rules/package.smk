@@ -12,7 +12,7 @@ rule nwb:
         presentations=presentation_tables,
         descriptor=f"{SESSION}/recording/descriptor.json",
     output:
-        nwb=f"{RESULTS}/nwb/{{session}}.nwb",
+        nwb=packaged(f"{RESULTS}/nwb/{{session}}{STUDY.nwb.suffix}"),
     log:
         f"{RESULTS}/logs/nwb/{{session}}.log",
     conda:

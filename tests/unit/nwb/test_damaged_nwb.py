@@ -1,10 +1,7 @@
-"""Damaged files: one InputError that names the file.
-
-Not tried here: whole pages of zeros. In a heap of HDF5's these make the HDF5 library itself
-loop for ever, before it gives us anything; a rule's `runtime` ends that (see docs/nwb.md).
-"""
+"""Damaged files: one InputError that names the file."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -13,7 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evoalign.nwb import write_nwb
+from evoalign.errors import InputError
+from evoalign.nwb import intact, read_nwb, validate, write_nwb
+from evoalign.nwb.dandi import dandi_path
+from evoalign.nwb.intact import check_intact
 from evoalign.study import Config, Nwb
 
 N_FILES = 15
@@ -91,3 +91,65 @@ def test_a_packed_array_with_damaged_bytes_is_told_by_its_path(contents, tmp_pat
         stream.write(bytes(200))
     [(name, outcome)] = read_all([path])
     assert outcome[0] == "InputError" and outcome[1] == f"{name}, /units/spike_times"
+
+
+def heaps(raw):
+    """Where the global heaps of an HDF5 file begin: they hold its text and references."""
+    return [match.start() for match in re.finditer(b"GCOL", raw)]
+
+
+def test_a_heap_of_zeros_is_one_message_that_names_the_object(packaged, tmp_path):
+    """The HDF5 library runs in circles on these for ever."""
+    raw = packaged[1].read_bytes()
+    places = heaps(raw)
+    assert len(places) > 10
+    objects = set()
+    for k in (0, len(places) // 2, len(places) - 1):
+        damaged = bytearray(raw)
+        damaged[places[k] + 16 : places[k] + 4096] = bytes(4080)
+        file = tmp_path / f"zeros{k}.nwb"
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match="did not come to an end in 0.5 s") as caught:
+            check_intact(file, object_cpu_s=0.5)
+        name, _, inside = caught.value.where.partition(", ")
+        assert name == str(file) and caught.value.mend
+        with h5py.File(packaged[1]) as whole:
+            assert inside in whole
+        objects.add(inside)
+    assert len(objects) == 3
+
+
+def test_reading_and_validating_ask_whether_the_file_is_intact(packaged, tmp_path, monkeypatch):
+    raw = bytearray(packaged[1].read_bytes())
+    place = heaps(raw)[3]
+    raw[place + 16 : place + 4096] = bytes(4080)
+    (tmp_path / "zeros.nwb").write_bytes(raw)
+    for ask in (read_nwb, validate, dandi_path):
+        monkeypatch.setattr(intact.check_intact, "__defaults__", (0.3,))
+        with pytest.raises(InputError, match="did not come to an end") as caught:
+            ask(tmp_path / "zeros.nwb")
+        assert caught.value.where.startswith(f"{tmp_path}/zeros.nwb, /")
+
+
+def test_pages_of_zeros_anywhere_are_read_or_are_one_message(packaged, tmp_path):
+    raw = packaged[1].read_bytes()
+    rng = np.random.default_rng(12)
+    passed = []
+    for k in range(N_FILES):
+        damaged = bytearray(raw)
+        place = int(rng.integers(0, len(raw) - 4096))
+        damaged[place : place + 4096] = bytes(4096)
+        file = tmp_path / f"page{k}.nwb"
+        file.write_bytes(damaged)
+        try:
+            check_intact(file, object_cpu_s=0.5)
+            passed.append(file)
+        except InputError as error:
+            assert error.where.startswith(f"{file}, /") and error.mend
+    assert len(passed) < N_FILES
+    for name, outcome in read_all(passed):
+        assert outcome == "read" or (outcome[0] == "InputError" and name in outcome[1]), outcome
+
+
+def test_an_intact_file_is_passed_over(packaged):
+    check_intact(packaged[1])

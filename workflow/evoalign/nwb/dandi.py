@@ -19,6 +19,7 @@ from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import sha256, whole
 from evoalign.nwb.read import opened
+from evoalign.nwb.stores import is_zarr
 
 _DANDI = "from dandi.cli.command import main; main()"  # its script may not be on the path
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
@@ -43,9 +44,10 @@ def dandi_path(path: str | PathLike[str]) -> Path:
         if nwb.subject is None or not nwb.subject.subject_id:
             raise InputError("the file tells no subject", f"{path}, /general/subject", "add the subject")
         subject = _label(nwb.subject.subject_id)
-        session = _label(nwb.session_id or Path(path).stem)
+        session = _label(nwb.session_id or Path(path).name.partition(".nwb")[0])
         image = "+image" if nwb.stimulus_template or nwb.stimulus else ""
-    return Path(f"sub-{subject}") / f"sub-{subject}_ses-{session}_ecephys{image}.nwb"
+    suffix = ".nwb.zarr" if is_zarr(Path(path)) else ".nwb"
+    return Path(f"sub-{subject}") / f"sub-{subject}_ses-{session}_ecephys{image}{suffix}"
 
 
 def _label(text: str) -> str:
@@ -74,7 +76,7 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
     out = scratch / "findings.json"
     # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
     own = {name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
-    command = [sys.executable, "-c", _DANDI, "validate", "--format", "json", "--output", str(out)]
+    command = [sys.executable, "-P", "-c", _DANDI, "validate", "--format", "json", "--output", str(out)]
     done = subprocess.run(
         [*command, str(dandiset)],
         env=os.environ | own | {"DANDI_NO_ET": "1"},
@@ -130,12 +132,19 @@ def write_dandiset(
         partial.mkdir()
         for place, file in sorted(places.items()):
             (partial / place).parent.mkdir(exist_ok=True)
-            try:
-                (partial / place).hardlink_to(file)
-            except OSError:
-                shutil.copyfile(file, partial / place)
+            _link_or_copy(file, partial / place)
         _write_description(partial, config.study, config.nwb.description)
         (partial / "README.md").write_text(_readme(places, config), encoding="utf-8")
+
+
+def _link_or_copy(file: Path, place: Path) -> None:
+    if file.is_dir():
+        shutil.copytree(file, place, copy_function=lambda a, b: _link_or_copy(Path(a), Path(b)))
+        return
+    try:
+        place.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, place)
 
 
 def _write_description(folder: Path, name: str, description: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import zarr
 from hdmf.data_utils import AbstractDataChunkIterator, DataChunk
 from PIL import Image, UnidentifiedImageError
 from pynwb.base import ImageReferences, Images
@@ -17,6 +18,7 @@ from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import Pixels
+from evoalign.nwb.stores import is_zarr
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
@@ -70,7 +72,7 @@ class ImageFolder(Mapping[str, Pixels]):
 
 
 class StoredImages(Mapping[str, Pixels]):
-    """Images of an HDF5 NWB file, read when asked for.
+    """Images of an NWB file, read when asked for.
 
     Parameters
     ----------
@@ -90,9 +92,11 @@ class StoredImages(Mapping[str, Pixels]):
             raise KeyError(name)
         place = f"{self._collection}/{name}"
         try:
+            if is_zarr(self._path):
+                return np.asarray(zarr.open_array(str(self._path), mode="r", path=place)[...])
             with h5py.File(self._path, "r") as file:
                 return np.asarray(file[place][...])
-        except Exception as error:  # HDF5 raises almost anything on damaged bytes
+        except Exception as error:  # the libraries raise almost anything on damaged bytes
             raise InputError(f"the image cannot be read: {error}", f"{self._path}, {place}", MEND) from error
 
     def __iter__(self) -> Iterator[str]:

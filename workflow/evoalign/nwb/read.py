@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from pynwb import NWBHDF5IO, NWBFile
+from pynwb import NWBFile
 
 from evoalign import study
 from evoalign.errors import InputError
@@ -18,8 +18,10 @@ from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.facts import FACTS, read_facts
 from evoalign.nwb.foreign import read_foreign
+from evoalign.nwb.intact import check_intact
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
+from evoalign.nwb.stores import reader
 
 OURS = "evoalign"  # begins source_script in files of this pipeline
 
@@ -32,7 +34,7 @@ def read_nwb(
     Parameters
     ----------
     path : path
-        An ``.nwb`` file; of one that this pipeline did not write, spikes and
+        An ``.nwb`` file or an ``.nwb.zarr`` folder; of one that this pipeline did not write, spikes and
         presentations are read, see `read_foreign`.
     settings : study.Nwb, optional
         Names of tables and columns in files of other tools.
@@ -74,12 +76,13 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
         Naming the file, and the path in it where that is known.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError("file does not exist", path, "correct the path")
+    check_intact(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            io = NWBHDF5IO(str(path), "r")
+            io = reader(path)
             nwb = io.read()
         except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
             raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", MEND) from error

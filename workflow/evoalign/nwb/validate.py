@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
@@ -13,9 +14,14 @@ from nwbinspector import Importance, inspect_nwbfile, load_config
 from evoalign import study, tables
 from evoalign.errors import InputError
 from evoalign.nwb.dandi import dandi_findings
+from evoalign.nwb.intact import check_intact
+from evoalign.nwb.stores import is_zarr, reader
 
 # Importances that `nwb.strict` makes fatal.
 FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
+
+# It asks for array elements by unsigned numbers, which zarr 2 does not take, and breaks down.
+_NOT_FOR_ZARR = ["check_units_table_duration"]
 
 Finding = tuple[str, str, str, str, str]
 
@@ -26,7 +32,7 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
     Parameters
     ----------
     path : path
-        An NWB file.
+        An NWB file, HDF5 or Zarr.
     config : study.Config, optional
         With ``nwb.strict``, findings are fatal.
 
@@ -38,12 +44,13 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
     Raises
     ------
     InputError
-        The file is missing; or ``nwb.strict`` is set and there is a finding
+        The file is missing or damaged; or ``nwb.strict`` is set and there is a finding
         at BEST_PRACTICE_VIOLATION or above.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError("file does not exist", path)
+    check_intact(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = [*_schema(path), *_inspector(path), *dandi_findings(path)]
@@ -61,7 +68,9 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
 
 def _schema(path: Path) -> list[Finding]:
     try:
-        errors = pynwb.validate(path=str(path))
+        # Not by its path, for which pynwb gives hdmf_zarr arguments that it does not know.
+        with closing(reader(path)) as io:
+            errors = pynwb.validate(io=io)
     except Exception as error:  # a damaged file raises almost anything
         return [("pynwb", "ERROR", "readable", "/", str(error).partition("\n")[0])]
     return [("pynwb", "ERROR", str(e.name), str(e.location or "/"), str(e.reason)) for e in errors]
@@ -74,6 +83,7 @@ def _inspector(path: Path) -> list[Finding]:
         skip_validate=True,
         # The archive asks for more of the subject than nwbinspector by itself.
         config=load_config("dandi"),
+        ignore=_NOT_FOR_ZARR if is_zarr(path) else None,
         importance_threshold=Importance.BEST_PRACTICE_SUGGESTION,
     )
     messages = sorted(found, key=lambda m: (-m.importance.value, str(m.check_function_name), str(m.location)))

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import warnings
 from os import PathLike
-from typing import Any
-
-import numpy as np
-from hdmf.backends.hdf5 import H5DataIO
-from hdmf.data_utils import AbstractDataChunkIterator
-from pynwb import NWBHDF5IO
+from pathlib import Path
 
 from evoalign import study
 from evoalign.files import whole
 from evoalign.nwb.build import build
-from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents, check_contents
-
-SMALL_BYTES = 65_536  # an array below is not worth a chunk and its index
+from evoalign.nwb.stores import pack_for, writer
 
 
 def write_nwb(path: str | PathLike[str], contents: SessionContents, config: study.Config) -> None:
@@ -28,7 +21,7 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
     Parameters
     ----------
     path : path
-        The ``.nwb`` file, HDF5.
+        The ``.nwb`` file, HDF5; or the ``.nwb.zarr`` folder.
     contents : SessionContents
         Brought into canonical form on the way, see `check_contents`.
     config : study.Config
@@ -41,23 +34,8 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
         a thread differ in dimension.
     """
     check_contents(contents)
-    nwb = build(contents, config, hdf5_pack(config.nwb))
+    nwb = build(contents, config, pack_for(Path(path), config.nwb))
     with whole(path) as partial, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="hdmf|pynwb")
-        with NWBHDF5IO(str(partial), "w") as io:
+        warnings.filterwarnings("ignore", module="hdmf|pynwb|zarr")
+        with writer(partial, config.nwb) as io:
             io.write(nwb)
-
-
-def hdf5_pack(settings: study.Nwb) -> Pack:
-    """Return what compresses and chunks large arrays for HDF5."""
-    packed = {"compression": "gzip", "compression_opts": settings.compression_level, "shuffle": True}
-    options: dict[str, Any] = {} if settings.compression == "none" else packed
-
-    def pack(data: Any) -> Any:
-        if isinstance(data, AbstractDataChunkIterator):
-            return H5DataIO(data=data, chunks=data.recommended_chunk_shape(), **options)
-        if not isinstance(data, np.ndarray) or data.nbytes < SMALL_BYTES or not options:
-            return data
-        return H5DataIO(data=data, chunks=True, **options)
-
-    return pack

@@ -1,0 +1,80 @@
+"""Whether a file is whole enough to be handed to the libraries that read it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import zarr
+
+from evoalign.errors import InputError
+from evoalign.nwb import walk_child
+from evoalign.nwb.stores import is_zarr
+
+MEND = "copy the file again from where it was whole, or package the session again"
+OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
+
+
+def check_intact(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_S) -> None:
+    """Raise an InputError where a file would hang or crash its reader, or would give zeros for lost data.
+
+    HDF5 is walked in a child process with a limit of processor time for each
+    object: its library loops for ever on some damage. In a Zarr folder every
+    chunk must be there: the library takes a lost one for zeros.
+
+    Parameters
+    ----------
+    path : path
+        An HDF5 file or a Zarr folder.
+    object_cpu_s : float
+        Processor time, in s, after which an object of HDF5 counts as endless.
+
+    Raises
+    ------
+    InputError
+        Naming the file and the object in it.
+    """
+    path = Path(path)
+    if is_zarr(path):
+        _check_zarr(path)
+    else:
+        _check_hdf5(path, object_cpu_s)
+
+
+def _check_hdf5(path: Path, object_cpu_s: float) -> None:
+    command = [sys.executable, "-I", str(walk_child.__file__), str(path.absolute()), str(object_cpu_s)]
+    child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if child.returncode == 0:
+        return
+    place = (child.stdout.splitlines() or ["/"])[-1]
+    reason = _reason(child.returncode, child.stderr, object_cpu_s)
+    raise InputError(f"no readable NWB file: {reason}", f"{path}, {place}", MEND)
+
+
+def _reason(code: int, errors: str, object_cpu_s: float) -> str:
+    if code == -signal.SIGPROF:
+        return f"the HDF5 library did not come to an end in {object_cpu_s:g} s"
+    if code < 0:
+        return f"the HDF5 library crashed on it ({signal.Signals(-code).name})"
+    return (errors.strip().splitlines() or [f"exit status {code}"])[-1][:300]
+
+
+def _check_zarr(path: Path) -> None:
+    try:
+        listed = (path / ".zmetadata").exists()
+        root = zarr.open_consolidated(str(path)) if listed else zarr.open_group(str(path), mode="r")
+        root.visititems(lambda _, node: _check_chunks(path, node))
+    except InputError:
+        raise
+    except Exception as error:  # damaged JSON raises almost anything
+        raise InputError(f"no readable NWB file: {error}", f"{path}, /", MEND) from error
+
+
+def _check_chunks(path: Path, node: Any) -> None:
+    if isinstance(node, zarr.Array) and node.nchunks_initialized < node.nchunks:
+        lost = node.nchunks - node.nchunks_initialized
+        raise InputError(f"{lost} of {node.nchunks} chunks are missing", f"{path}, {node.name}", MEND)

@@ -1,0 +1,138 @@
+"""An NWB file as a tree of plain groups and data sets, whichever way it lies on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from evoalign.errors import InputError
+from evoalign.nwb.intact import check_intact
+from evoalign.nwb.stores import is_zarr
+
+# What hdmf_zarr adds for itself.
+_ZARR_OWN = ("zarr_dtype", "zarr_link", "_ARRAY_DIMENSIONS")
+_REFERENCE = {"source", "path"}  # keys of a reference in Zarr
+
+
+@dataclass
+class Stored:
+    """A group or data set of a file.
+
+    Attributes
+    ----------
+    attributes : mapping of str to value
+        References stand as the path that they point to.
+    link : str
+        Path of the object that this is another name of; '' for the object itself.
+    shape : tuple of int, optional
+        Of a data set; a group has none.
+    read : callable, optional
+        Selection -> values, with references as paths and text as str.
+    """
+
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    link: str = ""
+    shape: tuple[int, ...] | None = None
+    read: Callable[[Any], NDArray[Any]] | None = None
+
+
+@contextmanager
+def stored(path: str | PathLike[str]) -> Iterator[dict[str, Stored]]:
+    """Open a file and yield its objects by path, in the order of paths.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, or neither HDF5 nor Zarr.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("file does not exist", path)
+    check_intact(path)
+    root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
+    try:
+        walk = _zarr_tree if is_zarr(path) else _hdf5_tree
+        yield dict(sorted(walk(root)))
+    finally:
+        if isinstance(root, h5py.File):
+            root.close()
+
+
+def _hdf5_tree(group: h5py.Group) -> Iterator[tuple[str, Stored]]:
+    yield group.name, Stored(_hdf5_attributes(group))
+    for name in group:
+        place = f"{group.name.rstrip('/')}/{name}"
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            yield place, Stored(link=f"{getattr(link, 'filename', '')}{link.path}")
+        elif isinstance(group[name], h5py.Group):
+            yield from _hdf5_tree(group[name])
+        else:
+            yield place, _hdf5_dataset(group[name])
+
+
+def _hdf5_attributes(node: Any) -> dict[str, Any]:
+    return {name: _plain(value, node.file) for name, value in node.attrs.items()}
+
+
+def _hdf5_dataset(node: h5py.Dataset) -> Stored:
+    def read(selection: Any) -> NDArray[Any]:
+        return np.asarray(_plain(node[selection], node.file))
+
+    return Stored(_hdf5_attributes(node), shape=node.shape, read=read)
+
+
+def _zarr_tree(group: zarr.Group) -> Iterator[tuple[str, Stored]]:
+    yield group.name, Stored(_zarr_attributes(group))
+    for link in group.attrs.get("zarr_link", []):
+        yield f"{group.name.rstrip('/')}/{link['name']}", Stored(link=_plain(link))
+    for _, inside in group.groups():
+        yield from _zarr_tree(inside)
+    for _, array in group.arrays():
+        yield array.name, _zarr_dataset(array)
+
+
+def _zarr_attributes(node: Any) -> dict[str, Any]:
+    kept = {name: value for name, value in node.attrs.items() if name not in _ZARR_OWN}
+    found = {name: _plain(value) for name, value in kept.items()}
+    if ".specloc" in found:
+        found[".specloc"] = f"/{found['.specloc']}"
+    return found
+
+
+def _zarr_dataset(node: zarr.Array) -> Stored:
+    scalar = node.attrs.get("zarr_dtype") == "scalar"
+
+    def read(selection: Any) -> NDArray[Any]:
+        return np.asarray(_plain(node[0] if scalar else node[selection]))
+
+    return Stored(_zarr_attributes(node), shape=() if scalar else node.shape, read=read)
+
+
+def _plain(value: Any, file: h5py.File | None = None) -> Any:
+    """References by the path that they point to, text as str; everything else as it is."""
+    if isinstance(value, h5py.Reference):
+        return file[value].name if value and file is not None else ""
+    if isinstance(value, dict):
+        inside = value.get("value", value)  # an attribute's reference stands in a cover
+        if isinstance(inside, dict) and set(inside) >= _REFERENCE:
+            outside = "" if inside["source"] == "." else inside["source"]
+            return f"{outside}{inside['path']}"
+        return value
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OS":
+        flat = [_plain(item, file) for item in value.ravel()]
+        made = np.empty(len(flat), object)
+        made[:] = flat
+        return made.reshape(value.shape)
+    return value

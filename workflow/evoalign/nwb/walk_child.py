@@ -1,0 +1,81 @@
+"""Touches every object of an HDF5 file in a process of its own: ``walk_child.py FILE SECONDS``.
+
+The HDF5 library runs in circles for ever on some damaged files (a heap of
+zeros), and crashes on others. Here that ends a child, not the pipeline;
+`evoalign.nwb.intact` starts it. Each object's path goes to standard output
+before it is touched, so the last one is where it ended; an object that takes
+more processor time than SECONDS ends the process. Only h5py is imported,
+since the start counts.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+
+import h5py
+
+ROWS = 1 << 16  # rows of text that are touched at once: a tenth of a second
+MAX_DEPTH = 64  # damage can put a group inside of itself
+MAX_MEMORY = 2**32
+
+
+class Walk:
+    """All objects of a file, touched one by one against the clock."""
+
+    def __init__(self, object_cpu_s: float) -> None:
+        self._object_cpu_s = object_cpu_s
+
+    def begin(self, path: str) -> None:
+        """Say which object comes, and start its clock; the kernel ends the process when it runs out."""
+        print(path, flush=True)
+        signal.setitimer(signal.ITIMER_PROF, self._object_cpu_s)
+
+    def touch(self, node: h5py.Group | h5py.Dataset, depth: int = 0) -> None:
+        """Read what lies in heaps and indices: attributes, links, chunks, text, references."""
+        for _ in node.attrs.values():
+            pass
+        if isinstance(node, h5py.Group):
+            self._touch_inside(node, depth)
+        elif node.shape is not None:
+            self._touch_data(node)
+
+    def _touch_inside(self, group: h5py.Group, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise RecursionError(f"more than {MAX_DEPTH} groups inside of each other")
+        for name in group:
+            self.begin(f"{group.name.rstrip('/')}/{name}")
+            # What lies in another file, or under another name, is not of this object.
+            if isinstance(group.get(name, getlink=True), h5py.HardLink):
+                self.touch(group[name], depth + 1)
+
+    def _touch_data(self, node: h5py.Dataset) -> None:
+        if node.chunks:
+            node.id.get_num_chunks()
+        if node.dtype.hasobject and node.shape == ():
+            node[()]
+        elif node.dtype.hasobject:
+            for start in range(0, len(node), ROWS):
+                self.begin(node.name)
+                node[start : start + ROWS]
+
+
+def main(path: str, object_cpu_s: float) -> None:
+    """Touch all objects of a file, or raise."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is told by the exit status
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    walk = Walk(object_cpu_s)
+    walk.begin("/")
+    with h5py.File(path, "r") as file:
+        walk.touch(file)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], float(sys.argv[2]))
+    # A damaged file makes h5py raise OSError, KeyError, RuntimeError, ValueError, MemoryError and more.
+    except Exception as error:
+        print(str(error).splitlines()[0] if str(error) else type(error).__name__, file=sys.stderr)
+        raise SystemExit(3) from None
