@@ -30,6 +30,7 @@ def _knob(default: Any, reason: str, **bounds: Any) -> Any:
     return Field(default, description=reason, **bounds)
 
 
+UnitKind = Literal["sorted", "multiunit", "online", "envelope"]
 SubjectField = Literal["sex", "age", "species", "description", "weight", "strain"]
 
 
@@ -134,6 +135,32 @@ class Sorting(_Section):
     preferred_min_agreement: float = _knob(
         0.5, "below this agreement with the online unit, the channel's multi-unit is preferred", ge=0, le=1
     )
+    leave_out_bad: bool = _knob(
+        True, "leave bad electrodes out; false: only flat ones, which cannot be sorted"
+    )
+    blank_artefacts: bool = _knob(
+        True, "blank what hits most electrodes of an array at once: stimulation, chewing, movement"
+    )
+    artefact_threshold: float = _knob(
+        6.0, "an electrode is hit beyond this, in SDs of its own band around 1 kHz", ge=3, le=100
+    )
+    artefact_share: float = _knob(
+        0.75, "an artefact hits this share of the electrodes that share a reference", gt=0.2, le=1
+    )
+    blank_saturated: bool = _knob(True, "blank an electrode while its amplifier is at its limit")
+    saturated_ms: float = _knob(
+        0.3, "a voltage that stays at its extreme for this long is saturated", ge=0.1, le=1000
+    )
+    blank_pad_ms: float = _knob(2.0, "blanked before and after too: filters ring", ge=0, le=1000)
+    envelope: bool = _knob(False, "also the multi-unit envelope (MUAe) of each electrode, as a unit kind")
+    envelope_band_hz: tuple[float, float] = _knob(
+        (500.0, 5000.0), "band whose rectified voltage is the envelope (Super & Roelfsema 2005)"
+    )
+    envelope_lowpass_hz: float = _knob(200.0, "the envelope's own upper edge", ge=1, le=450)
+    stable_drift: float = _knob(
+        0.5, "a unit is unstable when its baseline changes by more than this share of its mean", gt=0, le=10
+    )
+    stable_p: float = _knob(0.01, "and this trend over blocks has a smaller p value", gt=0, le=1)
 
 
 class Responses(_Section):
@@ -141,7 +168,9 @@ class Responses(_Section):
 
     start_ms: int = _knob(-50, "first ms of the count tensor, relative to image onset", ge=-1000, le=0)
     stop_ms: int = _knob(250, "end of the count tensor, relative to image onset", ge=50, le=5000)
-    kinds: tuple[str, ...] = _knob(("sorted", "multiunit", "online"), "unit kinds that are carried on")
+    kinds: tuple[str, ...] = _knob(
+        ("sorted", "multiunit", "online", "envelope"), "unit kinds that are carried on"
+    )
 
 
 class Nwb(_Section):
@@ -193,9 +222,7 @@ class Nwb(_Section):
 class Analysis(_Section):
     """Trajectories, success and dynamics (METHODS sections 2 to 4)."""
 
-    unit_kind: Literal["sorted", "multiunit", "online"] = _knob(
-        "sorted", "kind of the preferred unit that is analysed"
-    )
+    unit_kind: UnitKind = _knob("sorted", "kind of the preferred unit that is analysed")
     smoothing_sigma_ms: float = _knob(
         2.0, "Gaussian on the 1 ms grid, cut at 3 sigma; 0 = raw counts", ge=0, le=50
     )
@@ -241,9 +268,7 @@ class Analysis(_Section):
 class Encoding(_Section):
     """Which space explains a unit, and when (METHODS section 6)."""
 
-    unit_kinds: tuple[Literal["sorted", "multiunit", "online"], ...] = _knob(
-        ("sorted",), "kinds of units that are analysed"
-    )
+    unit_kinds: tuple[UnitKind, ...] = _knob(("sorted",), "kinds of units that are analysed")
     window_ms: tuple[int, int] = _knob((0, 200), "range that the windows cover, from image onset")
     width_ms: int = _knob(10, "width of a window", ge=1, le=500)
     step_ms: int = _knob(10, "from one window's start to the next's; equal to the width: tiling", ge=1)
@@ -372,6 +397,9 @@ class Session(_Section):
     )
     spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
     photodiode: str = Field("", description="name or number of the photodiode's analog channel; '' = none")
+    curation: str = Field(
+        "", description="manual curation: SpikeInterface's .json, or a folder of phy; it wins over the sorter"
+    )
     unstable_baseline: str = Field("", description="reason to exclude the session; '' = stable")
     follows: str = Field(
         "", description="session whose evolution a Hessian tuning session follows; '' = none, or its own"
@@ -412,7 +440,7 @@ class Session(_Section):
     @property
     def files(self) -> tuple[str, ...]:
         """Every path that the row names."""
-        named = (*self.raw, self.nwb, self.log, self.latents, self.images, self.arrays)
+        named = (*self.raw, self.nwb, self.log, self.latents, self.images, self.arrays, self.curation)
         return tuple(path for path in named if path)
 
 
@@ -525,7 +553,7 @@ def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _check_files(session: Session, where: str, exists: Callable[[str], bool]) -> None:
-    for column in ("raw", "nwb", "log", "latents", "images", "arrays"):
+    for column in ("raw", "nwb", "log", "latents", "images", "arrays", "curation"):
         named = getattr(session, column)
         for file in (named,) if isinstance(named, str) else named:
             if file and not exists(file):

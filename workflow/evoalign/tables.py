@@ -137,7 +137,7 @@ ALIGNMENT = _table(
 UNITS = _table(
     "units",
     _column("unit", INT, "", "unit number from 0, unique in the session"),
-    _column("kind", TEXT, "", "'sorted', 'multiunit' or 'online'"),
+    _column("kind", TEXT, "", "'sorted', 'multiunit', 'online' or 'envelope'"),
     _column("channel", INT, "", "the vendor's channel number"),
     _column("vendor_unit", INT, "", "online unit number for kind 'online'; else -1"),
     _column("area", TEXT, "", "visual area from the array map; '' when unknown"),
@@ -160,6 +160,14 @@ UNITS = _table(
         "",
         "agreement with the online preferred unit, 0..1; NaN when not compared",
     ),
+    _column("baseline_hz", FLOAT, "spikes/s", "mean rate before the response; NaN without presentations"),
+    _column(
+        "baseline_drift",
+        FLOAT,
+        "",
+        "its fitted change from first to last block over its mean; NaN when unknown",
+    ),
+    _column("baseline_p", FLOAT, "", "p value of its trend over blocks (Spearman); NaN when unknown"),
 )
 
 SPIKES = _table(
@@ -180,7 +188,23 @@ BAD_CHANNELS = _table(
     "bad_channels",
     _column("channel", INT, "", "the vendor's channel number"),
     _column("reason", TEXT, "", "'flat', 'saturated', 'line noise', 'noise', 'duplicate', ..; '' when good"),
-    _column("noise_uv", FLOAT, "µV", "1.4826 MAD of the filtered trace"),
+    _column("noise_uv", FLOAT, "µV", "1.4826 MAD of the filtered, referenced and blanked voltage"),
+    _column(
+        "raw_sd_uv", FLOAT, "µV", "SD as recorded; this and the next three of some seconds, evenly spread"
+    ),
+    _column("filtered_sd_uv", FLOAT, "µV", "SD after the band-pass"),
+    _column("referenced_sd_uv", FLOAT, "µV", "SD after band-pass and reference"),
+    _column("blanked_sd_uv", FLOAT, "µV", "SD after band-pass, reference and blanking"),
+    _column("blanked_share", FLOAT, "", "share of the recorded time that is blanked"),
+)
+
+ARTEFACTS = _table(
+    "artefacts",
+    _column("reason", TEXT, "", "'common' to electrodes that share a reference, or 'saturated'"),
+    _column("group", TEXT, "", "array or connector of a common artefact; '' for all electrodes or one"),
+    _column("channel", INT, "", "the vendor's channel number of a saturated electrode; -1 of a common one"),
+    _column("start_s", FLOAT, "s", "first time that is blanked, on the recording's clock"),
+    _column("stop_s", FLOAT, "s", "end of it"),
 )
 
 # --- nwb --------------------------------------------------------------------
@@ -716,7 +740,6 @@ POPULATION_ENCODING_SPECTRUM = _table(
     _column("explained", FLOAT, "", "mean over explained units"),
     _column("share", FLOAT, "", "its share of the sum over bins; NaN when that is not positive"),
 )
-
 
 # --- tuning (along eigen-axes of the image metric) ----------------------------
 

@@ -8,7 +8,8 @@ rule spike_sorting:
         online_spikes=f"{SESSION}/recording/online_spikes.parquet",
     output:
         **table_files(
-            f"{SESSION}/sorting", ["units", "spikes", "waveforms", "bad_channels"]
+            f"{SESSION}/sorting",
+            ["units", "spikes", "waveforms", "bad_channels", "artefacts"],
         ),
     log:
         f"{RESULTS}/logs/spike_sorting/{{session}}.log",

@@ -23,6 +23,7 @@ def session():
             "isi_violations_ratio": [0.0, 0.2, 0.9], "presence_ratio": 1.0, "amplitude_cutoff": np.nan,
             "label": ["good", "mua", "mua"], "preferred": [True, False, False],
             "preferred_agreement": [0.9, 0.1, 0.2],
+            "baseline_hz": 5.0, "baseline_drift": [0.1, -0.9, np.nan], "baseline_p": [0.4, 1e-5, np.nan],
         }
     )  # fmt: skip
     spikes = pd.DataFrame({"unit": np.repeat([0, 1, 2], [300, 900, 1200]), "time_s": np.concatenate(times)})
@@ -33,6 +34,9 @@ def session():
         connector="", area="V4", x_um=[0.0, 400, 0, 400], y_um=[0.0, 0, 400, 400],
     )  # fmt: skip
     bad = pd.DataFrame({"channel": [1, 2, 3, 4], "reason": ["", "", "flat", ""], "noise_uv": [9.0, 9, 0, 9]})
+    bad = bad.assign(
+        raw_sd_uv=80.0, filtered_sd_uv=14.0, referenced_sd_uv=12.0, blanked_sd_uv=10.0, blanked_share=0.01
+    )
     named = {
         "units": units,
         "spikes": spikes,

@@ -48,7 +48,7 @@ def units_and_spikes(rng):
         quality = (60.0, 5.5, 0.01, 1.0, 0.02) if voltage else (nan, nan, 0.2, 0.9, nan)
         units.append(
             (unit, kind, channel, vendor, "V4", len(times), len(times) / DURATION_S, *quality,
-             "good" if unit < 2 else "mua", unit == 1, 0.93 if unit == 1 else nan)
+             "good" if unit < 2 else "mua", unit == 1, 0.93 if unit == 1 else nan, 4.0, -0.1, 0.4)
         )  # fmt: skip
         spikes += [(unit, time) for time in times]
         if voltage:
@@ -130,7 +130,11 @@ def full_session(folder, seed=0):
         spikes=spikes,
         waveforms=waveforms,
         bad_channels=frame(
-            tables.BAD_CHANNELS, [(c, "flat" if c == 5 else "", 9.0 + c) for c in range(1, N_CHANNELS + 1)]
+            tables.BAD_CHANNELS,
+            [
+                (c, "flat" if c == 5 else "", 9.0 + c, 80.0, 12.0, 10.0, 9.0, 0.01)
+                for c in range(1, N_CHANNELS + 1)
+            ],
         ),
         presentations=shown,
         alignment=frame(tables.ALIGNMENT, [report]),

@@ -59,7 +59,7 @@ def online_units(recording, online):
     nan = float("nan")
     rows = [
         (number, "online", channel, vendor, "", len(own), len(own) / recording.duration_s,
-         nan, nan, nan, nan, nan, "mua", False, nan)
+         nan, nan, nan, nan, nan, "mua", False, nan, nan, nan, nan)
         for number, ((channel, vendor), own) in enumerate(online.groupby(["channel", "unit"]))
     ]  # fmt: skip
     units = pd.DataFrame(rows, columns=tables.UNITS.names)

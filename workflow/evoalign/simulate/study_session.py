@@ -163,6 +163,9 @@ def _units(design: Design, n_spikes: int, n_shown: int) -> pd.DataFrame:
         "label": "good",
         "preferred": True,
         "preferred_agreement": nan,
+        "baseline_hz": nan,
+        "baseline_drift": nan,
+        "baseline_p": nan,
     }
     return tables.conform(pd.DataFrame([row]), tables.UNITS)
 

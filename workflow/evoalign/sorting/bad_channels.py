@@ -14,6 +14,7 @@ FLAT_SHARE = 0.95  # of successive samples that are equal
 HUM_HZ = (50.0, 60.0)
 HUM_HARMONICS = 5
 MAD_TO_SD = 1.4826
+STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
 
 
 def noise_level(values: np.ndarray) -> np.ndarray:
@@ -36,6 +37,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     1 Hz of 50 or 60 Hz and their harmonics), 'disconnected' and 'noise'
     (filtered noise far below or above the array's median), 'duplicate' (the
     same voltages as a channel before). The shares and ratios are config keys.
+    What each step of preprocessing does to each channel is kept beside.
 
     Parameters
     ----------
@@ -52,30 +54,46 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     n = len(traces.channel_ids)
     reason = np.full(n, "", dtype=object)
     if not stretches:
-        return _table(traces, np.full(n, "flat", dtype=object), np.full(n, np.nan))
+        return _table(traces, np.full(n, "flat", dtype=object), {})
     raw = [traces.raw(stretch) for stretch in stretches]
     _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
     _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
     hum = np.max([_hum_share(raw, hz, traces.rate_hz) for hz in HUM_HZ], axis=0)
     _mark(reason, hum > settings.bad_line_noise, "line noise")
     traces.leave_out(reason != "")
-    filtered = np.concatenate([traces.filtered(stretch) for stretch in stretches], axis=1)
-    noise = noise_level(filtered)
-    usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
+    found = {"raw_sd_uv": _sd([traces.microvolts(stretch) for stretch in stretches])}
+    parts = [traces.filtered(stretch, referenced=False) for stretch in stretches]
+    found["filtered_sd_uv"] = _sd(parts)
     # The reference would lend an open input the noise of the others.
-    own = noise_level(np.concatenate([traces.filtered(s, referenced=False) for s in stretches], axis=1))
+    own = noise_level(np.concatenate(parts, axis=1))
+    for part in parts:
+        traces.reference(part)
+    found["referenced_sd_uv"] = _sd(parts)
+    for part, stretch in zip(parts, stretches, strict=True):
+        traces.silence(part, stretch)
+    found["blanked_sd_uv"] = _sd(parts)
+    filtered = np.concatenate(parts, axis=1)
+    noise = found["noise_uv"] = noise_level(filtered)
+    usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
     _mark(reason, np.minimum(noise, own) * settings.bad_noise_ratio < usual, "disconnected")
     _mark(reason, noise > settings.bad_noise_ratio * usual, "noise")
     _mark(reason, _repeats(filtered, reason == "", settings.bad_duplicate), "duplicate")
+    if not settings.leave_out_bad:
+        reason[reason != "flat"] = ""
     traces.leave_out(reason != "")
-    return _table(traces, reason, noise)
+    return _table(traces, reason, found)
 
 
-def _table(traces: Traces, reason: np.ndarray, noise: np.ndarray) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {"channel": traces.channel_ids, "reason": reason.astype(str), "noise_uv": noise.astype(float)}
-    )
-    return tables.conform(frame, tables.BAD_CHANNELS)
+def _table(traces: Traces, reason: np.ndarray, found: dict[str, np.ndarray]) -> pd.DataFrame:
+    frame = pd.DataFrame({"channel": traces.channel_ids, "reason": reason.astype(str)})
+    for name in STEPS:
+        frame[name] = found[name].astype(float) if name in found else np.nan
+    return tables.conform(frame.assign(blanked_share=0.0), tables.BAD_CHANNELS)
+
+
+def _sd(parts: list[np.ndarray]) -> np.ndarray:
+    """SD of each channel over stretches ``[channel, sample]``."""
+    return np.concatenate(parts, axis=1).std(axis=1, dtype=np.float64)
 
 
 def _mark(reason: np.ndarray, found: np.ndarray, name: str) -> None:

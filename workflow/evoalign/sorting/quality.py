@@ -148,6 +148,9 @@ def describe(
                 "label": label(train.kind, train.vendor_unit, found, settings),
                 "preferred": False,
                 "preferred_agreement": np.nan,
+                "baseline_hz": np.nan,
+                "baseline_drift": np.nan,
+                "baseline_p": np.nan,
             }
         )
         spikes.append(pd.DataFrame({"unit": number, "time_s": train.times_s}))

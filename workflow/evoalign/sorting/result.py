@@ -1,9 +1,10 @@
-"""What sorting makes of a recording: four tables."""
+"""What sorting makes of a recording: its tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from evoalign import tables
 
+TABLES = ("units", "spikes", "waveforms", "bad_channels", "artefacts")
 # Units of a session are numbered in this order of kinds, then by channel.
 KIND_ORDER = ("sorted", "multiunit", "online")
 
@@ -29,12 +31,15 @@ class Sorted:
         `tables.WAVEFORMS`, of the units whose voltages are known.
     bad_channels : DataFrame
         `tables.BAD_CHANNELS`, one row a channel, reason '' when good.
+    artefacts : DataFrame
+        `tables.ARTEFACTS`.
     """
 
     units: pd.DataFrame
     spikes: pd.DataFrame
     waveforms: pd.DataFrame
     bad_channels: pd.DataFrame
+    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
 
     def write(
         self, files: Mapping[str, str | PathLike[str]], provenance: Mapping[str, str] | None = None
@@ -44,14 +49,12 @@ class Sorted:
         Parameters
         ----------
         files : mapping of str to path
-            Where to write ``units``, ``spikes``, ``waveforms`` and ``bad_channels``.
+            Where to write each of the tables, by name.
         provenance : mapping of str to str, optional
             See `tables.write`.
         """
-        tables.write(self.units, tables.UNITS, files["units"], provenance)
-        tables.write(self.spikes, tables.SPIKES, files["spikes"], provenance)
-        tables.write(self.waveforms, tables.WAVEFORMS, files["waveforms"], provenance)
-        tables.write(self.bad_channels, tables.BAD_CHANNELS, files["bad_channels"], provenance)
+        for name in TABLES:
+            tables.write(getattr(self, name), tables.contract_of(name), files[name], provenance)
 
 
 @dataclass(frozen=True)

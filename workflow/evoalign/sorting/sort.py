@@ -10,6 +10,7 @@ import spikeinterface as si
 from threadpoolctl import threadpool_limits
 
 from evoalign import tables
+from evoalign.sorting.artefacts import artefact_table, blank, blanked_share, find_artefacts
 from evoalign.sorting.bad_channels import find_bad_channels
 from evoalign.sorting.electrode import Crossings, Electrodes, learn_noise
 from evoalign.sorting.external import run_external
@@ -71,7 +72,9 @@ def sort(
     # Sums over several BLAS threads differ in their last bits from machine to machine.
     with threadpool_limits(1):
         traces = Traces(recording, channels, settings)
-        bad = find_bad_channels(traces)
+        artefacts = find_artefacts(traces, channels, n_jobs)
+        blank(traces, artefacts)
+        bad = find_bad_channels(traces).assign(blanked_share=blanked_share(traces, artefacts))
         noise = dict(zip(bad["channel"].tolist(), bad["noise_uv"].tolist(), strict=True))
         good = (bad["reason"] == "").to_numpy()
         online = _online_units(online_spikes, settings)
@@ -83,7 +86,8 @@ def sort(
     found += [_without_waves(key, times) for key, times in online.items() if key not in measured]
     recorded = RecordedTime(traces.spans)
     described = describe(found, channels, noise, recorded, time_axis_ms(traces.rate_hz), settings)
-    return Sorted(*described, bad)
+    left_out = bad.loc[bad["reason"] != "", "channel"].tolist()
+    return Sorted(*described, bad, artefact_table(traces, artefacts, left_out))
 
 
 def sort_online_only(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,6 +137,8 @@ class Traces:
             float32 µV ``[channel, stop - start + 2 margin]``.
         """
         values = self.microvolts(chunk, margin + self.margin)
+        if referenced:
+            self._bridge(values, chunk, margin + self.margin)
         # One channel at a time: the filter's copies stay in the cache.
         for row in values:
             row[:] = signal.sosfiltfilt(self._sos, row)
@@ -155,10 +157,25 @@ class Traces:
 
     def silence(self, values: np.ndarray, chunk: Chunk, margin: int = 0) -> None:
         """Set ``values [channel, stop - start + 2 margin]`` to zero where they are blanked, in place."""
-        begin = chunk.start - margin
+        for rows, start, stop in self._blanked_in(chunk, margin):
+            values[rows, start:stop] = 0
+
+    def _bridge(self, values: np.ndarray, chunk: Chunk, margin: int) -> None:
+        """Draw a line over blanked stretches, in place: the filter would ring beyond them."""
+        for rows, start, stop in self._blanked_in(chunk, margin):
+            before, after = values[rows, max(start - 1, 0)], values[rows, min(stop, values.shape[1] - 1)]
+            # What has no neighbour inside takes that of the other side.
+            before, after = (after if start == 0 else before), (before if stop == values.shape[1] else after)
+            along = np.linspace(0, 1, stop - start, dtype=np.float32)
+            values[rows, start:stop] = before[:, None] + (after - before)[:, None] * along
+
+    def _blanked_in(self, chunk: Chunk, margin: int) -> Iterator[tuple[np.ndarray, int, int]]:
+        """Yield rows, first and end sample of the blanked stretches in a chunk and its margins."""
+        begin, length = chunk.start - margin, chunk.stop - chunk.start + 2 * margin
         for period, rows in self._blanked:
-            if period.segment == chunk.segment and period.stop > begin and period.start < chunk.stop + margin:
-                values[rows, max(period.start - begin, 0) : period.stop - begin] = 0
+            start, stop = max(period.start - begin, 0), min(period.stop - begin, length)
+            if period.segment == chunk.segment and stop > start:
+                yield rows, start, stop
 
 
 def _band_pass(settings: Sorting, rate_hz: float) -> np.ndarray:
