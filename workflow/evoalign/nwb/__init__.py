@@ -1,9 +1,19 @@
 """NWB files of sessions: written, read back, validated and compared."""
 
 from evoalign.nwb.contents import SessionContents, SessionFacts
+from evoalign.nwb.linked import linked_files, open_linked
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.same import same_content
 from evoalign.nwb.validate import validate
 from evoalign.nwb.write import write_nwb
 
-__all__ = ["SessionContents", "SessionFacts", "read_nwb", "same_content", "validate", "write_nwb"]
+__all__ = [
+    "SessionContents",
+    "SessionFacts",
+    "linked_files",
+    "open_linked",
+    "read_nwb",
+    "same_content",
+    "validate",
+    "write_nwb",
+]
