@@ -5,7 +5,8 @@ rule nwb:
     input:
         **table_files(f"{SESSION}/recording", ["channels", "segments", "words"]),
         **table_files(
-            f"{SESSION}/sorting", ["units", "spikes", "waveforms", "bad_channels"]
+            f"{SESSION}/sorting",
+            ["units", "spikes", "waveforms", "bad_channels", "artefacts"],
         ),
         raw=raw_files,
         stimuli=stimuli,

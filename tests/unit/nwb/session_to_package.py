@@ -136,6 +136,9 @@ def full_session(folder, seed=0):
                 for c in range(1, N_CHANNELS + 1)
             ],
         ),
+        artefacts=frame(
+            tables.ARTEFACTS, [("common", "V4-array", -1, 0.5, 0.51), ("saturated", "", 3, 12.0, 12.25)]
+        ),
         presentations=shown,
         alignment=frame(tables.ALIGNMENT, [report]),
         generators=frame(

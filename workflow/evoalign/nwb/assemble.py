@@ -20,8 +20,9 @@ from evoalign.nwb.contents import Pixels, SessionContents, SessionFacts
 from evoalign.nwb.facts import flat
 from evoalign.nwb.images import ImageFolder
 from evoalign.recordings import Stream, open_recording
+from evoalign.sorting import with_stability
 
-_TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels")
+_TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.
 _NOT_KEPT = {"results", "sessions", "device"}
 _KEPT_PREFIX = "input:"
@@ -40,7 +41,7 @@ def assemble(
         Row of the sample sheet; names the folders of latents and images.
     inputs : mapping of str to path
         Tables ``channels``, ``segments``, ``words``, ``units``, ``spikes``,
-        ``waveforms``, ``bad_channels``; ``descriptor`` (JSON);
+        ``waveforms``, ``bad_channels``, ``artefacts``; ``descriptor`` (JSON);
         ``presentations``: the tables of presentations and alignment, or empty.
     config : study.Config
         The whole configuration.
@@ -60,6 +61,7 @@ def assemble(
     found = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     shown, alignment = _presentations(inputs.get("presentations", ()))
+    found["units"] = with_stability(found["units"], found["spikes"], shown, config.analysis.baseline_ms)
     latents = read_codes(session.latents) if session.latents else {}
     return SessionContents(
         facts=SessionFacts(

@@ -10,6 +10,7 @@ from typing import Any
 from pynwb import NWBFile
 from pynwb.file import Subject
 
+from evoalign.nwb.artefacts import add_artefacts
 from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import add_electrodes
@@ -52,6 +53,7 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
     nwb.subject = subject(contents, config)
     add_electrodes(nwb, contents, pack)
     add_units(nwb, contents, pack)
+    add_artefacts(nwb, contents, pack)
     add_stimuli(nwb, contents, pack)
     add_facts(nwb, contents, pack)
     add_streams(nwb, contents, config.nwb, pack)

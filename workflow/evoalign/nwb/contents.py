@@ -25,6 +25,7 @@ TABLES = (
     "spikes",
     "waveforms",
     "bad_channels",
+    "artefacts",
     "presentations",
     "alignment",
     "generators",
@@ -78,8 +79,8 @@ class SessionContents:
         Names, preferred unit, spaces.
     start : datetime.datetime
         Time 0 of the recording's clock, with time zone.
-    channels, segments, words, units, spikes, waveforms, bad_channels, presentations, alignment, \
-    generators, raw_files : pandas.DataFrame
+    channels, segments, words, units, spikes, waveforms, bad_channels, artefacts, presentations, \
+    alignment, generators, raw_files : pandas.DataFrame
         As in `evoalign.tables`. Spikes are ordered by the rows of `units`, then
         by time; waveforms hold as many digits as float32.
     latents : dict of (int, int) to (ndarray, list of str)
@@ -104,6 +105,7 @@ class SessionContents:
     spikes: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SPIKES))
     waveforms: pd.DataFrame = field(default_factory=partial(tables.empty, tables.WAVEFORMS))
     bad_channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.BAD_CHANNELS))
+    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
     presentations: pd.DataFrame = field(default_factory=partial(tables.empty, tables.PRESENTATIONS))
     alignment: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ALIGNMENT))
     generators: pd.DataFrame = field(default_factory=partial(tables.empty, tables.GENERATORS))

@@ -13,6 +13,7 @@ from pynwb import NWBFile
 
 from evoalign import study
 from evoalign.errors import InputError
+from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
@@ -61,6 +62,7 @@ def read_nwb(
             **read_facts(nwb, str(path)),
             **read_electrodes(nwb, str(path)),
             **read_units(nwb, str(path)),
+            **read_artefacts(nwb, str(path)),
             **read_stimuli(nwb, str(path)),
         }
         return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **parts)

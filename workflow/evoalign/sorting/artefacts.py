@@ -202,7 +202,7 @@ def _at_once(hits: np.ndarray, step: int, share: float) -> Iterator[tuple[int, i
     n = -(-len(hits) // step)
     padded = np.zeros((n * step, hits.shape[1]), dtype=bool)
     padded[: len(hits)] = hits
-    of_step = padded.reshape(n, step, -1).any(axis=1)
+    of_step = np.asarray(padded.reshape(n, step, -1).any(axis=1))
     enough = (of_step[:-1] | of_step[1:]).mean(axis=1) >= share
     marked = np.zeros(n, dtype=bool)
     marked[:-1] |= enough

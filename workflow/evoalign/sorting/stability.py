@@ -1,0 +1,82 @@
+"""Does a unit's baseline stay over the blocks of a session? (METHODS section 3: 'unstable baseline')."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evoalign import tables
+from evoalign.study import Sorting
+
+COLUMNS = ("baseline_hz", "baseline_drift", "baseline_p")
+MIN_SHOWN = 10  # presentations below which no trend is told
+
+
+def with_stability(
+    units: pd.DataFrame, spikes: pd.DataFrame, presentations: pd.DataFrame, baseline_ms: tuple[int, int]
+) -> pd.DataFrame:
+    """Fill in how stable each unit's baseline is over the session.
+
+    The baseline of a presentation is the rate in `baseline_ms` after its
+    onset, before the response. Its trend runs over blocks, or over the order
+    of showing where fewer than two blocks are known.
+
+    Parameters
+    ----------
+    units, spikes, presentations : DataFrame
+        `tables.UNITS`, `tables.SPIKES`, `tables.PRESENTATIONS`.
+    baseline_ms : (int, int)
+        Config key ``analysis.baseline_ms``: ``[first, end)``.
+
+    Returns
+    -------
+    DataFrame
+        `tables.UNITS` with baseline_hz (mean), baseline_drift (change of the
+        least-squares line from first to last block, over the mean) and
+        baseline_p (two-sided p of Spearman's correlation of single
+        presentations with their block). NaN with fewer than ten valid
+        presentations; drift and p are NaN for a unit without baseline spikes.
+    """
+    shown = presentations[presentations["valid"].astype(bool) & np.isfinite(presentations["onset_s"])]
+    if len(shown) < MIN_SHOWN or units.empty:
+        return units
+    onset = shown["onset_s"].to_numpy(np.float64)
+    order = _order(shown)
+    times = {unit: np.sort(frame.to_numpy()) for unit, frame in spikes.groupby("unit")["time_s"]}
+    found = [trend(_rates(times.get(unit, np.zeros(0)), onset, baseline_ms), order) for unit in units["unit"]]
+    columns = dict(zip(COLUMNS, np.array(found).T, strict=True))
+    return tables.conform(units.assign(**columns), tables.UNITS)
+
+
+def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:
+    """Return mean, relative change of the fitted line over the range of `order`, and Spearman's p.
+
+    Parameters
+    ----------
+    rate_hz, order : ndarray
+        Baseline and block of each presentation.
+    """
+    mean = float(rate_hz.mean())
+    if mean <= 0 or np.ptp(order) == 0 or np.ptp(rate_hz) == 0:
+        return mean, float("nan"), float("nan")
+    slope = stats.linregress(order, rate_hz).slope
+    return mean, float(slope * np.ptp(order) / mean), float(stats.spearmanr(order, rate_hz).pvalue)
+
+
+def unstable(units: pd.DataFrame, settings: Sorting) -> pd.Series:
+    """Mark units whose baseline drifts beyond ``sorting.stable_drift`` and ``sorting.stable_p``."""
+    large = units["baseline_drift"].abs() > settings.stable_drift
+    return large & (units["baseline_p"] < settings.stable_p)
+
+
+def _order(shown: pd.DataFrame) -> np.ndarray:
+    block = shown["block"].to_numpy(np.float64)
+    if len(np.unique(block[block >= 0])) < 2 or (block < 0).any():
+        return stats.rankdata(shown["onset_s"])
+    return block
+
+
+def _rates(times_s: np.ndarray, onset_s: np.ndarray, window_ms: tuple[int, int]) -> np.ndarray:
+    first, last = (np.searchsorted(times_s, onset_s + edge / 1000) for edge in window_ms)
+    return (last - first) / (1e-3 * (window_ms[1] - window_ms[0]))
