@@ -1,13 +1,18 @@
-"""Tuning along axes: tests against statsmodels, planted curves, and shapes known in closed form."""
+"""Tuning along axes: tests against statsmodels and scikit-learn, shapes known in closed form."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, stats
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 
-from evoalign.analysis import tuning
+from evoalign import study
+from evoalign.analysis import tuning, tuning_fits, tuning_shapes
 
 DISTANCES = np.array([-0.40, -0.32, -0.24, -0.16, 0.0, 0.16, 0.24, 0.32, 0.40])
 
@@ -22,48 +27,89 @@ def test_the_origin_belongs_to_every_axis():
     images = [
         "class_eig0_lin0.16",
         "class_eig0_lin0.00",
-        "noise_exp12_lin-0.40.bmp",
+        "noise_exp12_lin-0.40",
         "scene_nat",
         "class_eig0_lin0.0",
     ]
-    points = tuning.axis_points(images, np.array([5.0, 1.0, 7.0, 9.0, 2.0]))
-    by_axis = {key: own["rate"].tolist() for key, own in points.groupby(["subspace", "axis"])}
+    shown = pd.DataFrame({"image": images, "presentation": [3, 5, 6, 7, 9]})
+    points = tuning.axis_points(shown, np.array([5.0, 1.0, 7.0, 9.0, 2.0]))
+    by_axis = {key: own["rate_hz"].tolist() for key, own in points.groupby(["subspace", "axis"])}
     assert by_axis == {("class", 0): [1.0, 2.0, 5.0], ("noise", 12): [7.0, 1.0, 2.0]}
+    assert points["presentation"].tolist() == [5, 9, 3, 6, 5, 9]
+    curves = tuning.curves(points).set_index(["subspace", "axis", "distance"])
+    assert curves.loc[("class", 0, 0.0)].tolist() == [2, 1.5, pytest.approx(np.std([1, 2], ddof=1) / 2**0.5)]
 
 
 def test_anova_is_statsmodels():
     at, rate = presentations(lambda d: 20 + 10 * d)
     f, p = tuning.axis_anova(at, rate)
-    table = sm.stats.anova_lm(
-        sm.OLS.from_formula("rate ~ C(at)", pd.DataFrame({"rate": rate, "at": at})).fit()
-    )
+    model = sm.OLS.from_formula("rate ~ C(at)", pd.DataFrame({"rate": rate, "at": at})).fit()
+    table = sm.stats.anova_lm(model)
     assert (f, p) == pytest.approx((table["F"].iloc[0], table["PR(>F)"].iloc[0]))
     assert all(np.isnan(tuning.axis_anova(at[:12], rate[:12])))
+    assert all(np.isnan(tuning.axis_anova(at, np.zeros(len(at)))))
 
 
 def test_line_is_linregress():
     at, rate = presentations(lambda d: 20 + 10 * d)
-    found, expected = tuning.fit_line(at, rate), stats.linregress(at, rate)
-    assert (found.parameters["slope"], found.parameters["intercept"]) == pytest.approx(
-        (expected.slope, expected.intercept)
-    )
+    found, expected = tuning_fits.fit_line(at, rate), stats.linregress(at, rate)
+    assert found.parameters == pytest.approx({"slope": expected.slope, "intercept": expected.intercept})
     assert found.r2 == pytest.approx(expected.rvalue**2)
 
 
 @pytest.mark.parametrize("mean", [-0.2, 0.05, 0.3])
 def test_gaussian_finds_its_parameters(mean):
     planted = {"amplitude": 30.0, "mean": mean, "width": 0.12, "baseline": 10.0}
-    at, rate = presentations(lambda d: tuning.gaussian(d, **planted), noise=0.0)
-    found = tuning.fit_gaussian(at, rate)
+    at, rate = presentations(lambda d: tuning_fits.gaussian(d, **planted), noise=0.0)
+    found = tuning_fits.fit_gaussian(at, rate)
     assert found.parameters == pytest.approx(planted, rel=1e-3, abs=1e-3) and found.r2 == pytest.approx(1)
-    noisy = tuning.fit_gaussian(*presentations(lambda d: tuning.gaussian(d, **planted)))
+    noisy = tuning_fits.fit_gaussian(*presentations(lambda d: tuning_fits.gaussian(d, **planted)))
     assert noisy.parameters["mean"] == pytest.approx(mean, abs=0.04)
+
+
+def test_gaussian_of_the_means_is_that_of_single_presentations():
+    at, rate = presentations(lambda d: tuning_fits.gaussian(d, 20, 0.1, 0.15, 10))
+    rate, at = rate[7:], at[7:]  # unequal numbers at the distances
+    found = tuning_fits.fit_gaussian(at, rate)
+    start = (20, 0.1, 0.15, 10)
+    expected, _ = optimize.curve_fit(tuning_fits.gaussian, at, rate, p0=start)
+    assert list(found.parameters.values()) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_gaussian_keeps_its_bounds():
     at, rate = presentations(lambda d: 20 - 30 * np.exp(-((d / 0.1) ** 2)))
-    found = tuning.fit_gaussian(at, rate).parameters
+    found = tuning_fits.fit_gaussian(at, rate).parameters
     assert found["amplitude"] >= 0 and -0.4 <= found["mean"] <= 0.4 and 0.08 <= found["width"] <= 0.8
+
+
+def regressor(at, rate, n_restarts=4, seed=3):
+    span = np.ptp(at)
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(span / 10, (span / 100, span * 10))
+    kernel += WhiteKernel(1.0, (1e-5, 1e3))
+    model = GaussianProcessRegressor(
+        kernel, normalize_y=True, n_restarts_optimizer=n_restarts, random_state=seed
+    )
+    return model.fit(at[:, None], rate)
+
+
+@pytest.mark.parametrize(
+    "curve", [lambda d: 30 + 60 * d, lambda d: tuning_fits.gaussian(d, 20, -0.1, 0.12, 10), lambda d: 0 * d]
+)
+def test_the_process_is_scikit_learns_on_single_presentations(curve):
+    at, rate = presentations(curve, repeats=5, seed=2)
+    at, rate = at[3:], rate[3:]
+    model = regressor(at, rate)
+    found = tuning_fits.means_of(at, (rate - rate.mean()) / rate.std())
+    for theta in (model.kernel_.theta, np.log([0.5, 0.1, 0.3])):
+        value, gradient = tuning_fits.log_likelihood(found, theta)
+        expected = model.log_marginal_likelihood(theta, eval_gradient=True)
+        assert value == pytest.approx(expected[0], rel=1e-6)
+        np.testing.assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-6)
+    fitted = tuning_fits.fit_process(at, rate, n_restarts=4, seed=3)
+    mean, sd = model.predict(fitted.distance[:, None], return_std=True)
+    np.testing.assert_allclose(fitted.mean, mean, atol=2e-3 * np.ptp(rate))
+    # scikit-learn's includes the noise of a presentation.
+    np.testing.assert_allclose(np.hypot(fitted.sd, fitted.noise), sd, rtol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +126,17 @@ def test_gaussian_keeps_its_bounds():
     ],
 )
 def test_shapes(curve, name):
-    assert tuning.shape(curve) == name
+    assert tuning_shapes.shape(tuning_shapes.shape_flags(curve)) == name
+
+
+@given(st.lists(st.floats(-50, 50), min_size=3, max_size=30))
+def test_shapes_follow_their_definitions(values):
+    curve = np.array(values)
+    flags, mirrored = tuning_shapes.shape_flags(curve), tuning_shapes.shape_flags(curve[::-1])
+    assert flags["monotonic"] == mirrored["monotonic"]
+    assert not flags["bell"] or flags["unimodal"]
+    rising = np.sort(curve)
+    assert tuning_shapes.shape_flags(rising)["monotonic"] and tuning_shapes.shape_flags(rising)["unimodal"]
 
 
 @pytest.mark.parametrize(
@@ -88,39 +144,19 @@ def test_shapes(curve, name):
     [(0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.081, 0.16), (-0.25, -0.24), (0.39, 0.4), (-0.4, -0.4)],
 )
 def test_peak_bins(at, centre):
-    assert tuning.peak_bin(at) == centre
+    settings = study.Tuning()
+    assert tuning_shapes.peak_bin(at, settings.peak_centres, settings.centre) == centre
+
+
+def test_common_axes_reach_both_ends():
+    assert tuning_shapes.reaches(DISTANCES, 0.4)
+    assert not tuning_shapes.reaches(DISTANCES[1:], 0.4) and not tuning_shapes.reaches(DISTANCES[:-1], 0.4)
 
 
 def test_fractions_are_statsmodels():
-    assert tuning.wilson_interval(7, 30) == pytest.approx(proportion_confint(7, 30, method="wilson"))
-    z, p = tuning.two_proportion_z(18, 30, 9, 28)
+    assert tuning_shapes.wilson_interval(7, 30) == pytest.approx(proportion_confint(7, 30, method="wilson"))
+    z, p = tuning_shapes.two_proportion_z(18, 30, 9, 28)
     assert (z, p) == pytest.approx(proportions_ztest([18, 9], [30, 28], alternative="larger"))
-    assert np.isnan(tuning.wilson_interval(0, 0)[0])
-    assert np.isnan(tuning.two_proportion_z(0, 5, 0, 6)[1]) and np.isnan(
-        tuning.two_proportion_z(1, 5, 0, 0)[1]
-    )
-
-
-def test_a_session_of_planted_axes():
-    curves = {
-        ("class", 0): (lambda d: 30 + 60 * d, "monotonic", 0.4),
-        ("class", 3): (lambda d: tuning.gaussian(d, 20, 0.0, 0.15, 10), "bell", 0.0),
-        ("noise", 1): (lambda d: 30 + 0 * d, None, None),
-    }
-    images, rates = [], []
-    for seed, ((subspace, axis), (curve, *_)) in enumerate(curves.items()):
-        at, rate = presentations(curve, seed=seed)
-        off = at != 0
-        images += [f"{subspace}_eig{axis}_lin{d:.2f}" for d in at[off]]
-        rates += rate[off].tolist()
-    # All axes share the origin, where each of the curves is 30.
-    images += ["class_eig0_lin0.00"] * 12
-    rates += (30 + 2 * np.random.default_rng(9).standard_normal(12)).tolist()
-    found = tuning.tune(tuning.axis_points(images, np.array(rates))).set_index(["subspace", "axis"])
-    assert found["common"].all() and (found["n"] == 9 * 12).all()
-    for key, (_, name, peak) in curves.items():
-        if name is None:
-            assert found.loc[key, "p"] > 1e-6
-            continue
-        assert found.loc[key, "p"] < 0.01
-        assert (found.loc[key, "shape"], found.loc[key, "peak_bin"]) == (name, peak)
+    assert np.isnan(tuning_shapes.wilson_interval(0, 0)[0])
+    for counts in ((0, 5, 0, 6), (1, 5, 0, 0)):
+        assert np.isnan(tuning_shapes.two_proportion_z(*counts)[1])

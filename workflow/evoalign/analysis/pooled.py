@@ -43,7 +43,8 @@ def pool_sessions(
     Parameters
     ----------
     sessions : sequence of mappings
-        What `analyse_session` gave for each session; the order does not matter.
+        What `analyse_session` gave for each session; the order does not matter,
+        and sessions without an evolution are passed over.
     config : study.Config
 
     Returns
@@ -54,7 +55,8 @@ def pool_sessions(
         are not valid with them; all others hold valid experiments. Without a
         valid experiment they have no rows.
     """
-    ordered = sorted(sessions, key=lambda one: str(one["experiments"]["session"].iloc[0]))
+    evolved = [one for one in sessions if "experiments" in one]
+    ordered = sorted(evolved, key=lambda one: str(one["experiments"]["session"].iloc[0]))
     joined = study_of(ordered, config)
     found = {
         name: pd.concat([one[name] for one in ordered], ignore_index=True) if ordered else None

@@ -1,4 +1,4 @@
-"""Everything METHODS sections 3 and 4 say of one experiment, as tables."""
+"""Everything METHODS sections 3, 4 and 7 say of one session's preferred unit, as tables."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from evoalign.analysis.session_dynamics import (
     time_constants_table,
 )
 from evoalign.analysis.trajectories import best_image
+from evoalign.analysis.tuning import shows_axes, shows_evolution, tune_session
 from evoalign.responses import Responses
 
 
@@ -41,19 +42,22 @@ def analyse_session(
     Returns
     -------
     dict of str to pandas.DataFrame
-        Tables by the lower-case names of their contracts: experiments,
-        success, trajectories, psth, attribution, centres, time_constants,
-        contrast, late_draws, crossover.
+        Tables by the lower-case names of their contracts. Of an evolution:
+        experiments, success, trajectories, psth, attribution, centres,
+        time_constants, contrast, late_draws, crossover; where image names
+        carry eigen-axes: those of `tune_session`; of a session with both, all.
 
     Raises
     ------
     InputError
         No such unit, or nothing to analyse.
     """
+    tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
+    if tuned and not shows_evolution(responses):
+        return tuned
     device = resolve_device(config.device)
-    return analyse_experiment(
-        experiment_from(responses, config.analysis, unit, unstable, device), config.analysis, config.seed
-    )
+    experiment = experiment_from(responses, config.analysis, unit, unstable, device)
+    return analyse_experiment(experiment, config.analysis, config.seed) | tuned
 
 
 def resolve_device(device: str) -> str:

@@ -104,7 +104,7 @@ def simulate_responses(design: Design, start_ms: int, stop_ms: int, null: bool =
     latents = latents_of(design, shown)
     truth = draw_truth(design, start_ms, stop_ms, null)
     counts = draw_counts(design, truth, shown, latents)
-    units = _units(design, int(counts.sum()), len(shown))
+    units = study_units(design.channel, design.area, int(counts.sum()), len(shown))
     return Responses(
         counts[None], start_ms, units, shown, design.session, design.subject, design.area, latents
     )
@@ -113,14 +113,8 @@ def simulate_responses(design: Design, start_ms: int, stop_ms: int, null: bool =
 def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> SessionContents:
     """Simulate what the NWB file of an experiment holds; read back it gives `simulate_responses`."""
     responses = simulate_responses(design, start_ms, stop_ms, null)
-    rng = np.random.default_rng([design.seed, 5])
-    counts, shown = responses.counts[0], responses.presentations
-    row, ms = np.nonzero(counts)
-    each = counts[row, ms]
-    row, ms = np.repeat(row, each), np.repeat(ms, each)
-    # Clear of the bin's edges, so that rounding in the file moves no spike to another bin.
-    inside = rng.uniform(0.05, 0.95, len(row))
-    times = np.sort(shown["onset_s"].to_numpy()[row] + (ms + start_ms + inside) / 1000)
+    shown = responses.presentations
+    times = spike_times(responses, np.random.default_rng([design.seed, 5]))
     n_samples = int((shown["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
     return SessionContents(
         facts=SessionFacts(
@@ -132,7 +126,7 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
             identifier=f"{design.session}-{design.seed}",
         ),
         start=design.start,
-        channels=_channels(),
+        channels=study_channels(),
         segments=tables.conform(
             pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names),
             tables.SEGMENTS,
@@ -144,15 +138,27 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
     )
 
 
-def _units(design: Design, n_spikes: int, n_shown: int) -> pd.DataFrame:
+def spike_times(responses: Responses, rng: np.random.Generator) -> Floats:
+    """Return spike times of the first unit that give its counts, s; float64 ``[spike]``, rising."""
+    counts, shown = responses.counts[0], responses.presentations
+    row, ms = np.nonzero(counts)
+    each = counts[row, ms]
+    row, ms = np.repeat(row, each), np.repeat(ms, each)
+    # Clear of the bin's edges, so that rounding in the file moves no spike to another bin.
+    inside = rng.uniform(0.05, 0.95, len(row))
+    return np.sort(shown["onset_s"].to_numpy()[row] + (ms + responses.start_ms + inside) / 1000)
+
+
+def study_units(channel: int, area: str, n_spikes: int, n_shown: int) -> pd.DataFrame:
+    """Return `tables.UNITS` of a session that holds its preferred unit alone."""
     nan = float("nan")
     seconds = FIRST_ONSET_S + SPACING_S * n_shown
     row = {
         "unit": 0,
         "kind": "sorted",
-        "channel": design.channel,
+        "channel": channel,
         "vendor_unit": -1,
-        "area": design.area,
+        "area": area,
         "n_spikes": n_spikes,
         "rate_hz": n_spikes / seconds,
         "amplitude_uv": nan,
@@ -170,7 +176,8 @@ def _units(design: Design, n_spikes: int, n_shown: int) -> pd.DataFrame:
     return tables.conform(pd.DataFrame([row]), tables.UNITS)
 
 
-def _channels() -> pd.DataFrame:
+def study_channels() -> pd.DataFrame:
+    """Return `tables.CHANNELS` of the study's 64 channels, without positions."""
     nan = float("nan")
     rows = [
         (c, f"chan{c}", "neural", "spikes", RATE_HZ, nan, "", "", _area_of(c), nan, nan)

@@ -35,6 +35,7 @@ from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.stream import Checkpoint, Progress, batch_rows, digest, pieces
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.resampling import seeded
+from evoalign.analysis.tuning import shows_axes, shows_evolution
 from evoalign.errors import InputError
 from evoalign.responses import Responses
 from evoalign.spaces.hessian import Eigenframe, eigenframe, load_eigenframe
@@ -111,7 +112,7 @@ def encode_session(
     dict of str to pandas.DataFrame
         `encoding`, `encoding_index`, `encoding_crossover`,
         `encoding_spectrum`, `encoding_weights`. Without rows when the session
-        holds no unit of the kinds that are analysed.
+        holds no unit of the kinds that are analysed, and of a tuning session.
 
     Raises
     ------
@@ -120,6 +121,8 @@ def encode_session(
         counts, or an eigenframe is of another dimension.
     """
     settings = config.encoding
+    if shows_axes(responses) and not shows_evolution(responses):
+        return results.no_units()
     device = (
         "cuda"
         if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
