@@ -22,7 +22,8 @@ def snakemake(tmp_path):
         wildcards={"session": "s1"},
         threads=1,
         log=[str(tmp_path / "logs" / "s1.log")],
-        config={"seed": 3},
+        config={"seed": 3, "device": "cpu"},
+        params={},
     )
 
 
@@ -33,11 +34,20 @@ def log_of(snakemake):
 
 def test_a_job_gets_the_checked_config(snakemake):
     with job(snakemake) as (config, facts):
-        assert config == Config(seed=3)
+        assert config == Config(seed=3, device="cpu")
     assert "done" in log_of(snakemake)
     # Checksums of the inputs, but of no raw file: those may be many gigabytes.
     checksums = {name: digest for name, digest in facts.items() if name.startswith("input:")}
     assert checksums == {f"input:{snakemake.input[1]}": hashlib.sha256(b"abc").hexdigest()}
+
+
+def test_a_job_gets_the_knobs_of_its_rule_alone_and_where_it_runs(snakemake):
+    snakemake.params = {"knobs": {"sorting": {"highpass_hz": 300.0}}, "pins": {"numpy": "2"}}
+    with job(snakemake) as (config, facts):
+        assert (config.sorting.highpass_hz, config.device, config.results) == (300.0, "cpu", "results")
+        with pytest.raises(AttributeError):
+            _ = config.seed
+    assert "numpy" in facts and "torch" not in facts
 
 
 def test_bad_input_is_one_message_in_log_and_screen_and_exit_1(snakemake, capsys):

@@ -12,10 +12,11 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from evoalign.depends import config_of
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.provenance import provenance
-from evoalign.study import Config, check_config
+from evoalign.provenance import DEPENDENCIES, provenance
+from evoalign.study import Config
 
 # Checksums of raw files are taken once, by the rule `recording`, whose descriptor holds them.
 LARGE = ("raw", "stimuli")
@@ -37,7 +38,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
     Yields
     ------
     Config
-        The checked configuration of the run.
+        The checked configuration of the run: where it works, and the knobs that the rule depends on.
     dict of str to str
         Provenance for the outputs: version, commit, config hash, checksums of
         the inputs.
@@ -48,8 +49,9 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         logging.basicConfig(stream=stream, level=logging.INFO, force=True)
         logging.captureWarnings(True)
         try:
-            config = check_config(snakemake.config)
-            yield config, provenance(config, _checksums(snakemake))
+            config = config_of(snakemake)
+            packages = snakemake.params.get("pins", DEPENDENCIES)
+            yield config, provenance(config, _checksums(snakemake), packages)
         except InputError as error:
             message = f"{snakemake.rule} ({_wildcards(snakemake)}): {error}"
             print(message, file=stream)

@@ -14,9 +14,8 @@ rule stimulus_log:
         mem_mb=1000,
         runtime=10,
     params:
-        spaces=lambda wildcards: row(wildcards).spaces,
-        settings=STUDY.events.model_dump(mode="json"),
-        code=code("stimulus_log"),
+        **depends_on("stimulus_log"),
+        row=cells_for("stimulus_log"),
     script:
         "../scripts/stimulus_log.py"
 
@@ -37,9 +36,7 @@ rule presentations:
         mem_mb=2000,
         runtime=30,
     params:
-        row=row_facts,
-        settings=STUDY.events.model_dump(mode="json"),
-        recordings=STUDY.recordings.model_dump(mode="json"),
-        code=code("presentations"),
+        **depends_on("presentations"),
+        row=cells_for("presentations"),
     script:
         "../scripts/presentations.py"

@@ -14,10 +14,8 @@ rule trajectories:
         mem_mb=2000,
         runtime=30,
     params:
-        row=row_facts,
-        settings=STUDY.analysis.model_dump(mode="json"),
-        seed=STUDY.seed,
-        code=code("trajectories"),
+        **depends_on("trajectories"),
+        row=cells_for("trajectories"),
     script:
         "../scripts/trajectories.py"
 
@@ -35,9 +33,7 @@ rule population:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=STUDY.analysis.model_dump(mode="json"),
-        seed=STUDY.seed,
-        code=code("population"),
+        **depends_on("population"),
     script:
         "../scripts/population.py"
 
@@ -55,10 +51,7 @@ rule encoding:
         mem_mb=4000,
         runtime=240,
     params:
-        row=row_facts,
-        settings=STUDY.encoding.model_dump(mode="json"),
-        seed=STUDY.seed,
-        code=code("encoding"),
+        **depends_on("encoding"),
     script:
         "../scripts/encoding.py"
 
@@ -76,8 +69,6 @@ rule population_encoding:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=STUDY.encoding.model_dump(mode="json"),
-        seed=STUDY.seed,
-        code=code("population_encoding"),
+        **depends_on("population_encoding"),
     script:
         "../scripts/population_encoding.py"

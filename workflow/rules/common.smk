@@ -4,9 +4,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from evoalign import tables
+from evoalign import depends, tables
 from evoalign.errors import InputError
-from evoalign.provenance import library_hash
 from evoalign.study import check_config, load_sessions
 
 DEMO = "data/demo"
@@ -34,6 +33,8 @@ def load_study():
 
 
 STUDY, SESSIONS = load_study()
+SCRIPTS = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts")
+PINS = depends.read_lock(f"{workflow.basedir}/envs/requirements.lock")
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"
 
@@ -50,10 +51,6 @@ wildcard_constraints:
 
 def row(wildcards):
     return SESSIONS[wildcards.session]
-
-
-def row_facts(wildcards):
-    return row(wildcards).model_dump(mode="json")
 
 
 def raw_files(wildcards):
@@ -108,6 +105,23 @@ def table_files(folder, names):
     return {name: f"{folder}/{name}.parquet" for name in names}
 
 
-def code(script):
-    """Hash of the library code that a script reaches: a change of it reruns the rule."""
-    return library_hash(f"{workflow.basedir}/workflow/scripts/{script}.py")
+def depends_on(script, *upstream):
+    """Parameters of a rule: the code that its script reaches, its pins and knobs, so that a change reruns it.
+
+    `upstream`: scripts whose knobs and pins its output tells as well.
+    """
+    scripts = [script_file(name) for name in (script, *upstream)]
+    return {
+        "code": lambda wildcards: depends.library().digest(scripts[0]),
+        "pins": lambda wildcards: depends.pins(scripts, PINS),
+        "knobs": lambda wildcards: depends.knobs(scripts, STUDY),
+    }
+
+
+def cells_for(script):
+    """The cells of a session's row that a script reads, as a parameter."""
+    return lambda wildcards: depends.cells(script_file(script), row(wildcards))
+
+
+def script_file(name):
+    return f"{workflow.basedir}/workflow/scripts/{name}.py"

@@ -17,9 +17,8 @@ rule demo_blackrock:
         mem_mb=3000,
         runtime=15,
     params:
+        **depends_on("demo"),
         vendor="blackrock",
-        settings=STUDY.demo.model_dump(),
-        code=code("demo"),
     script:
         "../scripts/demo.py"
 
@@ -40,8 +39,7 @@ rule demo_plexon:
         mem_mb=3000,
         runtime=15,
     params:
+        **depends_on("demo"),
         vendor="plexon",
-        settings=STUDY.demo.model_dump(),
-        code=code("demo"),
     script:
         "../scripts/demo.py"

@@ -23,12 +23,8 @@ rule session_figures:
         mem_mb=2000,
         runtime=30,
     params:
-        row=row_facts,
-        settings=STUDY.figures.model_dump(mode="json"),
-        columns=STUDY.nwb.model_dump(
-            mode="json", include={"presentations", "columns", "unit_columns"}
-        ),
-        code=code("session_figures"),
+        **depends_on("session_figures"),
+        row=cells_for("session_figures"),
     script:
         "../scripts/session_figures.py"
 
@@ -54,7 +50,6 @@ rule population_figures:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=STUDY.figures.model_dump(mode="json"),
-        code=code("population_figures"),
+        **depends_on("population_figures"),
     script:
         "../scripts/population_figures.py"

@@ -18,7 +18,6 @@ rule recording:
         mem_mb=2000,
         runtime=30,
     params:
-        recordings=STUDY.recordings.model_dump(mode="json"),
-        code=code("recording"),
+        **depends_on("recording"),
     script:
         "../scripts/recording.py"

@@ -22,9 +22,10 @@ rule nwb:
         mem_mb=2000,
         runtime=60,
     params:
-        row=row_facts,
-        config=STUDY.model_dump(mode="json", exclude={"results", "sessions", "device"}),
-        code=code("nwb"),
+        **depends_on(
+            "nwb", "recording", "stimulus_log", "presentations", "spike_sorting"
+        ),
+        row=cells_for("nwb"),
     script:
         "../scripts/nwb.py"
 
@@ -42,8 +43,7 @@ rule nwb_findings:
         mem_mb=2000,
         runtime=30,
     params:
-        strict=STUDY.nwb.strict,
-        code=code("nwb_findings"),
+        **depends_on("nwb_findings"),
     script:
         "../scripts/nwb_findings.py"
 
@@ -62,9 +62,6 @@ rule dandiset:
         mem_mb=2000,
         runtime=60,
     params:
-        config=STUDY.model_dump(
-            mode="json", include={"study", "institution", "lab", "experimenter", "nwb"}
-        ),
-        code=code("dandiset"),
+        **depends_on("dandiset"),
     script:
         "../scripts/dandiset.py"

@@ -29,8 +29,9 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
+        **depends_on("report", *SCRIPTS),
         recorded=RECORDED,
         packaged=PACKAGED,
-        code=code("report"),
+        # Tells what all the others were made from.
     script:
         "../scripts/report.py"

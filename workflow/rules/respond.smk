@@ -14,11 +14,7 @@ rule responses:
         mem_mb=2000,
         runtime=30,
     params:
-        row=row_facts,
-        settings=STUDY.responses.model_dump(mode="json"),
-        columns=STUDY.nwb.model_dump(
-            mode="json", include={"presentations", "columns", "unit_columns"}
-        ),
-        code=code("responses"),
+        **depends_on("responses"),
+        row=cells_for("responses"),
     script:
         "../scripts/responses.py"

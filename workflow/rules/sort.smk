@@ -19,10 +19,7 @@ rule spike_sorting:
         mem_mb=4000,
         runtime=120,
     params:
-        row=row_facts,
-        settings=STUDY.sorting.model_dump(mode="json"),
-        seed=STUDY.seed,
-        recordings=STUDY.recordings.model_dump(mode="json"),
-        code=code("spike_sorting"),
+        **depends_on("spike_sorting"),
+        row=cells_for("spike_sorting"),
     script:
         "../scripts/spike_sorting.py"

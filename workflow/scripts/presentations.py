@@ -1,4 +1,5 @@
 from evoalign import tables
+from evoalign.depends import only
 from evoalign.events import present
 from evoalign.job import job
 from evoalign.recordings import open_recording
@@ -9,7 +10,7 @@ with job(snakemake) as (config, facts):
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
         recording=open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
-        session=Session.model_validate(snakemake.params.row),
+        session=only(Session, snakemake.params.row),
         settings=config.events,
     )
     tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations, facts)

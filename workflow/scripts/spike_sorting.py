@@ -1,4 +1,5 @@
 from evoalign import tables
+from evoalign.depends import only
 from evoalign.job import job
 from evoalign.recordings import open_recording
 from evoalign.sorting import sort_recording
@@ -9,7 +10,7 @@ with job(snakemake) as (config, facts):
         open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
         online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),
-        session=Session.model_validate(snakemake.params.row),
+        session=only(Session, snakemake.params.row),
         settings=config.sorting,
         seed=config.seed,
     )

@@ -1,12 +1,14 @@
 from evoalign import tables
 from evoalign.analysis import analyse_session
+from evoalign.depends import only
 from evoalign.job import job
 from evoalign.responses import read_responses
+from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
     found = analyse_session(
         read_responses(snakemake.input.responses),
         config,
-        unstable=snakemake.params.row["unstable_baseline"],
+        unstable=only(Session, snakemake.params.row).unstable_baseline,
     )
     tables.write_all(found, snakemake.output.tables, facts)
