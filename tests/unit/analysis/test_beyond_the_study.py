@@ -131,11 +131,11 @@ def small_study():
             for b in range(n_blocks):
                 for window, start, stop in windows:
                     rate = rng.uniform(5, 50)
-                    rows.append((f"s{k}", thread, b, window, start, stop, rate, "generated"))
+                    rows.append((f"s{k}", thread, b, window, start, stop, rate))
             peaks.append((f"s{k}", thread, "maxinit", 0.04 if k == 5 else 0.001))
         p = 0.03 if k == 4 else 0.001
         experiments.append((f"s{k}", "AB"[k % 2], "IT", n_blocks, 60.0 + k, p, p, 3.0, 3.0))
-    columns = ["session", "thread", "block_index", "window", "start_ms", "stop_ms", "mean_hz", "stimuli"]
+    columns = ["session", "thread", "block_index", "window", "start_ms", "stop_ms", "mean_hz"]
     tables = {
         "trajectories": pd.DataFrame(rows, columns=columns),
         "experiments": pd.DataFrame(

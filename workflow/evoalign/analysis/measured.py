@@ -1,13 +1,11 @@
-"""Rates, block means and PSTHs of an experiment in every window, and frames of them."""
+"""Rates, block means and PSTHs of an experiment in every window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import torch
 from torch import Tensor
 
 from evoalign import study
@@ -54,19 +52,30 @@ def measure(experiment: Experiment, settings: study.Analysis) -> Measured:
     rates = trajectories.windowed(
         experiment.rates, experiment.start_ms, [(start, stop) for _, start, stop in windows]
     )
-    generated = trajectories.block_moments(experiment, rates)
+    # Windows and PSTH in one pass over the presentations.
+    both = torch.cat([rates, experiment.rates], 1)
+    generated, psth = _split(trajectories.block_moments(experiment, both), len(windows))
+    reference, psth_reference = _split(
+        trajectories.block_moments(experiment, both, reference=True), len(windows)
+    )
     evoked = generated.mean[..., 0]
     return Measured(
         experiment,
         tuple(windows),
         rates,
         generated,
-        trajectories.block_moments(experiment, rates, reference=True),
-        trajectories.block_moments(experiment, experiment.rates),
-        trajectories.block_moments(experiment, experiment.rates, reference=True),
+        reference,
+        psth,
+        psth_reference,
         trajectories.normaliser(evoked),
         trajectories.best_blocks(evoked),
     )
+
+
+def _split(both: Moments, at: int) -> tuple[Moments, Moments]:
+    """Moments of the first `at` features and of the others."""
+    first = Moments(both.n, both.mean[..., :at], both.squares[..., :at])
+    return first, Moments(both.n, both.mean[..., at:], both.squares[..., at:])
 
 
 def facts(experiment: Experiment) -> dict[str, str]:
@@ -74,36 +83,6 @@ def facts(experiment: Experiment) -> dict[str, str]:
     return {"session": experiment.session, "subject": experiment.subject, "area": experiment.area}
 
 
-def by_thread(experiment: Experiment, frame: pd.DataFrame, settings: study.Analysis) -> pd.DataFrame:
-    """Add the columns that say whose rows these are; `thread` is there already."""
-    names = {0: experiment.spaces[0], 1: experiment.spaces[1], -1: ""}
-    kinds = dict(zip((0, 1, -1), (*experiment.kinds(settings), ""), strict=True))
-    return frame.assign(
-        **facts(experiment), space=frame["thread"].map(names), kind=frame["thread"].map(kinds)
-    )
-
-
-def long_table(axes: Mapping[str, Any], values: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows for every cell of arrays that share their axes.
-
-    Parameters
-    ----------
-    axes : mapping of str to sequence
-        Axis name -> labels, in the order of the arrays' axes.
-    values : mapping of str to array
-        Column name -> array [len of axis 1, len of axis 2, ..] or what
-        broadcasts to it.
-    """
-    shape = tuple(len(labels) for labels in axes.values())
-    index = np.indices(shape, sparse=True)
-    columns = {
-        name: np.broadcast_to(np.asarray(labels)[at], shape).ravel()
-        for (name, labels), at in zip(axes.items(), index, strict=True)
-    }
-    columns |= {name: np.broadcast_to(as_array(value), shape).ravel() for name, value in values.items()}
-    return pd.DataFrame(columns)
-
-
-def as_array(value: Any) -> np.ndarray:
-    """NumPy array of a tensor on any device, or of what is array-like."""
-    return value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+def thread_axis(experiment: Experiment, settings: study.Analysis) -> dict[str, tuple[Any, ...]]:
+    """Columns that say which thread, space and kind of space a row is of."""
+    return {"thread": (0, 1), "space": experiment.spaces, "kind": experiment.kinds(settings)}

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from evoalign import study, tables
-from evoalign.analysis.measured import long_table
+from evoalign.analysis.frames import long_table
 from evoalign.analysis.pooled_animals import animal_contrast, mixed_effects
 from evoalign.analysis.pooled_dynamics import (
     attribution,
@@ -174,7 +174,6 @@ def activation(study_: Study, trajectories: Trajectories) -> dict[str, pd.DataFr
                 ("activation", area, selection, stage),
             )
             test = paired_t(*(torch.from_numpy(chosen[kind].T.copy()) for kind in SPACES))
-            columns = {k: v for k, v in columns.items() if not k.startswith("difference")}
             frame = long_table({"stage": [stage]}, columns | {"n": n} | test_columns(test))
             tested.append(frame.assign(area=area, selection=selection))
     return {

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from evoalign.analysis.measured import long_table
+from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import Study, over_experiments
 from evoalign.analysis.statistics import benjamini_hochberg
 

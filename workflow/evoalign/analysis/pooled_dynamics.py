@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from evoalign.analysis.dynamics import Bins
-from evoalign.analysis.measured import long_table
+from evoalign.analysis.frames import long_table, table_of
 from evoalign.analysis.population import (
     SPACES,
     Study,
@@ -21,6 +21,7 @@ from evoalign.analysis.population import (
 from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
 from evoalign.analysis.session_dynamics import crossover_row
 from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
+from evoalign.tables import CROSSOVER
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +39,6 @@ def population_psth(study_: Study) -> pd.DataFrame:
                 {kind: errors[stage][rows, thread] for thread, kind in enumerate(SPACES)},
                 ("population psth", area, selection, stage),
             )
-            columns = {k: v for k, v in columns.items() if not k.startswith("difference")}
             frame = long_table({"time_ms": times}, columns | {"n": n})
             parts.append(frame.assign(area=area, selection=selection, stage=stage))
     return pd.concat(parts, ignore_index=True)
@@ -47,22 +47,18 @@ def population_psth(study_: Study) -> pd.DataFrame:
 def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
     """Normalised PSTHs and errors of each stage, [experiment, thread, ms]; and the ms."""
     frame = study_.tables["psth"]
-    frame = frame[frame["stimuli"] == "generated"]
-    own = study_.experiments.set_index("session")
-    frame = frame[frame["session"].isin(own.index)]
-    each = own.loc[frame["session"]]
-    best = np.where(frame["thread"] == 0, each["best_block_0"], each["best_block_1"])
-    stages = {"first": 0, "best": best, "last": each["n_blocks"].to_numpy() - 1}
-    divided = frame.assign(
-        mean=frame["mean_hz"] / each["normaliser_hz"].to_numpy(),
-        sem=frame["sem_hz"] / each["normaliser_hz"].to_numpy(),
-    )
+    own = study_.experiments
+    row, thread = study_.rows(frame), frame["thread"].to_numpy()
+    best = own[["best_block_0", "best_block_1"]].to_numpy()[row, thread]
+    stages = {"first": np.zeros_like(best), "best": best, "last": own["n_blocks"].to_numpy()[row] - 1}
+    normaliser = own["normaliser_hz"].to_numpy()[:, None, None]
     values, errors = {}, {}
     times = np.array([], dtype=np.int64)
     for stage, block in stages.items():
-        shown = divided[frame["block_index"].to_numpy() == block]
-        values[stage], (_, times) = study_.arrange(shown, ("thread", "time_ms"), "mean")
-        errors[stage], _ = study_.arrange(shown, ("thread", "time_ms"), "sem")
+        shown = frame[frame["block_index"].to_numpy() == block]
+        mean, (_, times) = study_.arrange(shown, ("thread", "time_ms"), "mean_hz")
+        sem, _ = study_.arrange(shown, ("thread", "time_ms"), "sem_hz")
+        values[stage], errors[stage] = mean / normaliser, sem / normaliser
     return values, errors, times
 
 
@@ -169,7 +165,8 @@ def crossover(study_: Study) -> pd.DataFrame:
     for area, rows in study_.areas():
         pooled = _area_draws(study_, rows, draws[rows], area)
         row = crossover_row(over_experiments(values[rows]).mean.numpy(), pooled, bins, study_.settings)
-        parts.append(row.assign(area=area, n=len(rows)))
+        row |= {"scope": "area", "session": "", "area": area, "n": len(rows)}
+        parts.append(table_of(CROSSOVER, row))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -69,7 +69,6 @@ def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
     """Mean over late blocks, spikes/s, [experiment, thread, window]; and the windows."""
     first, last = study_.settings.evoked_ms
     frame = study_.tables["trajectories"]
-    frame = frame[frame["stimuli"] == "generated"]
     width = frame["stop_ms"] - frame["start_ms"]
     binned = frame["window"] == "binned"
     inside = binned & (frame["start_ms"] >= first) & (frame["stop_ms"] <= last)

@@ -9,12 +9,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from evoalign.analysis.measured import long_table
+from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import SPACES, Study, larger, paired_columns, test_columns
 from evoalign.analysis.statistics import benjamini_hochberg, paired_t
 from evoalign.analysis.trajectories import pad
 
 Floats = NDArray[np.float64]
+WINDOWS = ("evoked", "baseline", "binned")
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ def padded_trajectories(study_: Study) -> Trajectories:
     error of the padding is that of this mean.
     """
     frame = study_.tables["trajectories"]
-    frame = frame[frame["stimuli"] == "generated"]
-    order = {"evoked": 0, "baseline": 1, "binned": 2}
-    known = frame[["window", "start_ms", "stop_ms"]].drop_duplicates()
-    known = known.assign(rank=known["window"].map(order), width=known["stop_ms"] - known["start_ms"])
-    known = known.sort_values(["rank", "width", "start_ms"], ignore_index=True)
-    keys = pd.MultiIndex.from_frame(known[["window", "start_ms", "stop_ms"]])
-    frame = frame.assign(at=keys.get_indexer(pd.MultiIndex.from_frame(frame[keys.names])))
+    code, kinds = pd.factorize(frame["window"])
+    rank = np.array([WINDOWS.index(kind) for kind in kinds])[code]
+    start, stop = frame["start_ms"].to_numpy(), frame["stop_ms"].to_numpy()
+    # One number a window, in the order of kind, width and start.
+    widths, starts = np.ptp(stop) + np.ptp(start) + 1, start.min()
+    key = (rank * widths + stop - start) * widths + start - starts
+    _, first, at = np.unique(key, return_index=True, return_inverse=True)
+    frame = frame.assign(at=at)
     axes = ("thread", "at", "block_index")
     means, _ = study_.arrange(frame, axes, "normalised")
     errors, _ = study_.arrange(frame, axes, "normalised_sem")
@@ -62,7 +64,7 @@ def padded_trajectories(study_: Study) -> Trajectories:
         means[row], real[row] = padded.numpy(), mask.numpy()
         tail = np.sqrt((errors[row][..., n_blocks - 2 : n_blocks] ** 2).sum(-1, keepdims=True)) / 2
         errors[row][..., n_blocks:] = tail
-    windows = [(str(w), int(a), int(b)) for w, a, b in known[list(keys.names)].itertuples(index=False)]
+    windows = [(WINDOWS[rank[row]], int(start[row]), int(stop[row])) for row in first]
     return Trajectories(
         {kind: means[:, thread] for thread, kind in enumerate(SPACES)},
         {kind: errors[:, thread] for thread, kind in enumerate(SPACES)},
@@ -83,7 +85,7 @@ def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.Dat
         values = {kind: trajectories.values[kind][rows] for kind in SPACES}
         errors = {kind: trajectories.errors[kind][rows] for kind in SPACES}
         columns, n = paired_columns(
-            study_, rows, values, errors, ("population trajectories", area, selection)
+            study_, rows, values, errors, ("population trajectories", area, selection), difference=True
         )
         test = paired_t(*(torch.from_numpy(np.moveaxis(values[kind], 0, -1).copy()) for kind in SPACES))
         q = benjamini_hochberg(test.p)

@@ -17,6 +17,8 @@ from evoalign.analysis.statistics import Moments, Test, moments, two_sample_t
 
 Floats = NDArray[np.float64]
 SPACES = ("texture", "object")
+# Tables that are taken whole, experiments that are not valid with them.
+WHOLE = ("experiments", "success", "time_constants", "crossover")
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Study:
     Attributes
     ----------
     tables : mapping of str to pandas.DataFrame
-        Session tables, concatenated; `experiments` holds valid rows only.
+        Session tables, concatenated; `experiments` holds valid rows only,
+        `trajectories` and `psth` those of generated images.
     settings : study.Analysis
     seed : int
     """
@@ -57,6 +60,11 @@ class Study:
                 if keep[rows].any():
                     yield area, selection, rows[keep[rows]]
 
+    def rows(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        """Row number of the experiment of each row of a session table; -1 when not valid."""
+        codes = pd.Categorical(frame["session"], self.experiments["session"]).codes
+        return codes.astype(np.int64)
+
     def arrange(
         self, frame: pd.DataFrame, axes: Sequence[str], value: str
     ) -> tuple[Floats, list[np.ndarray]]:
@@ -79,15 +87,17 @@ class Study:
         labels : list of numpy.ndarray
             Sorted labels of each axis.
         """
-        row = pd.Index(self.experiments["session"]).get_indexer(frame["session"])
-        frame = frame[row >= 0]
-        codes, labels = [row[row >= 0]], []
+        row = self.rows(frame)
+        if (row < 0).any():
+            frame, row = frame[row >= 0], row[row >= 0]
+        codes, labels = [row], []
         for axis in axes:
-            known, code = np.unique(frame[axis].to_numpy(), return_inverse=True)
+            code, known = pd.factorize(frame[axis], sort=True)
             codes.append(code)
-            labels.append(known)
-        array = np.full((len(self.experiments), *(len(known) for known in labels)), np.nan)
-        array[tuple(codes)] = frame[value].to_numpy(dtype=np.float64)
+            labels.append(known.to_numpy())
+        shape = (len(self.experiments), *(len(known) for known in labels))
+        array = np.full(shape, np.nan)
+        array.ravel()[np.ravel_multi_index(codes, shape)] = frame[value].to_numpy(dtype=np.float64)
         return array, labels
 
     def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
@@ -97,14 +107,64 @@ class Study:
         return hierarchical_weights(subjects, self.settings.n_bootstrap, generator), generator
 
 
+# Tables that are arranged as arrays of the valid experiments, and the columns that this takes.
+ARRANGED = {
+    "trajectories": (
+        *("thread", "window", "start_ms", "stop_ms", "block_index"),
+        *("mean_hz", "normalised", "normalised_sem"),
+    ),
+    "psth": ("thread", "block_index", "time_ms", "mean_hz", "sem_hz"),
+    "attribution": ("thread", "start_ms", "stop_ms", "share"),
+    "centres": ("thread", "curve", "centre_ms"),
+    "contrast": ("window", "start_ms", "stop_ms", "difference", "sem"),
+    "late_draws": ("draw", "start_ms", "difference"),
+}
+
+
 def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config) -> Study:
     """Concatenate the sessions' tables and keep the valid experiments."""
-    names = sessions[0].keys() if sessions else ()
-    joined = {name: pd.concat([one[name] for one in sessions], ignore_index=True) for name in names}
-    if joined:
-        experiments = joined["experiments"].sort_values("session", ignore_index=True)
-        joined["experiments"] = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
+    if not sessions:
+        return Study({}, config.analysis, config.seed)
+    joined = {name: pd.concat([one[name] for one in sessions], ignore_index=True) for name in WHOLE}
+    experiments = joined["experiments"].sort_values("session", ignore_index=True)
+    experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
+    joined["experiments"] = experiments
+    valid = [one for one in sessions if bool(one["experiments"]["valid"].iloc[0])]
+    for name in ARRANGED if valid else ():
+        joined[name] = _joined(valid, name, experiments["session"])
     return Study(joined, config.analysis, config.seed)
+
+
+def _joined(
+    sessions: Sequence[Mapping[str, pd.DataFrame]], name: str, experiments: pd.Series
+) -> pd.DataFrame:
+    """Rows of a table that is arranged, of all sessions; frames of millions of rows, so column by column."""
+    frames = [_needed(one, name) for one in sessions]
+    columns = {}
+    for column in ARRANGED[name]:
+        parts = [frame[column] for frame in frames]
+        numeric = parts[0].dtype.kind in "if"
+        columns[column] = (
+            pd.Series(np.concatenate([part.to_numpy() for part in parts]))
+            if numeric
+            else pd.concat(parts, ignore_index=True)
+        )
+    order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
+    codes = np.repeat(order, [len(frame) for frame in frames])
+    columns["session"] = pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(experiments)))
+    return pd.DataFrame(columns)
+
+
+def _needed(session: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """Rows of a session's table that the pooled tables need: of the PSTHs three blocks a thread."""
+    frame = session[name]
+    if "stimuli" not in frame:
+        return frame
+    if name == "psth":
+        own = session["experiments"].iloc[0]
+        stages = [0, own["best_block_0"], own["best_block_1"], own["n_blocks"] - 1]
+        frame = frame[np.isin(frame["block_index"].to_numpy(), stages)]
+    return frame[frame["stimuli"] == "generated"]
 
 
 def over_experiments(values: Floats) -> Moments:
@@ -118,6 +178,8 @@ def paired_columns(
     values: Mapping[str, Floats],
     errors: Mapping[str, Floats],
     names: Sequence[str],
+    *,
+    difference: bool = False,
 ) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """Mean, sem and bootstrap interval of both spaces over the same experiments.
 
@@ -129,12 +191,14 @@ def paired_columns(
         Values, and their standard errors over presentations.
     names : sequence of str
         What seeds the draws.
+    difference : bool
+        Give the interval of object minus texture, too.
 
     Returns
     -------
     columns : dict of str to numpy.ndarray [...]
-        ``texture_mean`` to ``object_high``, then ``difference_low`` and
-        ``difference_high`` (object minus texture).
+        ``texture_mean`` to ``object_high``, then on request
+        ``difference_low`` and ``difference_high``.
     n : numpy.ndarray [...]
         Experiments with a value in both spaces.
     """
@@ -150,8 +214,9 @@ def paired_columns(
         ).reshape(-1, *shape)
         columns[f"{kind}_mean"], columns[f"{kind}_sem"] = found.mean.numpy(), found.sem.numpy()
         columns[f"{kind}_low"], columns[f"{kind}_high"] = interval(draws[kind], study_.settings.interval)
-    low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
-    columns |= {"difference_low": low, "difference_high": high}
+    if difference:
+        low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
+        columns |= {"difference_low": low, "difference_high": high}
     return columns, (~np.isnan(values["texture"] + values["object"])).sum(0)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 
 from evoalign import study, tables
 from evoalign.analysis import success
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.measured import Measured, as_array, by_thread, facts, long_table, measure
+from evoalign.analysis.frames import as_array, keep_rows, long_columns, table_of
+from evoalign.analysis.measured import Measured, facts, measure, thread_axis
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.selection import selected_p
@@ -74,7 +74,7 @@ def analyse_experiment(
     measured = measure(experiment, settings)
     comparisons = success.success_statistics(experiment, measured.rates[:, 0], measured.best)
     late = late_tables(measured, settings, seed)
-    found = {
+    return {
         "experiments": _experiments(measured, comparisons, settings),
         "success": _success(measured, comparisons, settings, seed),
         "trajectories": _trajectories(measured, settings),
@@ -84,13 +84,6 @@ def analyse_experiment(
         "time_constants": time_constants_table(measured, settings),
         **late,
     }
-    return {name: tables.conform(frame, contract(name)) for name, frame in found.items()}
-
-
-def contract(name: str) -> pa.Schema:
-    """Contract of a table by its lower-case name."""
-    found: pa.Schema = getattr(tables, name.upper())
-    return found
 
 
 def _experiments(
@@ -119,16 +112,20 @@ def _experiments(
         row |= {f"space_{i}": experiment.spaces[i], f"best_block_{i}": measured.best[i]}
         row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
         row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
-    return pd.DataFrame([row])
+    return table_of(tables.EXPERIMENTS, row)
 
 
 def _success(
     measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
 ) -> pd.DataFrame:
     corrected = _corrected(measured, comparisons, settings, seed)
+    threads = thread_axis(measured.experiment, settings)
+    space, kind = (dict(zip((0, 1, -1), (*threads[name], ""), strict=True)) for name in ("space", "kind"))
     rows = [
         {
             "thread": c.thread,
+            "space": space[c.thread],
+            "kind": kind[c.thread],
             "statistic": c.statistic,
             "t": float(c.test.t),
             "df": float(c.test.df),
@@ -141,7 +138,8 @@ def _success(
         }
         for c in comparisons
     ]
-    return by_thread(measured.experiment, pd.DataFrame(rows), settings)
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return table_of(tables.SUCCESS, columns | facts(measured.experiment))
 
 
 def _corrected(
@@ -163,12 +161,14 @@ def _corrected(
 
 
 def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
-    blocks = measured.experiment.block_numbers
+    experiment = measured.experiment
+    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     parts = []
     for stimuli, found in (("generated", measured.generated), ("reference", measured.reference)):
         # Time bins are told of generated images only.
         n_windows = len(measured.windows) if stimuli == "generated" else 2
-        axes = {"thread": [0, 1], "block_index": range(len(blocks)), "at": range(n_windows)}
+        names = ("window", "start_ms", "stop_ms")
+        windows = dict(zip(names, zip(*measured.windows[:n_windows], strict=True), strict=True))
         mean, sem = found.mean[..., :n_windows], found.sem[..., :n_windows]
         values = {
             "mean_hz": mean,
@@ -177,27 +177,19 @@ def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
             "normalised": mean / measured.normaliser,
             "normalised_sem": sem / measured.normaliser,
         }
-        parts.append(long_table(axes, values).assign(stimuli=stimuli))
-    frame = pd.concat(parts, ignore_index=True)
-    names, starts, stops = (np.asarray(column) for column in zip(*measured.windows, strict=True))
-    at = frame.pop("at").to_numpy()
-    frame = frame.assign(window=names[at], start_ms=starts[at], stop_ms=stops[at])
-    frame["block"] = np.asarray(blocks)[frame["block_index"].to_numpy()]
-    return by_thread(measured.experiment, frame, settings)
+        columns = long_columns([thread_axis(experiment, settings), blocks, windows], values)
+        parts.append(columns | facts(experiment) | {"stimuli": stimuli})
+    return table_of(tables.TRAJECTORIES, *parts)
 
 
 def _psth(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     experiment = measured.experiment
+    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
+    times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
     parts = []
     for stimuli, found in (("generated", measured.psth), ("reference", measured.psth_reference)):
-        axes = {
-            "thread": [0, 1],
-            "block_index": range(experiment.n_blocks),
-            "time_ms": np.arange(found.mean.shape[-1]) + experiment.start_ms,
-        }
         values = {"mean_hz": found.mean, "sem_hz": found.sem, "n": found.n.to(torch.int64)}
-        frame = long_table(axes, values).assign(stimuli=stimuli)
-        parts.append(frame[frame["n"] > 0])
-    frame = pd.concat(parts, ignore_index=True)
-    frame["block"] = np.asarray(experiment.block_numbers)[frame["block_index"].to_numpy()]
-    return by_thread(experiment, frame, settings)
+        columns = long_columns([thread_axis(experiment, settings), blocks, times], values)
+        shown = keep_rows(columns, columns["n"] > 0)
+        parts.append(shown | facts(experiment) | {"stimuli": stimuli})
+    return table_of(tables.PSTH, *parts)

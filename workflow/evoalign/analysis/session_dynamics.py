@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
 
 from evoalign import study, tables
 from evoalign.analysis import dynamics, trajectories
-from evoalign.analysis.measured import Measured, as_array, by_thread, facts, long_table
+from evoalign.analysis.frames import as_array, long_columns, table_of
+from evoalign.analysis.measured import Measured, facts, thread_axis
 from evoalign.analysis.resampling import interval, seeded
 from evoalign.analysis.statistics import Moments, benjamini_hochberg, two_sample_t
 
@@ -16,28 +19,31 @@ from evoalign.analysis.statistics import Moments, benjamini_hochberg, two_sample
 def attribution_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     """Temporal attribution of both threads, in the bins of the figures."""
     width = settings.figure_bin_ms
-    starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
+    starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
     found = [
         dynamics.attribution(psth, best, width)
         for psth, best in zip(measured.psth.mean, measured.best, strict=True)
     ]
     difference, share = (torch.stack(part) for part in zip(*found, strict=True))
-    frame = long_table({"thread": [0, 1], "start_ms": starts}, {"difference_hz": difference, "share": share})
-    frame["stop_ms"] = frame["start_ms"] + width
-    return by_thread(measured.experiment, frame, settings)
+    columns = long_columns(
+        [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
+        {"difference_hz": difference, "share": share},
+    )
+    return table_of(tables.ATTRIBUTION, columns | facts(measured.experiment))
 
 
 def centres_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     """Centres of mass of D(t) and of the PSTHs of the first, best and last block."""
-    rows = []
-    for thread, (psth, best) in enumerate(zip(measured.psth.mean, measured.best, strict=True)):
-        curves = {"first": psth[0], "best": psth[best], "last": psth[-1], "attribution": psth[best] - psth[0]}
-        for name, curve in curves.items():
-            centre = dynamics.centre_of_mass(
-                curve, measured.experiment.start_ms, settings.attribution_from_ms
-            )
-            rows.append({"thread": thread, "curve": name, "centre_ms": float(centre)})
-    return by_thread(measured.experiment, pd.DataFrame(rows), settings)
+    experiment = measured.experiment
+    curves = []
+    for psth, best in zip(measured.psth.mean, measured.best, strict=True):
+        curves.append(torch.stack([psth[0], psth[best], psth[-1], psth[best] - psth[0]]))
+    centre = dynamics.centre_of_mass(torch.stack(curves), experiment.start_ms, settings.attribution_from_ms)
+    columns = long_columns(
+        [thread_axis(experiment, settings), {"curve": ("first", "best", "last", "attribution")}],
+        {"centre_ms": centre},
+    )
+    return table_of(tables.CENTRES, columns | facts(experiment))
 
 
 def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
@@ -53,8 +59,9 @@ def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.Dat
         for name, level in levels.items():
             found = trajectories.time_constants(evoked, level, theta)
             values = {"first_above": found.first_above, "below": found.below}
-            parts.append(long_table({"thread": [0, 1]}, values).assign(level=name, theta=theta))
-    return by_thread(measured.experiment, pd.concat(parts, ignore_index=True), settings)
+            columns = long_columns([thread_axis(measured.experiment, settings)], values)
+            parts.append(columns | facts(measured.experiment) | {"level": name, "theta": theta})
+    return table_of(tables.TIME_CONSTANTS, *parts)
 
 
 def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict[str, pd.DataFrame]:
@@ -77,14 +84,15 @@ def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict
     )
     draws /= measured.normaliser
     frame = _contrast(measured, at, first, settings)
-    binned = frame["window"] == "binned"
-    late = long_table({"draw": range(len(draws)), "start_ms": bins.starts}, {"difference": draws})
+    late = long_columns([{"draw": range(len(draws))}, {"start_ms": bins.starts}], {"difference": draws})
     return {
         "contrast": frame,
-        "late_draws": late.assign(session=experiment.session),
-        "crossover": crossover_row(
-            frame["difference"][binned].to_numpy(), draws, bins, settings, session=experiment.session
-        ).assign(area=experiment.area),
+        "late_draws": table_of(tables.LATE_DRAWS, late | {"session": experiment.session}),
+        "crossover": table_of(
+            tables.CROSSOVER,
+            crossover_row(frame["difference"].to_numpy()[1:], draws, bins, settings)
+            | {"scope": "session", "session": experiment.session, "area": experiment.area},
+        ),
     }
 
 
@@ -100,8 +108,12 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: study.Ana
     difference = as_array(object_.mean - texture.mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         sem = np.abs(np.where(test.t == 0, np.nan, difference / test.t))
-    frame = pd.DataFrame(
-        {
+    names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
+    columns = facts(measured.experiment) | {"window": names, "start_ms": starts, "stop_ms": stops}
+    return table_of(
+        tables.CONTRAST,
+        columns
+        | {
             "texture_hz": as_array(texture.mean),
             "object_hz": as_array(object_.mean),
             "difference": difference / measured.normaliser,
@@ -113,10 +125,8 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: study.Ana
             "p": test.p,
             # The evoked window is a test of its own; the bins are one family.
             "q": np.concatenate([test.p[:1], benjamini_hochberg(test.p[1:])]),
-        }
+        },
     )
-    names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
-    return frame.assign(window=names, start_ms=starts, stop_ms=stops, **facts(measured.experiment))
 
 
 def crossover_row(
@@ -124,9 +134,8 @@ def crossover_row(
     draws: np.ndarray,
     bins: dynamics.Bins,
     settings: study.Analysis,
-    session: str = "",
-) -> pd.DataFrame:
-    """One row of the crossover table, its area still to be filled in.
+) -> dict[str, Any]:
+    """One row of the crossover table for a session; scope, session and area are still to be filled in.
 
     Parameters
     ----------
@@ -146,9 +155,7 @@ def crossover_row(
         reason = f"the object space never leads for {stay} bins"
     elif time <= min(start for start, ok in zip(bins.starts, bins.inside(window), strict=True) if ok):
         reason = "the object space leads from the first bin on"
-    row = {
-        "scope": "session" if session else "area",
-        "session": session,
+    return {
         "n": 1,
         "crossover_ms": time,
         "low_ms": float(low),
@@ -156,4 +163,3 @@ def crossover_row(
         "found": float(np.mean(~np.isnan(drawn))),
         "reason": reason,
     }
-    return pd.DataFrame([row])

@@ -70,16 +70,18 @@ def block_moments(experiment: Experiment, values: Tensor, reference: bool = Fals
         `mean` and `squares` [thread, block, feature], `n` [thread, block, 1];
         `mean` is NaN where a block shows no such image.
     """
-    shape = (2, experiment.n_blocks, values.shape[-1])
     keep = experiment.reference == reference
     group = (experiment.thread * experiment.n_blocks + experiment.block)[keep]
-    values = values[keep]
-    # Sums over groups as a product with their indicators: index_add is several times slower.
-    member = (group == torch.arange(shape[0] * shape[1], device=group.device)[:, None]).to(values.dtype)
-    n = member.sum(1)
-    mean = torch.where(n[:, None] > 0, member @ values / n[:, None].clamp(min=1), torch.nan)
-    squares = member @ (values - mean[group]).square()
-    return Moments(n.reshape(2, -1, 1), mean.reshape(shape), squares.reshape(shape))
+    order = group.argsort(stable=True)
+    values = values[keep][order]
+    n = torch.bincount(group, minlength=2 * experiment.n_blocks)
+    # Sums over runs of equal groups have one order of additions on every device.
+    mean = torch.segment_reduce(values, "sum", lengths=n, axis=0) / n[:, None].clamp(min=1)
+    squares = (values - mean[group[order]]).square_()
+    squares = torch.segment_reduce(squares, "sum", lengths=n, axis=0)
+    mean[n == 0] = torch.nan
+    shape = (2, experiment.n_blocks, values.shape[-1])
+    return Moments(n.to(values.dtype).reshape(2, -1, 1), mean.reshape(shape), squares.reshape(shape))
 
 
 def normaliser(evoked: Tensor) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from evoalign import study
 from evoalign.analysis import dynamics, trajectories
-from evoalign.analysis.measured import long_table
+from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import Study
 from evoalign.simulate.study_rates import Floats, rates_of
 
@@ -133,7 +133,7 @@ def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: st
     n, _, n_blocks, n_windows = means.shape
     axes = {"row": range(n), "thread": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
     values = {"normalised": means / divided, "normalised_sem": spread / divided}
-    return _label(long_table(axes, values), named).assign(stimuli="generated")
+    return _label(long_table(axes, values), named)
 
 
 def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
