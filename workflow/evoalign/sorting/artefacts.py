@@ -124,6 +124,24 @@ def artefact_table(traces: Traces, found: Iterable[Found], left_out: Iterable[in
     return tables.conform(frame, tables.ARTEFACTS)
 
 
+def from_table(traces: Traces, channels: pd.DataFrame, artefacts: pd.DataFrame) -> list[Found]:
+    """Return the artefacts of `artefact_table` again, for traces of the same recording."""
+    group_of = np.full(len(traces.channel_ids), "", dtype=object)
+    if traces.settings.reference != "none":
+        named = channels.set_index("channel")[traces.settings.reference].reindex(traces.channel_ids)
+        group_of = named.fillna("").to_numpy(dtype=object)
+    starts = np.array([start for start, _ in traces.spans])
+    times = artefacts[["start_s", "stop_s"]].to_numpy(np.float64)
+    found = []
+    for row, (start_s, stop_s) in enumerate(times):
+        segment = int(np.searchsorted(starts, start_s + 1e-9, side="right")) - 1
+        first, end = (round((time - starts[segment]) * traces.rate_hz) for time in (start_s, stop_s))
+        reason, group, channel = (artefacts[name].iloc[row] for name in ("reason", "group", "channel"))
+        mine = group_of == group if reason == COMMON else traces.channel_ids == channel
+        found.append(Found(reason, group, int(channel), np.flatnonzero(mine), Chunk(segment, first, end)))
+    return found
+
+
 def blanked_share(traces: Traces, found: Iterable[Found]) -> np.ndarray:
     """Return the share of the recorded time in which each channel is blanked, ``[channel]``."""
     wanted = _wanted(traces)

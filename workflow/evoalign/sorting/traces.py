@@ -66,6 +66,11 @@ class Traces:
         self._bad = np.zeros(len(self.channel_ids), dtype=bool)
         self._blanked: list[tuple[Chunk, np.ndarray]] = []
 
+    @property
+    def good(self) -> np.ndarray:
+        """Channels that are not left out, bool ``[channel]``."""
+        return ~self._bad
+
     def leave_out(self, bad: np.ndarray) -> None:
         """Keep channels ``bad [channel]`` out of the median reference, and it off them, from now on."""
         self._bad = bad.astype(bool)
@@ -157,19 +162,19 @@ class Traces:
 
     def silence(self, values: np.ndarray, chunk: Chunk, margin: int = 0) -> None:
         """Set ``values [channel, stop - start + 2 margin]`` to zero where they are blanked, in place."""
-        for rows, start, stop in self._blanked_in(chunk, margin):
+        for rows, start, stop in self.blanked_in(chunk, margin):
             values[rows, start:stop] = 0
 
     def _bridge(self, values: np.ndarray, chunk: Chunk, margin: int) -> None:
         """Draw a line over blanked stretches, in place: the filter would ring beyond them."""
-        for rows, start, stop in self._blanked_in(chunk, margin):
+        for rows, start, stop in self.blanked_in(chunk, margin):
             before, after = values[rows, max(start - 1, 0)], values[rows, min(stop, values.shape[1] - 1)]
             # What has no neighbour inside takes that of the other side.
             before, after = (after if start == 0 else before), (before if stop == values.shape[1] else after)
             along = np.linspace(0, 1, stop - start, dtype=np.float32)
             values[rows, start:stop] = before[:, None] + (after - before)[:, None] * along
 
-    def _blanked_in(self, chunk: Chunk, margin: int) -> Iterator[tuple[np.ndarray, int, int]]:
+    def blanked_in(self, chunk: Chunk, margin: int) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield rows, first and end sample of the blanked stretches in a chunk and its margins."""
         begin, length = chunk.start - margin, chunk.stop - chunk.start + 2 * margin
         for period, rows in self._blanked:
