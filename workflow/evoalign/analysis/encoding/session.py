@@ -112,16 +112,20 @@ def encode_session(
     dict of str to pandas.DataFrame
         `encoding`, `encoding_index`, `encoding_crossover`,
         `encoding_spectrum`, `encoding_weights`. Without rows when the session
-        holds no unit of the kinds that are analysed, and of a tuning session.
+        holds no latents at all or no unit of the kinds that are analysed, and
+        of a tuning session.
 
     Raises
     ------
     InputError
-        Latents are missing or do not fit, windows are not covered by the
+        Latents of a thread are missing or do not fit, windows are not covered by the
         counts, or an eigenframe is of another dimension.
     """
     settings = config.encoding
     if shows_axes(responses) and not shows_evolution(responses):
+        return results.no_units()
+    if not responses.codes:
+        logging.warning("session %s comes without latents: nothing to encode", responses.session)
         return results.no_units()
     device = (
         "cuda"
