@@ -186,7 +186,7 @@ class Nwb(_Section):
     compression: Literal["gzip", "none"] = _knob(
         "gzip", "of large arrays; every reader of HDF5 and Zarr knows it"
     )
-    compression_level: int = _knob(4, "gzip level: higher is smaller and slower", ge=1, le=9)
+    compression_level: int = _knob(3, "gzip level: higher is smaller and slower", ge=1, le=9)
     chunk_samples: int = _knob(
         30_000, "samples in a chunk of continuous data: about a second is fast to browse", ge=100, le=10**6
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import deflate
 import numcodecs
 import numpy as np
 import zarr.storage
@@ -14,10 +13,11 @@ from hdmf.backends.hdf5 import H5DataIO
 from hdmf.backends.io import HDMFIO
 from hdmf.data_utils import AbstractDataChunkIterator
 from hdmf_zarr import NWBZarrIO, ZarrDataIO, ZarrIO
-from pynwb import NWBHDF5IO, get_manager
+from numcodecs.compat import ensure_contiguous_ndarray
+from pynwb import NWBHDF5IO, NWBFile, get_manager
 
 from evoalign import study
-from evoalign.nwb.columns import Pack
+from evoalign.nwb.chunks import write_chunks
 
 SMALL_BYTES = 65_536  # an array below is not worth a chunk and its index
 
@@ -32,62 +32,94 @@ def reader(path: Path) -> HDMFIO:
     return NWBZarrIO(str(path), "r") if is_zarr(path) else NWBHDF5IO(str(path), "r")
 
 
-@contextmanager
-def writer(path: Path, settings: study.Nwb) -> Iterator[HDMFIO]:
-    """Yield what writes an NWB file of the kind that its name tells; equal content gives equal bytes."""
-    if not is_zarr(path):
-        with NWBHDF5IO(str(path), "w") as io:
-            yield io
-        return
-    default = zarr.storage.default_compressor
-    # Zarr's own default is Blosc, whose threads store blocks in the order in which they get ready.
-    zarr.storage.default_compressor = _codec(settings)
-    try:
-        # References as JSON: hdmf_zarr pickles them by default, and reading pickles runs code.
-        with ZarrIO(str(path), manager=get_manager(), mode="w", object_codec_class=numcodecs.JSON) as io:
-            yield io
-    finally:
-        zarr.storage.default_compressor = default
+class Store(Protocol):
+    """How one NWB file is written; equal content gives equal bytes."""
+
+    def pack(self, data: Any) -> Any:
+        """Return an array, or an iterator over chunks, with how it is chunked and compressed."""
+
+    def write(self, nwb: NWBFile, path: Path) -> None:
+        """Write a file that was built of packed arrays."""
 
 
-def pack_for(path: Path, settings: study.Nwb) -> Pack:
-    """Return what compresses and chunks large arrays for the kind of file that its name tells."""
-    return _zarr_pack(settings) if is_zarr(path) else _hdf5_pack(settings)
+def store_for(path: Path, settings: study.Nwb) -> Store:
+    """Return the store of the kind that a file's name tells, for one file."""
+    return ZarrStore(settings) if is_zarr(path) else Hdf5Store(settings)
 
 
-def _hdf5_pack(settings: study.Nwb) -> Pack:
-    packed = {"compression": "gzip", "compression_opts": settings.compression_level, "shuffle": True}
-    options: dict[str, Any] = {} if settings.compression == "none" else packed
+class Hdf5Store:
+    """HDF5; what comes in chunks is compressed here and written past the library's own filters."""
 
-    def pack(data: Any) -> Any:
+    def __init__(self, settings: study.Nwb) -> None:
+        self._level = None if settings.compression == "none" else settings.compression_level
+        packed = {"compression": "gzip", "compression_opts": self._level, "shuffle": True}
+        self._options: dict[str, Any] = {} if self._level is None else packed
+        self._streamed: list[tuple[H5DataIO, AbstractDataChunkIterator]] = []
+
+    def pack(self, data: Any) -> Any:
+        """See `Store`."""
         if isinstance(data, AbstractDataChunkIterator):
-            return H5DataIO(data=data, chunks=data.recommended_chunk_shape(), **options)
-        if not isinstance(data, np.ndarray) or data.nbytes < SMALL_BYTES or not options:
+            empty = H5DataIO(
+                shape=data.recommended_data_shape(),
+                dtype=data.dtype,
+                chunks=data.recommended_chunk_shape(),
+                **self._options,
+            )
+            self._streamed.append((empty, data))
+            return empty
+        if not isinstance(data, np.ndarray) or data.nbytes < SMALL_BYTES or not self._options:
             return data
-        return H5DataIO(data=data, chunks=True, **options)
+        return H5DataIO(data=data, chunks=True, **self._options)
 
-    return pack
+    def write(self, nwb: NWBFile, path: Path) -> None:
+        """See `Store`."""
+        with NWBHDF5IO(str(path), "w") as io:
+            io.write(nwb)
+            for empty, pieces in self._streamed:
+                write_chunks(empty.dataset, pieces, self._level)
 
 
-def _zarr_pack(settings: study.Nwb) -> Pack:
-    def pack(data: Any) -> Any:
+class ZarrStore:
+    """Zarr, version 2."""
+
+    def __init__(self, settings: study.Nwb) -> None:
+        packed = settings.compression != "none"
+        # Zarr's own default is Blosc, whose threads store blocks in the order in which they get ready.
+        self._codec = _Zlib(level=settings.compression_level) if packed else None
+
+    def pack(self, data: Any) -> Any:
+        """See `Store`."""
         if isinstance(data, AbstractDataChunkIterator):
             return ZarrDataIO(
-                data=data, chunks=data.recommended_chunk_shape(), filters=_filters(data.dtype, settings)
+                data=data, chunks=data.recommended_chunk_shape(), filters=self._filters(data.dtype)
             )
         if not isinstance(data, np.ndarray) or data.nbytes < SMALL_BYTES:
             return data
-        return ZarrDataIO(data=data, filters=_filters(data.dtype, settings))
+        return ZarrDataIO(data=data, filters=self._filters(data.dtype))
 
-    return pack
+    def _filters(self, dtype: np.dtype) -> list[numcodecs.abc.Codec] | None:
+        if self._codec is None or dtype.itemsize == 1:
+            return None
+        return [numcodecs.Shuffle(elementsize=dtype.itemsize)]
+
+    def write(self, nwb: NWBFile, path: Path) -> None:
+        """See `Store`."""
+        default = zarr.storage.default_compressor
+        zarr.storage.default_compressor = self._codec
+        try:
+            # References as JSON: hdmf_zarr pickles them by default, and reading pickles runs code.
+            json = numcodecs.JSON
+            with ZarrIO(str(path), manager=get_manager(), mode="w", object_codec_class=json) as io:
+                io.write(nwb)
+        finally:
+            zarr.storage.default_compressor = default
 
 
-def _codec(settings: study.Nwb) -> numcodecs.abc.Codec | None:
-    # Not numcodecs.GZip: its header holds the time of writing.
-    return None if settings.compression == "none" else numcodecs.Zlib(level=settings.compression_level)
+class _Zlib(numcodecs.Zlib):
+    """Zlib's format, written by libdeflate: smaller, and twice as fast; the same bytes on every machine.
 
+    Not numcodecs.GZip: its header holds the time of writing.
+    """
 
-def _filters(dtype: np.dtype, settings: study.Nwb) -> list[numcodecs.abc.Codec] | None:
-    if settings.compression == "none" or dtype.itemsize == 1:
-        return None
-    return [numcodecs.Shuffle(elementsize=dtype.itemsize)]
+    def encode(self, buf: Any) -> bytes:
+        return bytes(deflate.zlib_compress(ensure_contiguous_ndarray(buf), self.level))

@@ -10,7 +10,7 @@ from evoalign import study
 from evoalign.files import whole
 from evoalign.nwb.build import build
 from evoalign.nwb.contents import SessionContents, check_contents
-from evoalign.nwb.stores import pack_for, writer
+from evoalign.nwb.stores import store_for
 
 
 def write_nwb(path: str | PathLike[str], contents: SessionContents, config: study.Config) -> None:
@@ -34,8 +34,8 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
         a thread differ in dimension.
     """
     check_contents(contents)
-    nwb = build(contents, config, pack_for(Path(path), config.nwb))
+    store = store_for(Path(path), config.nwb)
+    nwb = build(contents, config, store.pack)
     with whole(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="hdmf|pynwb|zarr")
-        with writer(partial, config.nwb) as io:
-            io.write(nwb)
+        store.write(nwb, partial)

@@ -1,0 +1,57 @@
+"""Chunks of an HDF5 data set, compressed here and stored as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import deflate
+import h5py
+import numcodecs
+import numpy as np
+from hdmf.data_utils import DataChunk
+from numpy.typing import NDArray
+
+
+def write_chunks(dataset: h5py.Dataset, pieces: Iterable[DataChunk], level: int | None) -> None:
+    """Fill a chunked data set; every HDF5 reader opens it with the filters that it has.
+
+    The filters are HDF5's own shuffle and gzip. Its library runs them with zlib;
+    libdeflate writes the same format in half the time.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset
+        Empty, of two or three dimensions; its filters are shuffle and gzip, or none.
+    pieces : iterable of DataChunk
+        Parts of it that begin at the edge of a chunk and end at one, or at the
+        edge of the data set.
+    level : int, optional
+        Of compression, 1 to 9; None where the data set has no filters.
+    """
+    for piece in pieces:
+        first = [part.start for part in piece.selection]
+        for corner, values in _cut(np.asarray(piece.data), dataset.chunks):
+            offset = tuple(a + b for a, b in zip(first, corner, strict=True))
+            dataset.id.write_direct_chunk(offset, _packed(values, level))
+
+
+def _cut(
+    data: NDArray[np.generic], shape: tuple[int, ...]
+) -> Iterable[tuple[tuple[int, ...], NDArray[np.generic]]]:
+    """Cut an array into chunks with their corners; HDF5 stores whole chunks, zeros beyond the edge."""
+    counts = [-(-n // size) for n, size in zip(data.shape, shape, strict=True)]
+    for place in np.ndindex(*counts):
+        corner = tuple(k * size for k, size in zip(place, shape, strict=True))
+        part = data[tuple(slice(a, a + size) for a, size in zip(corner, shape, strict=True))]
+        if part.shape != shape:
+            whole = np.zeros(shape, data.dtype)
+            whole[tuple(slice(0, n) for n in part.shape)] = part
+            part = whole
+        yield corner, part
+
+
+def _packed(values: NDArray[np.generic], level: int | None) -> bytes:
+    values = np.ascontiguousarray(values)
+    if level is None:
+        return values.tobytes()
+    return bytes(deflate.zlib_compress(numcodecs.Shuffle(values.dtype.itemsize).encode(values), level))
