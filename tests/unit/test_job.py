@@ -21,6 +21,7 @@ def snakemake(tmp_path):
         input=Input(["a.ns6", str(words)]),
         wildcards={"session": "s1"},
         threads=1,
+        output=[str(tmp_path / "made" / "words.parquet")],
         log=[str(tmp_path / "logs" / "s1.log")],
         config={"seed": 3, "device": "cpu"},
         params={},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -9,14 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTIAL = ".partial-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` on success.
 
     The block writes a file or a folder under the temporary name. When it
-    raises, what it wrote is removed and `path` stays as it was. The temporary
-    name keeps the suffix of `path`, since writers choose formats by it.
+    raises, what it wrote is removed and `path` stays as it was. What it wrote
+    is on the disk, not only in memory, before it gets its name: network file
+    systems tell only then that they are full. The temporary name keeps the
+    suffix of `path`, since writers choose formats by it.
 
     Parameters
     ----------
@@ -30,16 +37,67 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     _remove(partial)
     try:
         yield partial
-        if path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
+        if not any(part.startswith(PARTIAL) for part in path.parent.parts):
+            _flush(partial)
+        _exchange(partial, path)
     except BaseException:
         _remove(partial)
         raise
+
+
+def remove_partials(path: str | os.PathLike[str]) -> None:
+    """Remove what killed processes left of `path` under temporary names.
+
+    Only for a caller who knows that no living process writes `path`.
+    """
+    path = Path(path)
+    for partial in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+        _remove(partial)
+
+
+def no_space(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, says that a disk or a quota is full.
+
+    Libraries wrap the system's error, and some keep its text only.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if any(os.strerror(number) in str(error) for number in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _exchange(partial: Path, path: Path) -> None:
+    """Give `partial` the name `path`: at no time does half a folder have it."""
+    if not path.is_dir():
+        partial.replace(path)
+        return
+    aside = partial.with_name(f"{PARTIAL}{os.getpid()}-old-{path.name}")
+    _remove(aside)
+    path.replace(aside)
+    try:
+        partial.replace(path)
+    except BaseException:
+        aside.replace(path)
+        raise
+    shutil.rmtree(aside)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or all files of a folder, are on the disk."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            descriptor = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

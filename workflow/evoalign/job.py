@@ -1,20 +1,25 @@
-"""The frame of a rule's script: its log, its threads, its one InputError."""
+"""The frame of a rule's script: its process, its log, its threads, its one InputError."""
 
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from threadpoolctl import threadpool_limits
 
 from evoalign.depends import config_of
 from evoalign.errors import InputError
-from evoalign.files import sha256
+from evoalign.files import no_space, remove_partials, sha256
+from evoalign.process import RUN, alone, end_with, scratch
 from evoalign.provenance import DEPENDENCIES, provenance
 from evoalign.study import Config
 
@@ -27,8 +32,12 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
     """Run the body of a script for a Snakemake job.
 
     Bad input ends the job with the InputError's message on the screen and in
-    the rule's log, without a traceback; anything else is a defect of ours and
-    leaves its traceback in both.
+    the rule's log, without a traceback, and so does a full disk; anything else
+    is a defect of ours and leaves its traceback in both.
+
+    The process ends with the Snakemake that started it. It begins when no
+    other process writes the same outputs any more, and removes what a killed
+    one left of them.
 
     Parameters
     ----------
@@ -43,25 +52,65 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         Provenance for the outputs: version, commit, config hash, checksums of
         the inputs.
     """
+    end_with(os.environ.get(RUN))
     log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as stream, threadpool_limits(snakemake.threads):
+    with ExitStack() as stack:
+        stream = _log(log)
+        stack.callback(_close, stream)
         logging.basicConfig(stream=stream, level=logging.INFO, force=True)
         logging.captureWarnings(True)
+        _tell(stream, f"{_name(snakemake)}: process {os.getpid()} on {socket.gethostname()}")
+        # Not the log itself: Snakemake removes that before a job starts.
+        stack.enter_context(alone(log.with_name(f".{log.name}.lock")))
+        for output in snakemake.output:
+            remove_partials(output)
+            remove_partials(Path(output).parent)
         try:
+            stack.enter_context(scratch())
+            stack.enter_context(threadpool_limits(snakemake.threads))
             config = config_of(snakemake)
             packages = snakemake.params.get("pins", DEPENDENCIES)
             yield config, provenance(config, _checksums(snakemake), packages)
-        except InputError as error:
-            message = f"{snakemake.rule} ({_wildcards(snakemake)}): {error}"
-            print(message, file=stream)
+        except Exception as error:
+            told = _full(snakemake, error) if no_space(error) else error
+            if not isinstance(told, InputError):
+                with suppress(OSError):
+                    traceback.print_exc(file=stream)
+                raise
+            message = f"{_name(snakemake)}: {told}"
             print(f"InputError in {message}", file=sys.stderr)
-            stream.flush()
+            _tell(stream, message)
             raise SystemExit(1) from None
-        except Exception:
-            traceback.print_exc(file=stream)
-            raise
-        stream.write(f"{snakemake.rule} ({_wildcards(snakemake)}): done\n")
+        _tell(stream, f"{_name(snakemake)}: done")
+
+
+def _log(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", encoding="utf-8", buffering=1)
+
+
+def _tell(stream: TextIO, line: str) -> None:
+    """Write a line to the log, unless its disk is full."""
+    with suppress(OSError):
+        print(line, file=stream)
+
+
+def _close(stream: TextIO) -> None:
+    with suppress(OSError):
+        stream.close()
+
+
+def _full(snakemake: Any, error: BaseException) -> InputError:
+    """Say of a full disk how much is left where, and that nothing is lost."""
+    places = {"outputs": Path(snakemake.output[0]).parent, "temporary files": Path(tempfile.gettempdir())}
+    left = [
+        f"{what}: {place}, {shutil.disk_usage(place).free >> 20} MB free" for what, place in places.items()
+    ]
+    return InputError(
+        f"no space left on a disk, or a quota is used up ({error})",
+        "; ".join(left),
+        "free some space and run again: what was finished is kept",
+    )
 
 
 def _checksums(snakemake: Any) -> dict[str, str]:
@@ -79,5 +128,7 @@ def _listed(files: Any) -> list[str]:
     return [files] if isinstance(files, str) else list(files)
 
 
-def _wildcards(snakemake: Any) -> str:
-    return ", ".join(f"{name}={value}" for name, value in snakemake.wildcards.items()) or "study"
+def _name(snakemake: Any) -> str:
+    """Rule and wildcards, as a user knows a job."""
+    wildcards = ", ".join(f"{name}={value}" for name, value in snakemake.wildcards.items())
+    return f"{snakemake.rule} ({wildcards or 'study'})"

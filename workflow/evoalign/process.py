@@ -1,0 +1,150 @@
+"""The process of a job: gone with its run, alone at its outputs, tidy with temporary files."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import select
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+# Names the process for whose sake a job runs, in the environment of the job.
+RUN = "EVOALIGN_RUN"
+# A scratch folder younger than this may not have been locked by its process yet.
+YOUNG_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+def this_process() -> str:
+    """Return a name of this process for `end_with`: its number, and the space in which that counts."""
+    return f"{os.getpid()}@{_number_space()}"
+
+
+def end_with(run: str | None) -> None:
+    """End this process and its children when the process `run` ends.
+
+    A Snakemake that is killed cannot end its jobs. Without this they would go
+    on, and write what the resumed run writes as well.
+
+    Parameters
+    ----------
+    run : str or None
+        What `this_process` returned there. Nothing is done without it, for a
+        process of another container, whose numbers mean nothing here, and
+        on systems without process descriptors (Linux has them since 5.3).
+    """
+    number, _, space = (run or "").partition("@")
+    if not number or space != _number_space() or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        descriptor = os.pidfd_open(int(number))
+    except ProcessLookupError:
+        _end()
+    threading.Thread(target=_end_after, args=(descriptor,), daemon=True, name="end_with").start()
+
+
+def _end_after(descriptor: int) -> None:
+    select.select([descriptor], [], [])  # readable as soon as the process has ended
+    _end()
+
+
+def _end() -> None:
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _number_space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+@contextmanager
+def alone(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a lock of which there is one at a time; wait until whoever has it ends.
+
+    The lock ends with the process, however that ends, and holds between the
+    nodes of a cluster. It is a POSIX lock, since forked workers do not
+    inherit those: one that hangs holds nothing. A process must not open `path`
+    a second time, for closing it would give the lock away.
+
+    Parameters
+    ----------
+    path : path
+        A file that stays empty and is never removed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as held:
+        try:
+            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            log.warning("a process of an earlier run still writes these outputs: waiting until it ends")
+            fcntl.lockf(held, fcntl.LOCK_EX)
+        except OSError as error:
+            log.warning("the file system of %s has no locks (%s): see docs/cluster.md", path, error)
+        yield
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Make a folder the place of all temporary files, and remove it at the end.
+
+    Folders of processes that were killed are removed first: each process holds
+    a lock on its own, which ends with it and its children.
+
+    Yields
+    ------
+    pathlib.Path
+        What ``tempfile.gettempdir()`` and ``$TMPDIR`` say meanwhile.
+    """
+    before, place = tempfile.tempdir, os.environ.get("TMPDIR")
+    base, prefix = Path(tempfile.gettempdir()), f"evoalign-{os.getuid()}-"
+    for left in base.glob(f"{prefix}*"):
+        if _abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+        yield folder
+    finally:
+        tempfile.tempdir = before
+        os.environ.pop("TMPDIR")
+        if place is not None:
+            os.environ["TMPDIR"] = place
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether no process holds a scratch folder any more."""
+    try:
+        if time.time() - folder.stat().st_mtime < YOUNG_S:
+            return False
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
