@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from evoalign.errors import InputError
 from evoalign.events.codes import Codes
 from evoalign.files import whole
 from evoalign.nwb import SessionContents
+from evoalign.nwb.envelope import KIND, envelope_units
 
 FORMAT = 1  # of the responses folder
 CUT_SIGMAS = 3  # the study's kernel: sigma 2 ms, cut at +-6 ms
@@ -30,6 +31,10 @@ NS_PER_MS = 1_000_000
 ROWS_AT_A_TIME = 128  # 0.2 MB of 200 ms
 # Blosc's threads store blocks in the order in which they get ready, so its bytes differ between runs.
 _CODEC = zarr.codecs.Zstd(level=5)
+
+
+def _no_envelope() -> NDArray[np.float32]:
+    return np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass
@@ -51,6 +56,9 @@ class Responses:
         Of the preferred unit; '' when unknown.
     codes : dict of (int, int) to (ndarray, list of str)
         (block, thread) -> float64 ``[image, latent]`` and image names.
+    envelope : ndarray, float32 [electrode, presentation, ms]
+        Multi-unit envelope in µV, of the last rows of `units`; NaN where
+        nothing was recorded.
     """
 
     counts: NDArray[np.uint16]
@@ -61,6 +69,19 @@ class Responses:
     subject: str
     area: str
     codes: Codes
+    envelope: NDArray[np.float32] = field(default_factory=_no_envelope)
+
+    def values(self, rows: ArrayLike) -> NDArray[Any]:
+        """Return what happened in each ms, by row of `units`, ``[row, presentation, ms]``.
+
+        Spikes; or of an envelope its mean in the ms, in mV: what is a rate in
+        spikes/s of other units is then the envelope in µV.
+        """
+        rows, n = np.atleast_1d(np.asarray(rows, np.int64)), len(self.counts)
+        if (rows < n).all():
+            return self.counts[rows]
+        parts = [self.counts[row] if row < n else self.envelope[row - n] / 1000.0 for row in rows]
+        return np.stack([part.astype(np.float64) for part in parts])
 
 
 def responses_from(contents: SessionContents, settings: study.Responses) -> Responses:
@@ -84,22 +105,28 @@ def responses_from(contents: SessionContents, settings: study.Responses) -> Resp
         The window is empty.
     """
     units = contents.units[contents.units["kind"].isin(settings.kinds)].reset_index(drop=True)
+    onsets = contents.presentations["onset_s"].to_numpy(np.float64)
+    envelope = {}
+    if KIND in settings.kinds and contents.envelope is not None and contents.envelope.channels:
+        cut = contents.envelope.around(onsets, settings.start_ms, settings.stop_ms)
+        envelope = {"envelope": cut}
     counts = count_spikes(
         contents.spikes,
         units["unit"].tolist(),
-        contents.presentations["onset_s"].to_numpy(np.float64),
+        onsets,
         settings.start_ms,
         settings.stop_ms,
     )
     return Responses(
         counts=counts,
         start_ms=settings.start_ms,
-        units=units,
+        units=pd.concat([units, envelope_units(contents)], ignore_index=True) if envelope else units,
         presentations=contents.presentations.reset_index(drop=True),
         session=contents.session,
         subject=contents.subject,
         area=contents.area,
         codes=dict(sorted(contents.latents.items())),
+        **envelope,
     )
 
 
@@ -292,15 +319,17 @@ def binned(rates: Tensor, width_ms: int) -> Tensor:
 def write_responses(responses: Responses, folder: str | PathLike[str]) -> None:
     """Write responses as a Zarr folder that appears whole or not at all.
 
-    ``counts`` (a chunk a unit) and ``latents/block{BBB}_thread{TTT}`` are Zarr
-    arrays; ``units.parquet``, ``presentations.parquet`` lie beside them. Equal
-    responses give equal bytes.
+    ``counts``, ``envelope`` (where there is one; a chunk a unit) and
+    ``latents/block{BBB}_thread{TTT}`` are Zarr arrays; ``units.parquet`` and
+    ``presentations.parquet`` lie beside them. Equal responses give equal bytes.
     """
     with whole(folder) as partial:
         group = zarr.open_group(str(partial), mode="w", zarr_version=2)
         counts = responses.counts
         chunks = (1, max(counts.shape[1], 1), max(counts.shape[2], 1))
         _add_array(group, "counts", counts, chunks)
+        if len(responses.envelope):
+            _add_array(group, "envelope", responses.envelope, chunks)
         for (block, thread), (codes, ids) in sorted(responses.codes.items()):
             added = _add_array(group, f"latents/block{block:03d}_thread{thread:03d}", codes, None)
             added.attrs.update({"block": block, "thread": thread, "images": list(ids)})
@@ -351,6 +380,7 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         group = zarr.open_group(str(folder), mode="r")
         facts = dict(group.attrs)
         counts = _read_array(group["counts"])
+        envelope = _read_array(group["envelope"]) if "envelope" in group else _no_envelope()
         stored = dict(group["latents"].arrays()) if "latents" in group else {}
         codes = {
             (int(array.attrs["block"]), int(array.attrs["thread"])): (
@@ -365,7 +395,9 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         raise InputError(f"responses of format {facts.get('format')}, not {FORMAT}", folder, mend)
     units = tables.read(folder / "units.parquet", tables.UNITS)
     presentations = tables.read(folder / "presentations.parquet", tables.PRESENTATIONS)
-    if counts.dtype != np.uint16 or counts.shape[:2] != (len(units), len(presentations)):
+    axes = {counts.shape[:2], (len(units) - len(envelope), len(presentations))}
+    axes |= {(len(counts), envelope.shape[1])} if len(envelope) else set()
+    if counts.dtype != np.uint16 or len(axes) > 1:
         raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, mend)
     return Responses(
         counts,
@@ -376,4 +408,5 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         str(facts["subject"]),
         str(facts["area"]),
         dict(sorted(codes.items())),
+        envelope,
     )

@@ -90,6 +90,12 @@ def presentation_tables(wildcards):
     )
 
 
+def envelope(wildcards):
+    """Folder of the multi-unit envelope, where the config asks for it."""
+    folder = f"{RESULTS}/sessions/{wildcards.session}/sorting/envelope.zarr"
+    return [folder] if STUDY.sorting.envelope else []
+
+
 def analysis_tables(wildcards):
     """Folders of session tables, for sessions with presentations."""
     folder = f"{RESULTS}/sessions/{wildcards.session}"

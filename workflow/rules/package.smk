@@ -11,6 +11,7 @@ rule nwb:
         raw=raw_files,
         stimuli=stimuli,
         presentations=presentation_tables,
+        envelope=envelope,
         descriptor=f"{SESSION}/recording/descriptor.json",
     output:
         nwb=packaged(f"{RESULTS}/nwb/{{session}}{STUDY.nwb.suffix}"),

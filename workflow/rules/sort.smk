@@ -23,3 +23,26 @@ rule spike_sorting:
         row=cells_for("spike_sorting"),
     script:
         "../scripts/spike_sorting.py"
+
+
+# Only where the config says `sorting.envelope: true`.
+rule envelope:
+    input:
+        **table_files(f"{SESSION}/sorting", ["bad_channels", "artefacts"]),
+        raw=raw_files,
+        channels=f"{SESSION}/recording/channels.parquet",
+    output:
+        envelope=directory(f"{SESSION}/sorting/envelope.zarr"),
+    log:
+        f"{RESULTS}/logs/envelope/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=STUDY.sorting.model_dump(mode="json"),
+        recordings=STUDY.recordings.model_dump(mode="json"),
+        code=code("envelope"),
+    script:
+        "../scripts/envelope.py"

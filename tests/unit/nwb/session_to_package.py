@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from evoalign import tables
 from evoalign.nwb import SessionContents, SessionFacts
 from evoalign.nwb.images import ImageFolder
 from evoalign.recordings import Stream
+from evoalign.sorting.envelope import Envelope
 from evoalign.study import Config
 
 START = dt.datetime(2026, 3, 2, 10, 0, 0, 250_000, tzinfo=dt.UTC)
@@ -100,6 +102,13 @@ def stream(n=90_000, segments=1):
     return Stream("broadband", RATE_HZ, ids, np.full(N_CHANNELS, 0.25), np.zeros(N_CHANNELS), parts, read)
 
 
+def envelope():
+    """Two seconds of three electrodes in each of two segments."""
+    values = np.random.default_rng(9).gamma(9, 1, (2, 2000, 3)).astype(np.float32)
+    opened = lambda: nullcontext(lambda segment, first, end: values[segment, first:end])
+    return Envelope((1, 2, 4), ((0.5, 2000), (10.25, 2000)), opened)
+
+
 def full_session(folder, seed=0):
     """Contents with every table, images in `folder`, and both raw streams."""
     rng = np.random.default_rng(seed)
@@ -139,6 +148,7 @@ def full_session(folder, seed=0):
         artefacts=frame(
             tables.ARTEFACTS, [("common", "V4-array", -1, 0.5, 0.51), ("saturated", "", 3, 12.0, 12.25)]
         ),
+        envelope=envelope(),
         presentations=shown,
         alignment=frame(tables.ALIGNMENT, [report]),
         generators=frame(

@@ -86,7 +86,7 @@ def test_a_psth_made_with_pynapple_equals_ours(packaged):
     responses = responses_from(contents, study.Responses())
     keep = responses.presentations["valid"].to_numpy()
     edges = np.arange(-50, 251) / 1000
-    for row, unit in enumerate(responses.units["unit"]):
+    for row, unit in enumerate(contents.units["unit"]):
         around = nap.compute_perievent(units[unit], onsets, window=(0.0505, 0.2505))
         since = np.concatenate([around[i].t for i in around])
         # Half a nanosecond to the side: spikes on an edge belong to the bin that it starts.

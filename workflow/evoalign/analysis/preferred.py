@@ -59,7 +59,7 @@ def experiment_from(
     chosen = np.flatnonzero(keep.to_numpy())
     table = shown.iloc[chosen]
     smooth = rates(
-        responses.counts[row][chosen], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
+        responses.values(row)[0][chosen], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
     )
     numbers, index = np.unique(table["block"].to_numpy(), return_inverse=True)
     experiment = Experiment(

@@ -21,6 +21,7 @@ from evoalign.nwb.facts import flat
 from evoalign.nwb.images import ImageFolder
 from evoalign.recordings import Stream, open_recording
 from evoalign.sorting import with_stability
+from evoalign.sorting.envelope import read_envelope
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.
@@ -42,7 +43,8 @@ def assemble(
     inputs : mapping of str to path
         Tables ``channels``, ``segments``, ``words``, ``units``, ``spikes``,
         ``waveforms``, ``bad_channels``, ``artefacts``; ``descriptor`` (JSON);
-        ``presentations``: the tables of presentations and alignment, or empty.
+        ``presentations``: the tables of presentations and alignment, or empty;
+        ``envelope``: the folder of the multi-unit envelope, or empty.
     config : study.Config
         The whole configuration.
     facts : mapping of str to str
@@ -84,6 +86,7 @@ def assemble(
         settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
         provenance=_provenance(facts),
         streams=_streams(session, config),
+        envelope=read_envelope(str(inputs["envelope"])) if inputs.get("envelope") else None,
     )
 
 

@@ -14,6 +14,7 @@ from evoalign.nwb.artefacts import add_artefacts
 from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import add_electrodes
+from evoalign.nwb.envelope import add_envelope
 from evoalign.nwb.facts import add_facts
 from evoalign.nwb.raw import add_streams
 from evoalign.nwb.spiking import add_units
@@ -54,6 +55,7 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
     add_electrodes(nwb, contents, pack)
     add_units(nwb, contents, pack)
     add_artefacts(nwb, contents, pack)
+    add_envelope(nwb, contents, config.sorting, pack)
     add_stimuli(nwb, contents, pack)
     add_facts(nwb, contents, pack)
     add_streams(nwb, contents, config.nwb, pack)

@@ -15,6 +15,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.codes import Codes
 from evoalign.recordings import Stream
+from evoalign.sorting.envelope import Envelope
 
 # Contents of a session that are tables, each with the contract of its name.
 TABLES = (
@@ -94,6 +95,8 @@ class SessionContents:
         See `evoalign.provenance`.
     streams : dict of str to Stream
         Continuous data to embed; empty after reading.
+    envelope : Envelope, optional
+        Multi-unit envelope of each electrode, where it was computed.
     """
 
     facts: SessionFacts
@@ -115,6 +118,7 @@ class SessionContents:
     settings: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
+    envelope: Envelope | None = None
 
     @property
     def session(self) -> str:
@@ -166,6 +170,9 @@ def check_contents(contents: SessionContents) -> SessionContents:
     unknown = contents.units.loc[~contents.units["channel"].isin(neural), "channel"]
     if len(unknown):
         raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{where}, table units")
+    strange = set(contents.envelope.channels if contents.envelope else ()) - set(neural)
+    if strange:
+        raise InputError(f"channel {min(strange)} is no neural channel", f"{where}, envelope")
     if not np.isfinite(contents.spikes["time_s"].to_numpy()).all():
         raise InputError("a spike time is not finite", f"{where}, table spikes")
     contents.channels = contents.channels.sort_values(

@@ -17,6 +17,7 @@ from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
+from evoalign.nwb.envelope import read_envelope
 from evoalign.nwb.facts import FACTS, read_facts
 from evoalign.nwb.foreign import read_foreign
 from evoalign.nwb.intact import check_intact
@@ -63,6 +64,7 @@ def read_nwb(
             **read_electrodes(nwb, str(path)),
             **read_units(nwb, str(path)),
             **read_artefacts(nwb, str(path)),
+            **read_envelope(nwb, str(path)),
             **read_stimuli(nwb, str(path)),
         }
         return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **parts)

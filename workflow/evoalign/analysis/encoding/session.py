@@ -147,7 +147,7 @@ def encode_session(
     if len(job.units) == 0:
         logging.warning("session %s has no unit of kind %s", responses.session, settings.unit_kinds)
         return results.no_units()
-    rates = window_rates(responses.counts[job.units], responses.start_ms, job.windows)
+    rates = window_rates(responses.values(job.units), responses.start_ms, job.windows)
     fitted, ceilings, spectra, vectors = [], {}, [], []
     for thread in threads:
         kind = space_kind(thread.space, config.analysis)
@@ -275,7 +275,7 @@ def _ceiling(job: Job, thread: Thread, rates: Floats) -> tuple[Floats, str]:
         ceiling, n = from_repeats(flat, images, settings.ceiling_splits, generator)
         if settings.ceiling == "repeats" or n >= settings.ceiling_images:
             return ceiling.reshape(job.shape), "repeats"
-    counts = job.responses.counts[job.units][:, thread.rows]
+    counts = job.responses.values(job.units)[:, thread.rows]
     halves = [window_rates(counts, job.responses.start_ms, job.windows, 2, offset) for offset in (0, 1)]
     return from_alternate_ms(*halves), "bins"
 

@@ -1,0 +1,14 @@
+from evoalign import tables
+from evoalign.job import job
+from evoalign.recordings import open_recording
+from evoalign.sorting.envelope import write_envelope
+
+with job(snakemake) as (config, _):
+    write_envelope(
+        open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
+        channels=tables.read(snakemake.input.channels, tables.CHANNELS),
+        bad_channels=tables.read(snakemake.input.bad_channels, tables.BAD_CHANNELS),
+        artefacts=tables.read(snakemake.input.artefacts, tables.ARTEFACTS),
+        settings=config.sorting,
+        folder=snakemake.output.envelope,
+    )
