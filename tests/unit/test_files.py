@@ -1,8 +1,11 @@
+import errno
 import hashlib
+import os
+import shutil
 
 import pytest
 
-from evoalign.files import sha256, whole
+from evoalign.files import no_space, remove_partials, sha256, whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
@@ -39,3 +42,64 @@ def test_sha256_is_hashlibs_and_a_folders_depends_on_names_and_contents(tmp_path
     before = sha256(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert sha256(tmp_path) != before
+
+
+def test_while_a_folder_is_replaced_its_name_holds_a_whole_one_or_none(tmp_path, monkeypatch):
+    path = tmp_path / "store"
+    with whole(path) as partial:
+        partial.mkdir()
+        (partial / "one").touch()
+    seen = []
+    rmtree = shutil.rmtree
+
+    def watch(folder, *rest, **named):
+        seen.append(sorted(p.name for p in path.iterdir()))
+        rmtree(folder, *rest, **named)
+
+    monkeypatch.setattr("evoalign.files.shutil.rmtree", watch)
+    with whole(path) as partial:
+        partial.mkdir()
+        (partial / "two").touch()
+    assert seen == [["two"]], "the old one goes when the new one stands"
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "store"
+    with whole(path) as partial:
+        partial.mkdir()
+        (partial / "old").touch()
+    replace = type(path).replace
+
+    def refuse(self, target):
+        if target == path and not self.name.endswith("-old-store"):
+            raise OSError(errno.EIO, "refused")
+        return replace(self, target)
+
+    monkeypatch.setattr(type(path), "replace", refuse)
+    with pytest.raises(OSError, match="refused"), whole(path) as partial:
+        partial.mkdir()
+    assert [p.name for p in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_processes_left_of_an_output_is_removed_and_nothing_else(tmp_path):
+    for name in (".partial-7-a[1].txt", ".partial-8-old-a[1].txt", ".partial-7-b.txt", "a[1].txt"):
+        (tmp_path / name).mkdir()
+    remove_partials(tmp_path / "a[1].txt")
+    assert {p.name for p in tmp_path.iterdir()} == {".partial-7-b.txt", "a[1].txt"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_known_however_a_library_wraps_it(number):
+    error = OSError(number, os.strerror(number))
+    assert no_space(error)
+    assert no_space(RuntimeError(f"write failed: {error}"))
+    try:
+        try:
+            raise error
+        except OSError:
+            raise ValueError("cannot write") from None
+    except ValueError as wrapped:
+        assert no_space(wrapped)
+    assert not no_space(OSError(errno.EACCES, "denied"))
+    assert not no_space(ValueError("no samples"))

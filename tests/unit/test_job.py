@@ -1,4 +1,8 @@
+import errno
 import hashlib
+import resource
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -73,3 +77,46 @@ def test_inputs_are_named_from_the_folder_of_the_run(snakemake, tmp_path, monkey
     with job(snakemake) as (_, facts):
         pass
     assert "input:words.parquet" in facts
+
+
+def test_a_full_disk_is_one_message_that_says_how_much_is_left_where(snakemake, capsys):
+    with pytest.raises(SystemExit), job(snakemake):
+        raise RuntimeError("cannot write") from OSError(errno.ENOSPC, "No space left on device")
+    screen = capsys.readouterr().err
+    assert "no space left on a disk" in screen and "MB free" in screen and "run again" in screen
+    assert "Traceback" not in screen + log_of(snakemake)
+
+
+WRITES = """
+import sys
+from types import SimpleNamespace
+from evoalign.files import whole
+from evoalign.job import job
+
+folder = sys.argv[1]
+given = SimpleNamespace(
+    rule="responses", input=type("Input", (list,), {"get": {}.get})(), wildcards={}, threads=1,
+    output=[f"{folder}/made"], log=[f"{folder}/rule.log"], config={}, params={})
+with job(given), whole(f"{folder}/made") as partial:
+    partial.write_bytes(bytes(10_000_000))
+"""
+
+
+def test_what_does_not_fit_is_not_there_at_all(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES, tmp_path],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000)),
+    )
+    assert done.returncode == 1
+    assert "InputError in responses (study): no space left" in done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"rule.log", ".rule.log.lock"}
+
+
+def test_a_job_removes_what_a_killed_one_left_of_its_outputs(snakemake, tmp_path):
+    left = tmp_path / "made/.partial-1-words.parquet"
+    left.parent.mkdir()
+    left.touch()
+    with job(snakemake):
+        assert not left.exists()

@@ -102,9 +102,11 @@ def _close(stream: TextIO) -> None:
 
 def _full(snakemake: Any, error: BaseException) -> InputError:
     """Say of a full disk how much is left where, and that nothing is lost."""
-    places = {"outputs": Path(snakemake.output[0]).parent, "temporary files": Path(tempfile.gettempdir())}
+    output = Path(snakemake.output[0]).absolute()
+    made = next(folder for folder in output.parents if folder.exists())
     left = [
-        f"{what}: {place}, {shutil.disk_usage(place).free >> 20} MB free" for what, place in places.items()
+        f"{what} in {place}, {shutil.disk_usage(place).free >> 20} MB free"
+        for what, place in {"outputs": made, "temporary files": tempfile.gettempdir()}.items()
     ]
     return InputError(
         f"no space left on a disk, or a quota is used up ({error})",

@@ -14,6 +14,7 @@ import spikeinterface.sorters as sorters
 from rapidfuzz import process
 
 from evoalign.errors import InputError
+from evoalign.files import no_space
 from evoalign.sorting.electrode import Electrodes
 from evoalign.sorting.passes import Spikes
 from evoalign.sorting.waveforms import Key
@@ -113,6 +114,9 @@ def _run(name: str, recording: si.BaseRecording, params: dict[str, Any], what: s
                 name, recording, folder=Path(folder) / "sorter", verbose=False, **params
             )
         except Exception as error:
+            # Where the machine gave up rather than the sorter, units would be lost without a word.
+            if no_space(error) or isinstance(error, MemoryError) or "MemoryError" in str(error):
+                raise
             log.warning("%s found nothing on %s: %s", name, what, error)
             return []
         return [np.asarray(sorting.get_unit_spike_train(unit, 0)) for unit in sorting.unit_ids]

@@ -1,0 +1,147 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from evoalign import process
+from evoalign.process import alone, end_with, scratch, this_process
+
+WAIT_S = 60
+
+
+def python(code, *arguments, **options):
+    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], text=True, **options)
+
+
+def gone(pid):
+    """Whether a process ends in time."""
+    until = time.monotonic() + WAIT_S
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_job_and_its_children_end_when_its_run_is_killed():
+    run = python("import time; time.sleep(600)")
+    job = python(
+        "import subprocess, sys, time; from evoalign.process import end_with;"
+        "child = subprocess.Popen(['sleep', '600']); end_with(sys.argv[1]);"
+        "print(child.pid, flush=True); time.sleep(600)",
+        this_process().replace(str(os.getpid()), str(run.pid), 1),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    child = int(job.stdout.readline())
+    assert job.poll() is None
+    run.kill()
+    run.wait()
+    assert job.wait(WAIT_S) == -signal.SIGKILL
+    assert gone(child)
+
+
+def test_a_job_whose_run_has_ended_before_it_does_not_begin():
+    run = python("pass")
+    run.wait()
+    job = python(
+        "import sys; from evoalign.process import end_with; end_with(sys.argv[1]); print('began')",
+        this_process().replace(str(os.getpid()), str(run.pid), 1),
+        stdout=subprocess.PIPE,
+    )
+    told, _ = job.communicate(timeout=WAIT_S)
+    assert (told, job.returncode) == ("", -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("run", [None, "", "1@pid:[another container]"])
+def test_numbers_of_another_container_mean_nothing(run):
+    end_with(run)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from evoalign.process import alone
+with alone(sys.argv[1]):
+    Path(sys.argv[2]).touch()
+    time.sleep(600)
+"""
+
+
+def test_a_second_writer_begins_when_the_first_is_killed(tmp_path):
+    lock, first, second = (tmp_path / name for name in ("lock", "first", "second"))
+    holder = python(HOLD, lock, first)
+    while not first.exists():
+        time.sleep(0.02)
+    waiter = python(HOLD, lock, second)
+    try:
+        time.sleep(1.5)
+        assert not second.exists()
+        holder.kill()
+        until = time.monotonic() + WAIT_S
+        while not second.exists() and time.monotonic() < until:
+            time.sleep(0.02)
+        assert second.exists()
+    finally:
+        for one in (holder, waiter):
+            one.kill()
+            one.wait()
+
+
+def test_a_file_system_without_locks_is_said_and_does_not_stop_a_job(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(process.fcntl, "lockf", refuse)
+    with alone(tmp_path / "lock"):
+        pass
+    assert "has no locks" in caplog.text
+
+
+def test_temporary_files_lie_in_a_folder_that_goes_with_the_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delenv("TMPDIR", raising=False)
+    with scratch() as folder:
+        assert folder.parent == tmp_path
+        assert Path(tempfile.mkdtemp()).parent == folder
+        assert os.environ["TMPDIR"] == str(folder)
+    assert not list(tmp_path.iterdir())
+    assert tempfile.gettempdir() == str(tmp_path)
+    assert "TMPDIR" not in os.environ
+
+
+SCRATCH = """
+import time
+from evoalign.process import scratch
+with scratch() as folder:
+    (folder / 'large').write_text('x')
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_temporary_files_of_a_killed_job_are_removed_by_the_next_and_those_of_a_living_one_kept(
+    tmp_path, monkeypatch
+):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    jobs = [python(SCRATCH, stdout=subprocess.PIPE, env=environment) for _ in range(2)]
+    try:
+        killed, living = (Path(job.stdout.readline().strip()) for job in jobs)
+        jobs[0].kill()
+        jobs[0].wait()
+        for folder in (killed, living):
+            os.utime(folder, (0, 0))
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        with scratch():
+            assert not killed.exists()
+            assert (living / "large").exists()
+    finally:
+        for job in jobs:
+            job.kill()
+            job.wait()
