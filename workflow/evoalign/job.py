@@ -106,7 +106,7 @@ def _full(snakemake: Any, error: BaseException) -> InputError:
     made = next(folder for folder in output.parents if folder.exists())
     left = [
         f"{what} in {place}, {shutil.disk_usage(place).free >> 20} MB free"
-        for what, place in {"outputs": made, "temporary files": tempfile.gettempdir()}.items()
+        for what, place in {"outputs": made, "temporary files": Path(tempfile.gettempdir())}.items()
     ]
     return InputError(
         f"no space left on a disk, or a quota is used up ({error})",
