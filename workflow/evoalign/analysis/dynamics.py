@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.statistics import Moments
+from evoalign.analysis.statistics import Moments, first_run
 
 
 def attribution(psth: Tensor, best: int, width_ms: int) -> tuple[Tensor, Tensor]:
@@ -177,15 +177,13 @@ def crossover_times(
     inside = bins.inside(window_ms)
     values = np.asarray(difference, dtype=np.float64)[..., inside]
     starts = np.asarray(bins.starts, dtype=np.float64)[inside]
-    times = np.full(values.shape[:-1], np.nan)
-    if values.shape[-1] < n_stay:
-        return times
-    ahead = np.lib.stride_tricks.sliding_window_view(values > 0, n_stay, axis=-1).all(-1)
-    found = ahead.any(-1)
-    index = np.asarray(ahead.argmax(-1))
+    if values.shape[-1] == 0:
+        return np.full(values.shape[:-1], np.nan)
+    found = first_run(values > 0, n_stay)
+    index = np.maximum(found, 0)
     after = np.take_along_axis(values, index[..., None], -1)[..., 0]
     before = np.take_along_axis(values, np.maximum(index - 1, 0)[..., None], -1)[..., 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         crossing = starts[index] + bins.width / 2 - bins.width * after / (after - before)
     at_edge = (index == 0) | ~np.isfinite(crossing)
-    return np.where(found, np.where(at_edge, starts[index], crossing), np.nan)
+    return np.where(found >= 0, np.where(at_edge, starts[index], crossing), np.nan)

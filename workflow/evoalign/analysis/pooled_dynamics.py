@@ -18,7 +18,7 @@ from evoalign.analysis.population import (
     test_columns,
     unpaired_columns,
 )
-from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
+from evoalign.analysis.resampling import cluster_test, interval, mean_draws, mean_of_draws, seeded
 from evoalign.analysis.session_dynamics import crossover_row
 from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
 from evoalign.tables import CROSSOVER
@@ -149,7 +149,7 @@ def _contrast_columns(
 def crossover(study_: Study) -> pd.DataFrame:
     """Crossover of each session and, from the mean late difference, of each area.
 
-    The area's draws take animals, then experiments, then (one draw of the
+    The area's draws take animals, then experiments, then (draws of the
     session's own) presentations with replacement.
     """
     if "crossover" not in study_.tables or study_.tables["crossover"].empty:
@@ -163,23 +163,12 @@ def crossover(study_: Study) -> pd.DataFrame:
     values, _ = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
     bins = Bins(tuple(int(start) for start in starts), study_.settings.figure_bin_ms)
     for area, rows in study_.areas():
-        pooled = _area_draws(study_, rows, draws[rows], area)
+        weights, generator = study_.weights(rows, "crossover", area)
+        pooled = mean_of_draws(draws[rows], weights, generator)
         row = crossover_row(over_experiments(values[rows]).mean.numpy(), pooled, bins, study_.settings)
         row |= {"scope": "area", "session": "", "area": area, "n": len(rows)}
         parts.append(table_of(CROSSOVER, row))
     return pd.concat(parts, ignore_index=True)
-
-
-def _area_draws(study_: Study, rows: NDArray[np.int64], draws: Floats, area: str) -> Floats:
-    """Draws of the mean late difference of an area, [draw, bin]."""
-    weights, generator = study_.weights(rows, "crossover", area)
-    n_draws = draws.shape[1]
-    total = np.zeros((len(weights), draws.shape[-1]))
-    for index in range(len(rows)):
-        # An experiment drawn twice counts twice with the one draw of its presentations, which only widens.
-        pick = generator.integers(n_draws, size=len(weights))
-        total += weights[:, index, None] * draws[index, pick]
-    return total / weights.sum(1, keepdims=True)
 
 
 def clusters(study_: Study) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from evoalign.analysis.population import SPACES, Study
 from evoalign.analysis.resampling import interval
+from evoalign.analysis.statistics import first_run
 
 Floats = NDArray[np.float64]
 # Draws of fewer repeat one experiment so often that its lead looks certain.
@@ -80,14 +81,13 @@ def first_lead(
     numpy.ndarray, float64 [draw]
         In ms; NaN where there is no lead, or fewer than two experiments.
     """
-    none = np.full(len(weights), np.nan)
-    if len(values) < 2 or values.shape[1] < stay:
-        return none
+    if len(values) < 2 or values.shape[1] == 0:
+        return np.full(len(weights), np.nan)
     n = weights.sum(1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = weights @ values / n
         variance = np.maximum(weights @ values**2 / n - mean**2, 0.0) * n / (n - 1)
         t = mean / np.sqrt(variance / n)
     above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > stats.t.isf(level / 2, np.maximum(n - 1, 1))
-    runs = np.lib.stride_tricks.sliding_window_view(above, stay, axis=-1).all(-1)
-    return np.where(runs.any(-1), starts[runs.argmax(-1)].astype(np.float64), none)
+    found = first_run(above, stay)
+    return np.where(found >= 0, starts[found].astype(np.float64), np.nan)

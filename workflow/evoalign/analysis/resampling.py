@@ -74,12 +74,44 @@ def mean_draws(
     one normal for each mean, of variance sum(w s^2) / sum(w)^2.
     """
     present = ~np.isnan(values)
-    total = weights @ present.astype(np.float64)
+    counts = weights.astype(np.float64)
+    total = counts.sum(1, keepdims=True) if present.all() else counts @ present.astype(np.float64)
+    # In place from here on: draws are large, and each copy costs as much as a step.
+    spread = counts @ np.square(np.where(present, np.nan_to_num(errors), 0.0))
+    np.sqrt(spread, out=spread)
+    spread *= generator.standard_normal(spread.shape)
+    spread += counts @ np.where(present, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = (weights @ np.where(present, values, 0.0)) / total
-        squares = np.where(present, np.nan_to_num(errors), 0.0) ** 2
-        spread = np.sqrt(weights @ squares) / total
-    return means + spread * generator.standard_normal(means.shape)
+        spread /= total
+    return spread
+
+
+def mean_of_draws(draws: Floats, weights: NDArray[np.int64], generator: np.random.Generator) -> Floats:
+    """Bootstrap draws of a mean over experiments from draws of each experiment's own.
+
+    Parameters
+    ----------
+    draws : numpy.ndarray, float64 [experiment, own draw, feature]
+        Each experiment's bootstrap over its presentations.
+    weights : numpy.ndarray, int64 [draw, experiment]
+        Of `hierarchical_weights`: at least one experiment a draw.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.ndarray, float64 [draw, feature]
+
+    Notes
+    -----
+    An experiment that is drawn w times gets w draws of its presentations, each
+    its own: with one for all, its noise would count w^2 times in place of w.
+    """
+    total = np.zeros((len(weights), draws.shape[-1]))
+    for own, times in zip(draws, weights.T, strict=True):
+        for repeat in range(times.max(initial=0)):
+            drawn = np.flatnonzero(times > repeat)
+            total[drawn] += own[generator.integers(len(own), size=len(drawn))]
+    return total / weights.sum(1, keepdims=True)
 
 
 def interval(draws: Floats, level: float) -> tuple[Floats, Floats]:

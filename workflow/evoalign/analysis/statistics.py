@@ -155,3 +155,46 @@ def rate_interval(
     tail = (1 - level) / 2
     low, high = (special.betaincinv(k + 1, n - k + 1, mass) for mass in (tail, 1 - tail))
     return np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+
+
+def run_starts(holds: ArrayLike, length: int) -> NDArray[np.bool_]:
+    """Where something begins to hold for some bins in a row.
+
+    Parameters
+    ----------
+    holds : array_like of bool [..., bin]
+    length : int
+        Bins in a row, at least 1.
+
+    Returns
+    -------
+    numpy.ndarray, bool [..., bin]
+        True where it holds in this bin and the `length` - 1 after it; in the
+        last bins, from which no such run fits, False.
+    """
+    values = np.asarray(holds, dtype=bool)
+    starts = np.zeros(values.shape, dtype=bool)
+    n_fitting = values.shape[-1] - length + 1
+    if n_fitting > 0:
+        runs = np.lib.stride_tricks.sliding_window_view(values, length, axis=-1)
+        starts[..., :n_fitting] = runs.all(-1)
+    return starts
+
+
+def first_run(holds: ArrayLike, length: int) -> NDArray[np.int64]:
+    """First bin from which something holds for some bins in a row.
+
+    Parameters
+    ----------
+    holds, length
+        As for `run_starts`.
+
+    Returns
+    -------
+    numpy.ndarray, int64 [...]
+        Index of the bin; -1 where there is none.
+    """
+    starts = run_starts(holds, length)
+    if starts.shape[-1] == 0:
+        return np.full(starts.shape[:-1], -1, dtype=np.int64)
+    return np.where(starts.any(-1), starts.argmax(-1), -1).astype(np.int64)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from evoalign.analysis.statistics import run_starts
+
 Floats = NDArray[np.float64]
 
 
@@ -55,11 +57,10 @@ def crossover_ms(
     values = np.asarray(index, dtype=np.float64)
     starts = np.asarray(starts_ms, dtype=np.float64)
     n = values.shape[-1]
-    if n < bins:
+    if n == 0:
         return np.full(values.shape[:-1], np.nan)
     positive = np.nan_to_num(values, nan=-1.0) > 0
-    good = np.zeros(values.shape, dtype=bool)
-    good[..., : n - bins + 1] = np.lib.stride_tricks.sliding_window_view(positive, bins, axis=-1).all(-1)
+    good = run_starts(positive, bins)
     if evidence is not None:
         good &= np.asarray(evidence, dtype=bool)
     # A positive window before a run that counts belongs to its stretch.
