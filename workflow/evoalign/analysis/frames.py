@@ -13,6 +13,7 @@ from torch import Tensor
 
 from evoalign.errors import InputError
 
+SINGLE = (str, bool, int, float, np.generic)
 Axis = Mapping[str, Sequence[Any] | np.ndarray]
 
 
@@ -46,7 +47,7 @@ def _part(contract: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
         name = contract.metadata[b"table"].decode()
         differing = sorted(set(columns) ^ set(contract.names))
         raise InputError(f"table '{name}' breaks its contract: columns {differing} are missing or unknown")
-    n = max((len(value) for value in columns.values() if not np.isscalar(value)), default=1)
+    n = max((len(value) for value in columns.values() if not isinstance(value, SINGLE)), default=1)
     try:
         arrays = [_column(columns[field.name], field.type, n) for field in contract]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -56,7 +57,7 @@ def _part(contract: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
 
 
 def _column(value: Any, dtype: pa.DataType, n: int) -> pa.Array:
-    if np.isscalar(value):
+    if isinstance(value, SINGLE):
         return pa.repeat(pa.scalar(value, dtype), n)
     # from_pandas=False keeps NaN as NaN, as everywhere in `tables`.
     return value if isinstance(value, pa.Array) else pa.array(value, dtype, from_pandas=False)
