@@ -41,8 +41,6 @@ rule envelope:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=STUDY.sorting.model_dump(mode="json"),
-        recordings=STUDY.recordings.model_dump(mode="json"),
-        code=code("envelope"),
+        **depends_on("envelope"),
     script:
         "../scripts/envelope.py"
