@@ -23,9 +23,10 @@ def sheet(tmp_path, *rows, header=HEADER):
 def test_the_committed_config_and_sheet_are_the_valid_demo():
     config = load_config(ROOT / "config/config.yaml")
     assert config == Config()
-    assert [s.session for s in load_sessions(ROOT / config.sessions)] == [
-        f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")
-    ]
+    recorded = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
+    sheet = load_sessions(ROOT / config.sessions)
+    assert [s.session for s in sheet] == [*recorded, "IT_tuning"]
+    assert [s.follows for s in sheet if s.follows] == ["IT_blackrock"]
 
 
 def test_config_yaml_names_every_knob_with_its_reason():
@@ -126,3 +127,12 @@ def test_conda_and_pip_pins_are_equal():
     (pip,) = [entry["pip"] for entry in conda["dependencies"] if isinstance(entry, dict)]
     assert pip == lock
     assert all("==" in pin for pin in lock)
+
+
+def test_the_evolution_that_a_session_follows_must_be_in_the_sheet(tmp_path):
+    header = "session\tsubject\tnwb\tfollows\n"
+    rows = ["evolved_1\tm\ta.nwb\t", "tuned_1\tm\tb.nwb\tevolved_1"]
+    assert load_sessions(sheet(tmp_path, *rows, header=header))[1].follows == "evolved_1"
+    with pytest.raises(InputError, match="no session 'evolved1'") as caught:
+        load_sessions(sheet(tmp_path, rows[0], "tuned_1\tm\tb.nwb\tevolved1", header=header))
+    assert "row 3, column follows" in caught.value.where and "evolved_1" in str(caught.value)

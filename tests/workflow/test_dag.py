@@ -4,11 +4,14 @@ import pytest
 from running import jobs, snakemake
 
 
-def test_a_dry_run_of_the_demo_plans_every_stage_for_six_sessions(checkout):
+def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):
     planned = jobs(snakemake("-n", cwd=checkout).stdout)
-    for rule in ("recording", "spike_sorting", "presentations", "nwb", "responses", "trajectories"):
+    for rule in ("recording", "spike_sorting", "presentations", "nwb"):
         assert planned[rule] == 6
-    assert planned["demo_blackrock"] == planned["demo_plexon"] == 3
+    # The tuning session enters as NWB.
+    for rule in ("responses", "trajectories", "encoding", "session_figures"):
+        assert planned[rule] == 7
+    assert planned["demo_blackrock"] == planned["demo_plexon"] == 3 and planned["demo_tuning"] == 1
     assert planned["population"] == planned["report"] == 1
 
 

@@ -10,21 +10,30 @@ import pytest
 from PIL import Image
 from running import jobs, snakemake
 
-from evoalign.figures import POPULATION_FIGURES, SESSION_FIGURES
+from evoalign.figures import (
+    POPULATION_FIGURES,
+    POPULATION_TUNING_FIGURES,
+    SESSION_FIGURES,
+    TUNING_FIGURES,
+)
 
 SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
+POOLED = (*POPULATION_FIGURES, *POPULATION_TUNING_FIGURES)
+TUNING_PAGES = ("quality", "raster", *TUNING_FIGURES)
 PAGES = ("alignment", "paired_evolution", "quality", "raster", *SESSION_FIGURES)
 # Each rule that a session's raw file leads to, once; pooled rules once.
 AFTER_RAW = {
     "recording", "presentations", "spike_sorting", "nwb", "nwb_findings", "responses", "trajectories",
-    "encoding", "population", "population_encoding", "session_figures", "population_figures", "report", "all",
+    "encoding", "population", "population_encoding", "population_tuning",
+    "session_figures", "population_figures", "report", "all",
 }  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("folder", "figures"), [(s, PAGES) for s in SESSIONS] + [("population", tuple(POPULATION_FIGURES))]
+    ("folder", "figures"),
+    [*((s, PAGES) for s in SESSIONS), ("IT_tuning", TUNING_PAGES), ("population", POOLED)],
 )
 def test_every_figure_is_there_as_vector_bitmap_and_values(demo, folder, figures):
     made = demo / "results/figures" / folder
@@ -51,7 +60,7 @@ def test_the_report_needs_nothing_but_itself(demo):
     page = (demo / "results/report.html").read_text(encoding="utf-8")
     loaded = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']|url\(([^)]*)\)|@import""", page)
     assert all(target.startswith(("data:image/png;base64,", "#")) for target, _ in loaded)
-    assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(POPULATION_FIGURES)
+    assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(TUNING_PAGES) + len(POOLED)
     assert "<script" not in page
     for session in SESSIONS:
         assert f'id="session-{session}"' in page

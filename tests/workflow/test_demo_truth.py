@@ -111,9 +111,24 @@ def test_planted_spikes_reach_the_responses_of_the_preferred_unit(demo):
         assert counted.sum() == pytest.approx(expected.sum(), rel=0.05)
 
 
+def test_the_tuning_sessions_axes_are_the_planted_ones(demo):
+    true = pd.read_csv(demo / "data/demo/IT_tuning/truth/axes.tsv", sep="\t")
+    found = pd.read_parquet(demo / "results/population/tuning/tuning_axes.parquet")
+    both = true.merge(found, on=["subspace", "axis"], suffixes=("_true", ""))
+    assert len(both) == len(true) == 19
+    planted = both["kind"] != "flat"
+    assert both.loc[planted, "tuned"].mean() >= 0.9 and both.loc[~planted, "tuned"].mean() <= 0.4
+    tuned = both[planted & both["tuned"]]
+    assert (np.abs(tuned["peak"] - tuned["peak_true"]) <= 0.12).mean() >= 0.8
+    overview = pd.read_parquet(demo / "results/population/tuning/tuning_sessions.parquet")
+    assert overview["evolution"].tolist() == ["IT_blackrock"]
+    (success,) = pooled(demo, "experiments").query("session == 'IT_blackrock'")["succeeds_1"]
+    assert overview["success"].tolist() == ["succeeds" if success else "fails"]
+
+
 def test_no_rule_reads_the_truth(demo):
     for name in ("rules", "scripts"):
         for file in (demo / "workflow" / name).iterdir():
             text = file.read_text()
             # The demo's own rules write it; nothing else may name it.
-            assert file.name in ("demo.smk", "demo.py") or "truth" not in text, file
+            assert file.name in ("demo.smk", "demo.py", "demo_tuning.py") or "truth" not in text, file

@@ -1,4 +1,4 @@
-# Responses -> trajectories, success, dynamics, encoding; a session by itself, then an area pooled.
+# Responses -> trajectories, success, dynamics, tuning, encoding; a session by itself, then pooled.
 
 
 rule trajectories:
@@ -36,6 +36,26 @@ rule population:
         **depends_on("population"),
     script:
         "../scripts/population.py"
+
+
+# Of sessions whose images vary along eigen-axes: `trajectories` holds their tables too.
+rule population_tuning:
+    input:
+        sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
+    output:
+        tables=directory(f"{RESULTS}/population/tuning"),
+    log:
+        f"{RESULTS}/logs/population_tuning.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **depends_on("population_tuning"),
+        follows={name: row.follows for name, row in SESSIONS.items() if row.follows},
+    script:
+        "../scripts/population_tuning.py"
 
 
 rule encoding:

@@ -43,3 +43,21 @@ rule demo_plexon:
         vendor="plexon",
     script:
         "../scripts/demo.py"
+
+
+# Enters at the waist: images along eigen-axes, after the evolution of IT_blackrock.
+rule demo_tuning:
+    output:
+        nwb=f"{DEMO}/IT_tuning/IT_tuning.nwb",
+        truth=f"{DEMO}/IT_tuning/truth/axes.tsv",
+    log:
+        f"{RESULTS}/logs/demo/IT_tuning.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        **depends_on("demo_tuning"),
+    script:
+        "../scripts/demo_tuning.py"

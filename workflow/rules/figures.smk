@@ -33,6 +33,7 @@ rule population_figures:
     input:
         trajectories=f"{RESULTS}/population/trajectories",
         encoding=f"{RESULTS}/population/encoding",
+        tuning=f"{RESULTS}/population/tuning",
         style=STUDY.figures.style,
     output:
         figures=report(

@@ -6,6 +6,7 @@ rule report:
         figures=expand(f"{RESULTS}/figures/{{session}}", session=PACKAGED),
         population=[f"{RESULTS}/figures/population"] if STUDIED else [],
         pooled=[f"{RESULTS}/population/trajectories"] if STUDIED else [],
+        tuning=[f"{RESULTS}/population/tuning"] if STUDIED else [],
         descriptors=expand(f"{SESSION}/recording/descriptor.json", session=RECORDED),
         segments=expand(f"{SESSION}/recording/segments.parquet", session=RECORDED),
         units=expand(f"{SESSION}/sorting/units.parquet", session=RECORDED),

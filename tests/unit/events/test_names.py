@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.errors import InputError
-from evoalign.events import AxisName, ImageName, image_stem, parse_axis_name, parse_image_name
+from evoalign.events import AxisName, ImageName, image_stem, parse_axis_name, parse_image_name, read_log
 from evoalign.evolution import image_name
+from evoalign.study import Events
 
 number = st.integers(0, 999_999)
 
@@ -75,3 +76,26 @@ def test_any_text_is_a_name_or_none(name):
 @given(st.text(st.characters(exclude_characters="./\\", categories=("L", "N")), min_size=1))
 def test_stem_takes_folder_and_suffix_off(stem):
     assert image_stem(f"C:\\a b\\{stem}.PNG") == stem == image_stem(f"/x/{stem}.jpeg")
+
+
+@given(
+    st.sampled_from(["class", "noise"]),
+    st.integers(0, 4095),
+    st.floats(-1, 1).map(lambda d: round(d, 2)),
+    st.sampled_from(["eig", "exp"]),
+    st.sampled_from(["", ".png", ".bmp"]),
+)
+def test_axis_names_come_back_as_written(subspace, axis, distance, kind, suffix):
+    found = parse_axis_name(f"N:\\Stimuli\\{subspace}_{kind}{axis}_lin{distance:.2f}{suffix}")
+    assert (found.subspace, found.axis, found.distance) == (subspace, axis, distance)
+
+
+def test_a_log_of_axis_images_belongs_to_no_evolution(tmp_path):
+    names = ["class_eig0_lin0.00", "class_eig0_lin0.16.png", "noise_eig40_lin-0.40"]
+    rows = [f"1\t{name}\t{101 + i}\t{i}.0\t{i}.1" for i, name in enumerate(names)]
+    (tmp_path / "log.tsv").write_text(
+        "\n".join(["trial\timage\tonset_word\tonset_s\toffset_s", *rows]) + "\n"
+    )
+    log = read_log(tmp_path / "log.tsv", Events())
+    assert log["image"].tolist() == ["class_eig0_lin0.00", "class_eig0_lin0.16", "noise_eig40_lin-0.40"]
+    assert (log[["block", "thread", "latent_row"]] == -1).all(axis=None) and not log["reference"].any()

@@ -2,13 +2,25 @@
 
 from evoalign.figures.save import save_figure, use_style
 from evoalign.figures.session_pages import draw_session
-from evoalign.figures.sets import POPULATION_FIGURES, SESSION_FIGURES, Drawn, draw_all, save_all
+from evoalign.figures.sets import (
+    POPULATION_FIGURES,
+    POPULATION_TUNING_FIGURES,
+    SESSION_FIGURES,
+    TUNING_FIGURES,
+    Drawn,
+    draw_all,
+    draw_population,
+    save_all,
+)
 
 __all__ = [
     "POPULATION_FIGURES",
+    "POPULATION_TUNING_FIGURES",
     "SESSION_FIGURES",
+    "TUNING_FIGURES",
     "Drawn",
     "draw_all",
+    "draw_population",
     "draw_session",
     "save_all",
     "save_figure",

@@ -44,6 +44,18 @@ ALIGNMENT_COLUMNS = {
     "delay_median_ms": "delay, median (ms)",
     "delay_p99_ms": "99th percentile of delay (ms)",
 }
+TUNING_COLUMNS = {
+    "session": "session",
+    "subject": "animal",
+    "area": "area",
+    "unit": "unit",
+    "evolution": "after the evolution",
+    "success": "which",
+    "n_presentations": "presentations",
+    "n_axes": "axes",
+    "n_common": "common axes",
+    "n_tuned": "tuned",
+}
 FINDING_COLUMNS = ("tool", "importance", "check", "location", "message")
 
 
@@ -55,6 +67,16 @@ def experiments_section(experiments: pd.DataFrame) -> Section:
         "single presentations. The pooled figures hold valid experiments alone."
     )
     return section("Experiments", text, shown.rename(columns=EXPERIMENT_COLUMNS))
+
+
+def tuning_section(overview: pd.DataFrame) -> Section:
+    """Every tuning session: `tables.TUNING_SESSIONS`."""
+    shown = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
+    text = (
+        "Sessions whose images vary along eigen-axes of the image metric, and the evolution before each. "
+        "Common axes reach both ends of the range; tuned: one-way ANOVA over distances."
+    )
+    return section("Tuning", text, shown.rename(columns=TUNING_COLUMNS))
 
 
 def recordings_section(descriptors: Files, segments: Files) -> Section:
@@ -184,7 +206,7 @@ def sections(inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Seque
     Parameters
     ----------
     inputs : mapping of str to path or sequence of paths
-        ``pooled`` (folder of pooled tables, or none), ``descriptors``,
+        ``pooled`` and ``tuning`` (folders of pooled tables, or none), ``descriptors``,
         ``segments`` and ``units`` in the order of `recorded`, ``findings`` in
         that of `packaged`, ``alignment``, and ``logs`` of sessions without a
         recording.
@@ -193,7 +215,10 @@ def sections(inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Seque
     """
     found = []
     if inputs["pooled"]:
-        found.append(experiments_section(_experiments(inputs)))
+        experiments = _experiments(inputs)
+        found += [experiments_section(experiments)] if len(experiments) else []
+        tuned = _tuned(inputs)
+        found += [tuning_section(tuned)] if len(tuned) else []
     if recorded:
         named = {name: dict(zip(recorded, inputs[name], strict=True)) for name in ("descriptors", "segments")}
         found.append(recordings_section(**named))
@@ -216,8 +241,15 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
         for row in _experiments(inputs).itertuples():
             standing = "" if row.valid else f", not valid: {row.reason}"
             found[str(row.session)] = f"{area_label(str(row.area))}{standing}"
+        for row in _tuned(inputs).itertuples():
+            evolution = found[str(row.session)] or area_label(str(row.area))
+            found[str(row.session)] = f"{evolution}, Hessian tuning"
     return found
 
 
 def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:
     return tables.read(Path(inputs["pooled"][0]) / "experiments.parquet", tables.EXPERIMENTS)
+
+
+def _tuned(inputs: Mapping[str, Any]) -> pd.DataFrame:
+    return tables.read(Path(inputs["tuning"][0]) / "tuning_sessions.parquet", tables.TUNING_SESSIONS)

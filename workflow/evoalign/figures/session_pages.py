@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoalign.figures import alignment, paired_evolution, quality, raster
 from evoalign.figures.panels import Tables
-from evoalign.figures.sets import SESSION_FIGURES, Drawn, draw_all
+from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
 from evoalign.nwb import SessionContents
 
 
@@ -31,7 +31,8 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
     ------
     Drawn
         Always ``quality`` and ``raster``; ``alignment`` with an alignment
-        report; ``paired_evolution`` and SESSION_FIGURES with tables.
+        report; ``paired_evolution`` and SESSION_FIGURES with tables of an
+        evolution, TUNING_FIGURES with those of a tuning session.
     """
     if len(contents.alignment):
         shown = contents.presentations, contents.alignment
@@ -44,7 +45,9 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
         contents.spikes, contents.units, times, title=contents.session, event=event or "event"
     )
     yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
-    if tables:
+    if "tuning_axes" in tables:
+        yield from draw_all(tables, TUNING_FIGURES)
+    if "experiments" in tables:
         prototypes = _prototypes(contents, tables["experiments"].iloc[0])
         page = paired_evolution.draw_paired_evolution(tables, prototypes)
         yield Drawn("paired_evolution", *page, paired_evolution.caption(tables))

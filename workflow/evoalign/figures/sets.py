@@ -23,6 +23,8 @@ from evoalign.figures import (
     stacked_psth,
     success_activation,
     time_constants,
+    tuning,
+    tuning_population,
 )
 from evoalign.figures.panels import Source, Tables
 from evoalign.figures.save import save_figure, use_style
@@ -56,8 +58,27 @@ POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "hessian_spectrum": (encoding.draw_hessian_spectrum, encoding.caption_hessian_spectrum),
 }
 
+# Of sessions whose images vary along eigen-axes; a study without such sessions has none of these.
+TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
+    "tuning": (tuning.draw_tuning, tuning.caption),
+}
+POPULATION_TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
+    "tuning_heatmaps": (tuning_population.draw_tuning_heatmaps, tuning_population.caption_tuning_heatmaps),
+    "tuning_shapes": (tuning_population.draw_tuning_shapes, tuning_population.caption_tuning_shapes),
+    "tuning_peaks": (tuning_population.draw_tuning_peaks, tuning_population.caption_tuning_peaks),
+}
+
 # As a reader meets them on the page: the answer first, then what it rests on.
-ORDER = ("paired_evolution", *SESSION_FIGURES, *POPULATION_FIGURES, "raster", "alignment", "quality")
+ORDER = (
+    "paired_evolution",
+    *SESSION_FIGURES,
+    *TUNING_FIGURES,
+    *POPULATION_FIGURES,
+    *POPULATION_TUNING_FIGURES,
+    "raster",
+    "alignment",
+    "quality",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,19 @@ def draw_all(tables: Tables, figures: Mapping[str, tuple[Draw, Caption]]) -> Ite
     for name, (draw, caption) in figures.items():
         figure, source = draw(tables)
         yield Drawn(name, figure, source, caption(tables))
+
+
+def draw_population(tables: Tables) -> Iterator[Drawn]:
+    """Draw the pooled figures of a study: POPULATION_FIGURES, and those of tuning where there is any.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Of `pool_sessions`, `pool_encoding` and `pool_tuning`.
+    """
+    yield from draw_all(tables, POPULATION_FIGURES)
+    if len(tables["tuning_sessions"]):
+        yield from draw_all(tables, POPULATION_TUNING_FIGURES)
 
 
 def save_all(

@@ -18,6 +18,7 @@ from evoalign import study, tables
 from evoalign.files import whole
 from evoalign.nwb import SessionContents, SessionFacts, write_nwb
 from evoalign.responses import Responses
+from evoalign.simulate.demo import demo_sessions, preferred_channel
 from evoalign.simulate.study_design import Design
 from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
@@ -38,6 +39,7 @@ DISTANCES = (-0.40, -0.32, -0.24, -0.16, 0.16, 0.24, 0.32, 0.40)
 KINDS = ("centred", "shifted", "rising", "falling", "flat")
 BASELINE_HZ = 8.0
 DRIVE_MS = (40, 215)  # more than the evoked window on either side, so that smoothing keeps its mean
+DEMO_SEED = 8  # beside the evolutions' seeds; its axes are of every kind
 WIDTH = 0.25  # standard deviation of a bell, in units of distance
 FOLLOWED_DAYS = 0.2  # a tuning session starts some hours after its evolution
 
@@ -209,6 +211,21 @@ def after_evolution(design: Design, repeats: int = 10) -> TuningDesign:
         follows=design.session,
         succeeds=bool(design.rises[1]),
         repeats=repeats,
+    )
+
+
+def demo_tuning(settings: study.Demo) -> TuningDesign:
+    """Return the demo's tuning session, which follows the evolution of IT_blackrock."""
+    (evolved,) = (one for one in demo_sessions(settings) if (one.area, one.vendor) == ("IT", "blackrock"))
+    return TuningDesign(
+        session="IT_tuning",
+        subject="Demo-B",
+        area=evolved.area,
+        preferred=evolved.preferred,
+        channel=preferred_channel(settings),
+        start=evolved.start + dt.timedelta(days=FOLLOWED_DAYS),
+        seed=settings.seed + DEMO_SEED,
+        follows="IT_blackrock",
     )
 
 

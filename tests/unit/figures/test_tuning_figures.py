@@ -1,0 +1,87 @@
+"""Figures of tuning show their tables; a study without tuning sessions has none of them."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from evoalign import study, tables
+from evoalign.analysis import pool_sessions
+from evoalign.analysis.encoding import pool_encoding
+from evoalign.analysis.pooled_tuning import pool_tuning
+from evoalign.analysis.tuning import tune_session
+from evoalign.figures import POPULATION_FIGURES, POPULATION_TUNING_FIGURES, TUNING_FIGURES, draw_population
+from evoalign.figures.report_tables import notes, sections
+from evoalign.figures.sets import draw_all
+from evoalign.simulate.tuning import TuningDesign, simulate_tuning_responses
+
+CONFIG = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=0))
+START = dt.datetime(2026, 3, 20, 10, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture(scope="module")
+def sessions():
+    designs = [TuningDesign(f"t{i}", "A", "IT", "6a", 6, START, 40 + i, repeats=3) for i in range(2)]
+    with threadpool_limits(1):
+        return [tune_session(simulate_tuning_responses(one, -50, 250), CONFIG) for one in designs]
+
+
+@pytest.fixture(scope="module")
+def pooled(sessions):
+    return pool_tuning(sessions, {}, CONFIG)
+
+
+def test_the_session_figure_shows_the_mean_rates(sessions):
+    drawn = next(draw_all(sessions[0], TUNING_FIGURES))
+    curves = sessions[0]["tuning_curves"]
+    expected = curves[curves["subspace"] == "noise"].pivot_table(
+        index="axis", columns="distance", values="mean_hz"
+    )
+    images = [image.get_array() for axes in drawn.figure.axes for image in axes.get_images()]
+    assert any(image.shape == expected.shape and np.allclose(image, expected) for image in images)
+    np.testing.assert_allclose(drawn.source["b"].drop(columns="axis"), expected)
+    smallest = sessions[0]["tuning_axes"].nsmallest(5, "p")[["subspace", "axis"]]
+    shown = drawn.source["c"][["subspace", "axis"]].drop_duplicates()
+    assert shown.to_numpy().tolist() == smallest.to_numpy().tolist()
+    assert (
+        "78" not in drawn.caption.split("presentations")[1] and "468 presentations, 19 axes" in drawn.caption
+    )
+
+
+def test_a_session_without_fitted_axes_is_drawn(sessions):
+    few = {**sessions[0], **{n: tables.empty(tables.contract_of(n)) for n in ("tuning_axes", "tuning_fits")}}
+    drawn = next(draw_all(few, TUNING_FIGURES))
+    drawn.figure.draw_without_rendering()
+    assert any("no axis" in text.get_text() for axes in drawn.figure.axes for text in axes.texts)
+
+
+@pytest.mark.parametrize("name", POPULATION_TUNING_FIGURES)
+def test_pooled_figures_state_n_and_hold_their_values(pooled, name):
+    drawn = next(draw_all(pooled, {name: POPULATION_TUNING_FIGURES[name]}))
+    drawn.figure.draw_without_rendering()
+    assert "2 sessions: 2 after none" in drawn.caption and "nan" not in drawn.caption
+    assert all(len(frame) for frame in drawn.source.values())
+
+
+def test_peaks_on_the_page_are_those_of_the_table(pooled):
+    drawn = next(draw_all(pooled, {"tuning_peaks": POPULATION_TUNING_FIGURES["tuning_peaks"]}))
+    own = pooled["tuning_peaks"].query("area == 'all' and subspace == 'class' and success == 'all'")
+    lines = [line.get_ydata() for line in drawn.figure.axes[1].get_lines()]
+    assert any(np.array_equal(line, own["fraction"]) for line in lines if len(line) == len(own))
+
+
+def test_a_study_without_tuning_has_no_figure_of_it(pooled):
+    nothing = pool_sessions([], CONFIG) | pool_encoding([], CONFIG) | pool_tuning([], {}, CONFIG)
+    assert [drawn.name for drawn in draw_population(nothing)] == list(POPULATION_FIGURES)
+    with_tuning = [drawn.name for drawn in draw_population(nothing | pooled)]
+    assert with_tuning == [*POPULATION_FIGURES, *POPULATION_TUNING_FIGURES]
+
+
+def test_the_report_lists_tuning_sessions(pooled, tmp_path):
+    tables.write_all(pooled, tmp_path / "tuning")
+    tables.write_all({"experiments": tables.empty(tables.EXPERIMENTS)}, tmp_path / "pooled")
+    given = {"pooled": [tmp_path / "pooled"], "tuning": [tmp_path / "tuning"], "alignment": [], "logs": []}
+    (found,) = sections(given, recorded=[], packaged=[])
+    assert found.title == "Tuning" and "<td>t0</td>" in found.html and "<td>unknown</td>" in found.html
+    assert notes(given, ["t0", "t1"]) == {"t0": "PIT, Hessian tuning", "t1": "PIT, Hessian tuning"}

@@ -1,0 +1,236 @@
+"""Tuning over many sessions: mean curves, shapes and peaks, by the evolution's success (Figs. 6D and 6E)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evoalign.figures.panels import Source, Tables, p_words, words
+from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, in_order, letter, new_figure, say_empty
+from evoalign.figures.tuning import ROW, SUBSPACES, grid_of, show_grid
+
+GROUP_COLOURS = {"succeeds": "#0072B2", "fails": "#999999", "all": "#000000"}
+GROUP_LABELS = {"succeeds": "after success", "fails": "after failure", "all": "all sessions"}
+MEASURE_LABELS = {
+    "tuned": "Tuned",
+    "monotonic": "Monotonic",
+    "unimodal": "Unimodal",
+    "bell": "Bell-shaped",
+    "centre": "Peak at\ncentre",
+}
+
+
+def groups_of(frame: pd.DataFrame) -> list[str]:
+    """Groups of sessions to draw: by success where an evolution is known, else all as one."""
+    shown = frame[frame["n"] > 0]["success"].unique()
+    return [name for name in ("succeeds", "fails") if name in shown] or ["all"]
+
+
+def draw_tuning_heatmaps(tables: Tables) -> tuple[Figure, Source]:
+    """Draw mean tuning curves by axis and distance (Fig. 6C, pooled).
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `tuning_heatmap`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        A panel a group of sessions and subspace.
+    """
+    frame = tables["tuning_heatmap"]
+    groups = groups_of(frame)
+    subspaces = [name for name in SUBSPACES if (frame["subspace"] == name).any()]
+    rows = int(frame.groupby("subspace")["axis"].nunique().max())
+    figure = new_figure(PAGE, 0.5 + len(groups) * (0.5 + ROW * rows))
+    axes = figure.subplots(len(groups), len(subspaces), squeeze=False)
+    shown = frame[frame["success"].isin(groups)]
+    limits = {"vmin": float(shown["mean"].min()), "vmax": float(shown["mean"].max())}
+    source: Source = {}
+    for line, group in zip(axes, groups, strict=True):
+        for panel, subspace in zip(line, subspaces, strict=True):
+            own = shown[(shown["success"] == group) & (shown["subspace"] == subspace)]
+            image = show_grid(panel, grid_of(own, "mean"), **limits)
+            n = int(own["n"].max()) if len(own) else 0
+            panel.set_title(f"{subspace.capitalize()} axes, {GROUP_LABELS[group]} (n = {n})")
+            source[f"{group}_{subspace}"] = own.reset_index(drop=True)
+        line[0].set_ylabel("Eigenvector")
+    for panel in axes[-1]:
+        panel.set_xlabel("Image distance from the centre")
+    figure.colorbar(image, ax=axes, label="Rate (of the session's maximum)", shrink=0.8)
+    return figure, source
+
+
+def caption_tuning_heatmaps(tables: Tables) -> str:
+    """State what is shown and N."""
+    return words(
+        f"""
+        Mean over sessions of the evoked rate by eigenvector and signed image distance, each session over its
+        largest mean rate ({_sessions(tables)}); n: sessions. No test.
+        """
+    )
+
+
+def draw_tuning_shapes(tables: Tables) -> tuple[Figure, Source]:
+    """Draw fractions of tuned axes and of their shapes (Fig. 6D), by area.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `tuning_fractions` and `tuning_tests`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        A panel a subspace: fractions; ``tests``.
+    """
+    fractions, tests = tables["tuning_fractions"], tables["tuning_tests"]
+    areas = _areas(fractions)
+    figure = new_figure(PAGE, 0.5 + 1.6 * len(areas))
+    subspaces = ("both", *SUBSPACES)
+    axes = figure.subplots(len(areas), len(subspaces), squeeze=False, sharey=True)
+    for line, area in zip(axes, areas, strict=True):
+        for panel, subspace in zip(line, subspaces, strict=True):
+            _fractions(panel, _of(fractions, area, subspace), _of(tests, area, subspace))
+            panel.set_title(
+                f"{_area_title(area)}, {'all axes' if subspace == 'both' else f'{subspace} axes'}"
+            )
+        line[0].set_ylabel("Fraction of axes")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2)
+    keep = fractions["area"].isin(areas)
+    source = {name: fractions[keep & (fractions["subspace"] == name)] for name in subspaces}
+    return figure, source | {"tests": tests[tests["area"].isin(areas)]}
+
+
+def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
+    groups = groups_of(rows)
+    measures = list(MEASURE_LABELS)
+    width = 0.8 / len(groups)
+    for place, group in enumerate(groups):
+        own = rows[rows["success"] == group].set_index("measure").loc[measures]
+        x = np.arange(len(measures)) + (place - (len(groups) - 1) / 2) * width
+        height = own["fraction"].to_numpy()
+        panel.bar(x, height, width * 0.92, color=GROUP_COLOURS[group], label=GROUP_LABELS[group], alpha=0.85)
+        error = np.clip([height - own["low"], own["high"] - height], 0, None)
+        panel.errorbar(x, height, error, fmt="none", ecolor="black", elinewidth=0.6)
+        for at, k, top in zip(x, own["k"], own["high"], strict=True):
+            if np.isfinite(top):
+                panel.annotate(
+                    str(k), (at, top), (0, 1), textcoords="offset points", ha="center", fontsize=4.5
+                )
+    by = tests.set_index("measure")
+    for at, measure in enumerate(measures):
+        said = p_words(float(by["p"][measure]))
+        panel.annotate(said, (at, 1.16), ha="center", va="center", fontsize=5)
+    panel.set_xticks(range(len(measures)), list(MEASURE_LABELS.values()), fontsize=5.2)
+    panel.set_ylim(0, 1.22)
+    panel.set_yticks([0, 0.5, 1])
+
+
+def caption_tuning_shapes(tables: Tables) -> str:
+    """State what is shown, N and tests."""
+    return words(
+        f"""
+        Share of axes that are tuned (one-way ANOVA over distances), and of tuned ones those whose Gaussian
+        process is monotonic, unimodal, bell-shaped, or has its peak in the bin at the centre; axes that reach
+        both ends of the common range ({_sessions(tables)}). Numbers: axes; bars: Wilson intervals. p:
+        two-proportion z-test, pooled variance, one-sided (larger after an evolution that succeeds), not
+        corrected; q in the table of tests is adjusted over the measures of a panel (Benjamini-Hochberg). Axes
+        of one session are taken for independent.
+        """
+    )
+
+
+def draw_tuning_peaks(tables: Tables) -> tuple[Figure, Source]:
+    """Draw where tuned axes have their peak (Fig. 6E).
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `tuning_peaks`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panels 'a' (all axes), 'b' (class), 'c' (noise).
+    """
+    peaks = tables["tuning_peaks"]
+    peaks = peaks[peaks["area"] == "all"]
+    figure = new_figure(PAGE, 2.0)
+    axes = figure.subplots(1, 3, sharey=True)
+    source: Source = {}
+    for panel, subspace, mark in zip(axes, ("both", *SUBSPACES), "abc", strict=True):
+        own = peaks[peaks["subspace"] == subspace]
+        for group in groups_of(own):
+            _peaks(panel, own[own["success"] == group], group)
+        if not (own["n"] > 0).any():
+            say_empty(panel, "no tuned axis")
+        panel.set_title("All axes" if subspace == "both" else f"{subspace.capitalize()} axes")
+        panel.set_xlabel("Peak: distance from the centre")
+        letter(panel, mark)
+        source[mark] = own.reset_index(drop=True)
+    axes[0].set_ylabel("Fraction of tuned axes")
+    if (peaks["n"] > 0).any():
+        axes[0].legend(loc="upper left")
+        axes[0].set_ylim(0, 1.35 * float(peaks["high"].max()))
+    return figure, source
+
+
+def _peaks(panel: Axes, rows: pd.DataFrame, group: str) -> None:
+    rows = rows.sort_values("peak_bin")
+    x, y = rows["peak_bin"].to_numpy(), rows["fraction"].to_numpy()
+    colour = GROUP_COLOURS[group]
+    panel.fill_between(x, rows["low"], rows["high"], color=colour, alpha=0.18, linewidth=0)
+    label = f"{GROUP_LABELS[group]} (n = {int(rows['n'].max())})"
+    panel.plot(x, y, "o-", color=colour, label=label)
+    panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.5, zorder=0)
+
+
+def caption_tuning_peaks(tables: Tables) -> str:
+    """State what is shown and N."""
+    peaks = tables["tuning_peaks"].query("area == 'all'")
+    n = {
+        name: int(peaks[(peaks["subspace"] == name) & (peaks["success"] == "all")]["n"].max())
+        for name in SUBSPACES
+    }
+    return words(
+        f"""
+        Where the Gaussian process of tuned axes has its maximum, in bins of image distance; axes that reach
+        both ends of the common range (class n = {n["class"]}, noise n = {n["noise"]} axes;
+        {_sessions(tables)}). Shading: Wilson intervals; n in the legend: axes. The share of the bin at the
+        centre is tested by two-proportion z-test in the figure of shapes.
+        """
+    )
+
+
+def _of(frame: pd.DataFrame, area: str, subspace: str) -> pd.DataFrame:
+    return frame[(frame["area"] == area) & (frame["subspace"] == subspace)]
+
+
+def _areas(fractions: pd.DataFrame) -> list[str]:
+    """All areas as one, and each where there are several."""
+    own = in_order(set(fractions["area"]) - {"all"})
+    return ["all", *own] if len(own) > 1 else ["all"]
+
+
+def _area_title(area: str) -> str:
+    return "All areas" if area == "all" else area_label(area)
+
+
+def _sessions(tables: Tables) -> str:
+    counts = tables["tuning_sessions"]["success"].value_counts()
+    said = {
+        "succeeds": "after an evolution that succeeds",
+        "fails": "after one that fails",
+        "unknown": "after none",
+    }
+    parts = [f"{counts[name]} {text}" for name, text in said.items() if counts.get(name, 0)]
+    n = len(tables["tuning_sessions"])
+    return f"{n} session{'' if n == 1 else 's'}: {', '.join(parts)}"
