@@ -318,6 +318,22 @@ class Encoding(_Section):
     )
 
 
+class Prototypes(_Section):
+    """Images that stand for a thread, and distances between them (METHODS section 5)."""
+
+    efficientnet: bool = _knob(True, "measure with EfficientNet-Lite0 (ImageNet), which comes with the pins")
+    networks: dict[str, str] = _knob(
+        {}, "measure -> TorchScript file: ImageNet-normalised images to maps [n, channel, row, column]"
+    )
+    lpips_alexnet: str = _knob("", "torchvision's AlexNet weights, for LPIPS: alexnet-owt-7be5be79.pth")
+    lpips_linear: str = _knob("", "LPIPS' own weights, v0.1/alex.pth; '' in both = no LPIPS")
+    prototype: Literal["best", "average", "re-evolved"] = _knob("best", "prototype of the figure's points")
+    measure: str = _knob(
+        "efficientnet_lite0", "measure of the figure's points: 'pixel', 'lpips', a network .."
+    )
+    mask: Literal["none", "centre"] = _knob("centre", "places that count in the figure's points")
+
+
 class Tuning(_Section):
     """Tuning along eigen-axes of the image metric (METHODS section 7)."""
 
@@ -371,6 +387,7 @@ class Config(_Section):
     nwb: Nwb = Nwb()
     analysis: Analysis = Analysis()
     encoding: Encoding = Encoding()
+    prototypes: Prototypes = Prototypes()
     tuning: Tuning = Tuning()
     figures: Figures = Figures()
     demo: Demo = Demo()

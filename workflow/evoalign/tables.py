@@ -741,6 +741,53 @@ POPULATION_ENCODING_SPECTRUM = _table(
     _column("share", FLOAT, "", "its share of the sum over bins; NaN when that is not positive"),
 )
 
+# --- prototypes (images that stand for a thread, and distances between them) ---
+
+_PROTOTYPE = _column(
+    "prototype", TEXT, "", "'best' image of the best block, 'average' of it, or 're-evolved'"
+)
+
+PROTOTYPES = _table(
+    "prototypes",
+    *_THREAD,
+    _PROTOTYPE,
+    _column("block", INT, "", "best block"),
+    _column("image", TEXT, "", "name of the image; '' of one that was not shown"),
+    _column("source", TEXT, "", "'file': of the session's NWB; 'rendered' from a latent; 'mean of images'"),
+    _column("n", INT, "", "images that it comes from"),
+)
+
+IMAGE_DISTANCES = _table(
+    "image_distances",
+    *_experiment_columns("session", "subject", "area"),
+    _column("valid", FLAG, "", "the experiment counts in the pooled tables"),
+    _column("both_succeed", FLAG, "", "both threads succeed at analysis.both_succeed_p"),
+    _PROTOTYPE,
+    _column("measure", TEXT, "", "'pixel', 'correlation', 'spectrum', 'lpips' or a network's cosine"),
+    _column("mask", TEXT, "", "'none', or 'centre': places weighted by a centred Gaussian"),
+    _column("distance", FLOAT, "", "between the prototypes of thread 0 and thread 1; NaN of a blank image"),
+    _column("psth_distance", FLOAT, "", "mean |difference| of the best blocks' PSTHs over the normaliser"),
+    _column("activation_distance", FLOAT, "", "|difference| of their evoked means over the normaliser"),
+)
+
+DISTANCE_CORRELATIONS = _table(
+    "distance_correlations",
+    _column("area", TEXT, "", "visual area, or 'all'"),
+    _SELECTION,
+    _PROTOTYPE,
+    _column("measure", TEXT, "", "as in image_distances"),
+    _column("mask", TEXT, "", "as in image_distances"),
+    _column("response", TEXT, "", "'psth' or 'activation' distance"),
+    _column("n", INT, "", "experiments"),
+    _column("pearson_r", FLOAT, "", "of image and response distance over experiments; NaN with n < 3"),
+    _column("pearson_low", FLOAT, "", "lower end of its interval (Fisher z); NaN with n < 4"),
+    _column("pearson_high", FLOAT, "", "upper end of it"),
+    _column("pearson_p", FLOAT, "", "two-sided p value"),
+    _column("spearman_r", FLOAT, "", "rank correlation"),
+    _column("spearman_p", FLOAT, "", "two-sided p value"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg of pearson_p over the measures and masks"),
+)
+
 # --- tuning (along eigen-axes of the image metric) ----------------------------
 
 _AXIS = [

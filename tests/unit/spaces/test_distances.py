@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cosine
 
 from evoalign.errors import InputError
-from evoalign.spaces import distances
+from evoalign.spaces import distances, networks
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def images(n, size, seed):
 
 
 def test_distances_are_cosines_of_pooled_features(network):
-    loaded = distances.load_network(network)
+    loaded = networks.load_network(network)
     first, second = images(3, 224, 0), images(3, 224, 1)
     found = distances.cosine_distances(loaded, first, second)
     for k in range(3):
@@ -43,7 +43,7 @@ def test_distances_are_cosines_of_pooled_features(network):
 
 
 def test_an_image_is_at_no_distance_from_itself_at_another_size(network):
-    loaded = distances.load_network(network)
+    loaded = networks.load_network(network)
     small = images(2, 56, 2)
     large = small.repeat_interleave(8, 2).repeat_interleave(8, 3)
     assert torch.allclose(
@@ -64,12 +64,60 @@ def test_the_mask_is_centred_and_sums_to_one():
 
 def test_what_is_wrong_is_said(tmp_path, network):
     with pytest.raises(InputError, match="do not exist"):
-        distances.load_network(tmp_path / "none.pt")
+        networks.load_network(tmp_path / "none.pt")
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"no network")
     with pytest.raises(InputError, match="no TorchScript"):
-        distances.load_network(broken)
+        networks.load_network(broken)
     with pytest.raises(InputError, match="not maps"):
         distances.feature_vectors(torch.nn.Flatten(), images(1, 224, 0))
     with pytest.raises(InputError, match="a mask of"):
-        distances.feature_vectors(distances.load_network(network), images(1, 224, 0), torch.ones(3, 3))
+        distances.feature_vectors(networks.load_network(network), images(1, 224, 0), torch.ones(3, 3))
+
+
+def test_distances_of_pixels_are_numpys():
+    first, second = images(3, 224, 4).double(), images(3, 224, 5).double()
+    mask = distances.centre_mask(224, 224)
+    weights = np.broadcast_to(mask.numpy(), (3, 224, 224)).ravel()
+    for k in range(3):
+        x, y = (one[k].numpy().ravel() for one in (first, second))
+        assert float(distances.pixel_distances(first, second)[k]) == pytest.approx(
+            np.sqrt(np.mean((x - y) ** 2))
+        )
+        assert float(distances.correlation_distances(first, second)[k]) == pytest.approx(
+            1 - np.corrcoef(x, y)[0, 1]
+        )
+        covariance = np.cov(x, y, aweights=weights)
+        expected = 1 - covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+        assert float(distances.correlation_distances(first, second, mask)[k]) == pytest.approx(expected)
+        expected = np.sqrt(np.average((x - y) ** 2, weights=weights))
+        assert float(distances.pixel_distances(first, second, mask)[k]) == pytest.approx(expected)
+        spectra = [
+            np.log(np.abs(np.fft.fft2(one[k].numpy().mean(0), norm="ortho")) + 1e-3)
+            for one in (first, second)
+        ]
+        r = np.corrcoef(*(spectrum.ravel()[1:] for spectrum in spectra))[0, 1]
+        assert float(distances.spectrum_distances(first, second)[k]) == pytest.approx(1 - r)
+
+
+def test_a_shifted_image_is_far_in_pixels_and_near_in_its_spectrum():
+    first = images(1, 224, 6).double()
+    shifted = first.roll((40, 60), (2, 3))
+    assert float(distances.spectrum_distances(first, shifted)) == pytest.approx(0, abs=1e-9)
+    assert float(distances.correlation_distances(first, shifted)) == pytest.approx(1, abs=0.05)
+    blank = torch.full_like(first, 0.5)
+    assert np.isnan(float(distances.correlation_distances(first, blank)))
+    assert np.isnan(float(distances.spectrum_distances(first, blank)))
+
+
+def test_every_measure_stands_in_the_table(network):
+    first, second = images(2, 64, 7), images(2, 96, 8)
+    loaded = networks.load_network(network)
+    found = distances.image_distances(first, second, {"own": loaded})
+    assert found.groupby(["measure", "mask"]).size().to_dict() == {
+        ("correlation", "centre"): 2, ("correlation", "none"): 2, ("own", "centre"): 2, ("own", "none"): 2,
+        ("pixel", "centre"): 2, ("pixel", "none"): 2, ("spectrum", "none"): 2,
+    }  # fmt: skip
+    own = found.query("measure == 'own' and mask == 'centre'")["distance"].to_numpy()
+    expected = distances.cosine_distances(loaded, first, second, distances.centre_mask(7, 7))
+    np.testing.assert_allclose(own, expected.numpy())

@@ -1,14 +1,14 @@
-"""Distances between images by a network that a lab brings: METHODS section 5.
+"""Distances between images: METHODS section 5.
 
-The network is a TorchScript file: images ``[n, 3, 224, 224]``, ImageNet-normalised,
-to feature maps ``[n, channel, row, column]`` (of ResNet-50: layer 4, 7 x 7).
+Of pixels and of spectra always; of the features of networks that a lab brings
+or that come with the pins, see `evoalign.spaces.networks`.
 """
 
 from __future__ import annotations
 
-from os import PathLike
-from pathlib import Path
+from collections.abc import Mapping
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, interpolate
@@ -17,47 +17,25 @@ from evoalign.errors import InputError
 
 IMAGE_SIZE = 224
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SPREAD = 1e-12  # of pixels or amplitudes: an image with less is blank
+AMPLITUDE = 1e-3  # added to amplitudes before their logarithm: below it lies the rounding of 8-bit images
 
 
-def load_network(path: str | PathLike[str]) -> torch.jit.ScriptModule:
-    """Load a TorchScript network.
-
-    Parameters
-    ----------
-    path : path
-        Written by ``torch.jit.save``.
-
-    Raises
-    ------
-    InputError
-        The file is missing or no TorchScript.
-    """
-    path = Path(path)
-    mend = "give the path of a TorchScript file of the network with its weights"
-    if not path.is_file():
-        raise InputError("the weights of the image network do not exist", path, mend)
-    try:
-        network = torch.jit.load(str(path), map_location="cpu")
-    except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"no TorchScript file: {error!s:.200}", path, mend) from error
-    return network.eval()
-
-
-def prepared(images: Tensor) -> Tensor:
-    """Images in 0..1, any size, as ImageNet networks expect: float32 ``[n, 3, 224, 224]``."""
-    resized = interpolate(
-        images.to(torch.float32),
-        size=(IMAGE_SIZE, IMAGE_SIZE),
-        mode="bilinear",
-        antialias=True,
-        align_corners=False,
+def resized(images: Tensor) -> Tensor:
+    """Images of any size at 224 x 224, smoothed when they shrink, in their own dtype."""
+    return interpolate(
+        images, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True, align_corners=False
     )
-    mean, sd = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_SD))
-    return (resized - mean) / sd
+
+
+def prepared(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Images in 0..1, any size, as ImageNet networks expect: ``[n, 3, 224, 224]``, normalised."""
+    mean, sd = (torch.tensor(values, dtype=dtype)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_SD))
+    return (resized(images.to(dtype)) - mean) / sd
 
 
 def centre_mask(rows: int, columns: int) -> Tensor:
-    """Gaussian weights over a feature map, centred, of a quarter of its size, summing to 1."""
+    """Gaussian weights over a map, centred, of a quarter of its size, summing to 1 (METHODS section 5)."""
     axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in (rows, columns)]
     row, column = (
         torch.exp(-0.5 * (axis / (n / 4)) ** 2) for axis, n in zip(axes, (rows, columns), strict=True)
@@ -66,8 +44,8 @@ def centre_mask(rows: int, columns: int) -> Tensor:
     return mask / mask.sum()
 
 
-def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Pooled features of images, float64 ``[n, channel]``.
+def feature_maps(network: torch.nn.Module, images: Tensor) -> Tensor:
+    """Feature maps of images, float64 ``[n, channel, row, column]``.
 
     Parameters
     ----------
@@ -75,22 +53,38 @@ def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | Non
         Of `load_network`, or any that gives feature maps.
     images : torch.Tensor ``[n, 3, H, W]``
         In 0..1.
-    mask : torch.Tensor ``[row, column]``, optional
-        Weights of the map's places, as `centre_mask` or a unit's receptive
-        field; all alike when left out (average pooling).
 
     Raises
     ------
     InputError
-        The network gives no maps, or the mask is of another size.
+        The network gives no maps.
     """
+    own = next(network.parameters(), None)
     with torch.inference_mode():
-        maps = network(prepared(images)).to(torch.float64)
+        maps = network(prepared(images, torch.float32 if own is None else own.dtype)).to(torch.float64)
     if maps.ndim != 4:
         raise InputError(
             f"the image network gives {list(maps.shape)}, not maps [n, channel, row, column]",
             mend="cut the network before its pooling",
         )
+    return maps
+
+
+def pooled(maps: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Average of feature maps over their places, float64 ``[n, channel]``.
+
+    Parameters
+    ----------
+    maps : torch.Tensor ``[n, channel, row, column]``
+    mask : torch.Tensor ``[row, column]``, optional
+        Weights of the places, as `centre_mask` or a unit's receptive field;
+        all alike when left out (average pooling).
+
+    Raises
+    ------
+    InputError
+        The mask is of another size.
+    """
     if mask is None:
         return maps.mean((2, 3))
     if maps.shape[2:] != mask.shape:
@@ -98,10 +92,15 @@ def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | Non
     return (maps * mask.to(torch.float64)).sum((2, 3)) / mask.sum()
 
 
+def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Pooled features of images, float64 ``[n, channel]``: `feature_maps`, then `pooled`."""
+    return pooled(feature_maps(network, images), mask)
+
+
 def cosine_distances(
     network: torch.nn.Module, first: Tensor, second: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Cosine distance of pooled features of image pairs, 0..2, float64 ``[n]``.
+    """Cosine distance of pooled features of image pairs (METHODS section 5), 0..2, float64 ``[n]``.
 
     Parameters
     ----------
@@ -113,3 +112,102 @@ def cosine_distances(
     return 1 - cosine_similarity(
         feature_vectors(network, first, mask), feature_vectors(network, second, mask), dim=1
     )
+
+
+def pixel_distances(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Root mean squared difference of pixel values, float64 ``[n]``.
+
+    Parameters
+    ----------
+    first, second : torch.Tensor ``[n, 3, H, W]``
+        In 0..1, of one size.
+    mask : torch.Tensor ``[H, W]``, optional
+        Weights of the pixels; all alike when left out.
+    """
+    squares = (first.double() - second.double()).square()
+    return pooled(squares, mask).mean(1).sqrt()
+
+
+def correlation_distances(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
+    """One minus the Pearson correlation of pixel values, 0..2; NaN for a blank image.
+
+    Parameters
+    ----------
+    first, second, mask
+        As in `pixel_distances`.
+    """
+    weights = torch.ones(first.shape[2:], dtype=torch.float64) if mask is None else mask
+    flat = (weights / weights.sum() / first.shape[1]).expand(first.shape[1], -1, -1).flatten()
+    return 1 - _correlation(first.double().flatten(1), second.double().flatten(1), flat)
+
+
+def spectrum_distances(first: Tensor, second: Tensor) -> Tensor:
+    """One minus the correlation of log amplitude spectra of luminance, 0..2 (texture, not place).
+
+    Parameters
+    ----------
+    first, second : torch.Tensor ``[n, 3, H, W]``
+        In 0..1, of one size; luminance is the mean of the colours. The mean of
+        the image does not count.
+    """
+    logs = []
+    for images in (first, second):
+        spectrum = torch.fft.fft2(images.double().mean(1), norm="ortho").abs()
+        logs.append(torch.log(spectrum + AMPLITUDE).flatten(1)[:, 1:])
+    flat = torch.full((logs[0].shape[1],), 1 / logs[0].shape[1], dtype=torch.float64)
+    return 1 - _correlation(logs[0], logs[1], flat)
+
+
+def _correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """Weighted Pearson correlation of rows; NaN where one does not vary."""
+    x, y = (v - (v * weights).sum(1, keepdim=True) for v in (x, y))
+    own = [(v.square() * weights).sum(1) for v in (x, y)]
+    found = (x * y * weights).sum(1) / (own[0] * own[1]).sqrt()
+    return torch.where(torch.minimum(own[0], own[1]) > SPREAD, found, torch.nan)
+
+
+def image_distances(
+    first: Tensor,
+    second: Tensor,
+    networks: Mapping[str, torch.nn.Module],
+    lpips: torch.nn.Module | None = None,
+) -> pd.DataFrame:
+    """Every distance of image pairs (METHODS section 5).
+
+    Parameters
+    ----------
+    first, second : torch.Tensor ``[n, 3, H, W]``
+        In 0..1; the sizes of the two may differ.
+    networks : mapping of str to torch.nn.Module
+        Name of the measure -> network that gives feature maps.
+    lpips : torch.nn.Module, optional
+        Of `networks.load_lpips`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        pair (from 0), measure, mask ('none' or 'centre'), distance.
+    """
+    a, b = resized(first.double()), resized(second.double())
+    centre = centre_mask(IMAGE_SIZE, IMAGE_SIZE)
+    found = {
+        ("pixel", "none"): pixel_distances(a, b),
+        ("pixel", "centre"): pixel_distances(a, b, centre),
+        ("correlation", "none"): correlation_distances(a, b),
+        ("correlation", "centre"): correlation_distances(a, b, centre),
+        ("spectrum", "none"): spectrum_distances(a, b),
+    }
+    for name, network in networks.items():
+        maps = [feature_maps(network, images) for images in (first, second)]
+        small = centre_mask(*maps[0].shape[2:])
+        for mask_name, mask in (("none", None), ("centre", small)):
+            a_vector, b_vector = (pooled(one, mask) for one in maps)
+            found[name, mask_name] = 1 - cosine_similarity(a_vector, b_vector, dim=1)
+    if lpips is not None:
+        with torch.inference_mode():
+            found["lpips", "none"] = lpips(a, b)
+    parts = [
+        pd.DataFrame({"pair": range(len(first)), "measure": name, "mask": mask, "distance": values.numpy()})
+        for (name, mask), values in found.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
