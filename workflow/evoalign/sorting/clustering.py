@@ -1,22 +1,41 @@
 """Spikes of one electrode -> templates of its units.
 
 Clusters come from isosplit6 (Magland & Barnett 2015, arXiv 1508.04841), which
-needs no number of clusters and assumes only that each is unimodal. What
-follows it here knows about neurons: a burst's smaller spikes belong to its
-unit, a cluster of coincident spikes is no unit, nor is the background.
+needs no number of clusters and assumes only that each is unimodal. Two units
+of close shapes, one of few spikes, pass for one there: Gaussian mixtures, with
+as many parts as BIC asks for, take them apart. What follows knows about
+neurons: noise is white here, so a unit's cloud is narrow, and a wide one
+holds spikes that collided; a burst's smaller spikes belong to its unit; a
+cluster of coincident spikes is no unit, nor is the background.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from isosplit6 import isosplit6
+from sklearn.mixture import GaussianMixture
+from spikeinterface.sortingcomponents.clustering.isosplit_isocut import isocut
 
 from evoalign.sorting.matching import Templates, match
 
-COMPONENTS = 10  # principal components that are clustered
+COMPONENTS = 10  # principal components that isosplit6 clusters
+BACKGROUND = -2  # label of spikes of far cells
+COLLIDED_SD = 4.0  # a spike that its cluster's mean leaves this much more than usual of, in robust SDs
+SPLIT_COMPONENTS, SPLIT_PARTS, SPLIT_SPIKES = (
+    8,
+    6,
+    3000,
+)  # of the mixtures, and the most spikes they are fitted to
+SPLIT_BIC = 10.0  # one part more must lower BIC by this: very strong evidence (Kass & Raftery 1995)
+NARROW = 2.5  # largest mean variance of a unit's cloud, its largest axis left out; the noise's is 1
+UNIMODAL = 2.0  # isosplit's own limit of its dip score
+SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
 MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
-MAX_COINCIDENT = 0.25  # coincidences relative to those expected: fewer are a refractory period
+MAX_COINCIDENT = 0.1  # coincidences relative to those expected: fewer are a refractory period
+MIN_INDEPENDENT = 0.5  # and more are two neurons
 MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
 MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
@@ -51,16 +70,77 @@ def cluster(waves: np.ndarray, min_spikes: int) -> np.ndarray:
 
 
 def _renumbered(labels: np.ndarray, min_spikes: int) -> np.ndarray:
+    """Number the clusters of enough spikes from 0; the others' spikes are -1."""
     names, counts = np.unique(labels[labels >= 0], return_counts=True)
-    kept = names[counts >= min_spikes]
-    new = np.full(len(labels), -1)
-    for number, name in enumerate(kept):
+    new = np.where(labels >= 0, -1, labels)
+    for number, name in enumerate(names[counts >= min_spikes]):
         new[labels == name] = number
     return new
 
 
+def split(labels: np.ndarray, waves: np.ndarray, min_spikes: int) -> np.ndarray:
+    """Take clusters apart that hold several units, and leave collided spikes out.
+
+    Parameters
+    ----------
+    labels, waves, min_spikes
+        As in `cluster`; negative labels stay as they are.
+
+    Returns
+    -------
+    ndarray
+        New labels: the spikes that show what each unit looks like, -1 for collided ones.
+    """
+    new, n = np.where(labels >= 0, -1, labels), 0
+    for name in np.unique(labels[labels >= 0]):
+        mine = np.flatnonzero(labels == name)
+        mine = mine[~_collided(waves[mine])]
+        parts = _parts(waves[mine], min_spikes)
+        new[mine[parts >= 0]] = parts[parts >= 0] + n
+        n += parts.max(initial=-1) + 1
+    return _renumbered(new, min_spikes)
+
+
+def _collided(waves: np.ndarray) -> np.ndarray:
+    """Mark spikes that the cluster's mean, at the best scale, leaves much more of than usual."""
+    mean = np.median(waves, axis=0)
+    scale = waves @ mean / max(float(mean @ mean), 1e-12)
+    rest = np.sum((waves - scale[:, None] * mean) ** 2, axis=1)
+    usual = np.median(rest)
+    return rest > usual + COLLIDED_SD * 1.4826 * np.median(np.abs(rest - usual))
+
+
+def _parts(waves: np.ndarray, min_spikes: int) -> np.ndarray:
+    """Split one cluster into narrow Gaussian clouds, -1 in wide ones; all 0 if none is narrow."""
+    whole = np.zeros(len(waves), dtype=np.int64)
+    if len(waves) < 2 * min_spikes:
+        return whole
+    x = components(waves, SPLIT_COMPONENTS)
+    fitted = x[np.linspace(0, len(x) - 1, min(len(x), SPLIT_SPIKES)).astype(np.int64)]
+    best, best_bic = None, np.inf
+    for n in range(1, min(SPLIT_PARTS, len(fitted) // min_spikes) + 1):
+        model = GaussianMixture(
+            n, reg_covar=0.05, n_init=2, random_state=0, tol=1e-2, max_iter=200, init_params="k-means++"
+        ).fit(fitted)
+        bic = model.bic(fitted)
+        if bic < best_bic - SPLIT_BIC:
+            best, best_bic = model, bic
+        elif best is not None and n >= best.n_components + 2:
+            break
+    assert best is not None
+    labels = best.predict(x)
+    variance = [np.linalg.eigvalsh(covariance)[:-1].mean() for covariance in best.covariances_]
+    narrow = [part for part, v in enumerate(variance) if v < NARROW and np.sum(labels == part) >= min_spikes]
+    if not narrow:
+        return whole
+    new = np.full(len(waves), -1)
+    for number, part in enumerate(narrow):
+        new[labels == part] = number
+    return new
+
+
 def merge(labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, refractory_s: float) -> np.ndarray:
-    """Join clusters of one shape that share a refractory period.
+    """Join clusters that are one unit: of one shape, and unimodal together or sharing a refractory period.
 
     The pair most alike is joined first, until no pair qualifies.
 
@@ -76,12 +156,22 @@ def merge(labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, refractory
     labels = labels.copy()
     while True:
         names = np.unique(labels[labels >= 0])
-        means = {name: waves[labels == name].mean(axis=0) for name in names}
+        if len(names) < 2:
+            return labels
+        means = np.stack([waves[labels == name].mean(axis=0) for name in names])
+        # Collided spikes count too: without them two units would seem to shun each other.
+        nearest = names[np.argmax(2 * waves @ means.T - np.sum(means**2, axis=1), axis=1)]
+        scores = components(waves)
         pairs = [
-            (_difference(means[a], means[b]), a, b)
+            (_difference(means[i], means[j]), a, b)
             for i, a in enumerate(names)
-            for b in names[i + 1 :]
-            if _same_unit(labels, means, times_s, a, b, refractory_s)
+            for j, b in enumerate(names[:i])
+            if _same_shape(means[i], means[j])
+            and _same_unit(
+                coincidence(times_s[nearest == a], times_s[nearest == b], refractory_s),
+                scores[labels == a],
+                scores[labels == b],
+            )
         ]
         if not pairs:
             return labels
@@ -96,12 +186,26 @@ def _difference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.linalg.norm(small - scale * large))
 
 
-def _same_unit(labels, means, times_s, a, b, refractory_s) -> bool:  # type: ignore[no-untyped-def]
-    large, small = sorted((means[a], means[b]), key=lambda wave: -float(wave @ wave))
-    scale = float(small @ large) / float(large @ large)
-    if scale < MIN_BURST_SIZE or _difference(large, small) > 0.15 * np.linalg.norm(large) + 0.5:
+def _same_shape(first: np.ndarray, second: np.ndarray) -> bool:
+    sizes = sorted((float(np.linalg.norm(first)), float(np.linalg.norm(second))))
+    if sizes[0] < MIN_BURST_SIZE * sizes[1]:
         return False
-    return coincidence(times_s[labels == a], times_s[labels == b], refractory_s) < MAX_COINCIDENT
+    return _difference(first, second) <= SAME_SHAPE[0] * sizes[1] + SAME_SHAPE[1]
+
+
+def _same_unit(coincident: float, first: np.ndarray, second: np.ndarray) -> bool:
+    """Judge two clusters by their coincidences and scores ``[spike, component]``."""
+    if coincident < MAX_COINCIDENT:
+        return True
+    return not coincident >= MIN_INDEPENDENT and _dip(first, second) < UNIMODAL
+
+
+def _dip(first: np.ndarray, second: np.ndarray) -> float:
+    """Isosplit's dip score of two clusters on the axis that parts them best (Fisher's discriminant)."""
+    spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
+    spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
+    axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
+    return float(isocut(np.concatenate([first, second]) @ axis)[0])
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
@@ -123,8 +227,13 @@ def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) 
 
 
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:
-    """Make a template of each cluster: its mean, and the spread of its spikes' sizes."""
-    names = np.unique(labels[labels >= 0])
+    """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
+
+    Spikes of label `BACKGROUND`, if any, make the last one.
+    """
+    names = np.unique(labels[labels >= 0]).tolist()
+    has_background = bool(np.any(labels == BACKGROUND))
+    names += [BACKGROUND] if has_background else []
     means = np.stack([waves[labels == name].mean(axis=0) for name in names])
     spread = []
     for mean, name in zip(means, names, strict=True):
@@ -133,18 +242,17 @@ def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Template
         sd = 1.4826 * np.median(np.abs(scales - np.median(scales)))
         # White noise of SD 1 alone spreads the scales by 1 / sqrt(energy).
         spread.append(np.sqrt(max(sd**2 - 1 / energy, 0)))
-    return Templates.of(means, before, np.clip(spread, *SCALE_SD))
+    n_spikes = np.array([np.sum(labels == name) for name in names])
+    return Templates.of(means, before, np.clip(spread, *SCALE_SD), n_spikes, has_background)
 
 
-def is_mixture(templates: Templates, n_spikes: np.ndarray, dead: int) -> np.ndarray:
+def is_mixture(templates: Templates, dead: int) -> np.ndarray:
     """Mark templates that two or more of the others explain together: clusters of coincident spikes.
 
     Parameters
     ----------
     templates : Templates
         Of one electrode.
-    n_spikes : ndarray
-        Spikes in each cluster ``[unit]``: coincidences are rarer than the spikes that coincide.
     dead : int
         Samples in which a unit cannot fire twice.
 
@@ -154,17 +262,19 @@ def is_mixture(templates: Templates, n_spikes: np.ndarray, dead: int) -> np.ndar
         bool ``[unit]``.
     """
     n, _, length = templates.waves.shape
+    n_spikes, units = templates.n_spikes, np.arange(n) < templates.n_units
     mixed = np.zeros(n, dtype=bool)
     energy = np.sum(templates.waves[:, 0] ** 2, axis=1)
     # The largest first: sums are larger than their parts.
     for unit in np.argsort(-energy, kind="stable"):
+        # Coincidences are rarer than the spikes that coincide.
         others = np.flatnonzero(
-            ~mixed & (n_spikes * MIXTURE_COUNT >= n_spikes[unit]) & (np.arange(n) != unit)
+            units & ~mixed & (n_spikes * MIXTURE_COUNT >= n_spikes[unit]) & (np.arange(n) != unit)
         )
-        if len(others) < 2:
+        if len(others) < 2 or not units[unit]:
             continue
         trace = np.pad(templates.waves[unit, 0], length)
-        parts = Templates(templates.waves[others], templates.before, templates.scale_sd[others])
+        parts = replace(templates.only(others), n_spikes=np.ones(len(others)))
         found = match(trace, parts, 10.0, dead)[0]
         mixed[unit] = len(found) >= 2 and float(trace @ trace) < MIXTURE_REST * energy[unit]
     return mixed

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import signal
 
 from evoalign.sorting.bad_channels import N_STRETCHES
-from evoalign.sorting.clustering import cluster, is_mixture, merge, templates_of
+from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, merge, split, templates_of
 from evoalign.sorting.matching import Templates, match, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
@@ -158,17 +158,24 @@ def find_templates(
         Trough size and time of each, ``[spike]``.
     """
     settings = electrodes.traces.settings
-    labels = cluster(waves, settings.min_spikes)
+    least = settings.min_size * threshold_uv
+    labels = _without_background(cluster(waves, settings.min_spikes), size_uv, least)
+    labels = split(labels, waves, settings.min_spikes)
     labels = merge(labels, waves, times_s, settings.refractory_ms * 1e-3)
-    for name in np.unique(labels[labels >= 0]):
-        if np.median(size_uv[labels == name]) < settings.min_size * threshold_uv:
-            labels[labels == name] = -1
+    labels = _without_background(labels, size_uv, least)
     if not np.any(labels >= 0):
         return None
     made = templates_of(labels, waves, electrodes.before)
-    n_spikes = np.unique(labels[labels >= 0], return_counts=True)[1]
-    kept = ~is_mixture(made, n_spikes, electrodes.dead)
-    return Templates(made.waves[kept], made.before, made.scale_sd[kept])
+    return made.only(np.flatnonzero(~is_mixture(made, electrodes.dead)))
+
+
+def _without_background(labels: np.ndarray, size_uv: np.ndarray, least_uv: float) -> np.ndarray:
+    """Relabel clusters whose median spike is smaller than `least_uv`: the hash of far cells."""
+    labels = labels.copy()
+    for name in np.unique(labels[labels >= 0]):
+        if np.median(size_uv[labels == name]) < least_uv:
+            labels[labels == name] = BACKGROUND
+    return labels
 
 
 @dataclass(frozen=True)

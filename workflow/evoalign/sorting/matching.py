@@ -27,17 +27,52 @@ class Templates:
         Samples before the trough.
     scale_sd : ndarray
         float32 ``[unit]``: how much the size of the unit's spikes varies.
+    n_spikes : ndarray
+        float64 ``[unit]``: how often each was seen, in any unit of count.
+    has_background : bool
+        The last template is that of far cells: its spikes are no unit's.
     """
 
     waves: np.ndarray
     before: int
     scale_sd: np.ndarray
+    n_spikes: np.ndarray
+    has_background: bool = False
 
     @classmethod
-    def of(cls, mean: np.ndarray, before: int, scale_sd: np.ndarray) -> Templates:
+    def of(
+        cls,
+        mean: np.ndarray,
+        before: int,
+        scale_sd: np.ndarray,
+        n_spikes: np.ndarray | None = None,
+        has_background: bool = False,
+    ) -> Templates:
         """Make templates from mean waveforms ``[unit, sample]``."""
         waves = shifted(mean[:, None, :], np.arange(PHASES)[None, :] / PHASES)
-        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32))
+        count = np.ones(len(mean)) if n_spikes is None else n_spikes.astype(np.float64)
+        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32), count, has_background)
+
+    @property
+    def n_units(self) -> int:
+        """Templates of units, which come first."""
+        return len(self.waves) - self.has_background
+
+    def only(self, kept: np.ndarray) -> Templates:
+        """Return these templates; of the background as well if its index is among ``kept [template]``."""
+        background = self.has_background and bool(np.isin(len(self.waves) - 1, kept))
+        return Templates(self.waves[kept], self.before, self.scale_sd[kept], self.n_spikes[kept], background)
+
+    def cost(self) -> np.ndarray:
+        """Return what a spike of each must gain more than one of the commonest, float32 ``[template]``.
+
+        Twice the log of its prior probability, and of the share of the prior
+        on its scale that the data leave (Occam's factor; MacKay 2003, ch. 28).
+        """
+        energy = np.sum(self.waves[:, 0] ** 2, axis=1)
+        occam = np.log1p(energy * self.scale_sd**2)
+        rare = -2 * np.log(self.n_spikes / self.n_spikes.max())
+        return (occam + rare - np.min(occam + rare)).astype(np.float32)
 
 
 def shifted(waves: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -67,7 +102,9 @@ def match(
     trace's projection on the template and E its energy. The best spike is
     subtracted, the gains around it computed again, until no gain exceeds
     `threshold`. This is matching pursuit with a prior on the scale, as in
-    Pachitariu et al. 2016 (bioRxiv 061481).
+    Pachitariu et al. 2016 (bioRxiv 061481). Rare and variable units must
+    gain more than common and constant ones (`Templates.cost`); spikes of the
+    background are explained like all others, and left out of the answer.
 
     Parameters
     ----------
@@ -94,8 +131,10 @@ def match(
     energy = np.sum(templates.waves**2, axis=2, dtype=np.float32)
     precision = (1 / np.maximum(templates.scale_sd, 1e-3) ** 2).astype(np.float32)
     found = _peel(
-        trace, templates.waves, energy, precision, np.float32(threshold), templates.before, dead, *SCALES
-    )
+        trace, templates.waves, energy, precision, templates.cost(), np.float32(threshold), templates.before,
+        dead, *SCALES,
+    )  # fmt: skip
+    found = tuple(column[found[1] < templates.n_units] for column in found)
     order = np.argsort(found[0], kind="stable")
     return tuple(column[order] for column in found)
 
@@ -115,7 +154,7 @@ def _project(trace, start, wave):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _all_gains(trace, waves, energy, precision, before, low, high, gains, units):  # type: ignore[no-untyped-def]
+def _all_gains(trace, waves, energy, precision, cost, before, low, high, gains, units):  # type: ignore[no-untyped-def]
     """Best unit at every sample: a correlation, in blocks that stay in the cache."""
     length = waves.shape[2]
     stop = len(trace) - length
@@ -131,12 +170,13 @@ def _all_gains(trace, waves, energy, precision, before, low, high, gains, units)
             for j in range(n):
                 if projection[j] > 0:
                     _, value = _gain(projection[j], energy[k, 0], precision[k], low, high)
+                    value -= cost[k]
                     if value > gains[start + j + before]:
                         gains[start + j + before], units[start + j + before] = value, k
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _best(trace, t, waves, energy, precision, before, low, high, blocked):  # type: ignore[no-untyped-def]
+def _best(trace, t, waves, energy, precision, cost, before, low, high, blocked):  # type: ignore[no-untyped-def]
     """Best unit at sample t, without sub-sample positions."""
     gain, unit = np.float32(-1), 0
     for k in range(len(waves)):
@@ -146,6 +186,7 @@ def _best(trace, t, waves, energy, precision, before, low, high, blocked):  # ty
         if projection <= 0:
             continue
         _, value = _gain(projection, energy[k, 0], precision[k], low, high)
+        value -= cost[k]
         if value > gain:
             gain, unit = value, k
     return gain, unit
@@ -178,7 +219,7 @@ def _overlaps(waves):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _best_pair(trace, t, reach, waves, energy, precision, cross, before, low, high, blocked):  # type: ignore[no-untyped-def]
+def _best_pair(trace, t, reach, waves, energy, precision, cost, cross, before, low, high, blocked):  # type: ignore[no-untyped-def]
     """Two spikes of different units near sample t that explain most together, scales solved jointly.
 
     Returns the gain, both units as ``first * n_units + second``, and their samples.
@@ -207,13 +248,14 @@ def _best_pair(trace, t, reach, waves, energy, precision, cross, before, low, hi
                     sa = min(max((ca * eb - cb * x) / determinant, low), high)
                     sb = min(max((cb * ea - ca * x) / determinant, low), high)
                     value = 2 * (sa * ca + sb * cb) - sa * sa * ea - sb * sb * eb - 2 * sa * sb * x - pa - pb
+                    value -= cost[a] + cost[b]
                     if value > gain:
                         gain, pair, at_1, at_2 = value, a * n_units + b, t - reach + j, t - reach + m
     return gain, pair, at_1, at_2
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _choose(trace, t, k, waves, energy, precision, cross, before, low, high, blocked, threshold):  # type: ignore[no-untyped-def]
+def _choose(trace, t, k, waves, energy, precision, cost, cross, before, low, high, blocked, threshold):  # type: ignore[no-untyped-def]
     """Unit, gain, sample, phase and scale of the spike at sample t: unit k's, or one of a better pair's."""
     (n_units, _, length), reach = waves.shape, waves.shape[2] // 2
     value, at, phase, scale = _refine(trace, t, k, waves, energy, precision, before, low, high)
@@ -226,9 +268,9 @@ def _choose(trace, t, k, waves, energy, precision, cross, before, low, high, blo
     if not odd or n_units < 2 or not inside:
         return k, value, at, phase, scale
     gain, pair, at_1, at_2 = _best_pair(
-        trace, t, reach, waves, energy, precision, cross, before, low, high, blocked
+        trace, t, reach, waves, energy, precision, cost, cross, before, low, high, blocked
     )
-    if gain <= value + threshold:
+    if gain <= value - cost[k] + threshold:
         return k, value, at, phase, scale
     # The first is refined with the second, at its usual size, out of the way.
     k, other = pair // n_units, pair % n_units
@@ -240,7 +282,7 @@ def _choose(trace, t, k, waves, energy, precision, cross, before, low, high, blo
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _peel(trace, waves, energy, precision, threshold, before, dead, low, high):  # type: ignore[no-untyped-def]
+def _peel(trace, waves, energy, precision, cost, threshold, before, dead, low, high):  # type: ignore[no-untyped-def]
     low, high = np.float32(low), np.float32(high)
     n, (n_units, n_phases, length) = len(trace), waves.shape
     first, last = before + 1, n - (length - before) - 1
@@ -249,7 +291,7 @@ def _peel(trace, waves, energy, precision, threshold, before, dead, low, high): 
     cross = _overlaps(waves)
     position, unit = [0.0 for _ in range(0)], [0 for _ in range(0)]
     scales, values = [np.float32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
-    _all_gains(trace, waves, energy, precision, before, low, high, gains, units)
+    _all_gains(trace, waves, energy, precision, cost, before, low, high, gains, units)
     t = first
     while t < last:
         # A spike is taken where no gain within half a template is larger.
@@ -265,7 +307,7 @@ def _peel(trace, waves, energy, precision, threshold, before, dead, low, high): 
             continue
         k = units[t]
         k, value, at, phase, scale = _choose(
-            trace, t, k, waves, energy, precision, cross, before, low, high, blocked, threshold
+            trace, t, k, waves, energy, precision, cost, cross, before, low, high, blocked, threshold
         )
         for i in range(length):
             trace[at - before + i] -= scale * waves[k, phase, i]
@@ -275,6 +317,6 @@ def _peel(trace, waves, energy, precision, threshold, before, dead, low, high): 
         values.append(value)
         blocked[k, max(at - dead, 0) : at + dead + 1] = True
         for u in range(max(at - length, first), min(at + length + 1, last)):
-            gains[u], units[u] = _best(trace, u, waves, energy, precision, before, low, high, blocked)
+            gains[u], units[u] = _best(trace, u, waves, energy, precision, cost, before, low, high, blocked)
         t = max(at - length - reach, first)
     return np.array(position), np.array(unit), np.array(scales), np.array(values)
