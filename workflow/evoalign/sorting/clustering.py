@@ -16,7 +16,6 @@ from dataclasses import replace
 import numpy as np
 from isosplit6 import isosplit6
 from sklearn.mixture import GaussianMixture
-from spikeinterface.sortingcomponents.clustering.isosplit_isocut import isocut
 
 from evoalign.sorting.matching import Templates, match
 
@@ -30,7 +29,6 @@ SPLIT_COMPONENTS, SPLIT_PARTS, SPLIT_SPIKES = (
 )  # of the mixtures, and the most spikes they are fitted to
 SPLIT_BIC = 10.0  # one part more must lower BIC by this: very strong evidence (Kass & Raftery 1995)
 NARROW = 2.5  # largest mean variance of a unit's cloud, its largest axis left out; the noise's is 1
-UNIMODAL = 2.0  # isosplit's own limit of its dip score
 SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
 MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
@@ -197,15 +195,17 @@ def _same_unit(coincident: float, first: np.ndarray, second: np.ndarray) -> bool
     """Judge two clusters by their coincidences and scores ``[spike, component]``."""
     if coincident < MAX_COINCIDENT:
         return True
-    return not coincident >= MIN_INDEPENDENT and _dip(first, second) < UNIMODAL
+    return not coincident >= MIN_INDEPENDENT and _unimodal(first, second)
 
 
-def _dip(first: np.ndarray, second: np.ndarray) -> float:
-    """Isosplit's dip score of two clusters on the axis that parts them best (Fisher's discriminant)."""
+def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Say whether isosplit6 sees one cluster on the axis that parts two best (Fisher's discriminant)."""
     spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
     spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
     axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
-    return float(isocut(np.concatenate([first, second]) @ axis)[0])
+    labels = np.repeat([1, 2], [len(first), len(second)]).astype(np.int32)
+    together = np.concatenate([first, second]) @ axis
+    return len(np.unique(isosplit6(together[:, None], initial_labels=labels))) == 1
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
