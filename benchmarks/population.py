@@ -4,9 +4,10 @@
 
 Time runs from the counts of every session (in memory) to the pooled tables,
 with all tests, bootstraps and permutations. The plain implementation
-(benchmarks/population_plain.py) is what one writes with pandas and scipy; it
-makes the study's panels but not those beyond it, so its time is a lower bound.
-It runs on the first `--plain` experiments, where this project is timed, too;
+(benchmarks/population_plain.py) is an analysis script as one writes it with
+pandas, scipy and statsmodels: loops over experiments, tests, draws and flips.
+It makes the same panels, but neither frames of them nor their contracts. It
+runs on the first `--plain` experiments, where this project is timed, too;
 numbers that both give must agree.
 """
 
@@ -51,7 +52,7 @@ def ours(sessions: Sessions) -> tuple[dict[str, float], dict[str, pd.DataFrame]]
 def theirs(sessions: Sessions) -> tuple[dict[str, float], dict]:
     settings = CONFIG.analysis
     start = perf_counter()
-    found = [plain.session(r, settings, design.unstable, settings.n_bootstrap) for design, r in sessions]
+    found = [plain.session(r, settings, design.unstable) for design, r in sessions]
     analysed = perf_counter()
     pooled = plain.pool(found, settings)
     return {"sessions": analysed - start, "pooled": perf_counter() - analysed}, pooled
@@ -85,7 +86,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiments", type=int, default=170)
-    parser.add_argument("--plain", type=int, default=17, help="experiments of the plain implementation")
+    parser.add_argument("--plain", type=int, default=34, help="experiments of the plain implementation")
     # Its products are small: more threads wait for each other, and for hundreds of ms on a busy machine.
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -103,7 +104,7 @@ def main() -> None:
     )
     print(row("evoalign, every panel", len(whole), spent))
     print(row("evoalign, every panel", len(few), small))
-    print(row("pandas and scipy, the study's panels", len(few), slow))
+    print(row("pandas, scipy and statsmodels", len(few), slow))
     exact, loose = agreement(tables, reference)
     print(
         f"\n{sum(slow.values()) / sum(small.values()):.0f} times faster on the same experiments. Means and p "

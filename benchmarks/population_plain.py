@@ -1,8 +1,17 @@
-"""The study's panels as one writes them with pandas and scipy: a reference for numbers and for time."""
+"""The study's panels as one writes them with pandas, scipy and statsmodels, to compare numbers and time.
+
+Written as an analysis script of a laboratory is: a loop over experiments, and
+in it `groupby` a window and one scipy call a test; a loop over draws for each
+bootstrap and over sign flips for each permutation, with numpy for what a draw
+computes from its whole array. It makes every panel that
+`evoalign.analysis` makes, those beyond the study (`population_plain_more`)
+among them; nothing is shared with it but the kernel of the smoothing.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +20,12 @@ from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
 from evoalign.responses import Responses, smoothing_kernel
+from population_plain_more import beyond, bootstrap, corrected, interval, session_beyond
 
 BINS = 10  # ms
 
 
-def session(responses: Responses, settings: study.Analysis, unstable: str, n_draws: int) -> dict:
+def session(responses: Responses, settings: study.Analysis, unstable: str) -> dict[str, Any]:
     """Return all numbers of one experiment: METHODS sections 3 and 4."""
     shown = responses.presentations
     keep = shown["valid"].to_numpy()
@@ -29,20 +39,19 @@ def session(responses: Responses, settings: study.Analysis, unstable: str, n_dra
     n_last = last_block.groupby("thread").size()
     if min(n_last.get(0, 0), n_last.get(1, 0)) < settings.min_last_block:
         generated = generated[generated["block"] < generated["block"].max()]
+        shown = shown[shown["block"] < shown["block"].max()]
+    references = shown[shown["reference"]]
+    reference_rates = rates[references.index]
     rates = rates[generated.index]
     generated = generated.reset_index(drop=True)
     n_blocks = generated["block"].nunique()
     windows = [settings.evoked_ms, settings.baseline_ms]
     for width in settings.bins_ms:
         windows += [(start, start + width) for start in range(first, last, width)]
-    means, errors = [], []
-    for start, stop in windows:
-        grouped = generated.assign(rate=rates[:, start:stop].mean(1)).groupby(["thread", "block"])["rate"]
-        means.append(grouped.mean().to_numpy().reshape(2, n_blocks))
-        errors.append(grouped.sem().to_numpy().reshape(2, n_blocks))
-    means, errors = np.array(means), np.array(errors)
+    means, errors = _block_means(generated, rates, windows)
     top = means[0].max()
-    found = {
+    best = means[0].argmax(1)
+    found: dict[str, Any] = {
         "session": responses.session,
         "subject": responses.subject,
         "area": responses.area,
@@ -51,25 +60,43 @@ def session(responses: Responses, settings: study.Analysis, unstable: str, n_dra
         and not unstable
         and generated["space"].str.startswith("BigGAN").any(),
         "normaliser": top,
+        "rates": means,
         "trajectories": means / top,
         "errors": errors / top,
+        "reference": _block_means(references, reference_rates, windows[:2]),
         "windows": windows,
         "tests": _success(generated, rates, means[0], n_blocks),
     }
-    psth = pd.DataFrame(rates).groupby([generated["thread"], generated["block"]]).mean().to_numpy()
-    found["psth"] = psth.reshape(2, n_blocks, -1)
-    found["tau"] = [_time_constant(means[0, t], settings.time_constant_theta) for t in (0, 1)]
-    best = means[0].argmax(1)
+    psth, psth_errors = _block_means(generated, rates, [(ms, ms + 1) for ms in range(last - first)])
+    found["reference_psth"] = _block_means(
+        references, reference_rates, [(ms, ms + 1) for ms in range(last - first)]
+    )
+    psth, psth_errors = np.moveaxis(psth, 0, -1), np.moveaxis(psth_errors, 0, -1)
+    found["psth"], found["psth_errors"] = psth, psth_errors
+    found["stages"] = [(0, 0), tuple(best), (n_blocks - 1, n_blocks - 1)]
+    found["tau"] = _time_constants(means, settings)
     found["share"], found["centre"] = [], []
     for thread in (0, 1):
-        change = found["psth"][thread, best[thread]] - found["psth"][thread, 0]
+        change = psth[thread, best[thread]] - psth[thread, 0]
         binned = np.array([change[at : at + BINS].mean() for at in range(0, last - first, BINS)])
         found["share"].append(binned / binned.sum() if binned.sum() > 0 else np.full(len(binned), np.nan))
-        mass, time = change[25:], np.arange(25, last - first) + 0.5
-        found["centre"].append((mass * time).sum() / mass.sum() if mass.sum() > 0 else np.nan)
+        curves = [psth[thread, 0], psth[thread, best[thread]], psth[thread, -1], change]
+        found["centre"].append([_centre(curve, last - first) for curve in curves])
     late = generated["block"] > generated["block"].max() - round(n_blocks * settings.late_fraction)
-    found |= _late(rates, generated, late.to_numpy(), top, n_draws)
-    return found
+    found |= _late(rates, generated, late.to_numpy(), top, settings)
+    found["p_selected"] = [corrected(generated, found["tests"], t, settings.n_permutations) for t in (0, 1)]
+    return found | session_beyond(found, settings)
+
+
+def _block_means(
+    shown: pd.DataFrame, rates: np.ndarray, windows: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard errors of each thread and block, [window, thread, block]."""
+    binned = pd.DataFrame({at: rates[:, start:stop].mean(1) for at, (start, stop) in enumerate(windows)})
+    grouped = binned.groupby([shown["thread"].to_numpy(), shown["block"].to_numpy()])
+    shape = (2, -1, len(windows))
+    means, errors = grouped.mean().to_numpy().reshape(shape), grouped.sem().to_numpy().reshape(shape)
+    return np.moveaxis(means, -1, 0), np.moveaxis(errors, -1, 0)
 
 
 def _success(generated: pd.DataFrame, rates: np.ndarray, means: np.ndarray, n_blocks: int) -> dict:
@@ -93,22 +120,51 @@ def _success(generated: pd.DataFrame, rates: np.ndarray, means: np.ndarray, n_bl
     return found
 
 
-def _time_constant(means: np.ndarray, theta: float) -> float:
-    rise = means - means[0]
-    return float(np.argmax(rise > theta * rise.max())) if rise.max() > 0 else np.nan
+def _time_constants(means: np.ndarray, settings: study.Analysis) -> np.ndarray:
+    """First block above theta of the maximum, [level, theta, thread]; levels bslinit, bsl and zero."""
+    thetas = (settings.time_constant_theta, settings.time_constant_alternative)
+    found = np.full((3, len(thetas), 2), np.nan)
+    for thread in (0, 1):
+        for at, level in enumerate((means[0, thread, 0], means[1, thread].mean(), 0.0)):
+            rise = means[0, thread] - level
+            for column, theta in enumerate(thetas):
+                if rise.max() > 0:
+                    found[at, column, thread] = np.argmax(rise > theta * rise.max())
+    return found
 
 
-def _late(rates: np.ndarray, generated: pd.DataFrame, late: np.ndarray, top: float, n_draws: int) -> dict:
+def _centre(curve: np.ndarray, n_ms: int) -> float:
+    mass, time = curve[25:], np.arange(25, n_ms) + 0.5
+    return float((mass * time).sum() / mass.sum()) if mass.sum() > 0 else np.nan
+
+
+def _late(
+    rates: np.ndarray, generated: pd.DataFrame, late: np.ndarray, top: float, settings: study.Analysis
+) -> dict:
     rng = np.random.default_rng(0)
     binned = rates.reshape(len(rates), -1, BINS).mean(2)
     texture, object_ = (binned[late & (generated["thread"] == t).to_numpy()] for t in (0, 1))
-    draws = np.empty((n_draws, binned.shape[1]))
-    for draw in range(n_draws):
+    draws = np.empty((settings.n_bootstrap, binned.shape[1]))
+    for draw in range(settings.n_bootstrap):
         a = texture[rng.integers(len(texture), size=len(texture))].mean(0)
         draws[draw] = object_[rng.integers(len(object_), size=len(object_))].mean(0) - a
-    test = [stats.ttest_ind(object_[:, at], texture[:, at]) for at in range(binned.shape[1])]
-    difference = (object_.mean(0) - texture.mean(0)) / top
-    return {"difference": difference, "late_t": np.array([t.statistic for t in test]), "draws": draws / top}
+    # The evoked window first, then the bins.
+    values = [
+        np.column_stack([part[:, 5:20].mean(1), part]) if settings.evoked_ms == (50, 200) else part
+        for part in (texture, object_)
+    ]
+    test = [stats.ttest_ind(values[1][:, at], values[0][:, at]) for at in range(values[0].shape[1])]
+    difference = values[1].mean(0) - values[0].mean(0)
+    t = np.array([one.statistic for one in test])
+    return {
+        "evoked_difference": difference[0] / top,
+        "difference": difference[1:] / top,
+        "evoked_error": abs(difference[0] / t[0]) / top,
+        "difference_error": np.abs(difference[1:] / t[1:]) / top,
+        "late_t": t[1:],
+        "late_p": np.array([one.pvalue for one in test])[1:],
+        "draws": draws / top,
+    }
 
 
 def pool(sessions: list[dict], settings: study.Analysis) -> dict:
@@ -117,19 +173,17 @@ def pool(sessions: list[dict], settings: study.Analysis) -> dict:
     longest = max(one["n_blocks"] for one in valid)
     for one in valid:
         one["padded"], one["padded_errors"] = _pad(one, longest)
-        one["succeeds"] = [one["tests"]["maxinit", t].pvalue < settings.success_p for t in (0, 1)]
-        one["succeeds"] = [
-            s and one["tests"]["maxinit", t].statistic > 0 for t, s in enumerate(one["succeeds"])
-        ]
-        lenient = [one["tests"]["maxinit", t] for t in (0, 1)]
-        one["both"] = all(t.pvalue < settings.both_succeed_p and t.statistic > 0 for t in lenient)
-        one["any"] = any(t.pvalue < settings.both_succeed_p and t.statistic > 0 for t in lenient)
+        tests = [one["tests"]["maxinit", t] for t in (0, 1)]
+        for name, threshold in (("succeeds", settings.success_p), ("lenient", settings.both_succeed_p)):
+            one[name] = [test.pvalue < threshold and test.statistic > 0 for test in tests]
+        one["both"], one["any"] = all(one["lenient"]), any(one["lenient"])
     found = {}
     for area in sorted({one["area"] for one in valid}):
         own = [one for one in valid if one["area"] == area]
         selected = {"valid": own, "any": [o for o in own if o["any"]], "both": [o for o in own if o["both"]]}
         found[area] = {name: _panels(chosen, settings) for name, chosen in selected.items() if chosen}
-        found[area]["rates"] = _unpaired(own)
+        found[area]["rates"] = _unpaired(own, settings)
+        found[area] |= beyond(own, selected, settings)
     return found
 
 
@@ -154,39 +208,37 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
         if known.any():
             q[window, known] = multipletests(p[window, known], method="fdr_bh")[1]
     subjects = np.array([one["subject"] for one in chosen])
-    low, high = _bootstrap(values, errors, subjects, settings)
-    psths = [[[one["psth"][t, at] / one["normaliser"] for t in (0, 1)] for one in chosen] for at in (0, -1)]
-    intervals = [_bootstrap(np.array(p), np.zeros((len(p), 2, 200)), subjects, settings) for p in psths]
-    differences = np.array([one["difference"] for one in chosen])
+    # Initial and final activation are the evoked window's first and last block.
+    draws = bootstrap(values, errors, subjects, settings)
+    low, high = interval(draws, settings)
+    psths, intervals = [], []
+    for stage in range(3):
+        at = [one["stages"][stage] for one in chosen]
+        mean, error = (
+            np.array(
+                [
+                    [o[name][t, b[t]] / o["normaliser"] for t in (0, 1)]
+                    for o, b in zip(chosen, at, strict=True)
+                ]
+            )
+            for name in ("psth", "psth_errors")
+        )
+        psths.append(mean.mean(0))
+        intervals.append(interval(bootstrap(mean, error, subjects, settings), settings))
     return {
         "n": len(chosen),
         "mean": values.mean(0),
+        "sem": values.std(0, ddof=1) / np.sqrt(len(chosen)) if len(chosen) > 1 else None,
         "t": t,
         "p": p,
         "q": q,
         "low": low,
         "high": high,
-        "psth": [np.mean(p, axis=0) for p in psths],
+        "difference": interval(draws[:, :, 1] - draws[:, :, 0], settings),
+        "psth": psths,
         "psth_intervals": intervals,
-        "clusters": _clusters(differences, settings),
+        "clusters": _clusters(np.array([one["difference"] for one in chosen]), settings),
     }
-
-
-def _bootstrap(
-    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: study.Analysis
-) -> tuple:
-    rng = np.random.default_rng(0)
-    names = np.unique(subjects)
-    draws = []
-    for _ in range(settings.n_bootstrap):
-        picked = []
-        for animal in rng.choice(names, len(names)):
-            own = np.flatnonzero(subjects == animal)
-            picked.append(rng.choice(own, len(own)))
-        rows = np.concatenate(picked)
-        noise = rng.standard_normal(values[rows].shape) * np.nan_to_num(errors[rows])
-        draws.append((values[rows] + noise).mean(0))
-    return tuple(np.quantile(draws, [(1 - settings.interval) / 2, (1 + settings.interval) / 2], axis=0))
 
 
 def _clusters(differences: np.ndarray, settings: study.Analysis) -> list[tuple[int, int, float, float]]:
@@ -211,18 +263,34 @@ def _clusters(differences: np.ndarray, settings: study.Analysis) -> list[tuple[i
     ]
 
 
-def _unpaired(own: list[dict]) -> dict:
+def _unpaired(own: list[dict], settings: study.Analysis) -> dict:
     """Success rates, time constants, centres and attribution of the threads that succeed."""
     groups = [[one for one in own if one["succeeds"][t]] for t in (0, 1)]
-    found = {"k": [len(group) for group in groups], "n": len(own)}
+    found: dict[str, Any] = {"k": [len(group) for group in groups], "n": len(own), "every_rate": []}
+    for name in ("succeeds", "lenient"):
+        for rule in (lambda s: s[0], lambda s: s[1], any, all):
+            k = sum(bool(rule(one[name])) for one in own)
+            found["every_rate"].append((k, stats.beta(k + 1, len(own) - k + 1).ppf([0.05, 0.95])))
     found["interval"] = [
         stats.beta(len(group) + 1, len(own) - len(group) + 1).ppf([0.05, 0.95]) for group in groups
     ]
-    for name in ("tau", "centre"):
-        values = [[one[name][t] for one in groups[t]] for t in (0, 1)]
-        found[name] = stats.ttest_ind(*values, nan_policy="omit") if all(map(len, values)) else None
-    shares = [np.array([one["share"][t] for one in groups[t]]) for t in (0, 1)]
-    if all(len(share) for share in shares):
-        tests = [stats.ttest_ind(shares[0][:, at], shares[1][:, at]) for at in range(shares[0].shape[1])]
-        found["share"] = np.array([test.pvalue for test in tests])
+    for name in ("tau", "centre", "share"):
+        if not all(groups):
+            found[name] = None
+            continue
+        values = []
+        for t in (0, 1):
+            arrays = [np.asarray(one[name])[..., t] if name == "tau" else one[name][t] for one in groups[t]]
+            values.append(np.array(arrays).reshape(len(groups[t]), -1))
+        tests = [
+            stats.ttest_ind(values[0][:, at], values[1][:, at], nan_policy="omit")
+            for at in range(values[0].shape[1])
+        ]
+        found[name] = tests
+        found[f"{name}_intervals"] = [
+            interval(
+                bootstrap(v, np.zeros_like(v), np.array([o["subject"] for o in group]), settings), settings
+            )
+            for v, group in zip(values, groups, strict=True)
+        ]
     return found

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from statsmodels.stats.multitest import multipletests
@@ -51,7 +52,7 @@ def plain(designs, sessions):
         patch.syspath_prepend(str(BENCHMARKS))
         import population_plain
     each = [
-        population_plain.session(one, SETTINGS, design.unstable, SETTINGS.n_bootstrap)
+        population_plain.session(one, SETTINGS, design.unstable)
         for one, design in zip(sessions[0], designs, strict=True)
     ]
     return each, population_plain.pool(each, SETTINGS)
@@ -66,16 +67,28 @@ def test_each_session(sessions, plain):
             reference = expected["tests"][test["statistic"], test["thread"]]
             assert (test["t"], test["p"]) == pytest.approx(tuple(reference), rel=1e-6)
         tau = tables["time_constants"].set_index(["level", "theta", "thread"])["first_above"]
-        np.testing.assert_equal([tau["bslinit", 0.8, t] for t in (0, 1)], expected["tau"])
+        for column, theta in enumerate((SETTINGS.time_constant_theta, SETTINGS.time_constant_alternative)):
+            for row_, level in enumerate(("bslinit", "bsl", "zero")):
+                own = [tau[level, theta, thread] for thread in (0, 1)]
+                np.testing.assert_equal(own, expected["tau"][row_, column])
         share = tables["attribution"].sort_values(["thread", "start_ms"])["share"].to_numpy()
         np.testing.assert_allclose(share.reshape(2, -1), expected["share"], rtol=1e-6, atol=1e-9)
         centre = tables["centres"].set_index(["curve", "thread"])["centre_ms"]
-        np.testing.assert_allclose([centre["attribution", t] for t in (0, 1)], expected["centre"])
+        curves = ("first", "best", "last", "attribution")
+        own = [[centre[curve, thread] for curve in curves] for thread in (0, 1)]
+        np.testing.assert_allclose(own, expected["centre"])
         contrast = tables["contrast"]
         if len(contrast):
             binned = contrast[contrast["window"] == "binned"].sort_values("start_ms")
             np.testing.assert_allclose(binned["difference"], expected["difference"], atol=1e-9)
             np.testing.assert_allclose(binned["t"], expected["late_t"], rtol=1e-6)
+            assert tables["crossover"]["crossover_ms"].iloc[0] == pytest.approx(
+                expected["crossover"], rel=1e-6, nan_ok=True
+            )
+        # Both draw their own evolutions without a rise.
+        peaks = tables["success"].set_index(["thread", "statistic"])["p_selected"]
+        own = [[peaks[thread, name] for name in ("maxinit", "maxend")] for thread in (0, 1)]
+        np.testing.assert_allclose(own, expected["p_selected"], atol=0.2)
 
 
 def test_population_trajectories(pooled, plain):
@@ -109,7 +122,7 @@ def test_intervals_are_those_of_a_plain_bootstrap(pooled, plain):
 def test_population_psth(pooled, plain):
     frame = pooled["population_psth"]
     for (area, selection), rows in frame.groupby(["area", "selection"]):
-        for at, stage in enumerate(("first", "last")):
+        for at, stage in enumerate(("first", "best", "last")):
             own = rows[rows["stage"] == stage].sort_values("time_ms")
             for thread, kind in enumerate(("texture", "object")):
                 expected = plain[1][area][selection]["psth"][at][thread]
@@ -128,12 +141,55 @@ def test_success_attribution_time_constants_and_centres(pooled, plain):
             assert (row["low"], row["high"]) == pytest.approx(tuple(expected["interval"][thread]))
         if min(expected["k"]) < 2:
             continue
-        assert tau.loc[(area, "bslinit", 0.8), "p"] == pytest.approx(expected["tau"].pvalue)
-        assert centre.loc[(area, "attribution"), "p"] == pytest.approx(expected["centre"].pvalue)
+        cells = [(level, theta) for level in ("bslinit", "bsl", "zero") for theta in (0.8, 0.632)]
+        own = [tau.loc[(area, *cell), "p"] for cell in cells]
+        np.testing.assert_allclose(own, [test.pvalue for test in expected["tau"]])
+        own = [centre.loc[(area, curve), "p"] for curve in ("first", "best", "last", "attribution")]
+        np.testing.assert_allclose(own, [test.pvalue for test in expected["centre"]])
         share = pooled["population_attribution"]
         share = share[share["area"] == area].sort_values("start_ms")
-        np.testing.assert_allclose(share["p"], expected["share"], rtol=1e-6)
-        np.testing.assert_allclose(share["q"], multipletests(expected["share"], method="fdr_bh")[1])
+        p = [test.pvalue for test in expected["share"]]
+        np.testing.assert_allclose(share["p"], p, rtol=1e-6)
+        np.testing.assert_allclose(share["q"], multipletests(p, method="fdr_bh")[1])
+
+
+def test_contrast_and_crossover(pooled, plain):
+    contrast = pooled["population_contrast"].sort_values(["window", "start_ms"])
+    crossing = pooled["crossover"]
+    crossing = crossing[crossing["scope"] == "area"].set_index("area")["crossover_ms"]
+    for area, panels in plain[1].items():
+        assert crossing[area] == pytest.approx(panels["area_crossover"][0], rel=1e-6, nan_ok=True)
+        expected = panels["contrast"]
+        if not expected:
+            continue
+        evoked, binned = (
+            contrast[(contrast["area"] == area) & (contrast["window"] == window)]
+            for window in ("evoked", "binned")
+        )
+        for name in ("p", "z"):
+            np.testing.assert_allclose(np.r_[evoked[name], binned[name]], expected[name], rtol=1e-6)
+        for name in ("q", "z_q"):
+            np.testing.assert_allclose(binned[name], expected[name], rtol=1e-6)
+
+
+def test_animals_latencies_and_specifications(pooled, plain):
+    mixed = pooled["mixed_effects"].sort_values(["window", "start_ms"])
+    latency = pooled["latencies"].set_index(["area", "selection", "space"])["latency_ms"]
+    curve = pooled["specifications"].set_index(["area", "selection", "start_ms", "stop_ms", "normaliser"])
+    for area, panels in plain[1].items():
+        own = mixed[mixed["area"] == area]
+        own = pd.concat([own[own["window"] == window] for window in ("evoked", "binned")])
+        for (_, row), expected in zip(own.iterrows(), panels["mixed"], strict=True):
+            if expected:
+                assert row["p_animals"] == pytest.approx(expected["p_animals"], rel=1e-6)
+                assert row["mean"] == pytest.approx(expected["mean"], abs=0.02)
+        for (selection, sign), (time, _) in panels["latency"].items():
+            space = "texture" if sign < 0 else "object"
+            assert latency[area, selection, space] == pytest.approx(time, nan_ok=True)
+        for row in panels["specifications"].itertuples():
+            if "selected" not in row.selection:  # its draws differ
+                own = curve.loc[(area, row.selection, row.start, row.stop, row.normaliser)]
+                assert (own["n"], own["t"], own["p"]) == pytest.approx((row.n, row.t, row.p), rel=1e-6)
 
 
 def test_clusters(pooled, plain):

@@ -1,0 +1,232 @@
+"""Bootstraps and the panels beyond the study, as one writes them with pandas, scipy and statsmodels."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from evoalign import study
+
+FIRST_BIN, EVOKED_BINS = 5, slice(5, 20)  # of 10 ms: 50 ms, 50 to 200 ms
+ANSWERED = 3  # the first bin from 25 ms on
+
+
+def bootstrap(
+    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: study.Analysis
+) -> np.ndarray:
+    """Draws of the mean over animals, their experiments, and normal noise for the presentations.
+
+    To draw every presentation of every experiment anew would take hours.
+    """
+    rng = np.random.default_rng(0)
+    draws = []
+    for _ in range(settings.n_bootstrap):
+        rows = pick(subjects, rng)
+        noise = rng.standard_normal(values[rows].shape) * np.nan_to_num(errors[rows])
+        draws.append(np.nanmean(values[rows] + noise, axis=0))
+    return np.array(draws)
+
+
+def pick(subjects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Experiments of one draw: animals with replacement, then their experiments."""
+    names = np.unique(subjects)
+    picked = []
+    for animal in rng.choice(names, len(names)):
+        own = np.flatnonzero(subjects == animal)
+        picked.append(rng.choice(own, len(own)))
+    return np.concatenate(picked)
+
+
+def interval(draws: np.ndarray, settings: study.Analysis) -> np.ndarray:
+    """Percentiles over draws."""
+    if np.isnan(draws).all():
+        return np.full((2, *draws.shape[1:]), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanquantile(draws, [(1 - settings.interval) / 2, (1 + settings.interval) / 2], axis=0)
+
+
+def first_stay(ahead: np.ndarray, stay: int) -> int:
+    """First of `stay` bins in a row that are ahead; -1 when none."""
+    for at in range(len(ahead) - stay + 1):
+        if ahead[at : at + stay].all():
+            return at
+    return -1
+
+
+def crossover(difference: np.ndarray, stay: int) -> float:
+    """Time when object minus texture becomes positive and stays so, from the evoked window's bins."""
+    values = difference[EVOKED_BINS]
+    at = first_stay(values > 0, stay)
+    if at < 0:
+        return np.nan
+    if at == 0:
+        return 10.0 * FIRST_BIN
+    return 10.0 * (at + FIRST_BIN) + 5 - 10 * values[at] / (values[at] - values[at - 1])
+
+
+def session_beyond(found: dict, settings: study.Analysis) -> dict[str, Any]:
+    """Crossover of one experiment, and its interval."""
+    stay = settings.crossover_bins
+    drawn = np.array([crossover(draw, stay) for draw in found["draws"]])
+    return {
+        "crossover": crossover(found["difference"], stay),
+        "crossover_interval": interval(drawn, settings),
+    }
+
+
+def corrected(generated: pd.DataFrame, tests: dict, thread: int, n_draws: int) -> tuple[float, float]:
+    """P of maxinit and maxend against evolutions without a rise that choose their best block, too."""
+    rng = np.random.default_rng(0)
+    shown = generated[generated["thread"] == thread].groupby("block").size().to_numpy()
+    edges = np.r_[0, np.cumsum(shown)]
+    above = np.zeros(2)
+    for _ in range(n_draws):
+        responses = rng.standard_normal(edges[-1])
+        means = np.add.reduceat(responses, edges[:-1]) / shown
+        peak = min(int(means.argmax()), len(shown) - 3)
+        top, init, end = (responses[edges[at] : edges[at + 2]] for at in (peak, 0, len(shown) - 2))
+        above += [
+            _t(top, init) >= tests["maxinit", thread].statistic,
+            _t(top, end) >= tests["maxend", thread].statistic,
+        ]
+    return tuple((1 + above) / (1 + n_draws))
+
+
+def _t(a: np.ndarray, b: np.ndarray) -> float:
+    # scipy.stats.ttest_ind takes ten times as long for two small samples.
+    n, m = len(a), len(b)
+    variance = ((n - 1) * a.var(ddof=1) + (m - 1) * b.var(ddof=1)) / (n + m - 2)
+    return float((a.mean() - b.mean()) / np.sqrt(variance * (1 / n + 1 / m)))
+
+
+def beyond(own: list[dict], selected: dict[str, list[dict]], settings: study.Analysis) -> dict[str, Any]:
+    """Contrast, crossover, animals, mixed effects, latencies and the specification curve of an area."""
+    values = np.array([[one["evoked_difference"], *one["difference"]] for one in own])
+    errors = np.array([[one["evoked_error"], *one["difference_error"]] for one in own])
+    subjects = np.array([one["subject"] for one in own])
+    return {
+        "contrast": _contrast(values, errors, subjects, settings),
+        "area_crossover": _area_crossover(own, subjects, settings),
+        "animals": _animals(values, subjects),
+        "mixed": [_mixed(values[:, at], subjects) for at in range(values.shape[1])],
+        "latency": {
+            (name, sign): _latency(chosen, sign, settings)
+            for name, chosen in selected.items()
+            if chosen
+            for sign in (-1, 1)
+        },
+        "specifications": _specifications(own, settings),
+    }
+
+
+def _contrast(
+    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: study.Analysis
+) -> dict[str, Any]:
+    if len(values) < 2:
+        return {}
+    tests = [stats.ttest_1samp(values[:, at], 0.0) for at in range(values.shape[1])]
+    z = (values / errors**2).sum(0) / np.sqrt((1 / errors**2).sum(0))
+    p, z_p = np.array([test.pvalue for test in tests]), 2 * stats.norm.sf(np.abs(z))
+    return {
+        "p": p,
+        "q": multipletests(p[1:], method="fdr_bh")[1],
+        "z": z,
+        "z_q": multipletests(z_p[1:], method="fdr_bh")[1],
+        "interval": interval(bootstrap(values, errors, subjects, settings), settings),
+    }
+
+
+def _area_crossover(own: list[dict], subjects: np.ndarray, settings: study.Analysis) -> tuple:
+    rng = np.random.default_rng(0)
+    drawn = []
+    for _ in range(settings.n_bootstrap):
+        each = [own[row]["draws"][rng.integers(settings.n_bootstrap)] for row in pick(subjects, rng)]
+        drawn.append(crossover(np.mean(each, axis=0), settings.crossover_bins))
+    time = crossover(np.mean([one["difference"] for one in own], axis=0), settings.crossover_bins)
+    return time, interval(np.array(drawn), settings)
+
+
+def _animals(values: np.ndarray, subjects: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(values).groupby(subjects).agg(["count", "mean", "sem"])
+
+
+def _mixed(values: np.ndarray, subjects: np.ndarray) -> dict[str, float]:
+    """Intercept with animal as random effect (REML), and the ANOVA between animals."""
+    groups = [values[subjects == name] for name in np.unique(subjects)]
+    if len(groups) < 2 or len(values) < len(groups) + 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fit = sm.MixedLM(values, np.ones(len(values)), groups=subjects).fit(reml=True)
+            mean, p = float(fit.fe_params[0]), float(fit.pvalues[0])
+        except (np.linalg.LinAlgError, ValueError):  # no variance between two animals is its bound
+            mean, p = np.nan, np.nan
+    return {"mean": mean, "p": p, "p_animals": float(stats.f_oneway(*groups).pvalue)}
+
+
+def _latency(chosen: list[dict], sign: int, settings: study.Analysis) -> tuple:
+    """First bin from which t stays beyond its point, and its interval over animals and experiments."""
+    values = sign * np.array([one["difference"] for one in chosen])[:, ANSWERED:]
+    subjects = np.array([one["subject"] for one in chosen])
+
+    def first(rows: np.ndarray) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            t = stats.ttest_1samp(values[rows], 0.0).statistic
+        at = first_stay(t > stats.t.isf(settings.fdr / 2, max(len(rows) - 1, 1)), settings.crossover_bins)
+        return 10.0 * (ANSWERED + at) if at >= 0 else np.nan
+
+    if len(values) < 2:
+        return np.nan, np.full(2, np.nan)
+    rng = np.random.default_rng(0)
+    drawn = np.array([first(pick(subjects, rng)) for _ in range(settings.n_bootstrap)])
+    return first(np.arange(len(values))), interval(drawn, settings)
+
+
+def _specifications(own: list[dict], settings: study.Analysis) -> pd.DataFrame:
+    """Paired tests of late rates under every choice of window, selection and normaliser."""
+    windows = own[0]["windows"]
+    widest = max(settings.bins_ms)
+    first, last = settings.evoked_ms
+    used = [0] + [
+        at
+        for at, (start, stop) in enumerate(windows)
+        if at > 1 and stop - start == widest and first <= start and stop <= last
+    ]
+    selections = {
+        "valid": own,
+        "both p < 0.05": [one for one in own if one["both"]],
+        "both p < 0.01": [one for one in own if all(one["succeeds"])],
+        "both p selected < 0.05": [one for one in own if max(p[0] for p in one["p_selected"]) < 0.05],
+    }
+    rows = []
+    for selection, chosen in selections.items():
+        for at in used:
+            late = [
+                one["rates"][at, :, -max(1, round(one["n_blocks"] * settings.late_fraction)) :].mean(1)
+                for one in chosen
+            ]
+            evoked = [
+                one["rates"][0, :, -max(1, round(one["n_blocks"] * settings.late_fraction)) :].mean()
+                for one in chosen
+            ]
+            for normaliser in ("maximum", "mean", "none"):
+                if len(chosen) < 2:
+                    continue
+                divisors = {
+                    "maximum": [one["normaliser"] for one in chosen],
+                    "mean": evoked,
+                    "none": np.ones(len(chosen)),
+                }
+                values = np.array(late) / np.array(divisors[normaliser])[:, None]
+                test = stats.ttest_rel(values[:, 1], values[:, 0])
+                rows.append((selection, *windows[at], normaliser, len(chosen), test.statistic, test.pvalue))
+    return pd.DataFrame(rows, columns=["selection", "start", "stop", "normaliser", "n", "t", "p"])
