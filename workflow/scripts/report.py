@@ -1,19 +1,17 @@
-from evoalign.figures.report import read_panels, write_report
+from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_tables import notes, sections
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):
     given, packaged = snakemake.input, snakemake.params.packaged
     note = notes(given, packaged)
+    panels = session_panels(dict(zip(packaged, given.figures, strict=True)), snakemake.output.html)
     write_report(
         snakemake.output.html,
         given.template,
         title=config.study,
         population=[panel for folder in given.population for panel in read_panels(folder)],
-        sessions={
-            name: (note[name], read_panels(folder))
-            for name, folder in zip(packaged, given.figures, strict=True)
-        },
+        sessions={name: (note[name], found) for name, found in panels.items()},
         tables=sections(given, snakemake.params.recorded, packaged),
         provenance=facts,
         results=config.results,

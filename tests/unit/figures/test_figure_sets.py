@@ -1,5 +1,7 @@
 """Every figure of the sets draws from tables without rows, and says why it is empty."""
 
+from urllib.parse import unquote
+
 import matplotlib.text
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from evoalign import tables
 from evoalign.analysis import pool_sessions
 from evoalign.analysis.encoding import pool_encoding
 from evoalign.figures import POPULATION_FIGURES, save_all
-from evoalign.figures.report import read_panels
+from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels
 from evoalign.figures.sets import ORDER, Drawn, draw_all
 from evoalign.study import Config
 
@@ -39,6 +41,22 @@ def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, 
     assert [panel.name for panel in panels] == ["paired evolution", "quality", "zebra"]
     assert panels[0].caption.strip() == "caption of paired_evolution"
     assert ORDER.index("paired_evolution") < ORDER.index("quality")
+
+
+def test_a_page_of_many_sessions_names_their_figures_and_that_of_a_few_holds_them(tmp_path):
+    for k in range(EMBEDDED_SESSIONS + 1):
+        folder = tmp_path / "results" / "figures" / f"a session {k}"
+        folder.mkdir(parents=True)
+        (folder / "raster.png").write_bytes(b"png of %d" % k)
+    folders = {folder.name: folder for folder in sorted((tmp_path / "results/figures").iterdir())}
+    page = tmp_path / "results" / "report.html"
+    for name, (panel,) in session_panels(folders, page).items():
+        assert (page.parent / unquote(panel.src)).read_bytes() == (folders[name] / "raster.png").read_bytes()
+        assert panel.src.startswith("figures/") and " " not in panel.src
+    few = dict(list(folders.items())[:EMBEDDED_SESSIONS])
+    assert all(
+        panel.src.startswith("data:image/png;base64,") for (panel,) in session_panels(few, page).values()
+    )
 
 
 def test_a_figure_that_fails_leaves_no_folder(tmp_path, style):

@@ -35,6 +35,18 @@ def test_findings_are_counted_and_named_by_session(tmp_path):
     assert "<td>s1</td>" in section.html and "&lt;b&gt;bad" in section.html
 
 
+def test_a_finding_of_many_files_is_one_row(tmp_path):
+    row = {"tool": "dandi", "importance": "ERROR", "check": "c", "location": "/", "message": "bad"}
+    files = {f"s{k}": tmp_path / f"{k}.parquet" for k in range(6)}
+    for k, file in enumerate(files.values()):
+        own = [row] + [row | {"message": "worse"}] * (k > 0) + [row | {"message": "worst"}] * (k == 3)
+        tables.write(pd.DataFrame(own), tables.FINDINGS, file)
+    section = findings_section(files)
+    assert "6 NWB files: 12 findings" in section.lead and section.html.count("<tr>") == 3
+    for sessions in ("all 6", "5: s1 to s5", "s3"):
+        assert f"<td>{sessions}</td>" in section.html
+
+
 def test_a_log_alone_is_counted(tmp_path):
     tables.write(tables.empty(tables.LOG), tables.LOG, tmp_path / "s9" / "events" / "log.parquet")
     inputs = {"pooled": [], "alignment": [], "logs": [tmp_path / "s9/events/log.parquet"]}

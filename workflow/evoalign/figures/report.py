@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -15,14 +17,16 @@ from markupsafe import Markup
 from evoalign.figures.sets import ORDER
 from evoalign.files import whole
 
+EMBEDDED_SESSIONS = 24  # about 20 MB of figures
+
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure on the page: `png` is base64, `caption` states N, tests and corrections."""
+    """A figure on the page: `src` holds or names its bitmap, `caption` states N, tests and corrections."""
 
     name: str
     anchor: str
-    png: str
+    src: str
     caption: str
 
 
@@ -36,13 +40,16 @@ class Section:
     html: str
 
 
-def read_panels(folder: str | PathLike[str]) -> list[Panel]:
+def read_panels(folder: str | PathLike[str], beside: str | PathLike[str] | None = None) -> list[Panel]:
     """Read the figures of a folder in the order of the page, others after them by name.
 
     Parameters
     ----------
     folder : path
         Holds ``<figure>.png`` and, beside it, ``<figure>.txt`` with the caption.
+    beside : path, optional
+        The page, which then names the bitmaps by their way from it; it holds
+        them itself when left out.
     """
     folder = Path(folder)
     panels = []
@@ -53,11 +60,37 @@ def read_panels(folder: str | PathLike[str]) -> list[Panel]:
             Panel(
                 name=png.stem.replace("_", " "),
                 anchor=f"{folder.name}-{png.stem}",
-                png=base64.b64encode(png.read_bytes()).decode(),
+                src=_embedded(png) if beside is None else _link(png, Path(beside)),
                 caption=caption.read_text(encoding="utf-8") if caption.exists() else "",
             )
         )
     return panels
+
+
+def _embedded(png: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
+
+
+def _link(png: Path, page: Path) -> str:
+    way = Path(os.path.relpath(png.resolve(), page.resolve().parent))
+    return quote(way.as_posix())
+
+
+def session_panels(
+    folders: Mapping[str, str | PathLike[str]], page: str | PathLike[str]
+) -> dict[str, list[Panel]]:
+    """Figures of every session: on the page itself, or named by it where sessions are many.
+
+    Parameters
+    ----------
+    folders : mapping of str to path
+        Session -> folder of `read_panels`.
+    page : path
+        The page. That of a hundred sessions would be some hundred megabytes
+        with their figures in it, more than a browser opens willingly.
+    """
+    beside = page if len(folders) > EMBEDDED_SESSIONS else None
+    return {name: read_panels(folder, beside) for name, folder in folders.items()}
 
 
 def section(title: str, lead: str, frame: pd.DataFrame) -> Section:

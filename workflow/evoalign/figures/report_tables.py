@@ -168,11 +168,24 @@ def units_section(files: Files) -> Section:
 
 
 def findings_section(files: Files) -> Section:
-    """What the validators say of each NWB file: `tables.FINDINGS`."""
+    """What the validators say of the NWB files, each finding once: `tables.FINDINGS`."""
     parts = [tables.read(file, tables.FINDINGS).assign(session=name) for name, file in files.items()]
-    frame = pd.concat(parts, ignore_index=True)[["session", *FINDING_COLUMNS]]
+    frame = pd.concat(parts, ignore_index=True)
+    grouped = frame.groupby(list(FINDING_COLUMNS), sort=False)["session"].unique()
+    rows = grouped.map(lambda names: _named(names.tolist(), len(parts))).reset_index()
     said = f"{len(frame)} findings" if len(frame) else "no findings"
-    return section("Validation", f"pynwb, nwbinspector and dandi on {len(parts)} NWB files: {said}.", frame)
+    return section(
+        "Validation",
+        f"pynwb, nwbinspector and dandi on {len(parts)} NWB files: {said}.",
+        rows[["session", *FINDING_COLUMNS]].rename(columns={"session": "sessions"}),
+    )
+
+
+def _named(names: list[str], n_files: int) -> str:
+    """Sessions by name where they are few."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"all {n_files}" if len(names) == n_files else f"{len(names)}: {names[0]} to {names[-1]}"
 
 
 def logs_section(files: Files) -> Section:
