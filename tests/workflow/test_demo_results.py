@@ -13,18 +13,19 @@ from running import jobs, snakemake
 from evoalign.figures import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
+    PROTOTYPE_FIGURES,
     SESSION_FIGURES,
     TUNING_FIGURES,
 )
 
 SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
-POOLED = (*POPULATION_FIGURES, *POPULATION_TUNING_FIGURES)
+POOLED = (*POPULATION_FIGURES, *PROTOTYPE_FIGURES, *POPULATION_TUNING_FIGURES)
 TUNING_PAGES = ("quality", "raster", *TUNING_FIGURES)
 PAGES = ("alignment", "paired_evolution", "quality", "raster", *SESSION_FIGURES)
 # Each rule that a session's raw file leads to, once; pooled rules once.
 AFTER_RAW = {
     "recording", "presentations", "spike_sorting", "nwb", "nwb_findings", "responses", "trajectories",
-    "encoding", "population", "population_encoding", "population_tuning",
+    "encoding", "population", "population_encoding", "population_tuning", "prototypes",
     "session_figures", "population_figures", "report", "all",
 }  # fmt: skip
 

@@ -92,3 +92,26 @@ rule population_encoding:
         **depends_on("population_encoding"),
     script:
         "../scripts/population_encoding.py"
+
+
+# Images that stand for each thread, and whether alike ones drive the unit alike.
+rule prototypes:
+    input:
+        nwb=[nwb_of(session) for session in STUDIED],
+        sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
+        encoding=expand(f"{SESSION}/encoding", session=STUDIED),
+    output:
+        tables=directory(f"{RESULTS}/population/prototypes"),
+        pictures=directory(f"{RESULTS}/population/prototype_images"),
+    log:
+        f"{RESULTS}/logs/prototypes.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        **depends_on("prototypes"),
+        rows=[SESSIONS[session].model_dump(mode="json") for session in STUDIED],
+    script:
+        "../scripts/prototypes.py"

@@ -34,6 +34,8 @@ rule population_figures:
         trajectories=f"{RESULTS}/population/trajectories",
         encoding=f"{RESULTS}/population/encoding",
         tuning=f"{RESULTS}/population/tuning",
+        prototypes=f"{RESULTS}/population/prototypes",
+        pictures=f"{RESULTS}/population/prototype_images",
         style=STUDY.figures.style,
     output:
         figures=report(

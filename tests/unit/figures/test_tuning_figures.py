@@ -10,6 +10,7 @@ from evoalign import study, tables
 from evoalign.analysis import pool_sessions
 from evoalign.analysis.encoding import pool_encoding
 from evoalign.analysis.pooled_tuning import pool_tuning
+from evoalign.analysis.similarity import compare_prototypes
 from evoalign.analysis.tuning import tune_session
 from evoalign.figures import POPULATION_FIGURES, POPULATION_TUNING_FIGURES, TUNING_FIGURES, draw_population
 from evoalign.figures.report_tables import notes, sections
@@ -73,8 +74,11 @@ def test_peaks_on_the_page_are_those_of_the_table(pooled):
 
 def test_a_study_without_tuning_has_no_figure_of_it(pooled):
     nothing = pool_sessions([], CONFIG) | pool_encoding([], CONFIG) | pool_tuning([], {}, CONFIG)
-    assert [drawn.name for drawn in draw_population(nothing)] == list(POPULATION_FIGURES)
-    with_tuning = [drawn.name for drawn in draw_population(nothing | pooled)]
+    nothing |= compare_prototypes([], {}.__getitem__, CONFIG)[0]
+    assert [drawn.name for drawn in draw_population(nothing, {}, CONFIG.prototypes)] == list(
+        POPULATION_FIGURES
+    )
+    with_tuning = [drawn.name for drawn in draw_population(nothing | pooled, {}, CONFIG.prototypes)]
     assert with_tuning == [*POPULATION_FIGURES, *POPULATION_TUNING_FIGURES]
 
 

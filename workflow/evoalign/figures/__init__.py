@@ -5,6 +5,7 @@ from evoalign.figures.session_pages import draw_session
 from evoalign.figures.sets import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
+    PROTOTYPE_FIGURES,
     SESSION_FIGURES,
     TUNING_FIGURES,
     Drawn,
@@ -16,6 +17,7 @@ from evoalign.figures.sets import (
 __all__ = [
     "POPULATION_FIGURES",
     "POPULATION_TUNING_FIGURES",
+    "PROTOTYPE_FIGURES",
     "SESSION_FIGURES",
     "TUNING_FIGURES",
     "Drawn",

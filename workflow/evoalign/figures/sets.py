@@ -9,6 +9,7 @@ from os import PathLike
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evoalign import study
 from evoalign.figures import (
     animals,
     attribution,
@@ -19,6 +20,7 @@ from evoalign.figures import (
     latency,
     population_psth,
     population_trajectories,
+    prototypes,
     specifications,
     stacked_psth,
     success_activation,
@@ -27,6 +29,7 @@ from evoalign.figures import (
     tuning_population,
 )
 from evoalign.figures.panels import Source, Tables
+from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
 from evoalign.files import whole
 
@@ -68,12 +71,16 @@ POPULATION_TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "tuning_peaks": (tuning_population.draw_tuning_peaks, tuning_population.caption_tuning_peaks),
 }
 
+# Of experiments whose images are in their files, or whose generators are known.
+PROTOTYPE_FIGURES = ("image_similarity", "prototypes")
+
 # As a reader meets them on the page: the answer first, then what it rests on.
 ORDER = (
     "paired_evolution",
     *SESSION_FIGURES,
     *TUNING_FIGURES,
     *POPULATION_FIGURES,
+    *PROTOTYPE_FIGURES,
     *POPULATION_TUNING_FIGURES,
     "raster",
     "alignment",
@@ -107,15 +114,25 @@ def draw_all(tables: Tables, figures: Mapping[str, tuple[Draw, Caption]]) -> Ite
         yield Drawn(name, figure, source, caption(tables))
 
 
-def draw_population(tables: Tables) -> Iterator[Drawn]:
-    """Draw the pooled figures of a study: POPULATION_FIGURES, and those of tuning where there is any.
+def draw_population(tables: Tables, pictures: Pictures, settings: study.Prototypes) -> Iterator[Drawn]:
+    """Draw the pooled figures of a study: POPULATION_FIGURES, and others where there is something to draw.
 
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        Of `pool_sessions`, `pool_encoding` and `pool_tuning`.
+        Of `pool_sessions`, `pool_encoding`, `pool_tuning` and
+        `compare_prototypes`.
+    pictures : mapping of str to ndarray
+        Prototypes by name, uint8 ``[row, column, 3]``.
+    settings : study.Prototypes
+        Which prototype and measure are drawn.
     """
     yield from draw_all(tables, POPULATION_FIGURES)
+    if len(tables["image_distances"]) and len(prototypes.chosen_points(tables, settings)[0]):
+        similar = prototypes.draw_image_similarity(tables, settings)
+        yield Drawn("image_similarity", *similar, prototypes.caption_image_similarity(tables, settings))
+        shown = prototypes.draw_prototypes(tables, pictures, settings)
+        yield Drawn("prototypes", *shown, prototypes.caption_prototypes(tables, settings))
     if len(tables["tuning_sessions"]):
         yield from draw_all(tables, POPULATION_TUNING_FIGURES)
 

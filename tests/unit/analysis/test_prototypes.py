@@ -1,0 +1,165 @@
+"""Prototypes of a session by hand, and a planted relation of image and response distance that is found."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from evoalign import spaces, study, tables
+from evoalign.analysis.prototypes import as_tensor, session_prototypes
+from evoalign.analysis.similarity import RESPONSES, compare_prototypes
+from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
+from evoalign.nwb import SessionContents, SessionFacts
+
+CONFIG = study.Config(device="cpu", prototypes=study.Prototypes(efficientnet=False, measure="pixel"))
+DIMS = {"texture": 24, "object": 16}
+
+
+def evolution(session, names=("texture", "object"), seed=0, change=0.0, images=None):
+    """Tables and content of a session whose best blocks are 2 and 3."""
+    rng = np.random.default_rng(seed)
+    latents, shown = {}, []
+    for thread, name in enumerate(names):
+        for block in (1, 2, 3):
+            ids = [f"block{block:03d}_thread{thread:03d}_gen_gen{block - 1:03d}_{i:06d}" for i in range(4)]
+            latents[block, thread] = (rng.standard_normal((4, DIMS.get(name, 5))), ids)
+            shown += [(one, block, thread) for one in ids]
+    experiment = {
+        "session": session, "subject": "A", "area": "IT", "unit": 0, "normaliser_hz": 10.0, "valid": True,
+        "both_succeed": True, "space_0": names[0], "space_1": names[1], "best_block_0": 1, "best_block_1": 2,
+        "best_image_0": latents[2, 0][1][3], "best_image_1": latents[3, 1][1][1],
+    }  # fmt: skip
+    time = np.arange(200)
+    psth = pd.concat(
+        pd.DataFrame(
+            {
+                "stimuli": "generated",
+                "thread": t,
+                "block_index": t + 1,
+                "time_ms": time,
+                "mean_hz": 5 + t * change,
+            }
+        )
+        for t in (0, 1)
+    )
+    blocks = pd.DataFrame([(t, b - 1, b) for t in (0, 1) for b in (1, 2, 3)])
+    blocks.columns = ["thread", "block_index", "block"]
+    found = {"experiments": pd.DataFrame([experiment]), "psth": psth, "trajectories": blocks}
+    frame = pd.DataFrame(shown, columns=["image", "block", "thread"]).assign(reference=False)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    content = SessionContents(SessionFacts(session, "A"), start, presentations=frame, latents=latents)
+    content.images = images or {}
+    return found, content
+
+
+def made_of(found, content):
+    return {(p.prototype, p.thread): p for p in session_prototypes(content, found, CONFIG.analysis)}
+
+
+def test_prototypes_are_rendered_where_the_file_holds_no_images():
+    found, content = evolution("s1")
+    made = made_of(found, content)
+    assert set(made) == {(p, t) for p in ("best", "average") for t in (0, 1)}
+    space = spaces.get_space("object")
+    codes = content.latents[3, 1][0]
+    for prototype, latent in (("best", codes[1]), ("average", codes.mean(0))):
+        expected = space.render(torch.tensor(latent)[None])[0]
+        torch.testing.assert_close(made[prototype, 1].pixels, expected)
+        assert (made[prototype, 1].source, made[prototype, 1].block) == ("rendered", 3)
+
+
+def test_the_re_evolved_image_is_the_linear_models_best_on_its_sphere():
+    found, content = evolution("s1")
+    rng = np.random.default_rng(5)
+    rows = [
+        {
+            "unit": 0,
+            "space": "texture",
+            "start_ms": start,
+            "stop_ms": start + 10,
+            "latent": k,
+            "weight": weight,
+        }
+        for start, scale in ((0, 100.0), (60, 1.0), (70, 3.0))
+        for k, weight in enumerate(scale * rng.standard_normal(24))
+    ]
+    found["encoding_weights"] = pd.DataFrame(rows)
+    made = made_of(found, content)
+    assert ("re-evolved", 0) in made and ("re-evolved", 1) not in made
+    weights = found["encoding_weights"].query("start_ms >= 50").groupby("latent")["weight"].mean().to_numpy()
+    radius = np.linalg.norm(content.latents[2, 0][0], axis=1).mean()
+    best = weights / np.linalg.norm(weights) * radius
+    others = rng.standard_normal((2000, 24))
+    others *= radius / np.linalg.norm(others, axis=1, keepdims=True)
+    assert (others @ weights < best @ weights).all()
+    expected = spaces.get_space("texture").render(torch.tensor(best)[None])[0]
+    torch.testing.assert_close(made["re-evolved", 0].pixels, expected)
+
+
+def test_images_of_the_file_come_first_and_are_averaged_where_no_generator_is_known():
+    found, content = evolution("s1", names=("fc6", "unheard of"))
+    assert made_of(found, content) == {}, "neither images nor generators"
+    grey = {name: np.full((8, 8), 10 * i, np.uint8) for i, name in enumerate(content.latents[2, 0][1])}
+    content.images = grey
+    made = made_of(found, content)
+    assert set(made) == {("best", 0), ("average", 0)}
+    assert made["best", 0].pixels.shape == (3, 8, 8) and made["best", 0].source == "file"
+    torch.testing.assert_close(made["best", 0].pixels, as_tensor(grey[content.latents[2, 0][1][3]]))
+    assert (made["average", 0].source, made["average", 0].n) == ("mean of images", 4)
+    torch.testing.assert_close(
+        made["average", 0].pixels, torch.full((3, 8, 8), 15 / 255, dtype=torch.float64)
+    )
+
+
+@pytest.fixture(scope="module")
+def related():
+    """Twelve experiments whose PSTHs differ by as much as their images do, and one without images."""
+    sessions, contents = [], {}
+    for i in range(12):
+        change = 1 + 0.5 * i
+        found, content = evolution(f"s{i:02d}", ("fc6", "BigGAN"), seed=i, change=change)
+        levels = (100, 100 + int(10 * change))
+        content.images = {
+            content.latents[t + 2, t][1][3 if t == 0 else 1]: np.full((16, 16, 3), levels[t], np.uint8)
+            for t in (0, 1)
+        }
+        sessions.append(found)
+        contents[f"s{i:02d}"] = content
+    found, contents["none"] = evolution("none", ("fc6", "BigGAN"))
+    sessions += [found, {"tuning_axes": tables.empty(tables.TUNING_AXES)}]
+    return sessions, contents, *compare_prototypes(sessions, contents.__getitem__, CONFIG)
+
+
+def test_a_planted_relation_is_found(related):
+    _, _, found, _ = related
+    pixel = found["image_distances"].query("prototype == 'best' and measure == 'pixel' and mask == 'none'")
+    assert pixel["session"].tolist() == [f"s{i:02d}" for i in range(12)]
+    change = 1 + 0.5 * np.arange(12)
+    np.testing.assert_allclose(pixel["psth_distance"], change / 10)
+    np.testing.assert_allclose(pixel["activation_distance"], change / 10)
+    np.testing.assert_allclose(pixel["distance"], (10 * change).astype(int) / 255, atol=1e-7)
+    table = found["distance_correlations"]
+    keys = "area == 'all' and selection == 'both' and prototype == 'best' and mask == 'none'"
+    for response in RESPONSES:
+        row = table.query(f"{keys} and measure == 'pixel' and response == '{response}'").iloc[0]
+        expected = stats.pearsonr(pixel["distance"], pixel[f"{response}_distance"])
+        assert (row["n"], row["pearson_r"]) == (12, pytest.approx(expected.statistic))
+        assert row["pearson_low"] == pytest.approx(expected.confidence_interval(0.95).low)
+        assert row["q"] < 0.001
+    # Blank images have neither a correlation nor a spectrum.
+    assert table.query(f"{keys} and measure == 'spectrum'")["pearson_r"].isna().all()
+
+
+def test_figures_of_prototypes_show_their_tables(related):
+    _, _, found, pictures = related
+    figure, source = draw_image_similarity(found, CONFIG.prototypes)
+    figure.draw_without_rendering()
+    drawn = figure.axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(drawn, source["a"][["distance", "psth_distance"]])
+    assert "PIT n = 12" in caption_image_similarity(found, CONFIG.prototypes)
+    pixels = {name: (255 * image).byte().permute(1, 2, 0).numpy() for name, image in pictures.items()}
+    shown = draw_prototypes(found, pixels, CONFIG.prototypes)[1]["a"]
+    assert shown["distance"].is_monotonic_decreasing and len(shown) == 12

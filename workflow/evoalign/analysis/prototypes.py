@@ -1,0 +1,214 @@
+"""Images that stand for a thread of an evolution: METHODS section 5."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from evoalign import spaces, study, tables
+from evoalign.analysis.experiment import space_kind
+from evoalign.errors import InputError
+from evoalign.files import whole
+from evoalign.nwb import SessionContents
+from evoalign.spaces import Space
+
+PROTOTYPES = ("best", "average", "re-evolved")
+Tables = Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """An image that stands for a thread.
+
+    Attributes
+    ----------
+    thread : int
+    space : str
+        Name of the thread's space.
+    prototype : str
+        'best', 'average' or 're-evolved'.
+    block : int
+        The best block.
+    image : str
+        Name of the image; '' of one that was not shown.
+    source : str
+        'file', 'rendered' or 'mean of images'.
+    n : int
+        Images that it comes from.
+    pixels : torch.Tensor, float64 [3, H, W]
+        In 0..1.
+    """
+
+    thread: int
+    space: str
+    prototype: str
+    block: int
+    image: str
+    source: str
+    n: int
+    pixels: Tensor
+
+
+def session_prototypes(contents: SessionContents, found: Tables, settings: study.Analysis) -> list[Prototype]:
+    """Prototypes of both threads of a paired evolution (METHODS section 5).
+
+    'best': the best block's best image, from the file, or rendered where the
+    file holds no images. 'average': the best block's mean latent, rendered;
+    where its generator is not known, the mean of the block's images.
+    're-evolved': the image that the fitted model of the unit likes best. The
+    model is linear in the latents, so on the sphere of the best block's mean
+    norm its maximum is the weight vector (mean over the windows in the evoked
+    window) at that length, rendered.
+
+    Parameters
+    ----------
+    contents : SessionContents
+        Images, latents and presentations of the session.
+    found : mapping of str to pandas.DataFrame
+        `experiments` and `trajectories` of the session, and where it was
+        encoded `encoding_weights`.
+    settings : study.Analysis
+        The evoked window.
+
+    Returns
+    -------
+    list of Prototype
+        What can be made of the file: none where it holds no images and the
+        generators are not known.
+    """
+    experiment = found["experiments"].iloc[0]
+    made: list[Prototype] = []
+    for thread in (0, 1):
+        space = _space(str(experiment[f"space_{thread}"]))
+        block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
+        source = _Block(contents, thread, block, str(experiment[f"space_{thread}"]), space)
+        made += source.best(str(experiment[f"best_image_{thread}"]))
+        made += source.average()
+        made += source.evolved_again(_weights(found, experiment, source.name, settings))
+    return made
+
+
+def _best_block(trajectories: pd.DataFrame, thread: int, index: int) -> int:
+    rows = (trajectories["thread"] == thread) & (trajectories["block_index"] == index)
+    return int(trajectories.loc[rows, "block"].iloc[0])
+
+
+def _space(name: str) -> Space | None:
+    try:
+        return spaces.get_space(name)
+    except InputError:
+        logging.info("no generator of space '%s': its prototypes are images of the file", name)
+        return None
+
+
+def _weights(
+    found: Tables, experiment: pd.Series, space: str, settings: study.Analysis
+) -> NDArray[np.float64] | None:
+    """Mean weights of the unit over the windows in the evoked window, [latent]; None without any."""
+    frame = found.get("encoding_weights")
+    if frame is None or frame.empty:
+        return None
+    first, last = settings.evoked_ms
+    own = frame[(frame["unit"] == experiment["unit"]) & (frame["space"] == space)]
+    own = own[(own["start_ms"] >= first) & (own["stop_ms"] <= last)]
+    if own.empty:
+        return None
+    return own.groupby("latent", sort=True)["weight"].mean().to_numpy(np.float64)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The best block of a thread: what its prototypes are made from."""
+
+    contents: SessionContents
+    thread: int
+    block: int
+    name: str
+    space: Space | None
+
+    def latents(self) -> NDArray[np.float64] | None:
+        codes, _ = self.contents.latents.get((self.block, self.thread), (None, []))
+        fits = self.space is not None and codes is not None and codes.shape[1] == self.space.latent_dim
+        return codes if fits and len(codes) else None  # type: ignore[arg-type]
+
+    def best(self, image: str) -> list[Prototype]:
+        if image in self.contents.images:
+            pixels = as_tensor(self.contents.images[image])
+            return [self._made("best", image, "file", 1, pixels)]
+        codes, names = self.contents.latents.get((self.block, self.thread), (None, []))
+        if codes is None or image not in names or self.latents() is None:
+            return []
+        pixels = self._render(codes[names.index(image)])
+        return [self._made("best", image, "rendered", 1, pixels)]
+
+    def average(self) -> list[Prototype]:
+        codes = self.latents()
+        if codes is not None:
+            return [self._made("average", "", "rendered", len(codes), self._render(codes.mean(0)))]
+        shown = self.contents.presentations
+        own = shown[(shown["block"] == self.block) & (shown["thread"] == self.thread) & ~shown["reference"]]
+        names = [name for name in sorted(set(own["image"])) if name in self.contents.images]
+        if not names:
+            return []
+        mean = torch.zeros(1, dtype=torch.float64)
+        for name in names:
+            mean = mean + as_tensor(self.contents.images[name]) / len(names)
+        return [self._made("average", "", "mean of images", len(names), mean)]
+
+    def evolved_again(self, weights: NDArray[np.float64] | None) -> list[Prototype]:
+        codes = self.latents()
+        if codes is None or weights is None or len(weights) != codes.shape[1] or not np.any(weights):
+            return []
+        radius = float(np.linalg.norm(codes, axis=1).mean())
+        latent = weights * (radius / np.linalg.norm(weights))
+        return [self._made("re-evolved", "", "rendered", len(codes), self._render(latent))]
+
+    def _made(self, prototype: str, image: str, source: str, n: int, pixels: Tensor) -> Prototype:
+        return Prototype(self.thread, self.name, prototype, self.block, image, source, n, pixels)
+
+    def _render(self, latent: NDArray[np.float64]) -> Tensor:
+        assert self.space is not None
+        with torch.no_grad():
+            return self.space.render(torch.from_numpy(latent[None].copy()))[0].double()
+
+
+def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    """Image of a file as float64 ``[3, H, W]`` in 0..1: grey ones in three colours, transparency left out."""
+    image = torch.from_numpy(np.array(pixels)).double() / 255
+    return image.expand(3, -1, -1) if image.ndim == 2 else image[..., :3].permute(2, 0, 1)
+
+
+def image_name(session: str, one: Prototype) -> str:
+    """Name of a prototype's picture, without suffix."""
+    return f"{session}_thread{one.thread:03d}_{one.prototype}"
+
+
+def write_pictures(pictures: Mapping[str, Tensor], folder: str | PathLike[str]) -> None:
+    """Write images ``[3, H, W]`` in 0..1 as PNG files by name: a folder that appears whole."""
+    with whole(folder) as partial:
+        partial.mkdir()
+        for name, pixels in sorted(pictures.items()):
+            Image.fromarray(spaces.to_bytes(pixels[None])[0]).save(partial / f"{name}.png", compress_level=6)
+
+
+def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: study.Analysis) -> pd.DataFrame:
+    """Return `tables.PROTOTYPES` of a session."""
+    rows = [
+        {
+            **{name: experiment[name] for name in ("session", "subject", "area")},
+            **{name: getattr(one, name) for name in ("thread", "space", "prototype", "block")},
+            **{name: getattr(one, name) for name in ("image", "source", "n")},
+            "kind": space_kind(one.space, settings),
+        }
+        for one in made
+    ]
+    return tables.conform(pd.DataFrame(rows), tables.PROTOTYPES) if rows else tables.empty(tables.PROTOTYPES)

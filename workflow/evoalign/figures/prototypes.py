@@ -1,0 +1,256 @@
+"""Do prototypes that look alike drive the unit alike (Fig. 3G), and the prototypes themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+from PIL import Image
+
+from evoalign import study
+from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
+from evoalign.figures.style import (
+    PAGE,
+    REFERENCE_COLOUR,
+    area_colour,
+    area_label,
+    in_order,
+    letter,
+    new_figure,
+    say_empty,
+    space_colour,
+)
+
+RESPONSES = {"psth": "PSTH distance", "activation": "Activation distance"}
+SELECTIONS = {"both": "both threads succeed", "valid": "all valid experiments"}
+MEASURES = {
+    "pixel": "Pixels, RMS difference",
+    "correlation": "Pixels, 1 - r",
+    "spectrum": "Amplitude spectrum, 1 - r",
+    "lpips": "LPIPS",
+    "efficientnet_lite0": "EfficientNet-Lite0, cosine",
+}
+FEW = 3  # experiments that a correlation needs
+COLUMNS, ROWS = 8, 2  # of pairs in the figure of prototypes: as many as a page shows
+
+Pictures = Mapping[str, NDArray[np.uint8]]
+
+
+def read_pictures(folder: str | PathLike[str]) -> dict[str, NDArray[np.uint8]]:
+    """Read the PNG files of a folder by name without suffix."""
+    return {file.stem: np.asarray(Image.open(file)) for file in sorted(Path(folder).glob("*.png"))}
+
+
+def measure_label(measure: str, mask: str) -> str:
+    """Name of a measure and mask in figures."""
+    name = MEASURES.get(measure, f"{measure}, cosine")
+    return f"{name}, centre" if mask == "centre" else name
+
+
+def chosen_points(tables: Tables, settings: study.Prototypes) -> tuple[pd.DataFrame, str]:
+    """Points of the figure, and the selection of experiments that they are of.
+
+    Experiments in which both threads succeed, as in the study; where these are
+    too few for a correlation, all valid ones stand in.
+    """
+    frame = tables["image_distances"]
+    measures = frame["measure"].unique().tolist()
+    measure = settings.measure if settings.measure in measures else measures[0]
+    own = frame[(frame["prototype"] == settings.prototype) & (frame["measure"] == measure)]
+    mask = settings.mask if (own["mask"] == settings.mask).any() else "none"
+    own = own[(own["mask"] == mask) & own["valid"].astype(bool)]
+    both = own[own["both_succeed"].astype(bool)]
+    return (both, "both") if len(both) >= FEW else (own, "valid")
+
+
+def draw_image_similarity(tables: Tables, settings: study.Prototypes) -> tuple[Figure, Source]:
+    """Draw response against image distance, and their correlation under every measure (Fig. 3G).
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `image_distances` and `distance_correlations`.
+    settings : study.Prototypes
+        Prototype, measure and mask of the points.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        'a', 'b': points; 'c': correlations.
+    """
+    points, selection = chosen_points(tables, settings)
+    figure = new_figure(PAGE, 2.6)
+    axes = figure.subplots(1, 3, width_ratios=[1, 1, 1.1])
+    for panel, (response, label), mark in zip(axes, RESPONSES.items(), "ab", strict=False):
+        _scatter(panel, points, f"{response}_distance", _row(tables, points, selection, response))
+        panel.set_ylabel(f"{label} (of maximum)")
+        letter(panel, mark)
+    rows = _forest_rows(tables, settings, selection)
+    _forest(axes[2], rows)
+    letter(axes[2], "c")
+    source = {"a": points.drop(columns="activation_distance"), "b": points.drop(columns="psth_distance")}
+    return figure, {**source, "c": rows}
+
+
+def _row(tables: Tables, points: pd.DataFrame, selection: str, response: str) -> pd.Series | None:
+    """The correlation over all areas that the points show; None without points."""
+    if points.empty:
+        return None
+    frame = tables["distance_correlations"]
+    keep = (frame["area"] == "all") & (frame["selection"] == selection) & (frame["response"] == response)
+    for name in ("prototype", "measure", "mask"):
+        keep &= frame[name] == points[name].iloc[0]
+    return frame[keep].iloc[0]
+
+
+def _scatter(panel: Axes, points: pd.DataFrame, response: str, row: pd.Series | None) -> None:
+    if points.empty or row is None:
+        say_empty(panel, "no valid experiment")
+        return
+    for area in areas_of(points):
+        own = points[points["area"] == area]
+        label = f"{area_label(area)} (n = {len(own)})"
+        panel.scatter(own["distance"], own[response], s=12, color=area_colour(area), label=label, alpha=0.85)
+    if np.isfinite(row["pearson_r"]):
+        x = points["distance"].to_numpy()
+        slope, intercept = np.polyfit(x, points[response].to_numpy(), 1)
+        ends = np.array([x.min(), x.max()])
+        panel.plot(ends, slope * ends + intercept, color=REFERENCE_COLOUR, linewidth=0.8)
+        said = f"r = {row['pearson_r']:.2f}, {p_words(row['pearson_p'])}\n$\\rho$ = {row['spearman_r']:.2f}"
+        panel.set_title(f"{said}, {p_words(row['spearman_p'])}")
+    else:
+        panel.set_title(f"n = {int(row['n'])}: too few\nto correlate")
+    panel.set_xlabel(measure_label(points["measure"].iloc[0], points["mask"].iloc[0]))
+    panel.margins(0.12)
+    panel.legend(loc="best", handletextpad=0.1)
+
+
+def _forest_rows(tables: Tables, settings: study.Prototypes, selection: str) -> pd.DataFrame:
+    frame = tables["distance_correlations"]
+    keep = (frame["area"] == "all") & (frame["selection"] == selection) & (frame["response"] == "psth")
+    return frame[keep & (frame["prototype"] == settings.prototype)].reset_index(drop=True)
+
+
+def _forest(panel: Axes, rows: pd.DataFrame) -> None:
+    panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
+    place = np.arange(len(rows))[::-1]
+    known = rows["pearson_r"].notna().to_numpy()
+    # Three experiments have a correlation but no interval.
+    low, high = rows["pearson_low"].fillna(rows["pearson_r"]), rows["pearson_high"].fillna(rows["pearson_r"])
+    numbers = (place, rows["pearson_r"].to_numpy(), rows["q"].to_numpy(), low.to_numpy(), high.to_numpy())
+    for at, r, q, a, b in zip(*(column[known] for column in numbers), strict=True):
+        panel.plot([a, b], [at, at], color="black", linewidth=0.9)
+        panel.plot(r, at, "o", color="black" if q < 0.05 else "white", markeredgecolor="black")
+    names = [measure_label(m, k) for m, k in zip(rows["measure"], rows["mask"], strict=True)]
+    panel.set_yticks(place, names, fontsize=5.5)
+    panel.set_xlim(-1.05, 1.05)
+    panel.set_ylim(-0.7, max(len(rows) - 0.3, 0.7))
+    panel.set_xlabel("Pearson r with the PSTH distance")
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color="black", label="q < 0.05"),
+        Line2D([], [], marker="o", linestyle="", color="white", markeredgecolor="black", label="not"),
+    ]
+    if known.any():
+        panel.legend(handles=handles, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    else:
+        panel.set_title("too few experiments")
+
+
+def caption_image_similarity(tables: Tables, settings: study.Prototypes) -> str:
+    """State what is shown, N, tests and corrections."""
+    points, selection = chosen_points(tables, settings)
+    n = points["area"].map(area_label).value_counts(sort=False)
+    counts = ", ".join(f"{area} n = {count}" for area, count in n.items()) or "no valid experiment"
+    return words(
+        f"""
+        Distance between the two threads' prototypes ({settings.prototype}) and between the unit's responses
+        to the best blocks, a point an experiment ({SELECTIONS[selection]}: {counts}). a, Mean absolute
+        difference of the best blocks' PSTHs in the evoked window, over the experiment's maximum. b, Absolute
+        difference of their evoked means. r: Pearson, rho: Spearman, two-sided p, over all areas, not
+        corrected; line: least squares. c, Pearson r of a under every measure, with and without a centred
+        Gaussian weight, and its 95 % interval (Fisher z; from four experiments on); filled: q < 0.05,
+        Benjamini-Hochberg over the measures.
+        """
+    )
+
+
+def draw_prototypes(tables: Tables, pictures: Pictures, settings: study.Prototypes) -> tuple[Figure, Source]:
+    """Draw the pairs of prototypes that are compared, by falling distance within areas.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `image_distances` and `prototypes`.
+    pictures : mapping of str to ndarray
+        Name, as of `image_name`, -> uint8 ``[row, column, 3]``.
+    settings : study.Prototypes
+        Prototype, measure and mask.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        'a': the experiments shown, in order.
+    """
+    shown = _shown(tables, settings)
+    columns = max(min(len(shown), COLUMNS), 4)
+    lines = -(-len(shown) // columns)
+    width = PAGE / COLUMNS
+    figure = new_figure(columns * width, lines * (2 * width + 0.35))
+    axes = figure.subplots(2 * lines, columns, squeeze=False)
+    for panel in axes.ravel():
+        panel.set_axis_off()
+    kinds = (
+        tables["prototypes"].drop_duplicates(["session", "thread"]).set_index(["session", "thread"])["kind"]
+    )
+    for place, (_, row) in enumerate(shown.iterrows()):
+        line, column = divmod(place, columns)
+        for thread in (0, 1):
+            name = f"{row['session']}_thread{thread:03d}_{row['prototype']}"
+            panel = axes[2 * line + thread, column]
+            _picture(panel, pictures[name], str(kinds[row["session"], thread]))
+        axes[2 * line, column].set_title(
+            f"{area_label(str(row['area']))}, {row['distance']:.2f}", loc="center"
+        )
+    return figure, {"a": shown}
+
+
+def _shown(tables: Tables, settings: study.Prototypes) -> pd.DataFrame:
+    points, _ = chosen_points(tables, settings)
+    rank = {area: place for place, area in enumerate(in_order(points["area"]))}
+    order = points.assign(rank=points["area"].map(rank))
+    ordered = order.sort_values(["rank", "distance", "session"], ascending=[True, False, True], kind="stable")
+    return ordered.drop(columns="rank").head(COLUMNS * ROWS).reset_index(drop=True)
+
+
+def _picture(panel: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
+    panel.set_axis_on()
+    panel.imshow(pixels, interpolation="nearest")
+    panel.set_xticks([])
+    panel.set_yticks([])
+    for spine in panel.spines.values():
+        spine.set(visible=True, color=space_colour(kind), linewidth=1.5)
+
+
+def caption_prototypes(tables: Tables, settings: study.Prototypes) -> str:
+    """State what is shown and N."""
+    points, selection = chosen_points(tables, settings)
+    shown = _shown(tables, settings)
+    measure = (
+        measure_label(str(points["measure"].iloc[0]), str(points["mask"].iloc[0])) if len(points) else ""
+    )
+    return words(
+        f"""
+        Prototypes ({settings.prototype}) of thread 0 (above) and thread 1 (below) of {len(shown)} of
+        {len(points)} experiments ({SELECTIONS[selection]}), the frame in the colour of the space; numbers:
+        distance ({measure}), falling within an area. No test.
+        """
+    )

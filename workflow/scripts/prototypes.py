@@ -1,0 +1,20 @@
+from evoalign import tables
+from evoalign.analysis.prototypes import write_pictures
+from evoalign.analysis.similarity import compare_prototypes
+from evoalign.job import job
+from evoalign.nwb import read_nwb
+from evoalign.study import Session
+
+with job(snakemake) as (config, facts):
+    given = snakemake.input
+    sessions = [
+        tables.read_all(own) | tables.read_all(encoded)
+        for own, encoded in zip(given.sessions, given.encoding, strict=True)
+    ]
+    rows = {row["session"]: Session.model_validate(row) for row in snakemake.params.rows}
+    files = dict(zip(rows, given.nwb, strict=True))
+    found, pictures = compare_prototypes(
+        sessions, lambda session: read_nwb(files[session], config.nwb, rows[session]), config
+    )
+    write_pictures(pictures, snakemake.output.pictures)
+    tables.write_all(found, snakemake.output.tables, facts)
