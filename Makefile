@@ -61,8 +61,9 @@ slurm-down:  ## end it and remove its state
 checksums: $(READY)  ## SHA-256 of every table, to compare two runs
 	@python workflow/scripts/checksums.py results
 
-schemas: $(READY)  ## write the JSON schemas from the typed models
+schemas: $(READY)  ## write the JSON schemas and docs/reruns.md from the typed models and the sources
 	python workflow/scripts/schemas.py
+	python workflow/scripts/reruns.py
 
 envs: $(READY)  ## write envs/environment.yaml from the pins of envs/requirements.lock
 	python workflow/scripts/environment.py

@@ -1,7 +1,8 @@
 """Finished runs that the workflow tests look at: of the demo, and of two small sessions.
 
-Each happens once in a copy of the checkout. ``EVOALIGN_DEMO`` names a
-checkout with a finished run to use instead, to work on the tests themselves.
+Each happens once in a copy of the checkout. ``EVOALIGN_DEMO`` and
+``EVOALIGN_SMALL`` name checkouts with finished runs to use instead, to work on
+the tests themselves.
 """
 
 import os
@@ -30,6 +31,8 @@ def demo(tmp_path_factory):
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
     """A finished run of two small sessions."""
+    if os.environ.get("EVOALIGN_SMALL"):
+        return Path(os.environ["EVOALIGN_SMALL"])
     folder = small_study(tmp_path_factory.mktemp("small"))
     snakemake("--cores", 2, cwd=folder)
     return folder

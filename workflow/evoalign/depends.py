@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,9 +39,17 @@ def library() -> Library:
     return Library(ROOT)
 
 
-def scripts_of_jobs(folder: str | PathLike[str]) -> list[str]:
-    """Return the names of the scripts in a folder that Snakemake runs, without suffix, sorted."""
-    scripts = sorted(Path(folder).glob("*.py"))
+def scripts_of_jobs(folder: str | PathLike[str], but: Container[str] = ()) -> list[str]:
+    """Return the names of the scripts in a folder that Snakemake runs, without suffix, sorted.
+
+    Parameters
+    ----------
+    folder : path
+        ``workflow/scripts``.
+    but : container of str
+        Scripts to leave out.
+    """
+    scripts = [script for script in sorted(Path(folder).glob("*.py")) if script.stem not in but]
     return [script.stem for script in scripts if "job(snakemake)" in script.read_text(encoding="utf-8")]
 
 

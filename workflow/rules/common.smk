@@ -33,7 +33,9 @@ def load_study():
 
 
 STUDY, SESSIONS = load_study()
-SCRIPTS = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts")
+# Rules of these scripts are run on request: nothing of the report comes from them.
+ON_REQUEST = {"dandiset", "analyzer", "phy"}
+UPSTREAM = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts", ON_REQUEST)
 PINS = depends.read_lock(f"{workflow.basedir}/envs/requirements.lock")
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"

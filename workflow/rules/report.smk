@@ -19,7 +19,7 @@ rule report:
             f"{SESSION}/events/log.parquet",
             session=[name for name in LOGGED if not SESSIONS[name].raw],
         ),
-        template=f"{workflow.basedir}/workflow/report/report.html.j2",
+        template=os.path.relpath(f"{workflow.basedir}/workflow/report/report.html.j2"),
     output:
         html=f"{RESULTS}/report.html",
     log:
@@ -30,7 +30,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("report", *SCRIPTS),
+        **depends_on("report", *UPSTREAM),
         recorded=RECORDED,
         packaged=PACKAGED,
         # Tells what all the others were made from.

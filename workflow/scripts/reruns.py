@@ -1,11 +1,12 @@
 """Write the tables of docs/reruns.md: what a changed knob, line of code or pin reruns first.
 
-Taken from the rules and from the sources that their scripts reach, by `make schemas`.
+`make schemas` calls it; with the name of a table (`modules` among them) it prints that table.
 """
 
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -15,8 +16,6 @@ from evoalign.study import Config
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reruns.md"
-# What each table's first column holds; the page has a marker of that name before and after the table.
-TABLES: Mapping[str, Callable[[], dict[str, set[str]]]]
 
 
 def own_scripts() -> dict[str, Path]:
@@ -61,7 +60,16 @@ def by_pin() -> dict[str, set[str]]:
     return found
 
 
-TABLES = {"knobs": by_knob, "modules": by_module, "pins": by_pin}
+def by_room() -> dict[str, set[str]]:
+    """Room of the library -> rules whose scripts reach a definition in it."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for module, rules in by_module().items():
+        found[module.partition(".")[0]] |= rules
+    return dict(found)
+
+
+TABLES = {"knobs": by_knob, "rooms": by_room, "modules": by_module, "pins": by_pin}
+ON_PAGE = ("knobs", "rooms", "pins")
 
 
 def grouped(found: Mapping[str, Iterable[str]]) -> dict[tuple[str, ...], list[str]]:
@@ -83,7 +91,7 @@ def table(name: str) -> str:
 
 def page(text: str) -> str:
     """The page with its tables as they are now."""
-    for name in TABLES:
+    for name in ON_PAGE:
         before, marker, rest = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition("<!-- end -->")
         text = f"{before}{marker}{table(name)}\n{end}{after}"
@@ -110,4 +118,7 @@ def _modules() -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    if sys.argv[1:]:
+        print(table(sys.argv[1]))
+    else:
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
