@@ -554,7 +554,7 @@ MIXED_EFFECTS = _table(
     _column("mean", FLOAT, "", "late object minus texture: fixed intercept, animal a random one"),
     _column("sem", FLOAT, "", "its standard error; NaN with one animal or too few experiments"),
     _column("z", FLOAT, "", "mean over its standard error"),
-    _column("p", FLOAT, "", "two-sided p value of z"),
+    _column("p", FLOAT, "", "two-sided p value of z, as a t of n - 1 degrees of freedom"),
     _FAMILY,
     _column("sd_animals", FLOAT, "", "standard deviation between animals (REML)"),
     _column("sd_experiments", FLOAT, "", "standard deviation between experiments of an animal"),

@@ -41,6 +41,7 @@ def test_animals_that_agree_leave_the_plain_mean():
     assert found["sd_animals"] == 0 and (found["n"], found["animals"]) == (6, 2)
     assert found["mean"] == pytest.approx(2.0)
     assert found["sem"] == pytest.approx(stats.sem(values[:6]))
+    assert found["p"] == pytest.approx(stats.ttest_1samp(values[:6], 0.0).pvalue)
 
 
 def test_balanced_animals_have_the_closed_form():

@@ -1,16 +1,22 @@
 """Nothing is found where nothing was planted, and what was planted is found: 250 small studies a panel."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
 
 from evoalign import study
-from evoalign.analysis import dynamics, pooled, pooled_dynamics, success, trajectories
+from evoalign.analysis import dynamics, pooled, pooled_animals, pooled_dynamics, success, trajectories
 from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.pooled_latency import latencies
+from evoalign.analysis.pooled_specifications import specifications
 from evoalign.analysis.pooled_trajectories import padded_trajectories, population_trajectories
 from evoalign.analysis.resampling import hierarchical_weights, interval, mean_of_draws
 from evoalign.analysis.selection import selected_p
+from evoalign.analysis.similarity import correlate
 from evoalign.simulate.study_batch import draw_batch, expected_contrast
 
 ALPHA = 0.05
@@ -89,6 +95,51 @@ def test_contrast_and_clusters_of_spaces_that_are_alike(null):
     found = pooled_dynamics.clusters(null)
     found = found[(found["selection"] == "both") & (found["p"] < ALPHA)]
     assert_calibrated(found["area"].nunique())
+
+
+def test_mixed_effects_and_animals_that_are_alike(null):
+    """Where animals seem to differ the model widens its error, so it may be conservative."""
+    table = pooled_animals.mixed_effects(null)
+    evoked, binned = (table[table["window"] == window] for window in ("evoked", "binned"))
+    assert_calibrated(evoked["p"] < ALPHA, alternative="greater")
+    assert_calibrated(evoked["p_animals"] < ALPHA)
+    for q in ("q", "q_animals"):
+        assert_calibrated(any_of(binned, q), alternative="greater")
+
+
+def test_latencies_of_spaces_that_are_alike(null):
+    """A lead must pass its point in three bins in a row, so either space leads seldom."""
+    table = latencies(null)
+    leads = table[table["selection"] == "both"].groupby("area")["latency_ms"].any()
+    assert len(leads) == N_STUDIES
+    assert_calibrated(leads, alternative="greater")
+
+
+def test_specifications_of_spaces_that_are_alike(null):
+    """Every cell of the curve is a paired test of its own; the cells are not corrected for each other."""
+    own = null.experiments.assign(normaliser_hz=1.0, p_0=1e-6, p_1=1e-6, t_0=9.0, t_1=9.0)
+    peaks = pd.DataFrame({"session": own["session"], "statistic": "maxinit", "p_selected": 1e-3})
+    rows = null.tables["trajectories"]
+    tables = {
+        "experiments": own,
+        "trajectories": rows.assign(mean_hz=rows["normalised"]),
+        "success": pd.concat([peaks.assign(thread=thread) for thread in (0, 1)]),
+    }
+    curve = specifications(replace(null, tables=tables))
+    curve = curve[curve["selection"] == "valid"]
+    for start in (50, 70, 150):
+        for normaliser in ("maximum", "mean", "none"):
+            cell = curve[(curve["start_ms"] == start) & (curve["normaliser"] == normaliser)]
+            cell = cell[cell["stop_ms"] == (200 if start == 50 else start + 10)]
+            assert_calibrated(cell["p"] < ALPHA)
+
+
+def test_distances_that_have_nothing_in_common():
+    """Fig. 3G."""
+    rng = np.random.default_rng(7)
+    found = pd.DataFrame([correlate(*rng.gamma(2, size=(2, 60))) for _ in range(N_STUDIES)])
+    for name in ("pearson_p", "spearman_p"):
+        assert_calibrated(found[name] < ALPHA)
 
 
 def test_intervals_of_differences_hold_the_planted_one():
