@@ -2,6 +2,7 @@
 
     python benchmarks/sorting.py                                   # all of it: hours on two cores
     python benchmarks/sorting.py --sorters electrode lupin --electrodes 32 --noise 9 --duration 120
+    python benchmarks/sorting.py --sorters electrode --electrodes 96 --noise 9 --repeats 30   # an hour
 
 Each sorter runs in a process of its own, so that its memory can be told, and is compared with the
 truth by `spikeinterface.comparison`. Prints a markdown table, and writes it to --out when given.
@@ -62,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--electrodes", nargs="+", type=int, default=[32, 96])
     parser.add_argument("--noise", nargs="+", type=float, default=[6.0, 9.0, 13.0], help="µV, SD, whole band")
     parser.add_argument("--duration", type=float, default=120.0, help="s")
+    parser.add_argument("--repeats", type=int, default=1, help="times the recording is played, end to end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="no bursts, drift or synchronous spikes")
     parser.add_argument("--jobs", type=int, default=2)
@@ -86,6 +88,7 @@ def in_own_process(case: Case, name: str, mode: str, args: argparse.Namespace) -
     row = {"electrodes": case.n_electrodes, "noise_uv": case.noise_uv, "sorter": name, "mode": mode}
     command = [
         sys.executable, __file__, "--jobs", str(args.jobs), "--folder", str(args.folder),
+        "--repeats", str(args.repeats),
         "--one", json.dumps(asdict(case)), name, mode,
     ]  # fmt: skip
     try:
@@ -99,6 +102,9 @@ def in_own_process(case: Case, name: str, mode: str, args: argparse.Namespace) -
 
 def run_one(case: Case, name: str, mode: str, args: argparse.Namespace) -> dict[str, object]:
     recording, truth, _ = make_truth(case, args.folder)
+    if args.repeats > 1:
+        recording = si.concatenate_recordings([recording] * args.repeats)
+        truth = _repeated(truth, args.repeats, round(case.duration_s * RATE_HZ))
     with MemoryWatch() as memory:
         start = time.perf_counter()
         found = sort_with(recording, name, mode, args.jobs)
@@ -113,9 +119,17 @@ def run_one(case: Case, name: str, mode: str, args: argparse.Namespace) -> dict[
         "found": f"{int((accuracy > WELL).sum())}/{len(accuracy)}",
         "false_units": len(compared.get_false_positive_units()) + len(compared.get_redundant_units()),
         "seconds": round(seconds, 1),
-        "x_real_time": round(case.duration_s / seconds, 2),
+        "x_real_time": round(case.duration_s * args.repeats / seconds, 2),
         "memory_mb": round(memory.peak_mb),
     }
+
+
+def _repeated(truth: si.BaseSorting, n: int, n_samples: int) -> si.NumpySorting:
+    """The same spikes `n` times, as of `si.concatenate_recordings`."""
+    spikes = truth.to_spike_vector()
+    samples = np.concatenate([spikes["sample_index"] + i * n_samples for i in range(n)])
+    units = np.tile(np.asarray(truth.unit_ids)[spikes["unit_index"]], n)
+    return si.NumpySorting.from_samples_and_labels([samples], [units], RATE_HZ)
 
 
 def sort_with(recording: si.BaseRecording, name: str, mode: str, jobs: int) -> si.BaseSorting:

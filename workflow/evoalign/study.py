@@ -115,7 +115,7 @@ class Sorting(_Section):
     noise_snr: float = _knob(1.5, "a unit below is labelled 'noise'", ge=0)
     min_spikes: int = _knob(30, "fewer spikes on an electrode are no unit of its own", ge=5, le=10_000)
     min_size: float = _knob(
-        1.2, "a unit's median trough is larger than this times the threshold; below is background", ge=1, le=5
+        1.3, "a unit's median trough is larger than this times the threshold; below is background", ge=1, le=5
     )
     match_gain: float = _knob(
         30.0, "a matched spike explains at least this much of the whitened trace, in noise variances", ge=5
