@@ -118,6 +118,13 @@ def pins(scripts: Iterable[Script], lock: Mapping[str, str]) -> dict[str, str]:
     lock : mapping of str to str
         Canonical name of each pinned package and its version: `read_lock`.
     """
+    found = _needed(tuple(scripts))
+    return {name: version for name, version in sorted(lock.items()) if name in found}
+
+
+@functools.cache
+def _needed(scripts: tuple[Script, ...]) -> frozenset[str]:
+    """Canonical names of the packages that scripts reach: the same for every job of a rule."""
     imported = {name for script in scripts for name in library().reach(script).packages}
     waiting = [name for module in imported for name in _distributions().get(module, [module])]
     found: set[str] = set()
@@ -126,7 +133,7 @@ def pins(scripts: Iterable[Script], lock: Mapping[str, str]) -> dict[str, str]:
         if name not in found:
             found.add(name)
             waiting += _required(name)
-    return {name: version for name, version in sorted(lock.items()) if name in found}
+    return frozenset(found)
 
 
 def config_of(snakemake: Any) -> study.Config:

@@ -57,6 +57,7 @@ class Library:
         self.root = Path(root)
         self.module = functools.cache(self._module)
         self._reached = functools.cache(self._reach)
+        self._digested = functools.cache(self._digest)
 
     def reach(self, script: str | PathLike[str]) -> Reach:
         """Return what a Python file outside the library reaches.
@@ -73,8 +74,11 @@ class Library:
 
         Comments, docstrings, layout and the order of definitions do not count.
         """
+        return self._digested(Path(script))
+
+    def _digest(self, script: Path) -> str:
         total = hashlib.sha256()
-        own = Source(Path(script))
+        own = Source(script)
         for module, name in sorted(self.reach(script).definitions):
             text = (self._known(module) if module else own).text(name)
             total.update(f"{module}:{name}\0{text}\0".encode())
