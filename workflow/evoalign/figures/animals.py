@@ -48,7 +48,7 @@ def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[s
     model = model.sort_values("start_ms")
     middle = (model["start_ms"].to_numpy() + model["stop_ms"].to_numpy()) / 2
     mean, sem = model["mean"].to_numpy(), model["sem"].to_numpy()
-    reach = float(stats.norm.isf(0.025)) * sem
+    reach = stats.t.isf(0.025, np.maximum(model["n"].to_numpy() - 1, 1)) * sem
     panel.fill_between(middle, mean - reach, mean + reach, color=GREY, linewidth=0)
     for at, name in enumerate(names):
         own = single[single["subject"] == name].sort_values("start_ms")
