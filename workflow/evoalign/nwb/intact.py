@@ -39,6 +39,8 @@ def check_intact(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_
         Naming the file and the object in it.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError("file does not exist", path, "correct the path")
     if is_zarr(path):
         _check_zarr(path)
     else:

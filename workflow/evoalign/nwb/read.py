@@ -80,8 +80,6 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
         Naming the file, and the path in it where that is known.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("file does not exist", path, "correct the path")
     check_intact(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evoalign.nwb.intact import check_intact
 from evoalign.nwb.stored import Stored, stored
 
 _ROWS = 1 << 16  # rows of a large array that are compared at once
@@ -33,8 +34,10 @@ def same_content(a: str | PathLike[str], b: str | PathLike[str]) -> list[str]:
     Raises
     ------
     InputError
-        A file is missing, or neither HDF5 nor Zarr.
+        A file is missing, damaged, or neither HDF5 nor Zarr.
     """
+    for path in (a, b):
+        check_intact(path)
     with stored(a) as first, stored(b) as second:
         return list(_differences(first, second))
 

@@ -14,8 +14,6 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from evoalign.errors import InputError
-from evoalign.nwb.intact import check_intact
 from evoalign.nwb.stores import is_zarr
 
 # What hdmf_zarr adds for itself.
@@ -47,17 +45,8 @@ class Stored:
 
 @contextmanager
 def stored(path: str | PathLike[str]) -> Iterator[dict[str, Stored]]:
-    """Open a file and yield its objects by path, in the order of paths.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, or neither HDF5 nor Zarr.
-    """
+    """Open an intact file (see `check_intact`) and yield its objects by path, in the order of paths."""
     path = Path(path)
-    if not path.exists():
-        raise InputError("file does not exist", path)
-    check_intact(path)
     root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
     try:
         walk = _zarr_tree if is_zarr(path) else _hdf5_tree

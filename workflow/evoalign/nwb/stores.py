@@ -106,6 +106,8 @@ class ZarrStore:
         """See `Store`."""
         default = zarr.storage.default_compressor
         zarr.storage.default_compressor = self._codec
+        # Zarr makes the codec anew from its name.
+        numcodecs.register_codec(_Zlib)
         try:
             # References as JSON: hdmf_zarr pickles them by default, and reading pickles runs code.
             json = numcodecs.JSON
@@ -113,6 +115,7 @@ class ZarrStore:
                 io.write(nwb)
         finally:
             zarr.storage.default_compressor = default
+            numcodecs.register_codec(numcodecs.Zlib)
 
 
 class _Zlib(numcodecs.Zlib):

@@ -48,8 +48,6 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
         at BEST_PRACTICE_VIOLATION or above.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError("file does not exist", path)
     check_intact(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
