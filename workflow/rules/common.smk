@@ -32,6 +32,9 @@ def load_study():
     return study, {row.session: row for row in rows}
 
 
+# `snakemake --cache`: rules that say so take their outputs from other checkouts, see docs/reruns.md.
+CACHING = workflow.workflow_settings.cache is not None
+
 STUDY, SESSIONS = load_study()
 # Rules of these scripts are run on request: nothing of the report comes from them.
 ON_REQUEST = {"dandiset", "analyzer", "phy"}

@@ -12,6 +12,7 @@ rule recording:
         descriptor=f"{SESSION}/recording/descriptor.json",
     log:
         f"{RESULTS}/logs/recording/{{session}}.log",
+    cache: CACHING
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -13,6 +13,7 @@ rule spike_sorting:
         ),
     log:
         f"{RESULTS}/logs/spike_sorting/{{session}}.log",
+    cache: CACHING
     conda:
         "../../envs/environment.yaml"
     resources:

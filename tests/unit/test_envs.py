@@ -1,0 +1,48 @@
+"""One set of pins for pip, conda, Docker and Apptainer."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from evoalign.depends import read_lock
+
+ENVS = Path(__file__).parents[2] / "envs"
+RECIPES = ("Dockerfile", "apptainer.def")
+
+
+def test_conda_has_the_pins_of_the_lock():
+    dependencies = yaml.safe_load((ENVS / "environment.yaml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    assert sorted(pip) == sorted((ENVS / "requirements.lock").read_text().split())
+
+
+def test_every_package_is_pinned_exactly():
+    assert len(read_lock(ENVS / "requirements.lock")) == len((ENVS / "requirements.lock").read_text().split())
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_container_installs_the_lock_and_nothing_else(name):
+    text = (ENVS / name).read_text()
+    installs = re.findall(
+        r"^\s*(?:RUN )?(pip install.*|apt-get install.*|conda install.*)$", text, flags=re.M
+    )
+    assert len(installs) == 1
+    assert installs[0].endswith("--requirement /opt/evoalign/envs/requirements.lock")
+    assert "envs/requirements.lock /opt/evoalign/envs/requirements.lock" in text
+
+
+def test_all_have_the_same_python():
+    bases = {re.search(r"python:(\S+)", (ENVS / name).read_text())[1] for name in RECIPES}
+    conda = (ENVS / "environment.yaml").read_text()
+    assert len(bases) == 1
+    assert bases.pop().startswith(re.search(r"python=(\S+)", conda)[1])
+
+
+def test_the_apptainer_recipe_has_its_sections_and_no_unknown_ones():
+    text = (ENVS / "apptainer.def").read_text()
+    sections = re.findall(r"^%(\w+)", text, flags=re.M)
+    assert set(sections) <= {"files", "environment", "post", "runscript", "test", "labels", "help"}
+    assert {"files", "post"} <= set(sections)
+    assert re.search(r"^Bootstrap: docker\nFrom: \S+:\S+$", text, flags=re.M)
