@@ -10,7 +10,7 @@ from scipy import signal
 
 from evoalign.errors import InputError
 from evoalign.sorting.bad_channels import find_bad_channels
-from evoalign.sorting.clustering import coincidence, merge
+from evoalign.sorting.clustering import BACKGROUND, coincidence, merge, split, templates_of
 from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import Templates, match, shifted
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
@@ -152,6 +152,57 @@ def test_matching_noise_finds_nothing():
     templates = Templates.of(12 * wave(0.09, 0.5)[None], 20, np.array([0.05]))
     trace = np.random.default_rng(0).normal(0, 1, 300_000).astype(np.float32)
     assert len(match(trace, templates, 30.0, 15)[0]) == 0
+
+
+def test_splitting_finds_a_rare_unit_close_to_a_common_one_and_leaves_collisions_out():
+    rng = np.random.default_rng(0)
+    common, rare = 8 * wave(0.12, 0.3), 8 * wave(0.10, 0.4)
+    assert 4 < np.linalg.norm(common - rare) < 6, "close, in noise SDs, but not one"
+    true = np.repeat([0, 1, 2], [2000, 200, 100])
+    waves = np.stack([common, rare, common])[true] + rng.normal(0, 1, (2300, 60))
+    late = rng.integers(8, 30, 100)
+    waves[true == 2] += np.stack([np.roll(9 * wave(0.16, 0.2), by) for by in late])
+    labels = split(np.zeros(2300, dtype=np.int64), waves.astype(np.float32), 30)
+    names = [np.bincount(labels[(true == unit) & (labels >= 0)]).argmax() for unit in (0, 1)]
+    assert names[0] != names[1]
+    assert np.mean(labels[true == 0] == names[0]) > 0.9
+    assert np.mean(labels[true == 1] == names[1]) > 0.9
+    assert np.mean(labels[true == 2] == names[0]) < 0.1
+
+
+def test_splitting_leaves_one_unit_whole():
+    rng = np.random.default_rng(1)
+    waves = rng.normal(1, 0.05, (3000, 1)) * 14 * wave(0.12, 0.3) + rng.normal(0, 1, (3000, 60))
+    labels = split(np.zeros(3000, dtype=np.int64), waves.astype(np.float32), 30)
+    assert set(labels) <= {0, -1}
+    assert np.mean(labels == 0) > 0.99
+
+
+def test_spikes_of_far_cells_are_explained_and_not_given_to_a_unit():
+    rng = np.random.default_rng(0)
+    shape = wave(0.12, 0.3)
+    near = rng.normal(16, 3, 100)[:, None] * shape + rng.normal(0, 1, (100, 60))
+    far = rng.normal(9, 1, 900)[:, None] * shape + rng.normal(0, 1, (900, 60))
+    labels = np.repeat([0, BACKGROUND], [100, 900])
+    waves = np.concatenate([near, far])
+    templates = templates_of(labels, waves, 20)
+    trace = rng.normal(0, 1, 6000).astype(np.float32)
+    for at, size in ((500, 9), (1500, 16), (2500, 9), (3500, 8)):
+        trace[at - 20 : at + 40] += size * shape
+    position, unit, _, _ = match(trace.copy(), templates, 30.0, 15)
+    assert [round(at) for at in position] == [1500]
+    assert unit.tolist() == [0]
+    alone = match(trace.copy(), templates.only(np.array([0])), 30.0, 15)[0]
+    assert len(alone) > 1, "without the background's template its spikes pass for small ones of the unit"
+
+
+def test_a_rare_and_variable_unit_must_gain_more():
+    mean = np.stack([12 * wave(0.12, 0.3), 12 * wave(0.09, 0.5)])
+    energy = np.sum(mean**2, axis=1)
+    templates = Templates.of(mean, 20, np.array([0.05, 0.3]), np.array([1000.0, 10.0]))
+    evidence = -np.log(1 + energy * np.array([0.05, 0.3]) ** 2) + 2 * np.log([1000.0, 10.0])
+    np.testing.assert_allclose(np.diff(templates.cost()), -np.diff(evidence), rtol=1e-5)
+    assert templates.cost().min() == 0
 
 
 def test_coincidences_of_independent_trains_are_as_expected_and_of_one_train_none():

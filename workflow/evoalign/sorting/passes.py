@@ -38,6 +38,11 @@ class Spikes:
         self.sample.append(sample)
         self.size.append(size.astype(np.float32))
 
+    @property
+    def n(self) -> int:
+        """Spikes so far."""
+        return sum(len(part) for part in self.sample)
+
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return segment, sample and size of all spikes."""
         return np.concatenate(self.segment), np.concatenate(self.sample), np.concatenate(self.size)

@@ -146,6 +146,8 @@ def _units_of(
         spikes |= _multiunits(crossed)
     known = by_chunk(electrodes.traces.chunks(), spikes | _online_samples(electrodes, online))
     matched, waves = match_and_measure(electrodes, templates, known, n_jobs)
+    # A template of few spikes may lose most of them to a better one.
+    matched = {key: train for key, train in matched.items() if train.n >= settings.min_spikes}
     made = trains(electrodes, matched | spikes, waves, MIN_ISI_S)
     return made + _online_trains(electrodes, online, waves)
 
