@@ -1,6 +1,8 @@
 """Other tools open the file, and see what we see."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pynapple as nap
@@ -92,3 +94,17 @@ def test_a_psth_made_with_pynapple_equals_ours(packaged):
         # Half a nanosecond to the side: spikes on an edge belong to the bin that it starts.
         psth = np.histogram(since + 5e-10, edges)[0]
         assert np.array_equal(psth, responses.counts[row][keep].sum(0))
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN start/end.*")
+def test_the_example_of_the_docs_runs_and_finds_the_spikes_around_onsets(packaged, monkeypatch):
+    contents, path = packaged
+    text = (Path(__file__).parents[3] / "docs/nwb.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    monkeypatch.chdir(path.parent)
+    found = {}
+    exec(example, found)
+    own = contents.spikes.query("unit == 0")["time_s"].to_numpy()
+    onsets = contents.presentations.query("valid")["onset_s"].to_numpy()
+    wanted = sum(((own >= onset - 0.05) & (own <= onset + 0.2)).sum() for onset in onsets)
+    assert sum(len(found["around"][k]) for k in found["around"]) == wanted > 0
