@@ -6,7 +6,8 @@ import pandas as pd
 from evoalign.nwb import read_nwb
 from evoalign.responses import responses_from
 from evoalign.simulate.study_design import draw_study
-from evoalign.simulate.tuning import after_evolution, main, planted_kinds, simulate_tuning_responses
+from evoalign.simulate.tuning import after_evolution, planted_kinds, simulate_tuning_responses
+from evoalign.simulate.tuning_study import main
 from evoalign.study import Responses, load_sessions
 
 

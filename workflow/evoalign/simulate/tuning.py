@@ -1,17 +1,10 @@
-"""Hessian tuning sessions as NWB files whose tuning is known (METHODS section 7).
-
-``python -m evoalign.simulate.tuning FOLDER`` writes many of them, the
-evolutions that they follow, and their sample sheet.
-"""
+"""Hessian tuning sessions as NWB files whose tuning is known (METHODS section 7)."""
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,8 +15,7 @@ from evoalign.files import whole
 from evoalign.nwb import SessionContents, SessionFacts, write_nwb
 from evoalign.responses import Responses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
-from evoalign.simulate.study import sample_sheet, write_study
-from evoalign.simulate.study_design import Design, draw_study
+from evoalign.simulate.study_design import Design
 from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
     ON_S,
@@ -251,45 +243,3 @@ def write_tuning_session(
     write_nwb(path, simulate_tuning_contents(design, *span), config)
     with whole(truth) as partial:
         planted_kinds(design).to_csv(partial, sep="\t", index=False, lineterminator="\n")
-
-
-def write_tuning_study(folder: str | PathLike[str], designs: Sequence[Design], config: study.Config) -> None:
-    """Write evolutions, a tuning session after each, and their sample sheet.
-
-    Evolutions are those of `simulate.study`; tuning sessions lie beside them
-    as ``nwb/{session}_tuning.nwb``, what was planted in ``truth``. A file that
-    is there already is kept.
-
-    Parameters
-    ----------
-    folder : path
-    designs : sequence of Design
-    config : study.Config
-    """
-    folder = Path(folder)
-    write_study(folder, designs, config)
-    rows = sample_sheet(designs, folder / "nwb").assign(follows="")
-    for design in designs:
-        tuning = after_evolution(design)
-        path = folder / "nwb" / f"{tuning.session}.nwb"
-        if not path.exists():
-            write_tuning_session(path, folder / "truth" / f"{tuning.session}.tsv", tuning, config)
-        cells = {name: getattr(tuning, name) for name in ("session", "subject", "preferred", "follows")}
-        rows.loc[len(rows)] = dict.fromkeys(rows.columns, "") | cells | {"nwb": path.as_posix()}
-    with whole(folder / "sessions.tsv") as partial:
-        rows.to_csv(partial, sep="\t", index=False, lineterminator="\n")
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a study of tuning sessions from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to write; a stopped run goes on")
-    parser.add_argument("--experiments", type=int, default=20, help="evolutions, each with a tuning session")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args(arguments)
-    write_tuning_study(options.folder, draw_study(options.experiments, options.seed), study.Config())
-    print(f"snakemake --config sessions={(options.folder / 'sessions.tsv').as_posix()}")
-
-
-if __name__ == "__main__":
-    main()
