@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format types unit fuzz bench bench-sorting slurm-up slurm-down checksums schemas envs clean
+.PHONY: demo test lint format types unit fuzz bench bench-sorting bench-workflow kill-test slurm-up slurm-down checksums schemas envs clean
 
 demo: $(READY)  ## simulate the demo study and run the pipeline over it to results/report.html
 	snakemake --cores $(CORES)
@@ -48,6 +48,12 @@ bench: $(READY)  ## reading, NWB, encoding and the population's panels against t
 	python benchmarks/encoding.py
 	python benchmarks/nwb.py
 	python benchmarks/population.py
+
+kill-test: $(READY)  ## kill parts of runs 30 times at random; each resumed run ends in the same bytes
+	EVOALIGN_KILLS=30 pytest tests/workflow/test_killed_runs.py
+
+bench-workflow: $(READY)  ## how long a run takes that has nothing to do
+	python benchmarks/workflow.py
 
 bench-sorting: $(READY)  ## every sorter on seeded ground truth
 	python benchmarks/sorting.py
