@@ -108,13 +108,18 @@ def _collided(waves: np.ndarray) -> np.ndarray:
     return rest > usual + COLLIDED_SD * 1.4826 * np.median(np.abs(rest - usual))
 
 
+def _some(scores: np.ndarray) -> np.ndarray:
+    """Return at most `SPLIT_SPIKES` rows, evenly picked."""
+    return scores[np.linspace(0, len(scores) - 1, min(len(scores), SPLIT_SPIKES)).astype(np.int64)]
+
+
 def _parts(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     """Split one cluster into narrow Gaussian clouds, -1 in wide ones; all 0 if none is narrow."""
     whole = np.zeros(len(waves), dtype=np.int64)
     if len(waves) < 2 * min_spikes:
         return whole
     x = components(waves, SPLIT_COMPONENTS)
-    fitted = x[np.linspace(0, len(x) - 1, min(len(x), SPLIT_SPIKES)).astype(np.int64)]
+    fitted = _some(x)
     best, best_bic = None, np.inf
     for n in range(1, min(SPLIT_PARTS, len(fitted) // min_spikes) + 1):
         model = GaussianMixture(
@@ -203,8 +208,8 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
     spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
     axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
-    labels = np.repeat([1, 2], [len(first), len(second)]).astype(np.int32)
-    together = np.concatenate([first, second]) @ axis
+    labels = np.repeat([1, 2], [len(_some(first)), len(_some(second))]).astype(np.int32)
+    together = np.concatenate([_some(first), _some(second)]) @ axis
     return len(np.unique(isosplit6(together[:, None], initial_labels=labels))) == 1
 
 
