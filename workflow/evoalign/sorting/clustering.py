@@ -38,6 +38,10 @@ MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this tim
 MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
 
+# The first call imports numpy's interface, holding a lock of its own: two first calls at once, from two
+# threads, wait for each other for ever (isosplit6 0.1.4). This one is the first.
+isosplit6(np.zeros((1, 1)))
+
 
 def components(waves: np.ndarray, n: int = COMPONENTS) -> np.ndarray:
     """Return the scores on the first principal components, float64 ``[spike, component]``."""
