@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -540,6 +540,23 @@ def load_sessions(
                 _nearest(session.follows, list(rows)),
             )
     return tuple(sessions)
+
+
+def check_curations(sessions: Iterable[Session], results: str | PathLike[str]) -> None:
+    """Refuse a curation that lies where the pipeline writes.
+
+    Raises
+    ------
+    InputError
+        The export that the curation was made in would be overwritten with it.
+    """
+    for session in sessions:
+        if session.curation and Path(session.curation).resolve().is_relative_to(Path(results).resolve()):
+            raise InputError(
+                f"the curation '{session.curation}' lies where the pipeline writes, and would be overwritten",
+                f"sample sheet, session {session.session}, column curation",
+                f"copy it to a folder outside '{results}'",
+            )
 
 
 def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -6,9 +6,16 @@ from snakemake.exceptions import WorkflowError
 
 from evoalign import depends, tables
 from evoalign.errors import InputError
-from evoalign.study import check_config, load_sessions
+from evoalign.study import check_config, check_curations, load_sessions
 
 DEMO = "data/demo"
+# What is read of a folder of phy.
+PHY = [
+    "cluster_group.tsv",
+    "cluster_si_unit_ids.tsv",
+    "spike_clusters.npy",
+    "spike_templates.npy",
+]
 
 # Jobs find the library also in a conda environment or container, where it is not installed.
 os.environ.update(
@@ -27,6 +34,7 @@ def load_study():
             study.sessions,
             exists=lambda file: file.startswith(f"{DEMO}/") or Path(file).exists(),
         )
+        check_curations(rows, study.results)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study, {row.session: row for row in rows}
@@ -93,6 +101,26 @@ def presentation_tables(wildcards):
         if row(wildcards).log
         else []
     )
+
+
+def curation(wildcards):
+    """Files of the session's manual curation."""
+    given = Path(row(wildcards).curation)
+    if given.suffix == ".json":
+        return [str(given)]
+    folder = given if given.is_dir() else given.parent
+    return [str(folder / name) for name in PHY if (folder / name).exists()]
+
+
+def sorted_table(session, name):
+    """A table of units: by hand where the sheet names a curation, or as the sorter made it."""
+    by_hand = SESSIONS[session].curation and name in ("units", "spikes", "waveforms")
+    return f"{RESULTS}/sessions/{session}/{'curated' if by_hand else 'sorting'}/{name}.parquet"
+
+
+def sorted_tables(wildcards):
+    names = ["units", "spikes", "waveforms", "bad_channels", "artefacts"]
+    return {name: sorted_table(wildcards.session, name) for name in names}
 
 
 def envelope(wildcards):

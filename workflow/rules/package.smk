@@ -3,11 +3,8 @@
 
 rule nwb:
     input:
+        unpack(sorted_tables),
         **table_files(f"{SESSION}/recording", ["channels", "segments", "words"]),
-        **table_files(
-            f"{SESSION}/sorting",
-            ["units", "spikes", "waveforms", "bad_channels", "artefacts"],
-        ),
         raw=raw_files,
         stimuli=stimuli,
         presentations=presentation_tables,

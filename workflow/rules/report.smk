@@ -9,7 +9,7 @@ rule report:
         tuning=[f"{RESULTS}/population/tuning"] if STUDIED else [],
         descriptors=expand(f"{SESSION}/recording/descriptor.json", session=RECORDED),
         segments=expand(f"{SESSION}/recording/segments.parquet", session=RECORDED),
-        units=expand(f"{SESSION}/sorting/units.parquet", session=RECORDED),
+        units=[sorted_table(session, "units") for session in RECORDED],
         findings=expand(f"{SESSION}/nwb/findings.parquet", session=PACKAGED),
         alignment=expand(
             f"{SESSION}/events/alignment.parquet",

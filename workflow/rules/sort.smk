@@ -45,3 +45,70 @@ rule envelope:
         **depends_on("envelope"),
     script:
         "../scripts/envelope.py"
+
+
+# Only for sessions whose row names a curation: it wins over the sorter.
+rule curated:
+    input:
+        **table_files(
+            f"{SESSION}/sorting",
+            ["units", "spikes", "waveforms", "bad_channels", "artefacts"],
+        ),
+        **table_files(f"{SESSION}/recording", ["channels", "segments", "online_spikes"]),
+        curation=curation,
+    output:
+        **table_files(f"{SESSION}/curated", ["units", "spikes", "waveforms"]),
+    log:
+        f"{RESULTS}/logs/curated/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        **depends_on("curated"),
+        row=cells_for("curated"),
+    script:
+        "../scripts/curated.py"
+
+
+# Not part of `all`: `snakemake results/sessions/SESSION/analyzer` or `.../phy`, to look at the sorted
+# units and curate them. They hold the automatic sorting, whose units a curation names.
+rule analyzer:
+    input:
+        **table_files(
+            f"{SESSION}/sorting", ["units", "spikes", "bad_channels", "artefacts"]
+        ),
+        raw=raw_files,
+        channels=f"{SESSION}/recording/channels.parquet",
+    output:
+        analyzer=directory(f"{SESSION}/analyzer"),
+    log:
+        f"{RESULTS}/logs/analyzer/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **depends_on("analyzer"),
+    script:
+        "../scripts/analyzer.py"
+
+
+rule phy:
+    input:
+        analyzer=f"{SESSION}/analyzer",
+    output:
+        phy=directory(f"{SESSION}/phy"),
+    log:
+        f"{RESULTS}/logs/phy/{{session}}.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **depends_on("phy"),
+    script:
+        "../scripts/phy.py"

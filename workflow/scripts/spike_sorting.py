@@ -14,4 +14,4 @@ with job(snakemake) as (config, facts):
         settings=config.sorting,
         seed=config.seed,
     )
-    sorted_units.write(snakemake.output, facts)
+    sorted_units.write(dict(snakemake.output.items()), facts)

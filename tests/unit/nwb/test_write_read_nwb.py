@@ -90,8 +90,6 @@ def test_two_builds_have_equal_bytes_in_processes_of_other_hash_seeds(packaged, 
 def test_a_session_that_lacks_parts_comes_back(contents, tmp_path, left_out):
     if "channels" in left_out:
         contents.envelope = None
-    if "channels" in left_out:
-        contents.envelope = None
     for name in left_out:
         setattr(contents, name, tables.empty(tables.contract_of(name)) if name in TABLES else {})
     write_nwb(tmp_path / "s1.nwb", contents, CONFIG)

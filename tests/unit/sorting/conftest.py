@@ -2,11 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
-from planted_spikes import make_truth
+from planted_spikes import GAIN, RATE, make_channels, make_truth
+
+from evoalign import tables
+from evoalign.recordings import open_recording
+from evoalign.simulate.blackrock import write_nsx
+from evoalign.sorting import sort
+from evoalign.sorting.export import write_analyzer, write_phy
+from evoalign.study import Sorting
 
 
 @pytest.fixture(scope="session")
 def truth() -> tuple[np.ndarray, list[np.ndarray]]:
     return make_truth()
+
+
+@pytest.fixture(scope="session")
+def recorded(truth, tmp_path_factory):
+    """A file with a pause of a second after six: recording, channels, what is sorted."""
+    file = tmp_path_factory.mktemp("recorded") / "a.ns6"
+    half = len(truth[0]) // 2
+    write_nsx(file, [truth[0]], channel_ids=[1, 2, 3, 4], gain_uv=GAIN, pauses=[(half, round(RATE))])
+    recording = open_recording([file])
+    channels = make_channels(4, "A")
+    return (
+        recording,
+        channels,
+        sort(recording.streams["broadband"].to_spikeinterface(), channels, Sorting(), 0),
+    )
+
+
+@pytest.fixture(scope="session")
+def exported(recorded, tmp_path_factory) -> Path:
+    """Folder with the SortingAnalyzer and phy's files of the same."""
+    recording, channels, found = recorded
+    folder = tmp_path_factory.mktemp("exported")
+    artefacts = pd.DataFrame([("common", "A", -1, 3.0, 3.25)], columns=tables.ARTEFACTS.names)
+    names = ("units", "spikes", "bad_channels")
+    given = {name: getattr(found, name) for name in names} | {"channels": channels, "artefacts": artefacts}
+    write_analyzer(recording, given, Sorting(), 0, folder / "analyzer")
+    write_phy(folder / "analyzer", folder / "phy")
+    return folder

@@ -41,6 +41,11 @@ class Sorted:
     bad_channels: pd.DataFrame
     artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
 
+    @classmethod
+    def read(cls, files: Mapping[str, str | PathLike[str]]) -> Sorted:
+        """Read what `write` wrote; `files` names the path of each table."""
+        return cls(**{name: tables.read(files[name], tables.contract_of(name)) for name in TABLES})
+
     def write(
         self, files: Mapping[str, str | PathLike[str]], provenance: Mapping[str, str] | None = None
     ) -> None:
@@ -49,12 +54,12 @@ class Sorted:
         Parameters
         ----------
         files : mapping of str to path
-            Where to write each of the tables, by name.
+            Which of the tables to write, by name, and where.
         provenance : mapping of str to str, optional
             See `tables.write`.
         """
-        for name in TABLES:
-            tables.write(getattr(self, name), tables.contract_of(name), files[name], provenance)
+        for name, file in files.items():
+            tables.write(getattr(self, name), tables.contract_of(name), file, provenance)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from evoalign.recordings import Recording
+from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
 from evoalign.sorting.result import Sorted
 from evoalign.sorting.sort import sort, sort_online_only
@@ -51,6 +52,42 @@ def sort_recording(
         result = sort(voltages, channels, settings, seed, online_spikes, n_jobs)
     else:
         result = sort_online_only(online_spikes, channels, settings, _duration_s(recording))
+    return _with_preferred(result, online_spikes, session, settings)
+
+
+def curate_session(
+    automatic: Sorted,
+    channels: pd.DataFrame,
+    segments: pd.DataFrame,
+    online_spikes: pd.DataFrame,
+    session: Session,
+    settings: Sorting,
+) -> Sorted:
+    """Apply the curation that a session's row names, and choose the preferred units anew.
+
+    Parameters
+    ----------
+    automatic : Sorted
+        From `sort_recording`.
+    channels, segments, online_spikes : DataFrame
+        Tables of the recording.
+    session : Session
+        Its row of the sample sheet; names the curation and the preferred unit.
+    settings : study.Sorting
+        The config's section.
+
+    Raises
+    ------
+    InputError
+        See `curate`.
+    """
+    by_hand = curate(automatic, session.curation, channels, segments, settings)
+    return _with_preferred(by_hand, online_spikes, session, settings)
+
+
+def _with_preferred(
+    result: Sorted, online_spikes: pd.DataFrame, session: Session, settings: Sorting
+) -> Sorted:
     if session.preferred_channel < 0:
         return result
     return choose_preferred(

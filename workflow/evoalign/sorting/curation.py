@@ -1,0 +1,282 @@
+"""Manual curation that is read back: labels, merges, splits and removals win over the sorter's.
+
+Two kinds are read: SpikeInterface's curation format (``.json``, version 2 and
+the older ones, as spikeinterface-gui and sortingview write it) and a folder
+in which phy was used. Both name the units of the automatic sorting, as
+`export` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import spikeinterface as si
+from pydantic import ValidationError
+from spikeinterface.curation import apply_curation
+from spikeinterface.curation.curation_model import Curation
+
+from evoalign import tables
+from evoalign.errors import InputError
+from evoalign.sorting.quality import RecordedTime, describe
+from evoalign.sorting.result import Sorted, Train, ordered
+from evoalign.study import Sorting
+
+# The words of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
+LABELS = {
+    "good": "good",
+    "accept": "good",
+    "sua": "good",
+    "mua": "mua",
+    "noise": "noise",
+    "artifact": "noise",
+    "reject": "noise",
+}
+MIN_ISI_S = 3e-4  # the same spike in two units that are merged
+REMOVED = -1
+MEND = "curate the sorting that is there: export it again"
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What a person has decided.
+
+    Attributes
+    ----------
+    group : ndarray
+        Unit that each sorted spike belongs to now, ``[spike]``; -1 when its
+        unit was removed.
+    labels : dict of int to str
+        Group -> 'good', 'mua' or 'noise', where a label was given.
+    """
+
+    group: np.ndarray
+    labels: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A unit after curation, the unit that it is unchanged, and its manual label, if any."""
+
+    train: Train
+    origin: int | None = None
+    label: str = ""
+
+
+def curate(
+    automatic: Sorted,
+    path: str | PathLike[str],
+    channels: pd.DataFrame,
+    segments: pd.DataFrame,
+    settings: Sorting,
+) -> Sorted:
+    """Apply a manual curation to the sorted units; multi- and online units stay as they are.
+
+    Units that changed get their metrics anew, and the mean of the waveforms
+    that went into them; the waveform of a part of a unit is not known. Labels
+    of units without a manual one follow the thresholds in config.
+
+    Parameters
+    ----------
+    automatic : Sorted
+        What the sorter made.
+    path : path
+        A ``.json`` file, or a folder of phy or a file in it.
+    channels, segments : DataFrame
+        `tables.CHANNELS` and `tables.SEGMENTS`.
+    settings : study.Sorting
+        The config's section.
+
+    Returns
+    -------
+    Sorted
+        With numbers anew; no unit is marked as preferred.
+
+    Raises
+    ------
+    InputError
+        The curation cannot be read, contradicts itself, merges units of two
+        electrodes, or was made for another sorting.
+    """
+    units = automatic.units
+    mine = automatic.spikes[automatic.spikes["unit"].isin(units.loc[units["kind"] == "sorted", "unit"])]
+    spikes = mine.sort_values(["time_s", "unit"], kind="stable", ignore_index=True)
+    place = Path(path)
+    if spikes.empty:
+        raise InputError("there are no sorted units to curate", place, "leave the column curation empty")
+    read = _read_json if place.suffix == ".json" else _read_phy
+    decided = read(place, spikes["unit"].to_numpy())
+    changed = _other_units(automatic) + _sorted_units(automatic, spikes, decided, place)
+    noise = dict(zip(automatic.bad_channels["channel"], automatic.bad_channels["noise_uv"], strict=True))
+    shapes = automatic.waveforms
+    time_ms = (
+        shapes.loc[shapes["unit"] == shapes["unit"].iloc[0], "time_ms"].to_numpy() if len(shapes) else []
+    )
+    trains = ordered([one.train for one in changed])
+    units, spikes, waveforms = describe(
+        trains, channels, noise, _recorded(segments), np.asarray(time_ms), settings
+    )
+    by_train = {id(one.train): one for one in changed}
+    units = _kept(units, [by_train[id(train)] for train in trains], automatic.units)
+    return replace(automatic, units=units, spikes=spikes, waveforms=waveforms)
+
+
+def _read_json(path: Path, unit: np.ndarray) -> Curated:
+    """Let SpikeInterface apply its own format to the ranks of the spikes, which are exact."""
+    try:
+        model = Curation(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"the curation cannot be read: {error!r}", path, "save it again") from error
+    except ValidationError as error:
+        said = "; ".join(str(item["msg"]) for item in error.errors())
+        raise InputError(f"the curation is not valid: {said}", path, "save it again") from error
+    except ValueError as error:
+        raise InputError(f"the curation is no valid JSON: {error}", path, "save it again") from error
+    sorted_units = np.unique(unit).tolist()
+    named = {str(name) for name in model.unit_ids}
+    if named != {str(number) for number in sorted_units}:
+        differ = sorted(named ^ {str(number) for number in sorted_units})
+        raise InputError(f"the curation was made for other units: {', '.join(differ[:10])}", path, MEND)
+    as_named = {str(name): name for name in model.unit_ids}
+    ranks = {as_named[str(number)]: np.flatnonzero(unit == number) for number in sorted_units}
+    try:
+        found = apply_curation(si.NumpySorting.from_unit_dict([ranks], 1.0), model)
+    except (ValueError, AssertionError, KeyError, IndexError) as error:
+        raise InputError(f"the curation cannot be applied: {error}", path, MEND) from error
+    group = np.full(len(unit), REMOVED)
+    for number, name in enumerate(found.unit_ids):
+        group[found.get_unit_spike_train(name, 0)] = number
+    said_of = {
+        int(str(manual.unit_id)): _label([word for words in manual.labels.values() for word in words])
+        for manual in model.manual_labels or []
+    }
+    return Curated(group, _agreed(group, unit, said_of))
+
+
+def _agreed(group: np.ndarray, unit: np.ndarray, said_of: dict[int, str]) -> dict[int, str]:
+    """Labels of groups whose labelled members have the same one."""
+    found = {}
+    for number in np.unique(group[group != REMOVED]).tolist():
+        said = {said_of.get(member, "") for member in np.unique(unit[group == number]).tolist()} - {""}
+        if len(said) == 1:
+            found[number] = said.pop()
+    return found
+
+
+def _label(words: list[str]) -> str:
+    known = {LABELS[word.lower()] for word in words if word.lower() in LABELS}
+    return known.pop() if len(known) == 1 else ""
+
+
+def _read_phy(path: Path, unit: np.ndarray) -> Curated:
+    folder = path if path.is_dir() else path.parent
+    try:
+        cluster, template = (
+            np.load(folder / f"spike_{name}.npy").ravel().astype(np.int64)
+            for name in ("clusters", "templates")
+        )
+        ids = pd.read_csv(folder / "cluster_si_unit_ids.tsv", sep="\t").set_index("cluster_id")["si_unit_id"]
+        groups = pd.read_csv(folder / "cluster_group.tsv", sep="\t")
+        said_of = dict(zip(groups["cluster_id"].astype(int), groups["group"].astype(str), strict=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"this is no folder of phy: {error}", folder, "give the folder of params.py"
+        ) from error
+    # Both are in the order of time; spikes of one sample are told apart by their unit.
+    original = ids.reindex(template).to_numpy()
+    if len(cluster) != len(unit) or len(template) != len(unit):
+        what = f"phy has {len(cluster)} spikes, the sorting {len(unit)}"
+        raise InputError(what, folder, MEND)
+    group = np.full(len(unit), REMOVED)
+    for number in np.unique(unit):
+        theirs, ours = np.flatnonzero(original == number), np.flatnonzero(unit == number)
+        if len(theirs) != len(ours):
+            raise InputError(
+                f"unit {number} has {len(theirs)} spikes in phy, {len(ours)} in the sorting", folder, MEND
+            )
+        group[ours] = cluster[theirs]
+    labels = {name: _label([word]) for name, word in said_of.items()}
+    return Curated(group, {name: label for name, label in labels.items() if label})
+
+
+def _other_units(automatic: Sorted) -> list[Changed]:
+    """Multi- and online units, as they are."""
+    shapes = dict(iter(automatic.waveforms.groupby("unit")))
+    times_of = _times(automatic)
+    made = []
+    others = automatic.units[automatic.units["kind"] != "sorted"]
+    columns = (others[name] for name in ("unit", "kind", "channel", "vendor_unit"))
+    for unit, kind, channel, vendor_unit in zip(*columns, strict=True):
+        times, shape = times_of.get(unit, np.zeros(0)), _shape(shapes, [unit])
+        made.append(Changed(Train(kind, int(channel), times, np.zeros(0), *shape, int(vendor_unit)), unit))
+    return made
+
+
+def _sorted_units(automatic: Sorted, spikes: pd.DataFrame, decided: Curated, path: Path) -> list[Changed]:
+    shapes = dict(iter(automatic.waveforms.groupby("unit")))
+    times_of = _times(automatic)
+    channel_of = automatic.units.set_index("unit")["channel"]
+    unit_of, time_of = spikes["unit"].to_numpy(), spikes["time_s"].to_numpy()
+    made = []
+    for group in np.unique(decided.group[decided.group != REMOVED]).tolist():
+        inside = decided.group == group
+        members = np.unique(unit_of[inside]).tolist()
+        channel = channel_of[members].unique().tolist()
+        if len(channel) > 1:
+            what = f"units {members} are merged, but lie on electrodes {channel}"
+            raise InputError(what, path, "merge units of one electrode")
+        times, shape = time_of[inside], (np.zeros(0), np.zeros(0))
+        complete = len(times) == sum(len(times_of[member]) for member in members)
+        if complete:
+            shape = _shape(shapes, members, [len(times_of[member]) for member in members])
+        if len(members) > 1:
+            times = times[np.diff(times, prepend=-np.inf) >= MIN_ISI_S]
+        train = Train("sorted", channel[0], times, np.zeros(0), *shape)
+        origin = members[0] if complete and len(members) == 1 else None
+        made.append(Changed(train, origin, decided.labels.get(group, "")))
+    return made
+
+
+def _times(automatic: Sorted) -> dict[Any, np.ndarray]:
+    return {unit: times.to_numpy() for unit, times in automatic.spikes.groupby("unit")["time_s"]}
+
+
+def _shape(
+    shapes: dict[Any, pd.DataFrame], members: list[Any], counts: list[int] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD over the spikes of several units; empty when one of them is unknown."""
+    if not all(member in shapes for member in members):
+        return np.zeros(0), np.zeros(0)
+    share = np.array(counts or [1] * len(members), dtype=np.float64)
+    share /= share.sum()
+    means = np.stack([shapes[member]["mean_uv"].to_numpy() for member in members])
+    sds = np.stack([shapes[member]["sd_uv"].to_numpy() for member in members])
+    if len(members) == 1:
+        return means[0], sds[0]
+    mean = share @ means
+    return mean, np.sqrt(np.maximum(share @ (sds**2 + means**2) - mean**2, 0))
+
+
+def _recorded(segments: pd.DataFrame) -> RecordedTime:
+    """Time in which the fastest stream, that of the voltages, was recorded."""
+    fastest = segments[segments["sampling_rate_hz"] == segments["sampling_rate_hz"].max()]
+    stream = fastest[fastest["stream"] == fastest["stream"].iloc[0]].sort_values("segment")
+    stops = stream["start_s"] + stream["n_samples"] / stream["sampling_rate_hz"]
+    return RecordedTime(list(zip(stream["start_s"], stops, strict=True)))
+
+
+def _kept(made: pd.DataFrame, changed: list[Changed], automatic: pd.DataFrame) -> pd.DataFrame:
+    """Units that did not change keep their metrics; manual labels win."""
+    before = automatic.set_index("unit")
+    columns = [name for name in before.columns if not name.startswith("preferred")]
+    rows = made.to_dict("records")
+    for row, one in zip(rows, changed, strict=True):
+        if one.origin is not None:
+            row.update(before.loc[one.origin, columns].to_dict())
+        row["label"] = one.label or row["label"]
+    return tables.conform(pd.DataFrame(rows, columns=tables.UNITS.names), tables.UNITS)

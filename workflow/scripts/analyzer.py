@@ -1,0 +1,13 @@
+from evoalign import tables
+from evoalign.job import job
+from evoalign.recordings import open_recording
+from evoalign.sorting.export import TABLES, write_analyzer
+
+with job(snakemake) as (config, _):
+    write_analyzer(
+        open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
+        {name: tables.read(snakemake.input[name], tables.contract_of(name)) for name in TABLES},
+        settings=config.sorting,
+        seed=config.seed,
+        folder=snakemake.output.analyzer,
+    )

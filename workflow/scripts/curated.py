@@ -1,0 +1,16 @@
+from evoalign import tables
+from evoalign.job import job
+from evoalign.sorting import Sorted
+from evoalign.sorting.session import curate_session
+from evoalign.study import Session
+
+with job(snakemake) as (config, facts):
+    by_hand = curate_session(
+        Sorted.read(snakemake.input),
+        channels=tables.read(snakemake.input.channels, tables.CHANNELS),
+        segments=tables.read(snakemake.input.segments, tables.SEGMENTS),
+        online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),
+        session=Session.model_validate(snakemake.params.row),
+        settings=config.sorting,
+    )
+    by_hand.write(dict(snakemake.output.items()), facts)
