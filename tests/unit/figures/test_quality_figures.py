@@ -43,6 +43,7 @@ def session():
         "waveforms": waveforms,
         "channels": channels,
         "bad_channels": bad,
+        "artefacts": pd.DataFrame([("common", "a", -1, 12.0, 12.5)], columns=tables.ARTEFACTS.names),
     }
     return {name: tables.conform(frame, getattr(tables, name.upper())) for name, frame in named.items()}
 
@@ -63,6 +64,27 @@ def test_intervals_and_rates_are_numpys_histograms(session):
     rates = source["rates"].query("unit == 1")
     width = np.diff(rates["time_s"].to_numpy())[0]
     assert (rates["rate_hz"] * width).sum() == pytest.approx(len(times))
+
+
+def test_online_units_are_drawn_beside_the_sorted_ones_of_their_electrode(session):
+    online = session["units"].iloc[:2].assign(unit=[7, 8], kind="online", channel=[2, 4], vendor_unit=1)
+    shape = session["waveforms"].query("unit == 0")
+    given = session | {
+        "units": pd.concat([session["units"], online]),
+        "waveforms": pd.concat([session["waveforms"], shape.assign(unit=7), shape.assign(unit=8)]),
+    }
+    figure, source = draw_quality(**given)
+    assert set(source["waveforms"]["unit"]) == {0, 1, 7}, "electrode 4 has no sorted unit"
+    dotted = [line for axes in figure.axes for line in axes.lines if line.get_linestyle() == ":"]
+    assert len(dotted) == 1
+
+
+def test_steps_baselines_and_artefacts_are_those_of_the_tables(session):
+    figure, source = draw_quality(**session)
+    assert source["steps"]["blanked_sd_uv"].tolist() == session["bad_channels"]["blanked_sd_uv"].tolist()
+    assert source["baselines"]["baseline_drift"].tolist() == [0.1, -0.9]
+    marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "|"]
+    assert [line.get_xdata().tolist() for line in marks] == [[12.25 / 60]]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +113,8 @@ def test_many_electrodes_fit_on_the_page(session, tmp_path):
     units = pd.concat([session["units"].iloc[:1]] * n).assign(unit=range(n), channel=range(1, n + 1))
     spikes = pd.concat([session["spikes"].query("unit == 0").assign(unit=unit) for unit in range(n)])
     waveforms = pd.concat([session["waveforms"].query("unit == 0").assign(unit=unit) for unit in range(n)])
-    figure, source = draw_quality(units, spikes, waveforms, session["channels"], session["bad_channels"])
+    given = session | {"units": units, "spikes": spikes, "waveforms": waveforms}
+    figure, source = draw_quality(**given)
     figure.savefig(tmp_path / "page.png", dpi=50)
     assert source["waveforms"]["unit"].nunique() == n, "source data hold every unit, drawn or not"
 

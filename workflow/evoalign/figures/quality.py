@@ -1,4 +1,4 @@
-"""One page on the sorting of a session: waveforms, yield, intervals, rates, noise."""
+"""One page on the sorting of a session: waveforms, yield, noise, isolation, intervals, rates and steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure, SubFigure
 
 from evoalign.figures.panels import Source, words
+from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
 from evoalign.figures.style import PAGE, area_label, letter, say_empty
 
 UNIT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -29,18 +30,20 @@ def draw_quality(
     waveforms: pd.DataFrame,
     channels: pd.DataFrame,
     bad_channels: pd.DataFrame,
+    artefacts: pd.DataFrame,
     title: str = "",
     refractory_ms: float = 1.0,
 ) -> tuple[Figure, Source]:
     """Draw the quality page of a session.
 
-    Shown are the sorted units; a session without any shows its multi-units or
-    else its online units.
+    Shown are the sorted units, and the waveforms of the vendor's online units
+    beside theirs; a session without any shows its multi-units or else its
+    online units.
 
     Parameters
     ----------
-    units, spikes, waveforms, channels, bad_channels : DataFrame
-        `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`.
+    units, spikes, waveforms, channels, bad_channels, artefacts : DataFrame
+        `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`, `ARTEFACTS`.
     title : str
         Of the page; the counts of units are added.
     refractory_ms : float
@@ -50,16 +53,18 @@ def draw_quality(
     -------
     figure : matplotlib.figure.Figure
     source : dict of str to pandas.DataFrame
-        Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals', 'rates'.
+        Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals',
+        'rates', 'steps', 'baselines'.
     """
     shown = _shown(units)
     drawn = shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique()
     rows = -(-min(drawn, MAX_PANELS) // COLUMNS)
-    figure = Figure(figsize=(PAGE, 5.0 + 0.75 * max(rows, 1)), layout="constrained")
+    figure = Figure(figsize=(PAGE, 7.0 + 0.75 * max(rows, 1)), layout="constrained")
     figure.suptitle(_headline(title, shown, bad_channels))
-    heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3]
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
-    source = {"waveforms": _waveforms(top, shown, waveforms, rows)}
+    heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3, 2.0]
+    top, middle, bottom, last = figure.subfigures(4, 1, height_ratios=heights, squeeze=False)[:, 0]
+    online = units[(units["kind"] == "online") & ~units["unit"].isin(shown["unit"])]
+    source = {"waveforms": _waveforms(top, shown, online, waveforms, rows)}
     first = middle.subplots(1, 3)
     source["map"] = _yield_map(first[0], shown, channels, bad_channels)
     source["noise"] = _noise(first[1], bad_channels)
@@ -67,7 +72,11 @@ def draw_quality(
     second = bottom.subplots(1, 2)
     source["intervals"] = _intervals(second[0], shown, spikes, refractory_ms)
     source["rates"] = _rates(second[1], shown, spikes)
-    for axes, name in zip([*first, *second], "bcdef", strict=True):
+    mark_artefacts(second[1], artefacts)
+    third = last.subplots(1, 2)
+    source["steps"] = draw_steps(third[0], bad_channels)
+    source["baselines"] = draw_baselines(third[1], shown)
+    for axes, name in zip([*first, *second, *third], "bcdefgh", strict=True):
         letter(axes, name)
     return figure, source
 
@@ -82,7 +91,9 @@ def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, refractory_ms: floa
         Sorting: {counts or "no units"}. Noise is 1.4826 times the median absolute deviation of the filtered
         voltage; SNR is the trough of the mean waveform over it; ISI violations ratio is the contamination
         that intervals below {refractory_ms:g} ms tell of (Hill 2011). Labels follow the thresholds in the
-        configuration. Electrodes left out: {reasons}.
+        configuration. Electrodes left out: {reasons}. Red marks above the rates: artefacts that were blanked.
+        g, voltage of each electrode (SD) after each step of preprocessing. h, fitted change of each unit's
+        baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
         """
     )
 
@@ -108,7 +119,9 @@ def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> st
     return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
 
 
-def _waveforms(figure: SubFigure, shown: pd.DataFrame, waveforms: pd.DataFrame, rows: int) -> pd.DataFrame:
+def _waveforms(
+    figure: SubFigure, shown: pd.DataFrame, online: pd.DataFrame, waveforms: pd.DataFrame, rows: int
+) -> pd.DataFrame:
     """Mean ± SD of each electrode's units, a small panel an electrode, all at one scale."""
     known = shown[shown["unit"].isin(waveforms["unit"])]
     panels = known["channel"].unique()[:MAX_PANELS].tolist()
@@ -127,18 +140,22 @@ def _waveforms(figure: SubFigure, shown: pd.DataFrame, waveforms: pd.DataFrame, 
             axes.plot(time, mean, color=colour, linestyle=style, linewidth=1.2 if row.preferred else 0.8)
             if row.preferred:
                 axes.plot(time[np.argmin(mean)], mean.min(), "*", color=colour, markersize=6)
+        for unit in online.loc[online["channel"] == channel, "unit"]:
+            curve = waveforms[waveforms["unit"] == unit]
+            axes.plot(curve["time_ms"], curve["mean_uv"], color="black", linestyle=":", linewidth=0.9)
         axes.text(0.98, 0.02, f"{channel}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
     _scale_bars(grid[0, 0])
     hidden = known["channel"].nunique() - len(panels)
     more = f"; {hidden} more electrodes not shown" if hidden else ""
     figure.suptitle(
-        f"Mean waveform ± SD by electrode; dashed: not 'good'; star: preferred{more}",
+        f"Mean waveform ± SD by electrode; dashed: not 'good'; star: preferred; dotted: online units{more}",
         fontsize=7,
         x=0.05,
         ha="left",
     )
     letter(grid[0, 0], "a")
-    return waveforms[waveforms["unit"].isin(known["unit"])].reset_index(drop=True)
+    drawn = [*known["unit"], *online.loc[online["channel"].isin(known["channel"]), "unit"]]
+    return waveforms[waveforms["unit"].isin(drawn)].reset_index(drop=True)
 
 
 def _scale_bars(axes: Axes) -> None:

@@ -37,7 +37,14 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
     if len(contents.alignment):
         shown = contents.presentations, contents.alignment
         yield Drawn("alignment", *alignment.draw_alignment(*shown), alignment.caption(*shown))
-    parts = contents.units, contents.spikes, contents.waveforms, contents.channels, contents.bad_channels
+    parts = (
+        contents.units,
+        contents.spikes,
+        contents.waveforms,
+        contents.channels,
+        contents.bad_channels,
+        contents.artefacts,
+    )
     page = quality.draw_quality(*parts, title=contents.session, refractory_ms=refractory_ms)
     yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, refractory_ms))
     times, event = _events(contents)

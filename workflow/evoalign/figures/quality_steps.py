@@ -1,0 +1,110 @@
+"""What preprocessing did to a session's electrodes, and how steady its units' baselines are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from evoalign.figures.style import say_empty
+
+STEPS = {
+    "raw_sd_uv": "recorded",
+    "filtered_sd_uv": "band-pass",
+    "referenced_sd_uv": "reference",
+    "blanked_sd_uv": "blanking",
+}
+LEFT_OUT, KEPT = "#D55E00", "#56B4E9"
+P_FLOOR = 1e-4  # smaller p values have one colour
+
+
+def draw_steps(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
+    """Draw each electrode's SD after each step of preprocessing as a line.
+
+    Parameters
+    ----------
+    axes : Axes
+        To draw on.
+    bad_channels : DataFrame
+        `tables.BAD_CHANNELS`.
+
+    Returns
+    -------
+    DataFrame
+        Plotted rows: channel, reason, the SDs in µV, blanked_share.
+    """
+    known = bad_channels[np.isfinite(bad_channels[[*STEPS]].to_numpy()).all(axis=1)]
+    axes.set_title("Voltage after each step")
+    if known.empty:
+        say_empty(axes, "no voltages")
+        return bad_channels.iloc[:0]
+    for bad, colour, name in ((False, KEPT, "sorted"), (True, LEFT_OUT, "left out")):
+        rows = known.loc[(known["reason"] != "") == bad, :][[*STEPS]].to_numpy()
+        if len(rows):
+            # What is flat has no place on a logarithmic axis.
+            lines = axes.plot(np.maximum(rows, 1e-2).T, color=colour, linewidth=0.7, alpha=0.6)
+            lines[0].set_label(f"{name} ({len(rows)})")
+    axes.plot(known[[*STEPS]].median().to_numpy(), "o-", color="black", markersize=3, label="median")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(range(len(STEPS)), [*STEPS.values()])
+    axes.set_ylabel("SD (µV)")
+    blanked = 100 * known["blanked_share"]
+    axes.set_xlabel(f"Blanked: {blanked.median():.2g} % of the time (median), {blanked.max():.2g} % (most)")
+    axes.legend(loc="upper right")
+    return known.loc[:, ["channel", "reason", *STEPS, "blanked_share"]].reset_index(drop=True)
+
+
+def draw_baselines(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
+    """Draw the drift of each unit's baseline against its rate, coloured by p.
+
+    Parameters
+    ----------
+    axes : Axes
+        To draw on.
+    shown : DataFrame
+        Rows of `tables.UNITS`.
+
+    Returns
+    -------
+    DataFrame
+        Plotted rows: unit, channel, baseline_hz, baseline_drift, baseline_p.
+    """
+    columns = ["unit", "channel", "baseline_hz", "baseline_drift", "baseline_p"]
+    known = shown.loc[np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0), columns]
+    axes.set_title("Baseline over blocks")
+    if known.empty:
+        say_empty(axes, "no blocks, or no units with a baseline")
+        return known
+    dots = axes.scatter(
+        known["baseline_hz"],
+        known["baseline_drift"],
+        c=np.clip(known["baseline_p"].fillna(1), P_FLOOR, 1),
+        norm=LogNorm(P_FLOOR, 1),
+        cmap="cividis",
+        s=12,
+        edgecolors="black",
+        linewidths=0.3,
+    )
+    axes.axhline(0, color="black", linewidth=0.6)
+    reach = 1.15 * max(1.0, float(known["baseline_drift"].abs().max()))
+    axes.set_ylim(-reach, reach)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("Baseline (spikes/s)")
+    axes.set_ylabel("Change over its mean")
+    axes.figure.colorbar(dots, ax=axes, label="p of the trend", shrink=0.9, extend="min")
+    return known.reset_index(drop=True)
+
+
+def mark_artefacts(axes: Axes, artefacts: pd.DataFrame) -> None:
+    """Mark blanked stretches, `tables.ARTEFACTS`, at the upper edge of axes whose x is minutes."""
+    middle = (artefacts["start_s"] + artefacts["stop_s"]).to_numpy() / 120
+    above = axes.get_xaxis_transform()
+    axes.plot(
+        middle, np.full(len(middle), 1.02), "|", color="red", markersize=4, transform=above, clip_on=False
+    )
