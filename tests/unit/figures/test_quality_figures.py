@@ -88,7 +88,8 @@ def test_steps_baselines_and_artefacts_are_those_of_the_tables(session):
 
 
 @pytest.mark.parametrize(
-    "missing", [("units", "spikes", "waveforms"), ("waveforms",), ("bad_channels",), ("spikes",)]
+    "missing",
+    [("units", "spikes", "waveforms"), ("waveforms",), ("bad_channels",), ("spikes",), ("artefacts",)],
 )
 def test_empty_tables_still_give_a_page(session, missing, tmp_path):
     empty = session | {name: tables.empty(getattr(tables, name.upper())) for name in missing}

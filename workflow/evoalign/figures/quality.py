@@ -92,6 +92,7 @@ def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, refractory_ms: floa
         voltage; SNR is the trough of the mean waveform over it; ISI violations ratio is the contamination
         that intervals below {refractory_ms:g} ms tell of (Hill 2011). Labels follow the thresholds in the
         configuration. Electrodes left out: {reasons}. Red marks above the rates: artefacts that were blanked.
+        Online units' waveforms lie where the rig stamped them, at the threshold or the trough.
         g, voltage of each electrode (SD) after each step of preprocessing. h, fitted change of each unit's
         baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
         """

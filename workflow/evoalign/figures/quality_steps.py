@@ -95,6 +95,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
     axes.set_ylim(-reach, reach)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Baseline (spikes/s)")
     axes.set_ylabel("Change over its mean")
     axes.figure.colorbar(dots, ax=axes, label="p of the trend", shrink=0.9, extend="min")
@@ -105,6 +106,7 @@ def mark_artefacts(axes: Axes, artefacts: pd.DataFrame) -> None:
     """Mark blanked stretches, `tables.ARTEFACTS`, at the upper edge of axes whose x is minutes."""
     middle = (artefacts["start_s"] + artefacts["stop_s"]).to_numpy() / 120
     above = axes.get_xaxis_transform()
-    axes.plot(
-        middle, np.full(len(middle), 1.02), "|", color="red", markersize=4, transform=above, clip_on=False
-    )
+    marks = axes.plot(middle, np.full(len(middle), 1.02), "|", color="red", markersize=4, transform=above)
+    for mark in marks:
+        mark.set_clip_on(False)
+        mark.set_in_layout(False)  # an empty line outside the axes makes the layout collapse
