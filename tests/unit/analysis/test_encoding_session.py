@@ -1,7 +1,5 @@
 """The encoding of whole sessions: tables, evidence, checkpoints and errors."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ from evoalign import tables
 from evoalign.analysis.encoding import encode_session, pool_encoding, session, to_dataset
 from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
 from evoalign.errors import InputError
+from evoalign.responses import Responses
 from evoalign.spaces.hessian import Eigenframe, save_eigenframe
 from evoalign.study import Config
 
@@ -41,7 +40,7 @@ def small_session(seed=0, n_units=3, gain=400.0):
     units = pd.DataFrame(
         {"unit": np.arange(n_units) + 5, "kind": "sorted", "area": "IT", "preferred": np.arange(n_units) == 0}
     )
-    return SimpleNamespace(
+    return Responses(
         counts=rng.poisson(rate / 1000).astype(np.uint16), start_ms=-50, units=units, presentations=shown,
         session=f"s{seed}", subject="A", area="IT", codes=codes,
     )  # fmt: skip
