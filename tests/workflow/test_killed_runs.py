@@ -10,11 +10,13 @@ from killing import Campaign, begin_anew, made, small_disk
 from running import small_study, snakemake, start
 
 KILLS = int(os.environ.get("EVOALIGN_KILLS", "4"))
+PROFILE = ("--cores", 2, "--workflow-profile", "workflow/profiles/default")
 ORDER = ("controller", "job", "disk", "controller")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(900, 120 * KILLS))]
 
 
+@pytest.mark.skipif("EVOALIGN_KILLS" not in os.environ, reason="`make kill-test` runs it: minutes a kill")
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_path):
     with small_disk(tmp_path / "disk", 400) as has_disk:
         folder = small_study(tmp_path / "disk/study", source=study)
@@ -23,7 +25,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_
         killed, run = 0, 0
         while killed < KILLS:
             begin_anew(folder)
-            campaign = Campaign(folder, expected, ("--cores", 2), (3, 16), seed=20 + run)
+            campaign = Campaign(folder, expected, PROFILE, (3, 16), seed=20 + run)
             campaign.log = tmp_path / f"run{run}.log"
             killed += campaign.run_to_the_end((ways * KILLS)[: KILLS - killed])
             run += 1

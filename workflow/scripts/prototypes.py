@@ -16,5 +16,7 @@ with job(snakemake) as (config, facts):
     found, pictures = compare_prototypes(
         sessions, lambda session: read_nwb(files[session], config.nwb, rows[session]), config
     )
+    # A session is the same from whatever file it was read: its path and kind do not count.
+    facts = {key: value for key, value in facts.items() if key not in {f"input:{file}" for file in given.nwb}}
     write_pictures(pictures, snakemake.output.pictures)
     tables.write_all(found, snakemake.output.tables, facts)
