@@ -273,11 +273,11 @@ def caption_hessian_spectrum(tables: Tables) -> str:
     counts = [
         f"{area_label(area)} {int(frame.loc[frame['area'] == area, 'n'].max())}" for area in areas_of(frame)
     ]
+    over_units = f"mean over explained units ({', '.join(counts)})" if counts else "no unit is explained"
     return words(
         f"""
         Held-out covariance of the response with the part of the prediction that lies along Hessian
         eigenvectors of a rank (1: the direction in which the image changes most), over its sum over
-        ranks; mean over explained units ({", ".join(counts) or "none"}). Windows whose sum is not
-        positive are empty.
+        ranks; {over_units}. Windows whose sum is not positive are empty.
         """
     )
