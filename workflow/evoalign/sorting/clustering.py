@@ -212,8 +212,9 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
     spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
     axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
-    labels = np.repeat([1, 2], [len(_some(first)), len(_some(second))]).astype(np.int32)
-    together = np.concatenate([_some(first), _some(second)]) @ axis
+    parts = [_some(first) @ axis, _some(second) @ axis]
+    labels = np.repeat([1, 2], [len(part) for part in parts]).astype(np.int32)
+    together = np.concatenate(parts)
     return len(np.unique(isosplit6(together[:, None], initial_labels=labels))) == 1
 
 
