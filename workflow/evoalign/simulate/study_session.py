@@ -115,7 +115,6 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
     responses = simulate_responses(design, start_ms, stop_ms, null)
     shown = responses.presentations
     times = spike_times(responses, np.random.default_rng([design.seed, 5]))
-    n_samples = int((shown["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
     return SessionContents(
         facts=SessionFacts(
             design.session,
@@ -127,10 +126,7 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
         ),
         start=design.start,
         channels=study_channels(),
-        segments=tables.conform(
-            pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names),
-            tables.SEGMENTS,
-        ),
+        segments=study_segments(shown),
         units=responses.units,
         spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
         presentations=shown,
@@ -185,6 +181,13 @@ def study_channels() -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=tables.CHANNELS.names)
     return tables.conform(frame, tables.CHANNELS)
+
+
+def study_segments(presentations: pd.DataFrame) -> pd.DataFrame:
+    """Return `tables.SEGMENTS` of a recording that ends with the last of the presentations."""
+    n_samples = int((presentations["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
+    frame = pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names)
+    return tables.conform(frame, tables.SEGMENTS)
 
 
 def _area_of(channel: int) -> str:

@@ -20,10 +20,10 @@ from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
     ON_S,
     PER_TRIAL,
-    RATE_HZ,
     SPACING_S,
     spike_times,
     study_channels,
+    study_segments,
     study_units,
 )
 
@@ -174,7 +174,6 @@ def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) 
     """Simulate what the NWB file of a tuning session holds; read back it gives its responses."""
     responses = simulate_tuning_responses(design, start_ms, stop_ms)
     times = spike_times(responses, np.random.default_rng([design.seed, 14]))
-    n_samples = int((responses.presentations["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
     return SessionContents(
         facts=SessionFacts(
             design.session,
@@ -184,10 +183,7 @@ def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) 
         ),
         start=design.start,
         channels=study_channels(),
-        segments=tables.conform(
-            pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names),
-            tables.SEGMENTS,
-        ),
+        segments=study_segments(responses.presentations),
         units=responses.units,
         spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
         presentations=responses.presentations,
