@@ -112,6 +112,9 @@ rule prototypes:
         runtime=120,
     params:
         **depends_on("prototypes"),
-        rows=[SESSIONS[session].model_dump(mode="json") for session in STUDIED],
+        rows={
+            session: depends.cells(script_file("prototypes"), SESSIONS[session])
+            for session in STUDIED
+        },
     script:
         "../scripts/prototypes.py"
