@@ -13,7 +13,7 @@ import yaml
 from evoalign.files import sha256
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("Snakefile", "workflow", "config", "envs", "resources", "tests/data", ".git")
+PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "resources", "tests/data", ".git")
 
 # Two of the demo's sessions, as small as the analysis takes them.
 SMALL_SESSIONS = ("V1_plexon", "IT_blackrock")

@@ -10,7 +10,7 @@ from killing import Campaign, begin_anew, made, small_disk
 from running import small_study, snakemake, start
 
 KILLS = int(os.environ.get("EVOALIGN_KILLS", "4"))
-PROFILE = ("--cores", 2, "--workflow-profile", "workflow/profiles/default")
+ARGUMENTS = ("--cores", 2)
 ORDER = ("controller", "job", "disk", "controller")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(900, 120 * KILLS))]
@@ -25,7 +25,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(study, tmp_
         killed, run = 0, 0
         while killed < KILLS:
             begin_anew(folder)
-            campaign = Campaign(folder, expected, PROFILE, (3, 16), seed=20 + run)
+            campaign = Campaign(folder, expected, ARGUMENTS, (3, 16), seed=20 + run)
             campaign.log = tmp_path / f"run{run}.log"
             killed += campaign.run_to_the_end((ways * KILLS)[: KILLS - killed])
             run += 1

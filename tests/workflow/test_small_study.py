@@ -74,7 +74,7 @@ def test_a_slurm_run_gives_the_same_bytes_as_a_workstation(study, slurm, tmp_pat
     other = small_study(tmp_path / "other", source=study)
     # One node of two cores: jobs ask for what fits beside each other.
     snakemake(
-        *("--workflow-profile", "workflow/profiles/slurm", "--jobs", 8, "--latency-wait", 10),
+        *("--workflow-profile", "slurm", "--jobs", 8, "--latency-wait", 10),
         *("--slurm-init-seconds-before-status-checks", 2),
         cwd=other,
     )
