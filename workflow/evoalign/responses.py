@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,12 @@ from torch import Tensor
 
 from evoalign import study, tables
 from evoalign.errors import InputError
-from evoalign.events.codes import Codes
 from evoalign.files import whole
-from evoalign.nwb import SessionContents
-from evoalign.nwb.envelope import KIND, envelope_units
+
+# What reads responses needs no NWB library: loading it takes a second of each job.
+if TYPE_CHECKING:
+    from evoalign.events.codes import Codes
+    from evoalign.nwb import SessionContents
 
 FORMAT = 1  # of the responses folder
 CUT_SIGMAS = 3  # the study's kernel: sigma 2 ms, cut at +-6 ms
@@ -104,6 +106,8 @@ def responses_from(contents: SessionContents, settings: study.Responses) -> Resp
     InputError
         The window is empty.
     """
+    from evoalign.nwb.envelope import KIND, envelope_units
+
     units = contents.units[contents.units["kind"].isin(settings.kinds)].reset_index(drop=True)
     onsets = contents.presentations["onset_s"].to_numpy(np.float64)
     envelope = {}
