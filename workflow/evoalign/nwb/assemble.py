@@ -20,8 +20,6 @@ from evoalign.nwb.contents import Pixels, SessionContents, SessionFacts
 from evoalign.nwb.facts import flat
 from evoalign.nwb.images import ImageFolder
 from evoalign.recordings import Stream, open_recording
-from evoalign.sorting import with_stability
-from evoalign.sorting.envelope import read_envelope
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.
@@ -60,6 +58,10 @@ def assemble(
         A file is missing or damaged; images or latents are missing; neither
         header nor sheet tells the date.
     """
+    # Here alone is sorting needed: loading it would take every job that reads an NWB file a second.
+    from evoalign.sorting import with_stability
+    from evoalign.sorting.envelope import read_envelope
+
     found = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     shown, alignment = _presentations(inputs.get("presentations", ()))

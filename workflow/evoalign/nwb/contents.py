@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events.codes import Codes
-from evoalign.recordings import Stream
-from evoalign.sorting.envelope import Envelope
+
+if TYPE_CHECKING:
+    from evoalign.events.codes import Codes
+    from evoalign.recordings import Stream
+    from evoalign.sorting.envelope import Envelope
 
 # Contents of a session that are tables, each with the contract of its name.
 TABLES = (

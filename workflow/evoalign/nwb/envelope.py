@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,10 @@ from evoalign.nwb.columns import MEND, Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.stored import stored
-from evoalign.sorting.envelope import CHUNK_MS, RATE_HZ, Envelope, Read
+
+# Most jobs read files without an envelope; loading all of sorting would take them a second each.
+if TYPE_CHECKING:
+    from evoalign.sorting.envelope import Envelope, Read
 
 CONTAINER, SERIES = "MUAe", "envelope_segment"
 PLACE = f"/processing/ecephys/{CONTAINER}"
@@ -29,23 +33,23 @@ V_PER_UV = 1e-6
 class _Chunks(AbstractDataChunkIterator):
     """A segment of an envelope, some seconds at a time."""
 
-    def __init__(self, envelope: Envelope, segment: int) -> None:
-        self._envelope, self._segment = envelope, segment
+    def __init__(self, envelope: Envelope, segment: int, chunk_ms: int) -> None:
+        self._envelope, self._segment, self._chunk_ms = envelope, segment, chunk_ms
         self._shape = (envelope.segments[segment][1], len(envelope.channels))
-        self._firsts = iter(range(0, self._shape[0], CHUNK_MS))
+        self._firsts = iter(range(0, self._shape[0], chunk_ms))
 
     def __iter__(self) -> _Chunks:
         return self
 
     def __next__(self) -> DataChunk:
         first = next(self._firsts)
-        end = min(first + CHUNK_MS, self._shape[0])
+        end = min(first + self._chunk_ms, self._shape[0])
         with self._envelope.opened() as read:
             piece = read(self._segment, first, end)
         return DataChunk(data=piece, selection=(slice(first, end), slice(0, self._shape[1])))
 
     def recommended_chunk_shape(self) -> tuple[int, int]:
-        return min(CHUNK_MS, self._shape[0]), self._shape[1]
+        return min(self._chunk_ms, self._shape[0]), self._shape[1]
 
     def recommended_data_shape(self) -> tuple[int, int]:
         return self._shape
@@ -64,6 +68,8 @@ def add_envelope(nwb: NWBFile, contents: SessionContents, settings: study.Sortin
     envelope = contents.envelope
     if envelope is None or not envelope.channels:
         return
+    from evoalign.sorting.envelope import CHUNK_MS, RATE_HZ
+
     row_of = {int(c): row for row, c in enumerate(nwb.electrodes.id[:])}
     low, high = settings.envelope_band_hz
     text = (
@@ -81,7 +87,7 @@ def add_envelope(nwb: NWBFile, contents: SessionContents, settings: study.Sortin
         series = ElectricalSeries(
             name=f"{SERIES}{segment}",
             description="envelope of multi-unit activity (MUAe; Super & Roelfsema 2005), in microvolts",
-            data=pack(_Chunks(envelope, segment)),
+            data=pack(_Chunks(envelope, segment, CHUNK_MS)),
             electrodes=rows,
             rate=RATE_HZ,
             starting_time=float(start_s),
@@ -95,6 +101,8 @@ def read_envelope(nwb: NWBFile, path: str) -> dict[str, Envelope]:
     """Return the envelope of a file written by `add_envelope`: values stay in the file until asked for."""
     if "ecephys" not in nwb.processing or CONTAINER not in nwb.processing["ecephys"].data_interfaces:
         return {}
+    from evoalign.sorting.envelope import Envelope
+
     found = dict(nwb.processing["ecephys"][CONTAINER].electrical_series)
     names = sorted(found, key=lambda name: int(name.removeprefix(SERIES)))
     try:
