@@ -1,9 +1,17 @@
 # What a killed run left is put in order by the next: nobody has to think. See docs/cluster.md.
+import psutil
+
 from evoalign import process, runs
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
     runs.enter_folder()
+
+# Jobs beside each other fit into this machine's memory; `--resources mem_mb=` says otherwise.
+if workflow.is_main_process and workflow.local_exec:
+    workflow.global_resources.setdefault(
+        "mem_mb", int(0.9 * psutil.virtual_memory().total / 1e6)
+    )
 
 # Jobs on this machine end with the Snakemake that started them.
 os.environ[process.RUN] = process.this_process()
