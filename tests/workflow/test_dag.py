@@ -1,7 +1,12 @@
 """What Snakemake says before it runs anything."""
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 from running import jobs, snakemake
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
 
 
 def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):
@@ -21,6 +26,20 @@ def test_dag_is_drawn(checkout):
 
 def test_snakemake_finds_nothing_to_lint(checkout):
     assert "Congratulations" in snakemake("--lint", cwd=checkout).stdout
+
+
+@pytest.mark.parametrize(("given", "limit"), [({}, 900), ({"mem_mb": 1500}, 1500)])
+def test_jobs_fit_into_the_memory_of_the_machine_or_what_the_user_gives(checkout, monkeypatch, given, limit):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=1e9))
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=8, resources=given),
+            snakefile=checkout / "Snakefile",
+            workdir=checkout,
+        )
+        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        asked = {job.resources["mem_mb"] for job in workflow._workflow.dag.jobs}
+    assert max(asked) == limit
 
 
 @pytest.mark.parametrize(
