@@ -38,7 +38,7 @@ def test_jobs_fit_into_the_memory_of_the_machine_or_what_the_user_gives(checkout
             workdir=checkout,
         )
         workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
-        asked = {job.resources["mem_mb"] for job in workflow._workflow.dag.jobs}
+        asked = {job.resources.get("mem_mb", 0) for job in workflow._workflow.dag.jobs}
     assert max(asked) == limit
 
 
