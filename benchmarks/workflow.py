@@ -1,6 +1,15 @@
-"""How long a plain `snakemake` takes in a finished study: it plans all jobs and finds nothing to do."""
+"""What Snakemake itself costs: a run that has nothing to do, and each job of a run beyond its own work.
+
+Jobs of a rule `empty` with the frame that every rule's script has (`evoalign.job`) do nothing. The
+time of a run with many of them, less that of a run with few, by the number between, is the
+overhead of a job; a rule of the shell without that frame shows the part of Python and the library.
+With ``--slurm`` the same jobs run on the SLURM that ``make slurm-up`` brings up, by the profile
+`slurm`: one in each SLURM job, and grouped.
+"""
 
 import argparse
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -9,20 +18,111 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/workflow"))
 
 from many import finished_study
-from running import snakemake
+from running import copy_checkout, snakemake
+
+RULES = """
+
+rule empty:
+    output:
+        f"{RESULTS}/empty/{{n}}.tsv",
+    log:
+        f"{RESULTS}/logs/empty/{{n}}.log",
+    params:
+        **depends_on("empty"),
+    script:
+        "workflow/scripts/empty.py"
+
+
+rule touched:
+    output:
+        f"{RESULTS}/touched/{{n}}.tsv",
+    shell:
+        "touch {output}"
+"""
+SCRIPT = """from pathlib import Path
+
+from evoalign.job import job
+
+with job(snakemake):
+    Path(snakemake.output[0]).touch()
+"""
+FEW, MANY = 2, 18
+
+
+def study_of_empty_jobs(folder: Path) -> Path:
+    """The demo's checkout with the rules `empty` and `touched`."""
+    copy_checkout(folder)
+    with (folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(RULES)
+    (folder / "workflow/scripts/empty.py").write_text(SCRIPT)
+    return folder
+
+
+def run(folder: Path, rule: str, n: int, arguments: tuple[object, ...]) -> float:
+    """Seconds of a run of so many jobs of a rule."""
+    shutil.rmtree(folder / "results", ignore_errors=True)
+    began = time.perf_counter()
+    snakemake(*arguments, "--", *(f"results/{rule}/{i}.tsv" for i in range(n)), cwd=folder)
+    return time.perf_counter() - began
+
+
+def overhead(folder: Path, rule: str, arguments: tuple[object, ...]) -> tuple[float, float]:
+    """Seconds of start, and of each job, from runs of few and of many."""
+    few, many = (run(folder, rule, n, arguments) for n in (FEW, MANY))
+    each = (many - few) / (MANY - FEW)
+    return few - FEW * each, each
+
+
+def elapsed_on_slurm() -> list[int]:
+    """Seconds that SLURM counted for each job of the last run."""
+    command = ["sacct", "-n", "-X", "-P", "-o", "ElapsedRaw"]
+    return [
+        int(s) for s in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    ]
+
+
+def nothing_to_do(n_sessions: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = finished_study(Path(place) / "study", n_sessions)
+        began = time.perf_counter()
+        done = snakemake("--cores", 1, cwd=folder)
+        took = time.perf_counter() - began
+    assert "Nothing to be done" in done.stdout
+    print(f"| nothing to do in {n_sessions} sessions | {took:.1f} s | |", flush=True)
+
+
+def jobs(slurm: bool) -> None:
+    ways: dict[str, tuple[object, ...]] = {"workstation, 1 job at a time": ("--cores", 1)}
+    if slurm:
+        quick = ("--workflow-profile", "slurm", "--jobs", MANY, "--latency-wait", 10)
+        ways |= {
+            "SLURM, each alone": quick,
+            f"SLURM, {MANY // 2} in a group": (
+                *quick,
+                *("--groups", "empty=small", "touched=small"),
+                *("--group-components", f"small={MANY // 2}"),
+            ),
+        }
+    with tempfile.TemporaryDirectory() as place:
+        folder = study_of_empty_jobs(Path(place) / "study")
+        for way, arguments in ways.items():
+            for rule in ("touched", "empty"):
+                before = len(elapsed_on_slurm()) if slurm else 0
+                start, each = overhead(folder, rule, arguments)
+                of_node = elapsed_on_slurm()[before:] if slurm else []
+                counted = f"; SLURM jobs of {min(of_node)} to {max(of_node)} s" if of_node else ""
+                print(f"| {way}: `{rule}` | {each:.2f} s a job | start {start:.1f} s{counted} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, nargs="+", default=[10, 200])
-    for n in parser.parse_args().sessions:
-        with tempfile.TemporaryDirectory() as place:
-            folder = finished_study(Path(place) / "study", n)
-            began = time.perf_counter()
-            done = snakemake("--cores", 1, cwd=folder)
-            took = time.perf_counter() - began
-        assert "Nothing to be done" in done.stdout
-        print(f"| nothing to do in {n} sessions | {took:.1f} s |")
+    parser.add_argument("--sessions", type=int, nargs="*", default=[10, 200])
+    parser.add_argument("--slurm", action="store_true", help="also on SLURM (`make slurm-up` first)")
+    given = parser.parse_args()
+    print("| what | time | |\n|---|---|---|")
+    for n in given.sessions:
+        nothing_to_do(n)
+    jobs(given.slurm)
 
 
 if __name__ == "__main__":
