@@ -6,9 +6,11 @@ from evoalign.responses import read_responses
 from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
+    row = only(Session, snakemake.params.row)
     found = analyse_session(
         read_responses(snakemake.input.responses),
         config,
-        unstable=only(Session, snakemake.params.row).unstable_baseline,
+        unstable=row.unstable_baseline,
+        preferred=row.preferred,
     )
     tables.write_all(found, snakemake.output.tables, facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pandas as pd
 import torch
@@ -26,7 +28,11 @@ from evoalign.responses import Responses
 
 
 def analyse_session(
-    responses: Responses, config: study.Config, unit: int | None = None, unstable: str = ""
+    responses: Responses,
+    config: study.Config,
+    unit: int | None = None,
+    unstable: str = "",
+    preferred: str = "",
 ) -> dict[str, pd.DataFrame]:
     """Analyse one session's preferred unit.
 
@@ -38,6 +44,8 @@ def analyse_session(
         Another unit than the preferred one.
     unstable : str
         Reason from the sample sheet to exclude the session; '' = stable.
+    preferred : str
+        What the sample sheet calls the preferred unit; '' when it names none.
 
     Returns
     -------
@@ -46,18 +54,32 @@ def analyse_session(
         experiments, success, trajectories, psth, attribution, centres,
         time_constants, contrast, late_draws, crossover; where image names
         carry eigen-axes: those of `tune_session`; of a session with both, all.
+        None of a session without units, or whose sheet names a preferred
+        unit on an electrode that has none.
 
     Raises
     ------
     InputError
         No such unit, or nothing to analyse.
     """
+    if unit is None and (why := _without_preferred(responses, preferred)):
+        logging.warning("session %s is not analysed: %s", responses.session, why)
+        return {}
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     return analyse_experiment(experiment, config.analysis, config.seed) | tuned
+
+
+def _without_preferred(responses: Responses, preferred: str) -> str:
+    """Say why there is no preferred unit though the sheet may name one; '' otherwise."""
+    if responses.units.empty:
+        return "it has no units"
+    if preferred and not responses.units["preferred"].any():
+        return f"there is no unit on the electrode of {preferred}"
+    return ""
 
 
 def resolve_device(device: str) -> str:

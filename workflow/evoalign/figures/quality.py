@@ -6,19 +6,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from evoalign.figures.panels import Source, words
 from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
+from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, area_label, letter, say_empty
 
-UNIT_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LABEL_COLOURS = {"good": "#0072B2", "mua": "#E69F00", "noise": "#7F7F7F"}
 LABELS = tuple(LABEL_COLOURS)
 YIELD_COLOURS = ("#FFFFFF", "#C6DBEF", "#6BAED6", "#2171B5", "#08306B")  # 0, 1, 2, 3, more units
-MAX_PANELS = 48  # electrodes whose waveforms fit on the page
-COLUMNS = 8
-SCALE_BARS_UV = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 ISI_MS = np.geomspace(0.5, 1000, 41)
 TIME_BINS = 40
 UNSORTED_NAME = {"multiunit": "multi-unit", "online": "online"}
@@ -58,13 +55,13 @@ def draw_quality(
     """
     shown = _shown(units)
     drawn = shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique()
-    rows = -(-min(drawn, MAX_PANELS) // COLUMNS)
+    rows = panel_rows(drawn)
     figure = Figure(figsize=(PAGE, 7.0 + 0.75 * max(rows, 1)), layout="constrained")
     figure.suptitle(_headline(title, shown, bad_channels))
     heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3, 2.0]
     top, middle, bottom, last = figure.subfigures(4, 1, height_ratios=heights, squeeze=False)[:, 0]
     online = units[(units["kind"] == "online") & ~units["unit"].isin(shown["unit"])]
-    source = {"waveforms": _waveforms(top, shown, online, waveforms, rows)}
+    source = {"waveforms": draw_waveforms(top, shown, online, waveforms, bad_channels)}
     first = middle.subplots(1, 3)
     source["map"] = _yield_map(first[0], shown, channels, bad_channels)
     source["noise"] = _noise(first[1], bad_channels)
@@ -118,59 +115,6 @@ def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> st
     units = f"{len(shown)} {kind} units ({', '.join(parts)})" if len(shown) else "no units"
     n_bad = int((bad_channels["reason"] != "").sum())
     return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
-
-
-def _waveforms(
-    figure: SubFigure, shown: pd.DataFrame, online: pd.DataFrame, waveforms: pd.DataFrame, rows: int
-) -> pd.DataFrame:
-    """Mean ± SD of each electrode's units, a small panel an electrode, all at one scale."""
-    known = shown[shown["unit"].isin(waveforms["unit"])]
-    panels = known["channel"].unique()[:MAX_PANELS].tolist()
-    if not panels:
-        say_empty(figure.subplots(), "no waveforms: no voltages or no units")
-        return waveforms.iloc[:0]
-    grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, channel in zip(grid.flat, panels, strict=False):
-        for rank, row in enumerate(known[known["channel"] == channel].itertuples()):
-            curve, colour = waveforms[waveforms["unit"] == row.unit], UNIT_COLOURS[rank % len(UNIT_COLOURS)]
-            time, mean, sd = (curve[name].to_numpy() for name in ("time_ms", "mean_uv", "sd_uv"))
-            style = "-" if row.label == "good" else (0, (2, 1))
-            axes.fill_between(time, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-            axes.plot(time, mean, color=colour, linestyle=style, linewidth=1.2 if row.preferred else 0.8)
-            if row.preferred:
-                axes.plot(time[np.argmin(mean)], mean.min(), "*", color=colour, markersize=6)
-        for unit in online.loc[online["channel"] == channel, "unit"]:
-            curve = waveforms[waveforms["unit"] == unit]
-            axes.plot(curve["time_ms"], curve["mean_uv"], color="black", linestyle=":", linewidth=0.9)
-        axes.text(0.98, 0.02, f"{channel}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
-    _scale_bars(grid[0, 0])
-    hidden = known["channel"].nunique() - len(panels)
-    more = f"; {hidden} more electrodes not shown" if hidden else ""
-    figure.suptitle(
-        f"Mean waveform ± SD by electrode; dashed: not 'good'; star: preferred; dotted: online units{more}",
-        fontsize=7,
-        x=0.05,
-        ha="left",
-    )
-    letter(grid[0, 0], "a")
-    drawn = [*known["unit"], *online.loc[online["channel"].isin(known["channel"]), "unit"]]
-    return waveforms[waveforms["unit"].isin(drawn)].reset_index(drop=True)
-
-
-def _scale_bars(axes: Axes) -> None:
-    low, high = axes.get_ylim()
-    size = max((bar for bar in SCALE_BARS_UV if bar <= 0.5 * (high - low)), default=SCALE_BARS_UV[0])
-    left = axes.get_xlim()[0] + 0.05
-    axes.plot([left, left], [low, low + size], color="black", linewidth=0.8)
-    axes.plot([left, left + 1], [low, low], color="black", linewidth=0.8)
-    texts = (
-        axes.text(left + 0.1, low + size / 2, f"{size:g} µV", fontsize=5.5, va="center"),
-        axes.text(left + 0.5, low, "1 ms", fontsize=5.5, ha="center", va="top"),
-    )
-    for text in texts:
-        text.set_in_layout(False)
 
 
 def _yield_map(

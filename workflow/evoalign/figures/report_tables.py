@@ -257,7 +257,17 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
         for row in _tuned(inputs).itertuples():
             evolution = found[str(row.session)] or area_label(str(row.area))
             found[str(row.session)] = f"{evolution}, Hessian tuning"
+        # .../<session>/sorting/units.parquet and .../<session>/events/alignment.parquet
+        units = {Path(file).parents[1].name: file for file in inputs["units"]}
+        for session in (Path(file).parents[1].name for file in inputs["alignment"]):
+            found[session] = found[session] or _why_left_out(units[session])
     return found
+
+
+def _why_left_out(units: str | PathLike[str]) -> str:
+    """Say why a session with presentations is in no table of the analysis."""
+    none = tables.read(units, tables.UNITS).empty
+    return f"not analysed: no unit{'' if none else ' on the preferred electrode'} was found"
 
 
 def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:
