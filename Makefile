@@ -11,8 +11,8 @@ demo: $(READY)  ## simulate the demo study and run the pipeline over it to resul
 	snakemake --cores $(CORES)
 	@echo "Open results/report.html"
 
-test: $(READY) lint  ## lint, types and all tests
-	pytest
+test: $(READY) lint  ## lint, types and all tests, beside each other
+	pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 $(READY): envs/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -6,10 +6,12 @@ the tests themselves.
 """
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from running import copy_checkout, small_study, snakemake
+from running import ROOT, copy_checkout, small_study, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,25 @@ def study(tmp_path_factory):
     folder = small_study(tmp_path_factory.mktemp("small"))
     snakemake("--cores", 2, cwd=folder)
     return folder
+
+
+def no_slurm():
+    """Why no SLURM can be brought up here; '' when it can."""
+    tools = ("sbatch", "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd")
+    missing = [tool for tool in tools if not shutil.which(tool)]
+    if os.geteuid() != 0:
+        return "a SLURM needs root"
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A real one-node SLURM, ended and removed afterwards; its arguments of Snakemake."""
+    if reason := no_slurm():
+        pytest.skip(reason)
+    folder = ROOT / "tests/slurm"
+    subprocess.run([folder / "slurm-up"], check=True, capture_output=True, text=True, timeout=120)
+    # One node, whose files are seen at once: nothing to wait long for.
+    quick = ("--latency-wait", 10, "--slurm-init-seconds-before-status-checks", 2)
+    yield ("--workflow-profile", "slurm", "--jobs", 8, *quick)
+    subprocess.run([folder / "slurm-down"], check=True, capture_output=True, timeout=120)
