@@ -10,5 +10,5 @@ with job(snakemake) as (config, _):
     found = {
         name: frame for folder in snakemake.input.tables for name, frame in tables.read_all(folder).items()
     }
-    drawn = draw_session(read_nwb(snakemake.input.nwb, config.nwb, row), found, config.sorting.refractory_ms)
+    drawn = draw_session(read_nwb(snakemake.input.nwb, config.nwb, row), found, config.sorting)
     save_all(drawn, snakemake.output.figures, snakemake.input.style, config.figures.dpi)

@@ -6,7 +6,9 @@ import pytest
 
 from evoalign import tables
 from evoalign.figures.quality import ISI_MS, draw_quality
+from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import around, draw_raster, most_frequent_word
+from evoalign.study import Sorting
 
 pytestmark = pytest.mark.filterwarnings("error:constrained_layout")
 
@@ -45,12 +47,15 @@ def session():
         "bad_channels": bad,
         "artefacts": pd.DataFrame([("common", "a", -1, 12.0, 12.5)], columns=tables.ARTEFACTS.names),
     }
-    return {name: tables.conform(frame, getattr(tables, name.upper())) for name, frame in named.items()}
+    found = {name: tables.conform(frame, getattr(tables, name.upper())) for name, frame in named.items()}
+    return found | {"settings": Sorting()}
 
 
 def test_the_page_shows_sorted_units_and_counts_them(session):
     figure, source = draw_quality(**session, title="s1")
-    assert figure.get_suptitle() == "s1: 2 sorted units (1 good, 1 mua), 1 of 4 electrodes left out"
+    assert (
+        figure.get_suptitle() == "s1: 2 sorted units (1 good, 1 mua, 1 unstable), 1 of 4 electrodes left out"
+    )
     assert set(source["waveforms"]["unit"]) == {0, 1}
     assert source["map"].set_index("channel")["good_units"].tolist() == [1, 0, 0, 0]
     assert source["map"].set_index("channel").loc[3, "reason"] == "flat"
@@ -85,6 +90,21 @@ def test_steps_baselines_and_artefacts_are_those_of_the_tables(session):
     assert source["baselines"]["baseline_drift"].tolist() == [0.1, -0.9]
     marks = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "|"]
     assert [line.get_xdata().tolist() for line in marks] == [[12.25 / 60]]
+
+
+def test_unstable_units_are_those_beyond_the_limits_of_the_configuration(session):
+    for limits, marked in (
+        ({}, [False, True]),
+        ({"stable_drift": 1.0}, [False] * 2),
+        ({"stable_p": 1e-6}, [False] * 2),
+    ):
+        settings = Sorting(**limits)
+        figure, source = draw_quality(**(session | {"settings": settings}))
+        assert source["metrics"]["unstable"].tolist() == source["baselines"]["unstable"].tolist() == marked
+        rings = [text for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+        assert ("unstable (1 of 2)" in [text.get_text() for text in rings]) == any(marked)
+        told = quality_caption(session["units"], session["bad_channels"], settings)
+        assert f"({sum(marked)} of the 2 units with a trend)" in told
 
 
 @pytest.mark.parametrize(

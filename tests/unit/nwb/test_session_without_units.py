@@ -78,7 +78,7 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
     pooled = pool_sessions([found], CONFIG)
     assert all(frame.empty for frame in pooled.values())
 
-    drawn = {one.name: one for one in draw_session(contents, found | encoded, 1.0)}
+    drawn = {one.name: one for one in draw_session(contents, found | encoded, CONFIG.sorting)}
     assert set(drawn) == {"alignment", "quality", "raster"}
     assert on_page in texts(drawn["quality"].figure)
 

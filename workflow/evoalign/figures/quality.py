@@ -12,6 +12,8 @@ from evoalign.figures.panels import Source, words
 from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, area_label, letter, say_empty
+from evoalign.sorting.stability import unstable
+from evoalign.study import Sorting
 
 LABEL_COLOURS = {"good": "#0072B2", "mua": "#E69F00", "noise": "#7F7F7F"}
 LABELS = tuple(LABEL_COLOURS)
@@ -28,8 +30,8 @@ def draw_quality(
     channels: pd.DataFrame,
     bad_channels: pd.DataFrame,
     artefacts: pd.DataFrame,
+    settings: Sorting,
     title: str = "",
-    refractory_ms: float = 1.0,
 ) -> tuple[Figure, Source]:
     """Draw the quality page of a session.
 
@@ -41,10 +43,11 @@ def draw_quality(
     ----------
     units, spikes, waveforms, channels, bad_channels, artefacts : DataFrame
         `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`, `ARTEFACTS`.
+    settings : study.Sorting
+        The refractory period is marked in the interval histograms; what lies
+        beyond `stable_drift` and `stable_p` is marked as unstable.
     title : str
         Of the page; the counts of units are added.
-    refractory_ms : float
-        Marked in the interval histograms.
 
     Returns
     -------
@@ -54,6 +57,7 @@ def draw_quality(
         'rates', 'steps', 'baselines'.
     """
     shown = _shown(units)
+    shown = shown.assign(unstable=unstable(shown, settings))
     drawn = shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique()
     rows = panel_rows(drawn)
     figure = Figure(figsize=(PAGE, 7.0 + 0.75 * max(rows, 1)), layout="constrained")
@@ -67,31 +71,35 @@ def draw_quality(
     source["noise"] = _noise(first[1], bad_channels)
     source["metrics"] = _metrics(first[2], shown)
     second = bottom.subplots(1, 2)
-    source["intervals"] = _intervals(second[0], shown, spikes, refractory_ms)
+    source["intervals"] = _intervals(second[0], shown, spikes, settings.refractory_ms)
     source["rates"] = _rates(second[1], shown, spikes)
     mark_artefacts(second[1], artefacts)
     third = last.subplots(1, 2)
     source["steps"] = draw_steps(third[0], bad_channels)
-    source["baselines"] = draw_baselines(third[1], shown)
+    source["baselines"] = draw_baselines(third[1], shown, settings)
     for axes, name in zip([*first, *second, *third], "bcdefgh", strict=True):
         letter(axes, name)
     return figure, source
 
 
-def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, refractory_ms: float) -> str:
-    """State N, and how noise, isolation and labels are measured."""
+def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, settings: Sorting) -> str:
+    """State N, and how noise, isolation, labels and stability are measured."""
     left_out = bad_channels[bad_channels["reason"] != ""]
     reasons = "; ".join(f"{row.channel}: {row.reason}" for row in left_out.itertuples()) or "none"
+    shown = _shown(units)
     counts = ", ".join(f"{n} {UNSORTED_NAME.get(kind, kind)}" for kind, n in _counts(units))
     return words(
         f"""
         Sorting: {counts or "no units"}. Noise is 1.4826 times the median absolute deviation of the filtered
         voltage; SNR is the trough of the mean waveform over it; ISI violations ratio is the contamination
-        that intervals below {refractory_ms:g} ms tell of (Hill 2011). Labels follow the thresholds in the
-        configuration. Electrodes left out: {reasons}. Red marks above the rates: artefacts that were blanked.
-        Online units' waveforms lie where the rig stamped them, at the threshold or the trough.
+        that intervals below {settings.refractory_ms:g} ms tell of (Hill 2011). Labels follow the
+        thresholds in the configuration. Electrodes left out: {reasons}. Red marks above the rates:
+        artefacts that were blanked. Online units' waveforms lie where the rig stamped them, at the
+        threshold or the trough.
         g, voltage of each electrode (SD) after each step of preprocessing. h, fitted change of each unit's
         baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
+        Ringed: unstable, a change beyond {settings.stable_drift:g} with p < {settings.stable_p:g}
+        ({unstable(shown, settings).sum()} of the {shown["baseline_drift"].notna().sum()} units with a trend).
         """
     )
 
@@ -112,6 +120,7 @@ def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> st
     counts = shown["label"].value_counts()
     kind = UNSORTED_NAME.get(shown["kind"].iloc[0], "sorted") if len(shown) else ""
     parts = [f"{counts[name]} {name}" for name in LABELS if name in counts]
+    parts += [f"{n} unstable"] if (n := int(shown["unstable"].sum())) else []
     units = f"{len(shown)} {kind} units ({', '.join(parts)})" if len(shown) else "no units"
     n_bad = int((bad_channels["reason"] != "").sum())
     return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
@@ -145,6 +154,7 @@ def _yield_map(
         marker="s",
         edgecolors="black",
         linewidths=0.4,
+        clip_on=False,
     )
     left_out = (places["reason"] != "").to_numpy()
     axes.scatter(x[left_out], y[left_out], marker="x", color="#D55E00", s=0.6 * size, linewidths=1.2)
@@ -205,12 +215,15 @@ def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
         "presence_ratio",
         "amplitude_cutoff",
         "rate_hz",
+        "baseline_drift",
+        "baseline_p",
+        "unstable",
     ]
     table = shown[columns]
     known = table[np.isfinite(table["snr"])]
     axes.set_title("Isolation")
     if known.empty:
-        say_empty(axes, "no voltages")
+        say_empty(axes, "no voltages" if len(shown) else "no units")
         return table
     for name, colour in LABEL_COLOURS.items():
         rows = known[known["label"] == name]

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from evoalign.figures.style import say_empty
+from evoalign.study import Sorting
 
 STEPS = {
     "raw_sd_uv": "recorded",
@@ -17,6 +18,7 @@ STEPS = {
     "blanked_sd_uv": "blanking",
 }
 LEFT_OUT, KEPT = "#D55E00", "#56B4E9"
+UNSTABLE = "#D55E00"
 P_FLOOR = 1e-4  # smaller p values have one colour
 
 
@@ -59,22 +61,25 @@ def draw_steps(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
     return known.loc[:, ["channel", "reason", *STEPS, "blanked_share"]].reset_index(drop=True)
 
 
-def draw_baselines(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
-    """Draw the drift of each unit's baseline against its rate, coloured by p.
+def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.DataFrame:
+    """Draw the drift of each unit's baseline against its rate, coloured by p; unstable ones are ringed.
 
     Parameters
     ----------
     axes : Axes
         To draw on.
     shown : DataFrame
-        Rows of `tables.UNITS`.
+        Rows of `tables.UNITS`, and ``unstable`` of `sorting.stability.unstable`.
+    settings : study.Sorting
+        Its `stable_drift` is drawn as a line.
 
     Returns
     -------
     DataFrame
-        Plotted rows: unit, channel, baseline_hz, baseline_drift, baseline_p.
+        Plotted rows: unit, channel, baseline_hz, baseline_drift, baseline_p,
+        unstable.
     """
-    columns = ["unit", "channel", "baseline_hz", "baseline_drift", "baseline_p"]
+    columns = ["unit", "channel", "baseline_hz", "baseline_drift", "baseline_p", "unstable"]
     known = shown.loc[np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0), columns]
     axes.set_title("Baseline over blocks")
     if known.empty:
@@ -91,7 +96,21 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
         linewidths=0.3,
     )
     axes.axhline(0, color="black", linewidth=0.6)
-    reach = 1.15 * max(1.0, float(known["baseline_drift"].abs().max()))
+    for limit in (-settings.stable_drift, settings.stable_drift):
+        axes.axhline(limit, color=UNSTABLE, linewidth=0.6, linestyle=(0, (3, 2)))
+    ringed = known[known["unstable"]]
+    if len(ringed):
+        axes.scatter(
+            ringed["baseline_hz"],
+            ringed["baseline_drift"],
+            s=36,
+            facecolors="none",
+            edgecolors=UNSTABLE,
+            linewidths=0.9,
+            label=f"unstable ({len(ringed)} of {len(known)})",
+        )
+        axes.legend(loc="upper right")
+    reach = 1.15 * max(1.0, settings.stable_drift, float(known["baseline_drift"].abs().max()))
     axes.set_ylim(-reach, reach)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")

@@ -12,9 +12,10 @@ from evoalign.figures import alignment, paired_evolution, quality, raster
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
 from evoalign.nwb import SessionContents
+from evoalign.study import Sorting
 
 
-def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float) -> Iterator[Drawn]:
+def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -> Iterator[Drawn]:
     """Draw what a session's content allows, one figure at a time.
 
     Parameters
@@ -24,8 +25,8 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
     tables : mapping of str to pandas.DataFrame
         Of `analyse_session` and `encode_session`; empty for a session without
         presentations.
-    refractory_ms : float
-        Marked in the interval histograms.
+    settings : study.Sorting
+        What the quality page marks: refractory period, limits of stability.
 
     Yields
     ------
@@ -45,8 +46,8 @@ def draw_session(contents: SessionContents, tables: Tables, refractory_ms: float
         contents.bad_channels,
         contents.artefacts,
     )
-    page = quality.draw_quality(*parts, title=contents.session, refractory_ms=refractory_ms)
-    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, refractory_ms))
+    page = quality.draw_quality(*parts, settings, title=contents.session)
+    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, settings))
     times, event = _events(contents)
     drawn = raster.draw_raster(
         contents.spikes, contents.units, times, title=contents.session, event=event or "event"
