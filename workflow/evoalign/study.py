@@ -105,6 +105,9 @@ class Sorting(_Section):
     detect_threshold: float = _knob(4.5, "detection threshold in noise SDs (1.4826 MAD)", ge=2, le=20)
     multiunit: bool = _knob(True, "also write each electrode's threshold crossings as a multi-unit")
     online: bool = _knob(True, "also carry the units that were sorted online")
+    min_unsorted_spikes: int = _knob(
+        10, "the rig's unit 0, what it left unsorted, is carried above this many spikes", ge=0
+    )
     refractory_ms: float = _knob(1.0, "refractory period for ISI violations and merges", ge=0.1, le=10)
     good_snr: float = _knob(3.0, "a unit below is labelled 'mua'", ge=0)
     good_isi_violations: float = _knob(0.5, "a unit above is labelled 'mua'", ge=0)
@@ -246,7 +249,6 @@ class Analysis(_Section):
     object_spaces: tuple[str, ...] = _knob(
         ("object", "BigGAN", "BigGAN_class"), "names of the spaces that count as object"
     )
-    min_unsorted_spikes: int = _knob(10, "unit 0 counts as a multi-unit row above this many spikes", ge=0)
     time_constant_alternative: float = _knob(
         0.632, "the second share of the maximum that is reported", gt=0, lt=1
     )

@@ -146,6 +146,8 @@ def test_online_only_takes_units_over_and_counts_unit_0_above_ten_spikes():
     assert result.units["rate_hz"].tolist() == [0.2, 1.1]
     assert result.units["snr"].isna().all()
     assert len(result.waveforms) == 0
+    all_of_them = sort_online_only(online, make_channels(3), Sorting(min_unsorted_spikes=9), duration_s=10.0)
+    assert all_of_them.units["vendor_unit"].tolist() == [0, 2, 0]
 
 
 def test_a_slow_stream_is_refused_with_a_mend():

@@ -22,7 +22,6 @@ from evoalign.sorting.waveforms import Key, WaveSums, time_axis_ms
 from evoalign.study import Sorting
 
 OWN_SORTER = "electrode"
-MIN_UNSORTED = 10  # the vendor's unit 0 counts as a row with more spikes than this (the study's rule)
 NOISE_UNIT = 255  # Blackrock's number for what the rig called noise
 MIN_ISI_S = 3e-4  # the same spike twice, at a border between chunks
 
@@ -118,12 +117,13 @@ def sort_online_only(
 
 
 def _online_units(online_spikes: pd.DataFrame | None, settings: Sorting) -> dict[tuple[int, int], np.ndarray]:
-    """Spike times by channel and the vendor's unit; unit 0 only with more than ten spikes."""
+    """Spike times by channel and the vendor's unit; unit 0 only with enough spikes."""
     if online_spikes is None or not settings.online:
         return {}
     groups = online_spikes[online_spikes["unit"] != NOISE_UNIT].groupby(["channel", "unit"], sort=True)
     times: dict[Any, np.ndarray] = {key: np.sort(frame["time_s"].to_numpy()) for key, frame in groups}
-    return {key: value for key, value in times.items() if key[1] > 0 or len(value) > MIN_UNSORTED}
+    least = settings.min_unsorted_spikes
+    return {key: value for key, value in times.items() if key[1] > 0 or len(value) > least}
 
 
 def _without_waves(key: tuple[int, int], times_s: np.ndarray) -> Train:
