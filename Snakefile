@@ -14,6 +14,7 @@ include: "workflow/rules/runs.smk"
 rule all:
     input:
         f"{RESULTS}/report.html",
+        f"{RESULTS}/provenance/index.html",
 
 
 include: "workflow/rules/demo.smk"
@@ -25,3 +26,4 @@ include: "workflow/rules/respond.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/provenance.smk"

@@ -3,17 +3,20 @@ import hashlib
 import resource
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from evoalign.errors import InputError
 from evoalign.job import job
+from evoalign.provenance.records import read_jobs
 from evoalign.study import Config
 
 
 @pytest.fixture
-def snakemake(tmp_path):
+def snakemake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     words = tmp_path / "words.parquet"
     words.write_bytes(b"abc")
 
@@ -43,7 +46,7 @@ def test_a_job_gets_the_checked_config(snakemake):
     assert "done" in log_of(snakemake)
     # Checksums of the inputs, but of no raw file: those may be many gigabytes.
     checksums = {name: digest for name, digest in facts.items() if name.startswith("input:")}
-    assert checksums == {f"input:{snakemake.input[1]}": hashlib.sha256(b"abc").hexdigest()}
+    assert checksums == {"input:words.parquet": hashlib.sha256(b"abc").hexdigest()}
 
 
 def test_a_job_gets_the_knobs_of_its_rule_alone_and_where_it_runs(snakemake):
@@ -66,14 +69,37 @@ def test_bad_input_is_one_message_in_log_and_screen_and_exit_1(snakemake, capsys
         assert "Traceback" not in text
 
 
+def test_a_job_that_ends_well_leaves_a_record_of_what_it_took(snakemake):
+    snakemake.params = {"knobs": {"seed": 3}, "row": {"subject": "Ada"}}
+    before = time.process_time()
+    with job(snakemake):
+        while time.process_time() < before + 0.05:
+            pass
+    (record,) = read_jobs("results")
+    assert (record.rule, record.of) == ("recording", "s1")
+    assert (record.knobs, record.row) == ({"seed": 3}, {"subject": "Ada"})
+    # Of the raw file another job knows the checksum.
+    assert record.inputs == {"a.ns6": "", "words.parquet": hashlib.sha256(b"abc").hexdigest()}
+    assert record.outputs == ("made/words.parquet",)
+    assert record.usage.cpu_s >= before + 0.05
+
+
+def test_a_job_that_fails_leaves_the_record_of_its_last_run(snakemake):
+    with job(snakemake):
+        pass
+    (before,) = read_jobs("results")
+    with pytest.raises(SystemExit), job(snakemake):
+        raise InputError("no samples", "a.ns6")
+    assert read_jobs("results") == [before]
+
+
 def test_a_defect_of_ours_keeps_its_traceback(snakemake):
     with pytest.raises(ZeroDivisionError), job(snakemake):
         1 / 0
     assert "ZeroDivisionError" in log_of(snakemake)
 
 
-def test_inputs_are_named_from_the_folder_of_the_run(snakemake, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_inputs_are_named_from_the_folder_of_the_run(snakemake):
     with job(snakemake) as (_, facts):
         pass
     assert "input:words.parquet" in facts

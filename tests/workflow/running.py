@@ -24,7 +24,7 @@ SMALL_SETTINGS = {
 }
 
 # Under results/, but told of the run rather than of the recordings: differ from run to run.
-OF_THE_RUN = ("logs", "provenance")
+OF_THE_RUN = ("logs", "provenance", "ro-crate-metadata.json")
 
 
 def copy_checkout(target: Path, source: Path = ROOT) -> Path:

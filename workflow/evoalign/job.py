@@ -21,6 +21,8 @@ from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
 from evoalign.process import RUN, alone, end_with, scratch
 from evoalign.provenance import DEPENDENCIES, provenance
+from evoalign.provenance.measure import Meter
+from evoalign.provenance.records import Job, named, record_file, write_job
 from evoalign.study import Config
 
 # Checksums of raw files are taken once, by the rule `recording`, whose descriptor holds them.
@@ -37,7 +39,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
 
     The process ends with the Snakemake that started it. It begins when no
     other process writes the same outputs any more, and removes what a killed
-    one left of them.
+    one left of them. What it took is recorded when it ends well.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         the inputs.
     """
     end_with(os.environ.get(RUN))
-    log = Path(snakemake.log[0])
+    log, meter = Path(snakemake.log[0]), Meter()
     with ExitStack() as stack:
         stream = _log(log)
         stack.callback(_close, stream)
@@ -69,8 +71,11 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
             stack.enter_context(scratch())
             stack.enter_context(threadpool_limits(snakemake.threads))
             config = config_of(snakemake)
-            packages = snakemake.params.get("pins", DEPENDENCIES)
-            yield config, provenance(config, _checksums(snakemake), packages)
+            remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))
+            checksums = _checksums(snakemake)
+            facts = provenance(config, checksums, snakemake.params.get("pins", DEPENDENCIES))
+            yield config, facts
+            write_job(_job(snakemake, meter, facts, checksums), config.results)
         except Exception as error:
             told = _full(snakemake, error) if no_space(error) else error
             if not isinstance(told, InputError):
@@ -117,13 +122,26 @@ def _full(snakemake: Any, error: BaseException) -> InputError:
 
 def _checksums(snakemake: Any) -> dict[str, str]:
     large = {file for name in LARGE for file in _listed(snakemake.input.get(name, []))}
-    return {_named(file): sha256(file) for file in snakemake.input if file not in large}
+    return {named(file): sha256(file) for file in snakemake.input if file not in large}
 
 
-def _named(file: str) -> str:
-    """Path below the folder of the run: where that folder lies says nothing of the content."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[str, str]) -> Job:
+    """What is recorded of a job that has ended well."""
+    return Job(
+        rule=snakemake.rule,
+        wildcards=_wildcards(snakemake),
+        threads=snakemake.threads,
+        usage=meter.read(),
+        facts={name: value for name, value in facts.items() if not name.startswith("input:")},
+        knobs=dict(snakemake.params.get("knobs", {})),
+        row=dict(snakemake.params.get("row", {})),
+        inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
+        outputs=tuple(map(named, snakemake.output)),
+    )
+
+
+def _wildcards(snakemake: Any) -> dict[str, str]:
+    return dict(snakemake.wildcards.items())
 
 
 def _listed(files: Any) -> list[str]:
@@ -132,5 +150,5 @@ def _listed(files: Any) -> list[str]:
 
 def _name(snakemake: Any) -> str:
     """Rule and wildcards, as a user knows a job."""
-    wildcards = ", ".join(f"{name}={value}" for name, value in snakemake.wildcards.items())
+    wildcards = ", ".join(f"{name}={value}" for name, value in _wildcards(snakemake).items())
     return f"{snakemake.rule} ({wildcards or 'study'})"

@@ -359,6 +359,19 @@ class Figures(_Section):
     dpi: int = _knob(200, "of the bitmaps", ge=50, le=1200)
 
 
+class Provenance(_Section):
+    """What is told of a run, beside what it took: docs/provenance.md."""
+
+    license: str = _knob(
+        "", "of the results, for the RO-Crate: a URL, as of Creative Commons; '' = none stated"
+    )
+    core_w: float = _knob(12.0, "a busy core draws: your processor's TDP / its cores", gt=0, le=200)
+    gpu_w: float = _knob(200.0, "a GPU draws, where its own counter of energy is not read", gt=0, le=5000)
+    pue: float = _knob(
+        1.67, "power usage effectiveness: what the building draws for each watt; 1 = nothing else", ge=1, le=5
+    )
+
+
 class Demo(_Section):
     """The demo study that `make demo` simulates."""
 
@@ -392,6 +405,7 @@ class Config(_Section):
     prototypes: Prototypes = Prototypes()
     tuning: Tuning = Tuning()
     figures: Figures = Figures()
+    provenance: Provenance = Provenance()
     demo: Demo = Demo()
 
 

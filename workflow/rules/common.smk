@@ -44,9 +44,9 @@ def load_study():
 CACHING = workflow.workflow_settings.cache is not None
 
 STUDY, SESSIONS = load_study()
-# Rules of these scripts are run on request: nothing of the report comes from them.
-ON_REQUEST = {"dandiset", "analyzer", "phy"}
-UPSTREAM = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts", ON_REQUEST)
+# Nothing of the report comes from these scripts: run on request, or of the report itself.
+NOT_UPSTREAM = {"dandiset", "analyzer", "phy", "provenance"}
+UPSTREAM = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts", NOT_UPSTREAM)
 PINS = depends.read_lock(f"{workflow.basedir}/envs/requirements.lock")
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"

@@ -17,6 +17,8 @@ from markupsafe import Markup
 from evoalign.figures.sets import ORDER
 from evoalign.files import whole
 
+# What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.
+ACCOUNT = "provenance"
 EMBEDDED_SESSIONS = 24  # about 20 MB of figures
 
 
@@ -143,6 +145,7 @@ def write_report(
         tables=[vars(t) | {"html": Markup(t.html)} for t in tables],
         provenance=Markup(facts.to_html(index=False, border=0)),
         results=results,
+        account=ACCOUNT,
     )
     with whole(path) as partial:
         partial.write_text(page, encoding="utf-8")

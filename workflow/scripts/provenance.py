@@ -1,0 +1,14 @@
+from evoalign.job import job
+from evoalign.provenance.account import account
+from evoalign.provenance.crate import write_crate
+from evoalign.provenance.page import write_pages
+from evoalign.provenance.records import named
+from evoalign.provenance.workflow import copy_workflow
+
+with job(snakemake) as (config, facts):
+    given, made = snakemake.input, snakemake.output
+    digest = facts[f"input:{named(given.report)}"]
+    found = account(config.results, given.report, digest, config.provenance)
+    copy_workflow(**snakemake.params.workflow, config=snakemake.config, folder=made.workflow)
+    write_pages(dict(made.items()), given.template, found, config.study, facts)
+    write_crate(made.crate, found, made.workflow, config, facts)
