@@ -28,6 +28,8 @@ KILLED = Path(".snakemake/evoalign.killed")
 # SLURM jobs of Snakemake are named by the run's UUID, perhaps after a prefix.
 _JOB_NAME = re.compile(r"(?:[\w-]+_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 120.0
+# The first line of a rule's log, as `evoalign.job` writes it.
+_BEGAN = re.compile(r"(.+): process \d+ on .+")
 
 log = logging.getLogger("snakemake")
 
@@ -113,3 +115,46 @@ def _slurm_jobs(folder: str | os.PathLike[str]) -> list[str]:
         for number, name, place in rows
         if number != own and _JOB_NAME.fullmatch(name.strip()) and Path(place.strip()).resolve() == here
     ]
+
+
+def failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
+    """Return the jobs that began and did not end well, and what each said at last.
+
+    Parameters
+    ----------
+    logs : path
+        Folder of the rules' logs, as `evoalign.job` writes them.
+    since : float
+        Seconds since the epoch: logs of earlier runs do not count.
+
+    Returns
+    -------
+    dict of str to str
+        Rule and session of each -> the message of its InputError; the last line of a
+        traceback, and where the whole stands; or that it ended without a word.
+    """
+    found = {}
+    for path in sorted(Path(logs).rglob("*.log")):
+        first, *rest = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        began = _BEGAN.fullmatch(first)
+        if not began or path.stat().st_mtime < since or rest[-1:] == [f"{began[1]}: done"]:
+            continue
+        start = next((n for n, line in enumerate(rest) if line.startswith(f"{began[1]}: ")), None)
+        if start is not None:
+            found[began[1]] = "\n".join(rest[start:]).removeprefix(f"{began[1]}: ")
+        elif any(line.startswith("Traceback") for line in rest):
+            found[began[1]] = f"{rest[-1]}\n  a defect of ours: please send {path}"
+        else:
+            found[began[1]] = f"ended without a word: killed, or out of memory?\n  see {path}"
+    return found
+
+
+def tell_failures(logs: str | os.PathLike[str], since: float) -> None:
+    """List the jobs that failed at the end of a run: see `failures`."""
+    failed = failures(logs, since)
+    if not failed:
+        return
+    lines = [f"Failed jobs: {len(failed)}; what does not depend on them is done:"]
+    lines += [f"{name}: {told}" for name, told in failed.items()]
+    lines += ["Mend the cause and run again, or take the session's row out: the report is of all rows."]
+    log.error("\n".join(lines))

@@ -1,4 +1,6 @@
 # What a killed run left is put in order by the next: nobody has to think. See docs/cluster.md.
+import time
+
 import psutil
 
 from evoalign import process, runs
@@ -13,9 +15,15 @@ if workflow.is_main_process and workflow.local_exec:
         "mem_mb", int(0.9 * psutil.virtual_memory().total / 1e6)
     )
 
+BEGAN = time.time()
+
 # Jobs on this machine end with the Snakemake that started them.
 os.environ[process.RUN] = process.this_process()
 
 
 onstart:
     runs.end_slurm_jobs(Path.cwd())
+
+
+onerror:
+    runs.tell_failures(f"{RESULTS}/logs", BEGAN)
