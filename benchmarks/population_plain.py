@@ -177,11 +177,14 @@ def pool(sessions: list[dict], settings: study.Analysis) -> dict:
         for name, threshold in (("succeeds", settings.success_p), ("lenient", settings.both_succeed_p)):
             one[name] = [test.pvalue < threshold and test.statistic > 0 for test in tests]
         one["both"], one["any"] = all(one["lenient"]), any(one["lenient"])
+        one["both_strict"] = all(one["succeeds"])
     found = {}
     for area in sorted({one["area"] for one in valid}):
         own = [one for one in valid if one["area"] == area]
         selected = {"valid": own, "any": [o for o in own if o["any"]], "both": [o for o in own if o["both"]]}
         found[area] = {name: _panels(chosen, settings) for name, chosen in selected.items() if chosen}
+        if strict := [o for o in own if o["both_strict"]]:
+            found[area]["both_strict"] = _trajectories(strict, settings)
         found[area]["rates"] = _unpaired(own, settings)
         found[area] |= beyond(own, selected, settings)
     return found
@@ -196,21 +199,8 @@ def _pad(one: dict, longest: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
-    """Trajectories with paired tests, activation, PSTHs, contrast and clusters of some experiments."""
-    values = np.array([one["padded"] for one in chosen])  # [experiment, window, thread, block]
-    errors = np.array([one["padded_errors"] for one in chosen])
-    t, p, q = (np.full((values.shape[1], values.shape[3]), np.nan) for _ in range(3))
-    for window in range(values.shape[1]):
-        for block in range(values.shape[3]):
-            test = stats.ttest_rel(values[:, window, 0, block], values[:, window, 1, block])
-            t[window, block], p[window, block] = test.statistic, test.pvalue
-        known = ~np.isnan(p[window])
-        if known.any():
-            q[window, known] = multipletests(p[window, known], method="fdr_bh")[1]
+    """Trajectories, PSTHs and clusters of some experiments."""
     subjects = np.array([one["subject"] for one in chosen])
-    # Initial and final activation are the evoked window's first and last block.
-    draws = bootstrap(values, errors, subjects, settings)
-    low, high = interval(draws, settings)
     psths, intervals = [], []
     for stage in range(3):
         at = [one["stages"][stage] for one in chosen]
@@ -226,6 +216,29 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
         psths.append(mean.mean(0))
         intervals.append(interval(bootstrap(mean, error, subjects, settings), settings))
     return {
+        **_trajectories(chosen, settings),
+        "psth": psths,
+        "psth_intervals": intervals,
+        "clusters": _clusters(np.array([one["difference"] for one in chosen]), settings),
+    }
+
+
+def _trajectories(chosen: list[dict], settings: study.Analysis) -> dict:
+    """Trajectories with paired tests of some experiments; activation is their first and last block."""
+    values = np.array([one["padded"] for one in chosen])  # [experiment, window, thread, block]
+    errors = np.array([one["padded_errors"] for one in chosen])
+    t, p, q = (np.full((values.shape[1], values.shape[3]), np.nan) for _ in range(3))
+    for window in range(values.shape[1]):
+        for block in range(values.shape[3]):
+            test = stats.ttest_rel(values[:, window, 0, block], values[:, window, 1, block])
+            t[window, block], p[window, block] = test.statistic, test.pvalue
+        known = ~np.isnan(p[window])
+        if known.any():
+            q[window, known] = multipletests(p[window, known], method="fdr_bh")[1]
+    subjects = np.array([one["subject"] for one in chosen])
+    draws = bootstrap(values, errors, subjects, settings)
+    low, high = interval(draws, settings)
+    return {
         "n": len(chosen),
         "mean": values.mean(0),
         "sem": values.std(0, ddof=1) / np.sqrt(len(chosen)) if len(chosen) > 1 else None,
@@ -235,9 +248,6 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
         "low": low,
         "high": high,
         "difference": interval(draws[:, :, 1] - draws[:, :, 0], settings),
-        "psth": psths,
-        "psth_intervals": intervals,
-        "clusters": _clusters(np.array([one["difference"] for one in chosen]), settings),
     }
 
 

@@ -443,7 +443,13 @@ PADDED = _table(
 POPULATION_TRAJECTORIES = _table(
     "population_trajectories",
     _AREA,
-    _SELECTION,
+    _column(
+        "selection",
+        TEXT,
+        "",
+        "'valid' experiments, of them those where 'any' thread or 'both' threads succeed, or 'both_strict': "
+        "both at analysis.success_p",
+    ),
     _column("window", TEXT, "", "'evoked', 'baseline' or 'binned'"),
     _START,
     _STOP,

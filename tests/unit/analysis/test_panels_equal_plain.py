@@ -96,6 +96,7 @@ def test_population_trajectories(pooled, plain):
     windows = each[0]["windows"]
     frame = pooled["population_trajectories"]
     seen = 0
+    assert {"both", "both_strict"} <= set(frame["selection"])
     for (area, selection, start, stop), own in frame.groupby(["area", "selection", "start_ms", "stop_ms"]):
         panel, at = reference[area][selection], windows.index((start, stop))
         own = own.sort_values("block_index")

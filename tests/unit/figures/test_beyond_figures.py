@@ -1,4 +1,4 @@
-"""Figures of animals, latencies and specifications show their tables, and say so when there is nothing."""
+"""Figures beyond the study and of strict success show their tables, and say so when there is nothing."""
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ NAMES = {
     "latency": ("latencies",),
     "animals": ("animal_contrast", "mixed_effects"),
     "specifications": ("specifications",),
+    "strict_trajectories": ("population_trajectories", "success_rates"),
 }
 
 
@@ -46,6 +47,26 @@ def test_points_of_the_specification_curve_are_its_effects(pooled):
     for panel, area in zip(figure.axes, areas, strict=False):
         drawn = np.concatenate([points.get_offsets()[:, 1] for points in panel.collections])
         np.testing.assert_allclose(np.sort(drawn), np.sort(frame.loc[frame["area"] == area, "effect"]))
+
+
+def test_strict_trajectories_are_the_means_of_those_in_which_both_threads_succeed_strictly(pooled):
+    figure, source = POPULATION_FIGURES["strict_trajectories"][0](pooled)
+    own = pooled["experiments"]
+    own = own[own["valid"] & own["succeeds_0"] & own["succeeds_1"]]
+    assert len(own) < (pooled["experiments"]["valid"] & pooled["experiments"]["both_succeed"]).sum()
+    frame = source["a"]
+    assert set(frame["area"]) == set(own["area"])
+    for area, rows in frame.groupby("area"):
+        assert (rows["n"] == (own["area"] == area).sum()).all()
+    # Rows of panels go along the hierarchy, columns along time.
+    area = next(area for area in ("V1", "V4", "IT") if area in set(own["area"]))
+    first = frame[(frame["area"] == area) & (frame["start_ms"] == 50)].sort_values("block_index")
+    drawn = {round(float(y), 9) for line in figure.axes[0].lines for y in line.get_ydata()}
+    assert drawn == {round(float(y), 9) for y in (*first["texture_mean"], *first["object_mean"])}
+    text = POPULATION_FIGURES["strict_trajectories"][1](pooled)
+    assert f"p < {CONFIG.analysis.success_p:g}" in text
+    absent = set(pooled["experiments"].loc[pooled["experiments"]["valid"], "area"]) - set(own["area"])
+    assert ("none in" in text) == bool(absent)
 
 
 @pytest.mark.parametrize("name", NAMES)

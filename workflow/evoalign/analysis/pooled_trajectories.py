@@ -1,4 +1,4 @@
-"""Padded trajectories pooled by area: METHODS section 3 (Fig. 4C) and section 4 (Fig. 5C)."""
+"""Padded trajectories pooled by area: METHODS section 3 (Fig. 4C) and section 4 (Fig. 5C, Ext. 4C)."""
 
 from __future__ import annotations
 
@@ -77,11 +77,12 @@ def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.Dat
     """Mean trajectories of each area and selection, with the paired test of each block.
 
     The test compares texture and object over experiments, block by block; the
-    blocks of one window are one family for Benjamini and Hochberg.
+    blocks of one window are one family for Benjamini and Hochberg. Ext. 4C
+    asks of both threads that they succeed at `success_p`: 'both_strict'.
     """
     names, starts, stops = zip(*trajectories.windows, strict=True)
     parts = []
-    for area, selection, rows in study_.selections():
+    for area, selection, rows in study_.selections(strict=True):
         values = {kind: trajectories.values[kind][rows] for kind in SPACES}
         errors = {kind: trajectories.errors[kind][rows] for kind in SPACES}
         columns, n = paired_columns(

@@ -48,13 +48,23 @@ class Study:
         for area, rows in self.experiments.groupby("area", sort=True):
             yield str(area), rows.index.to_numpy()
 
-    def selections(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
-        """Each area and selection with row numbers; empty ones are passed over."""
+    def selections(self, *, strict: bool = False) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Each area and selection with row numbers; empty ones are passed over.
+
+        Parameters
+        ----------
+        strict : bool
+            Give 'both_strict', too: both threads succeed at `success_p` (Ext. 4).
+        """
+        own = self.experiments
         chosen = {
-            "valid": np.ones(len(self.experiments), dtype=bool),
-            "any": self.experiments["any_succeeds"].to_numpy(dtype=bool),
-            "both": self.experiments["both_succeed"].to_numpy(dtype=bool),
+            "valid": np.ones(len(own), dtype=bool),
+            "any": own["any_succeeds"].to_numpy(dtype=bool),
+            "both": own["both_succeed"].to_numpy(dtype=bool),
         }
+        if strict:
+            texture, object_ = (own[f"succeeds_{thread}"].to_numpy(dtype=bool) for thread in (0, 1))
+            chosen["both_strict"] = texture & object_
         for area, rows in self.areas():
             for selection, keep in chosen.items():
                 if keep[rows].any():

@@ -1,6 +1,8 @@
-"""Trajectories in each time bin of the response (Fig. 5C, Ext. 4C)."""
+"""Trajectories in each time bin of the response (Fig. 5C; of stricter success, Ext. 4C)."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from evoalign.figures.panels import (
     words,
 )
 from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
+from evoalign.tables import POPULATION_TRAJECTORIES
 
 # Bins before the response are flat lines; the figure starts with the evoked window.
 MAX_BINS = 16
@@ -43,29 +46,52 @@ def draw_binned_trajectories(tables: Tables, width_ms: int | None = None) -> tup
         Panel 'a'.
     """
     frame, width = evoked_bins(tables["population_trajectories"], width_ms)
-    areas, starts = areas_of(frame), sorted(frame["start_ms"].unique())
-    if not areas:
-        figure = new_figure(PAGE, 1.5)
-        say_empty(figure.subplots(), "no valid experiment")
-        return figure, {"a": frame}
-    figure = new_figure(PAGE, 0.5 + 1.05 * len(areas))
-    axes = figure.subplots(len(areas), len(starts), squeeze=False, sharex=True, sharey="row")
-    parts = []
-    for at, area in enumerate(areas):
-        rows, selection = chosen(frame, area)
-        for column, start in enumerate(starts):
-            own = rows[rows["start_ms"] == start].sort_values("block_index")
-            _panel(axes[at, column], own)
-            if at == 0:
-                axes[0, column].set_title(f"{start}–{start + width}", loc="center", fontsize=6, pad=7)
+    rows = {}
+    for area in areas_of(frame):
+        own, selection = chosen(frame, area)
         mark = "" if selection == "both" else f", {selection}"
-        axes[at, 0].set_ylabel(f"{area_label(area)}\n(n = {int(rows['n'].max())}{mark})")
-        parts.append(rows)
+        rows[f"{area_label(area)}\n(n = {int(own['n'].max())}{mark})"] = own
+    return draw_bins(rows, width, empty="no valid experiment")
+
+
+def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tuple[Figure, Source]:
+    """Draw rows of small panels, one a time bin.
+
+    Parameters
+    ----------
+    rows : mapping of str to pandas.DataFrame
+        Label -> rows of `population_trajectories` of one area, selection and
+        width of bins.
+    width_ms : int
+        Width of the bins.
+    empty : str
+        What the figure says when there are no rows.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a'.
+    """
+    if not rows:
+        figure = new_figure(PAGE, 1.5)
+        say_empty(figure.subplots(), empty)
+        return figure, {"a": pd.DataFrame(columns=POPULATION_TRAJECTORIES.names)}
+    source = pd.concat(rows.values(), ignore_index=True)
+    starts = sorted(source["start_ms"].unique())
+    figure = new_figure(PAGE, 0.5 + 1.05 * len(rows))
+    axes = figure.subplots(len(rows), len(starts), squeeze=False, sharex=True, sharey="row")
+    for own, (label, frame) in zip(axes, rows.items(), strict=True):
+        for panel, start in zip(own, starts, strict=True):
+            _panel(panel, frame[frame["start_ms"] == start].sort_values("block_index"))
+        own[0].set_ylabel(label)
+    for panel, start in zip(axes[0], starts, strict=True):
+        panel.set_title(f"{start}–{start + width_ms}", loc="center", fontsize=6, pad=7)
     figure.supxlabel("Block")
     figure.supylabel("Rate (of maximum)")
     figure.suptitle("Time from image onset (ms)", fontsize=7)
     space_legend(figure, loc="outside upper right", ncols=2)
-    return figure, {"a": pd.concat(parts, ignore_index=True)}
+    return figure, {"a": source}
 
 
 def evoked_bins(frame: pd.DataFrame, width_ms: int | None) -> tuple[pd.DataFrame, int]:
@@ -99,12 +125,16 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     frame, width = evoked_bins(tables["population_trajectories"], None)
+    return f"{explained(width)} Experiments in which both threads succeed unless said: {counts(frame)}."
+
+
+def explained(width_ms: int) -> str:
+    """Sentences of a caption: what panels of `draw_bins` show, tests and corrections."""
     return words(
         f"""
-        Trajectories in consecutive {width} ms bins (above: from-to) over the experiment's universal
+        Trajectories in consecutive {width_ms} ms bins (above: from-to) over the experiment's universal
         normaliser: mean over experiments, shading one standard error; dotted: more than half of the
         experiments padded. Dots: texture and object differ in the block (paired t-test over experiments,
-        Benjamini-Hochberg over the blocks of a panel, q < 0.05), coloured by the larger space. Experiments
-        in which both threads succeed unless said: {counts(frame)}.
+        Benjamini-Hochberg over the blocks of a panel, q < 0.05), coloured by the larger space.
         """
     )

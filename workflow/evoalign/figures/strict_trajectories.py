@@ -1,0 +1,51 @@
+"""Time-binned trajectories of the experiments in which both threads succeed strictly (Ext. 4C)."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from evoalign.figures.binned_trajectories import draw_bins, evoked_bins, explained
+from evoalign.figures.panels import Source, Tables, areas_of, words
+from evoalign.figures.style import area_label
+
+STRICT = "both_strict"
+
+
+def draw_strict_trajectories(tables: Tables) -> tuple[Figure, Source]:
+    """Draw a small panel a time bin, a row an area, without others to stand in.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        `population_trajectories`.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    source : dict of str to pandas.DataFrame
+        Panel 'a'.
+    """
+    frame, width = evoked_bins(tables["population_trajectories"], None)
+    strict = frame[frame["selection"] == STRICT]
+    own = {area: strict[strict["area"] == area] for area in areas_of(strict)}
+    rows = {f"{area_label(area)}\n(n = {int(part['n'].max())})": part for area, part in own.items()}
+    return draw_bins(rows, width, empty="no valid experiment in which both threads succeed strictly")
+
+
+def caption(tables: Tables) -> str:
+    """State N, tests and corrections."""
+    frame, width = evoked_bins(tables["population_trajectories"], None)
+    strict = frame[frame["selection"] == STRICT]
+    n = {area: strict.loc[strict["area"] == area, "n"].max() for area in areas_of(strict)}
+    counted = ", ".join(f"{area_label(area)} n = {int(own)}" for area, own in n.items())
+    none = [area_label(area) for area in areas_of(frame) if area not in n]
+    absent = f"; none in {' and '.join(none)}" if none and n else ""
+    rates = tables["success_rates"]
+    threshold = f"{rates['threshold'].min():g}" if len(rates) else "the threshold"
+    return words(
+        f"""
+        {explained(width)} Only experiments in which both threads succeed at p < {threshold} (best two blocks
+        above the first two, two-sample t-test of single presentations):
+        {counted or "no valid experiment"}{absent}.
+        """
+    )
