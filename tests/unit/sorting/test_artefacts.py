@@ -42,7 +42,7 @@ def found_in(counts, options=SETTINGS, n_jobs=1, **columns):
     channels = make_channels(counts.shape[1], "A").assign(**columns)
     limited = np.clip(np.round(counts), -32768, 32767).astype(np.int16)
     traces = Traces(make_recording([limited]), channels, options)
-    artefacts = find_artefacts(traces, channels, n_jobs)
+    artefacts = find_artefacts(traces, n_jobs)
     return traces, artefacts
 
 

@@ -37,7 +37,7 @@ def envelope_of(folder, counts, starts=None, options=SETTINGS, **how):
     recording = _Recording(counts, starts)
     channels = make_channels(counts[0].shape[1], "A")
     traces = Traces(recording.streams["broadband"].recording, channels, options)
-    artefacts = artefact_table(traces, find_artefacts(traces, channels), ())
+    artefacts = artefact_table(traces, find_artefacts(traces), ())
     bad = find_bad_channels(traces)
     write_envelope(recording, channels, bad, artefacts, options, folder / "e.zarr", **how)
     return read_envelope(folder / "e.zarr")
@@ -103,8 +103,8 @@ def test_artefacts_come_back_from_their_table():
     channels = make_channels(8, "A")
     half = [np.round(counts[:50_000]).astype(np.int16), np.round(counts[50_000:]).astype(np.int16)]
     traces = Traces(make_recording(half, [1.0, 77.7]), channels, Sorting())
-    found = find_artefacts(traces, channels)
-    again = from_table(traces, channels, artefact_table(traces, found, ()))
+    found = find_artefacts(traces)
+    again = from_table(traces, artefact_table(traces, found, ()))
     assert [(f.reason, f.group, f.channel, f.period) for f in again] == [
         (f.reason, f.group, f.channel, f.period) for f in found
     ]

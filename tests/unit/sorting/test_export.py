@@ -74,7 +74,7 @@ def test_voltages_are_those_that_the_sorter_saw(recorded):
     assert theirs.channel_ids.tolist() == [1, 2, 3] and theirs.get_num_segments() == 1
     traces = Traces(voltages, channels, settings)
     traces.leave_out((found.bad_channels["reason"] != "").to_numpy())
-    traces.blank([(one.period, one.rows) for one in from_table(traces, channels, artefacts)])
+    traces.blank([(one.period, one.rows) for one in from_table(traces, artefacts)])
     ours = traces.filtered(Chunk(1, 30_000, 60_000))[:3]
     shown = theirs.get_traces(start_frame=210_000, end_frame=240_000, return_in_uV=True).T
     # Theirs is rounded to counts, and filtered before it is blanked.

@@ -53,7 +53,7 @@ class Found:
     period: Chunk
 
 
-def find_artefacts(traces: Traces, channels: pd.DataFrame, n_jobs: int = 1) -> list[Found]:
+def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Found]:
     """Find artefacts that electrodes have in common, and saturated stretches of single ones.
 
     An artefact is common when ``sorting.artefact_share`` of the electrodes of a
@@ -68,8 +68,6 @@ def find_artefacts(traces: Traces, channels: pd.DataFrame, n_jobs: int = 1) -> l
     ----------
     traces : Traces
         The recording; raw values are read, once, chunk by chunk.
-    channels : DataFrame
-        `tables.CHANNELS`, for the names of the groups.
     n_jobs : int
         Threads.
 
@@ -85,7 +83,7 @@ def find_artefacts(traces: Traces, channels: pd.DataFrame, n_jobs: int = 1) -> l
     sampled = np.concatenate([traces.raw(stretch) for stretch in stretches]).astype(np.float32)
     centre = np.median(sampled, axis=0)
     spread = MAD_TO_SD * np.median(np.abs(sampled - centre), axis=0)
-    groups = _groups(traces, channels, sampled)
+    groups = _groups(traces, sampled)
     pieces = traces.chunks()
     found: dict[tuple[str, str, int], tuple[np.ndarray, list[Chunk]]] = {}
     for parts in run(_of_chunk, (traces, groups, centre, RAIL_SDS * spread), pieces, n_jobs, "artefacts"):
@@ -124,12 +122,8 @@ def artefact_table(traces: Traces, found: Iterable[Found], left_out: Iterable[in
     return tables.conform(frame, tables.ARTEFACTS)
 
 
-def from_table(traces: Traces, channels: pd.DataFrame, artefacts: pd.DataFrame) -> list[Found]:
+def from_table(traces: Traces, artefacts: pd.DataFrame) -> list[Found]:
     """Return the artefacts of `artefact_table` again, for traces of the same recording."""
-    group_of = np.full(len(traces.channel_ids), "", dtype=object)
-    if traces.settings.reference != "none":
-        named = channels.set_index("channel")[traces.settings.reference].reindex(traces.channel_ids)
-        group_of = named.fillna("").to_numpy(dtype=object)
     starts = np.array([start for start, _ in traces.spans])
     times = artefacts[["start_s", "stop_s"]].to_numpy(np.float64)
     found = []
@@ -137,8 +131,9 @@ def from_table(traces: Traces, channels: pd.DataFrame, artefacts: pd.DataFrame) 
         segment = int(np.searchsorted(starts, start_s + 1e-9, side="right")) - 1
         first, end = (round((time - starts[segment]) * traces.rate_hz) for time in (start_s, stop_s))
         reason, group, channel = (artefacts[name].iloc[row] for name in ("reason", "group", "channel"))
-        mine = group_of == group if reason == COMMON else traces.channel_ids == channel
-        found.append(Found(reason, group, int(channel), np.flatnonzero(mine), Chunk(segment, first, end)))
+        alone = np.flatnonzero(traces.channel_ids == channel)
+        rows = traces.hit_together.get(group, alone) if reason == COMMON else alone
+        found.append(Found(reason, group, int(channel), rows, Chunk(segment, first, end)))
     return found
 
 
@@ -161,22 +156,18 @@ def _wanted(traces: Traces) -> dict[str, bool]:
     return {COMMON: traces.settings.blank_artefacts, SATURATED: traces.settings.blank_saturated}
 
 
-def _groups(traces: Traces, channels: pd.DataFrame, sampled: np.ndarray) -> list[Group]:
+def _groups(traces: Traces, sampled: np.ndarray) -> list[Group]:
     settings = traces.settings
     lag = _samples(LAG_S, traces)
     if len(sampled) <= 2 * lag:
         return []
     noise = MAD_TO_SD * np.median(np.abs(_second_difference(sampled, lag)), axis=0)
     made = []
-    for rows in traces.groups or [np.arange(len(traces.channel_ids))]:
+    for name, rows in traces.hit_together.items():
         alive = rows[noise[rows] > 0]
         if len(alive) < settings.reference_min_channels:
             continue
         looked = alive[np.linspace(0, len(alive) - 1, min(len(alive), MAX_LOOKED)).round().astype(int)]
-        name = ""
-        if traces.groups:
-            of_channel = channels.set_index("channel")[settings.reference]
-            name = str(of_channel.get(int(traces.channel_ids[rows[0]]), ""))
         made.append(Group(name, rows, looked, settings.artefact_threshold * noise[looked]))
     return made
 

@@ -168,7 +168,7 @@ def _traces(
     traces = Traces(voltages, channels, settings.model_copy(update={"highpass_hz": low, "lowpass_hz": high}))
     of_channel = bad.set_index("channel")["reason"].reindex(traces.channel_ids)
     traces.leave_out((of_channel != "").to_numpy())
-    blank(traces, from_table(traces, channels, artefacts))
+    blank(traces, from_table(traces, artefacts))
     return traces
 
 

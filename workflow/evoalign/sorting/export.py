@@ -18,13 +18,14 @@ from spikeinterface.exporters import export_to_phy
 from evoalign.errors import InputError
 from evoalign.files import whole
 from evoalign.recordings import Recording
-from evoalign.sorting.artefacts import COMMON
+from evoalign.sorting.artefacts import COMMON, from_table
 from evoalign.sorting.external import PITCH_UM
 from evoalign.sorting.session import BROADBAND
-from evoalign.sorting.traces import FILTER_ORDER
+from evoalign.sorting.traces import FILTER_ORDER, Chunk, Traces
 from evoalign.study import Sorting
 
 TABLES = ("channels", "units", "spikes", "bad_channels", "artefacts")
+PERIOD = ("segment_index", "start_sample_index", "end_sample_index")  # SpikeInterface's fields
 ARRAY_PITCH_UM = 10_000.0  # between arrays, each of which has coordinates of its own
 # What the windows of spikeinterface-gui and of phy show.
 EXTENSIONS: dict[str, dict[str, object]] = {
@@ -150,6 +151,7 @@ def preprocessed(
     bad = tables_of["bad_channels"].set_index("channel")["reason"]
     channels = tables_of["channels"].set_index("channel")
     good = [int(c) for c in voltages.channel_ids if bad.get(int(c), "") == ""]
+    found = from_table(Traces(voltages, tables_of["channels"], settings), tables_of["artefacts"])
     nyquist = voltages.get_sampling_frequency() / 2
     filtered = preprocessing.bandpass_filter(
         voltages.select_channels(good),
@@ -165,7 +167,8 @@ def preprocessed(
             part = preprocessing.common_reference(part, reference="global", operator="median")
         if settings.blank_artefacts:
             own = "" if settings.reference == "none" else name
-            part = _blanked(part, tables_of["artefacts"], own)
+            # Saturated electrodes show their voltages.
+            part = _silenced(part, [a.period for a in found if a.reason == COMMON and a.group == own])
         parts.append(part)
     together = si.aggregate_channels(parts) if len(parts) > 1 else parts[0]
     together = together.select_channels(good)
@@ -174,17 +177,15 @@ def preprocessed(
     return _placed(together, channels.reindex(good))
 
 
-def _blanked(part: si.BaseRecording, artefacts: pd.DataFrame, group: str) -> si.BaseRecording:
-    """Silence what its group has in common; saturated electrodes show their voltages."""
-    own = artefacts[(artefacts["reason"] == COMMON) & (artefacts["group"] == group)]
-    starts = np.array([part.get_start_time(segment) for segment in range(part.get_num_segments())])
-    first = own["start_s"].to_numpy(np.float64)
-    periods = np.zeros(len(own), dtype=base_period_dtype)
-    segment = np.searchsorted(starts, first + 1e-9, side="right") - 1
-    periods["segment_index"] = segment
-    for field, times in (("start_sample_index", first), ("end_sample_index", own["stop_s"].to_numpy())):
-        periods[field] = np.rint((times - starts[segment]) * part.get_sampling_frequency())
-    return preprocessing.silence_periods(part, periods=periods, mode="zeros") if len(own) else part
+def _silenced(part: si.BaseRecording, periods: list[Chunk]) -> si.BaseRecording:
+    """Set stretches to zero."""
+    if not periods:
+        return part
+    rows = [(period.segment, period.start, period.stop) for period in periods]
+    silent = np.zeros(len(rows), dtype=base_period_dtype)
+    for field, values in zip(PERIOD, np.transpose(rows), strict=True):
+        silent[field] = values
+    return preprocessing.silence_periods(part, periods=silent, mode="zeros")
 
 
 def _placed(recording: si.BaseRecording, channels: pd.DataFrame) -> si.BaseRecording:

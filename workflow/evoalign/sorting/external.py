@@ -15,6 +15,7 @@ from rapidfuzz import process
 
 from evoalign.errors import InputError
 from evoalign.files import no_space
+from evoalign.sorting.bridged import without_artefacts
 from evoalign.sorting.electrode import Electrodes
 from evoalign.sorting.passes import Spikes
 from evoalign.sorting.waveforms import Key
@@ -88,8 +89,8 @@ def run_external(electrodes: Electrodes, settings: Sorting, seed: int, n_jobs: i
 
 
 def _prepared(electrodes: Electrodes) -> si.BaseRecording:
-    """Good electrodes as one segment, with a place each."""
-    recording = electrodes.traces.recording
+    """Good electrodes as one segment without artefacts, with a place each."""
+    recording = without_artefacts(electrodes.traces)
     recording = recording.select_channels([recording.channel_ids[row] for row in electrodes.rows])
     if recording.get_num_segments() > 1:
         recording = si.concatenate_recordings([recording])

@@ -71,7 +71,7 @@ def sort(
     # Sums over several BLAS threads differ in their last bits from machine to machine.
     with threadpool_limits(1):
         traces = Traces(recording, channels, settings)
-        artefacts = find_artefacts(traces, channels, n_jobs)
+        artefacts = find_artefacts(traces, n_jobs)
         blank(traces, artefacts)
         bad = find_bad_channels(traces).assign(blanked_share=blanked_share(traces, artefacts))
         noise = dict(zip(bad["channel"].tolist(), bad["noise_uv"].tolist(), strict=True))

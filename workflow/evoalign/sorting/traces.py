@@ -47,8 +47,9 @@ class Traces:
         The vendor's channel numbers ``[channel]``, as in the recording.
     rate_hz : float
         Sampling rate.
-    groups : list of ndarray
-        Rows of the channels that share a reference; [] without one.
+    groups : dict of str to ndarray
+        Array or connector -> rows of the channels that share its reference; {}
+        without one.
     """
 
     def __init__(self, recording: si.BaseRecording, channels: pd.DataFrame, settings: Sorting) -> None:
@@ -65,6 +66,16 @@ class Traces:
         self.groups = _reference_groups(self.channel_ids, channels, settings)
         self._bad = np.zeros(len(self.channel_ids), dtype=bool)
         self._blanked: list[tuple[Chunk, np.ndarray]] = []
+
+    @property
+    def hit_together(self) -> dict[str, np.ndarray]:
+        """Rows of the channels that have artefacts in common, as `groups`; without these all, named ''."""
+        return self.groups or {"": np.arange(len(self.channel_ids))}
+
+    @property
+    def blanked(self) -> Sequence[tuple[Chunk, np.ndarray]]:
+        """What `blank` was given."""
+        return self._blanked
 
     @property
     def good(self) -> np.ndarray:
@@ -155,7 +166,7 @@ class Traces:
 
     def reference(self, values: np.ndarray) -> None:
         """Take the median of each group's good channels off these, in place; ``values [channel, sample]``."""
-        for group in self.groups:
+        for group in self.groups.values():
             good = group[~self._bad[group]]
             if len(good) >= self.settings.reference_min_channels:
                 values[good] -= _median(values[good])
@@ -196,12 +207,14 @@ def _band_pass(settings: Sorting, rate_hz: float) -> np.ndarray:
     return signal.butter(FILTER_ORDER, band, "bandpass", fs=rate_hz, output="sos")
 
 
-def _reference_groups(channel_ids: np.ndarray, channels: pd.DataFrame, settings: Sorting) -> list[np.ndarray]:
-    """Rows of the channels that share a median; [] without a reference."""
+def _reference_groups(
+    channel_ids: np.ndarray, channels: pd.DataFrame, settings: Sorting
+) -> dict[str, np.ndarray]:
+    """Rows of the channels that share a median; {} without a reference."""
     if settings.reference == "none":
-        return []
+        return {}
     group = channels.set_index("channel")[settings.reference].reindex(channel_ids).fillna("").to_numpy()
-    return [np.flatnonzero(group == name) for name in sorted(set(group))]
+    return {str(name): np.flatnonzero(group == name) for name in sorted(set(group))}
 
 
 def _median(values: np.ndarray) -> np.ndarray:
