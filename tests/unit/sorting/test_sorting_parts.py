@@ -1,8 +1,5 @@
 """Filters, reference, bad electrodes, matching, metrics: each against an independent reference."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -171,29 +168,6 @@ def test_splitting_finds_a_rare_unit_close_to_a_common_one_and_leaves_collisions
     assert np.mean(labels[true == 0] == names[0]) > 0.9
     assert np.mean(labels[true == 1] == names[1]) > 0.9
     assert np.mean(labels[true == 2] == names[0]) < 0.1
-
-
-FIRST_CALLS = """
-import sys, threading
-import numpy as np
-from evoalign.sorting import clustering
-
-sys.setswitchinterval(1e-7)
-waves = np.random.default_rng(0).normal(size=(60, 20)).astype(np.float32)
-together = threading.Barrier(8)
-def first():
-    together.wait()
-    clustering.cluster(waves, 10)
-threads = [threading.Thread(target=first) for _ in range(8)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-"""
-
-
-@pytest.mark.slow
-def test_first_calls_from_several_threads_end():
-    for _ in range(4):  # without the first call in advance about every third of these hangs
-        subprocess.run([sys.executable, "-c", FIRST_CALLS], check=True, timeout=60)
 
 
 def test_splitting_leaves_one_unit_whole():

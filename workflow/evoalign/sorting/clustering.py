@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from isosplit6 import isosplit6
 from sklearn.mixture import GaussianMixture
 
+from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import Templates, match
 
 COMPONENTS = 10  # principal components that isosplit6 clusters
@@ -37,10 +37,6 @@ MIN_INDEPENDENT = 0.5  # and more are two neurons
 MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
 MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
-
-# The first call imports numpy's interface, holding a lock of its own: two first calls at once, from two
-# threads, wait for each other for ever (isosplit6 0.1.4). This one is the first.
-isosplit6(np.zeros((1, 1)))
 
 
 def components(waves: np.ndarray, n: int = COMPONENTS) -> np.ndarray:
@@ -67,7 +63,7 @@ def cluster(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     """
     if len(waves) < min_spikes:
         return np.full(len(waves), -1)
-    labels = isosplit6(components(waves)).astype(np.int64) - 1
+    labels = isosplit(components(waves)).astype(np.int64) - 1
     return _renumbered(labels, min_spikes)
 
 
@@ -215,7 +211,7 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     parts = [_some(first) @ axis, _some(second) @ axis]
     labels = np.repeat([1, 2], [len(part) for part in parts]).astype(np.int32)
     together = np.concatenate(parts)
-    return len(np.unique(isosplit6(together[:, None], initial_labels=labels))) == 1
+    return len(np.unique(isosplit(together[:, None], labels))) == 1
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:

@@ -14,6 +14,7 @@ from evoalign.sorting.electrode import (
     find_templates,
     match_chunk,
 )
+from evoalign.sorting.isosplit import end_children
 from evoalign.sorting.matching import Templates
 from evoalign.sorting.parallel import run
 from evoalign.sorting.result import Train
@@ -61,9 +62,9 @@ def crossings(
     found = list(run(_detect, (electrodes,), pieces, n_jobs, "threshold crossings"))
     if not with_waves:
         return found, []
-    spikes = [_of_row(electrodes, found, row) for row in range(len(electrodes.rows))]
-    pieces_ = [(limit, *spike) for limit, spike in zip(electrodes.threshold_uv, spikes, strict=True)]
-    templates = list(run(_find_templates, (electrodes,), pieces_, n_jobs, "clusters"))
+    rows = range(len(electrodes.rows))
+    templates = list(run(_find_templates, (electrodes, found), rows, n_jobs, "clusters"))
+    end_children()
     light = [Crossings(c.chunk, c.row, c.sample, c.size_uv, c.picked, c.waves[:0]) for c in found]
     return light, templates
 
@@ -72,10 +73,8 @@ def _detect(electrodes: Electrodes, piece: tuple[int, Chunk]) -> Crossings:
     return detect(electrodes, *piece)
 
 
-def _find_templates(
-    electrodes: Electrodes, piece: tuple[float, np.ndarray, np.ndarray, np.ndarray]
-) -> Templates | None:
-    return find_templates(electrodes, *piece)
+def _find_templates(electrodes: Electrodes, found: list[Crossings], row: int) -> Templates | None:
+    return find_templates(electrodes, electrodes.threshold_uv[row], *_of_row(electrodes, found, row))
 
 
 def _of_row(

@@ -1,0 +1,99 @@
+"""isosplit6 in processes of its own: it does not give back its memory, 1 to 3 kB a point (0.1.4).
+
+An hour of 96 electrodes would take 3 GB so. The processes answer until they
+have grown by a hundred MB; then others take their place.
+"""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evoalign.sorting import isosplit_child
+
+MAX_RSS = 160_000_000  # bytes: 40 MB of Python and numpy, the rest has leaked
+
+
+def isosplit(
+    points: NDArray[np.float64], initial_labels: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """Cluster points; threads may call it at once.
+
+    Parameters
+    ----------
+    points : ndarray
+        float64 ``[point, dimension]``.
+    initial_labels : ndarray, optional
+        From 1; clusters to start from.
+
+    Returns
+    -------
+    ndarray
+        int32 ``[point]``: cluster from 1.
+
+    Raises
+    ------
+    ChildProcessError
+        The process ended without an answer, as when the machine is out of memory.
+    """
+    try:
+        child = _idle.pop()
+    except IndexError:
+        child = _Child()
+    labels, last = child.ask(points, initial_labels)
+    if last:
+        child.end()
+    else:
+        _idle.append(child)
+    return labels
+
+
+def end_children() -> None:
+    """End the processes that wait for work: to start another takes 0.2 s."""
+    while _idle:
+        _idle.pop().end()
+
+
+class _Child:
+    """A process of `isosplit_child`, for one call at a time."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-I", str(isosplit_child.__file__), str(MAX_RSS)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(
+        self, points: NDArray[np.float64], initial_labels: NDArray[np.int32] | None
+    ) -> tuple[NDArray[np.int32], bool]:
+        """Return the labels, and whether the process has grown too large for more."""
+        head = np.array([*points.shape, initial_labels is not None], np.int64)
+        labels = [] if initial_labels is None else [initial_labels.astype(np.int32).tobytes()]
+        answer, into, out = b"", self._process.stdin, self._process.stdout
+        assert into is not None and out is not None
+        try:
+            into.write(b"".join([head.tobytes(), points.astype(np.float64).tobytes(), *labels]))
+            into.flush()
+            answer = out.read(4 * len(points) + 1)
+        except BrokenPipeError:
+            pass
+        if len(answer) < 4 * len(points) + 1:
+            self.end()
+            raise ChildProcessError(f"the process of isosplit6 ended with {self._process.returncode}")
+        return np.frombuffer(answer[:-1], np.int32), bool(answer[-1])
+
+    def end(self) -> None:
+        """Close its input, and wait for its end."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                continue
+        self._process.wait()
+
+
+_idle: list[_Child] = []
+atexit.register(end_children)

@@ -1,0 +1,34 @@
+"""Clusters with isosplit6 in a process of its own, for `evoalign.sorting.isosplit`, until its input ends.
+
+A request is three int64 (points, dimensions, and whether labels to start from
+follow), float64 points ``[point, dimension]`` and, if so, int32 labels. The
+answer is int32 labels and a byte: 1 when this was the last, since isosplit6
+has kept too much memory. Only what is needed is imported, since the start
+counts.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import psutil
+from isosplit6 import isosplit6
+
+
+def main(max_rss: int) -> None:
+    """Answer requests on standard input, until this process takes more than `max_rss` bytes."""
+    read, write, me = sys.stdin.buffer, sys.stdout.buffer, psutil.Process()
+    more = True
+    while more and len(head := read.read(24)) == 24:
+        n, m, has_labels = np.frombuffer(head, np.int64).tolist()
+        points = np.frombuffer(read.read(8 * n * m), np.float64).reshape(n, m)
+        labels = np.frombuffer(read.read(4 * n), np.int32) if has_labels else None
+        found = isosplit6(points, initial_labels=labels)
+        more = me.memory_info().rss < max_rss
+        write.write(found.tobytes() + bytes([not more]))
+        write.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
