@@ -10,5 +10,5 @@ with job(snakemake) as (config, facts):
     digest = facts[f"input:{named(given.report)}"]
     found = account(config.results, given.report, digest, config.provenance)
     copy_workflow(**snakemake.params.workflow, config=snakemake.config, folder=made.workflow)
-    write_pages(dict(made.items()), given.template, found, config.study, facts)
+    write_pages(dict(made.items()), given.template, found, config.study)
     write_crate(made.crate, found, made.workflow, config, facts)

@@ -11,6 +11,8 @@ the machine but in `alternateName`.
 from __future__ import annotations
 
 import base64
+import datetime as dt
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from os import PathLike
@@ -106,17 +108,17 @@ class _Crate:
         self._steps(main)
         run, controls = self._run(main, agents)
         self._engine(run, controls)
-        self._about(agents, run)
+        self._about(agents)
         content: Properties = self.crate.metadata.generate()
         return content
 
     def _add(self, identifier: str, kind: str | list[str], **properties: Any) -> Entity:
-        given = {key: value for key, value in properties.items() if value not in ("", None, [])}
+        given = {key: _plain(value) for key, value in properties.items() if value not in ("", None, [])}
         return self.crate.add(
             ContextEntity(self.crate, quote(identifier, safe="#,/"), {"@type": kind} | given)
         )
 
-    def _about(self, agents: list[Entity], run: Entity) -> None:
+    def _about(self, agents: list[Entity]) -> None:
         """Title, licence, date and profiles of the crate itself."""
         root, config = self.crate.root_dataset, self.config
         ended = max((job.usage.ended for job in self.found.jobs), default=None)
@@ -125,7 +127,7 @@ class _Crate:
             f"Results of the pipeline evoalign {self.facts['version']} on the study '{config.study}', "
             "and what they were made from."
         )
-        self.crate.license = config.provenance.license or NO_LICENSE
+        self.crate.license = self._license()
         if ended:
             self.crate.datePublished = ended
         root["conformsTo"] = [
@@ -134,9 +136,19 @@ class _Crate:
             )
             for uri, (name, version) in PROFILES.items()
         ]
-        root["mentions"] = [run, *self._hosts()]
+        outside = [one for one in self.data.values() if one.type == "Collection"]
+        root["mentions"] = [*self.crate.get_by_type("CreateAction"), *self._hosts(), *outside]
         if agents:
             root["author"] = agents
+
+    def _license(self) -> Entity | str:
+        """An entity where it is a URL; RO-Crate allows words."""
+        license_ = self.config.provenance.license
+        if not license_.startswith("http"):
+            return license_ or NO_LICENSE
+        return self.crate.add(
+            ContextEntity(self.crate, license_, {"@type": "CreativeWork", "name": license_})
+        )
 
     def _agents(self) -> list[Entity]:
         """The experimenters, of their lab; the lab itself where nobody is named."""
@@ -155,7 +167,7 @@ class _Crate:
             dest_path=self.copied / "Snakefile",
             main=True,
             lang="snakemake",
-            lang_version=self.facts.get("snakemake"),
+            lang_version=importlib.metadata.version("snakemake"),
             properties={"@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]},
         )
         main["name"] = "evoalign"
@@ -217,8 +229,8 @@ class _Crate:
             description=f"{len(times)} jobs; sums and estimate of energy in provenance/index.html",
             instrument=_ref(main),
             agent=[_ref(agent) for agent in agents],
-            startTime=min(times)[0].isoformat() if times else None,
-            endTime=max(ended for _, ended in times).isoformat() if times else None,
+            startTime=_time(min(times)[0]) if times else None,
+            endTime=_time(max(ended for _, ended in times)) if times else None,
             object=[_ref(self._file(file)) for file in given],
             result=[_ref(self._file(file)) for file in self.found.outputs],
         )
@@ -241,8 +253,8 @@ class _Crate:
             description=f"{job.threads} threads on {usage.host.name}: {usage.host.cpu}",
             instrument={"@id": f"#rule-{job.rule}"},
             agent=[_ref(agent) for agent in agents],
-            startTime=usage.started.isoformat(),
-            endTime=usage.ended.isoformat(),
+            startTime=_time(usage.started),
+            endTime=_time(usage.ended),
             object=[_ref(self._file(file)) for file in job.inputs],
             result=[_ref(self._file(file)) for file in job.outputs],
             resourceUsage=[
@@ -261,7 +273,7 @@ class _Crate:
         )
 
     def _engine(self, run: Entity, controls: list[Entity]) -> None:
-        version = self.facts.get("snakemake", "")
+        version = importlib.metadata.version("snakemake")
         engine = self._add(
             "#engine", "SoftwareApplication", name=f"Snakemake {version}", softwareVersion=version
         )
@@ -329,6 +341,16 @@ def _facts(path: Path, name: str, digest: str) -> Properties:
     if path.suffix in MEDIA_TYPES:
         facts["encodingFormat"] = MEDIA_TYPES[path.suffix]
     return facts
+
+
+def _plain(value: Any) -> Any:
+    """One value rather than a list of one, as RO-Crate recommends."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _time(when: dt.datetime) -> str:
+    """ISO 8601 in the form that the profile's validator takes."""
+    return when.isoformat(timespec="milliseconds")
 
 
 def _ref(entity: Entity) -> Properties:

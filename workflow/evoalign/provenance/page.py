@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
@@ -32,7 +33,6 @@ def write_pages(
     template: str | PathLike[str],
     found: Account,
     study: str,
-    facts: Mapping[str, str],
 ) -> None:
     """Write the page, the totals that the report shows, and the table; each whole or not at all.
 
@@ -46,8 +46,6 @@ def write_pages(
         The jobs.
     study : str
         Its name, for the title.
-    facts : mapping of str to str
-        Versions, commit and checksums of what runs now.
     """
     jobs = jobs_table(found)
     environment = jinja2.Environment(
@@ -63,7 +61,7 @@ def write_pages(
         "meanings": MEANINGS,
         "rules": _table(rules_table(jobs)),
         "machines": _table(machines_table(found)),
-        "software": _table(pd.DataFrame(software(found, facts).items(), columns=["what", "version"])),
+        "software": _table(pd.DataFrame(software(found).items(), columns=["what", "version"])),
         "sources": _table(sources_table(found)),
         "jobs": _table(jobs.drop(columns="commit").rename(columns=JOB_COLUMNS)),
         "unmeasured": found.unmeasured,
@@ -145,7 +143,7 @@ def machines_table(found: Account) -> pd.DataFrame:
     return pd.DataFrame(shown)
 
 
-def software(found: Account, facts: Mapping[str, str]) -> dict[str, str]:
+def software(found: Account) -> dict[str, str]:
     """Return the version of each package that a job told of; several where jobs ran under several."""
     versions: dict[str, list[str]] = {}
     for job in found.jobs:
@@ -154,7 +152,7 @@ def software(found: Account, facts: Mapping[str, str]) -> dict[str, str]:
             if name != "config" and version not in versions.setdefault(name, []):
                 versions[name].append(version)
     told = {name: ", ".join(sorted(found)) for name, found in versions.items()}
-    return {"snakemake": facts.get("snakemake", "")} | told
+    return {"snakemake": importlib.metadata.version("snakemake")} | told
 
 
 def sources_table(found: Account) -> pd.DataFrame:
