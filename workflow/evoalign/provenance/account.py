@@ -128,9 +128,9 @@ def rules_table(jobs: pd.DataFrame) -> pd.DataFrame:
             "jobs": grouped.size(),
             "time, median (s)": grouped["wall_s"].median(),
             "time, longest (s)": grouped["wall_s"].max(),
-            "processor time (h)": grouped["cpu_s"].sum() / 3600,
+            "processor time (min)": grouped["cpu_s"].sum() / 60,
             "memory, most (MB)": grouped["memory_mb"].max(),
-            "GPU time (h)": grouped["gpu_s"].sum() / 3600,
+            "GPU time (min)": grouped["gpu_s"].sum() / 60,
             "energy (Wh)": grouped["energy_wh"].sum(),
         }
     ).reset_index()

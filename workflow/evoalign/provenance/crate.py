@@ -139,7 +139,7 @@ class _Crate:
         outside = [one for one in self.data.values() if one.type == "Collection"]
         root["mentions"] = [*self.crate.get_by_type("CreateAction"), *self._hosts(), *outside]
         if agents:
-            root["author"] = agents
+            root["author"] = _plain(agents)
 
     def _license(self) -> Entity | str:
         """An entity where it is a URL; RO-Crate allows words."""

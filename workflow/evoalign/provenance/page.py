@@ -24,7 +24,7 @@ MEANINGS = {
     "memory_mb": "Memory (MB of 10⁶ bytes): the most that the process had resident, "
     "or the largest of its children.",
     "gpu_s": "GPU time (s): the job's time, for each GPU on which it put anything.",
-    "energy_wh": "Energy (Wh): the estimate below.",
+    "energy_wh": "Energy (Wh): the estimate above.",
 }
 
 
