@@ -3,6 +3,7 @@
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -48,6 +49,17 @@ def test_the_session_figure_shows_the_mean_rates(sessions):
     assert (
         "78" not in drawn.caption.split("presentations")[1] and "468 presentations, 19 axes" in drawn.caption
     )
+
+
+def test_axes_say_what_was_measured(sessions):
+    for kind, label, words in (
+        ("sorted", "Rate (spikes/s)", "Tuning of the preferred unit "),
+        ("envelope", "MUAe (µV)", "Tuning of the preferred electrode's multi-unit envelope"),
+    ):
+        drawn = next(draw_all({**sessions[0], "unit": pd.DataFrame({"kind": [kind]})}, TUNING_FIGURES))
+        labels = [axes.get_ylabel() for axes in drawn.figure.axes]
+        assert labels.count(label) == 2, "of the curves, and of the heatmaps' colour bar"
+        assert drawn.caption.startswith(words)
 
 
 def test_a_session_without_fitted_axes_is_drawn(sessions):

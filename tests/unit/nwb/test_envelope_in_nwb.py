@@ -1,11 +1,17 @@
 """The multi-unit envelope: into the file, out again, and on to the responses and the analysis."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from session_to_package import CONFIG, full_session
 
 from evoalign import study
+from evoalign.analysis import analyse_session
+from evoalign.analysis.encoding.results import no_units
 from evoalign.analysis.preferred import experiment_from
+from evoalign.figures import draw_session
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.envelope import envelope_units
 from evoalign.responses import Responses, read_responses, responses_from, write_responses
@@ -88,3 +94,18 @@ def test_the_analysis_takes_it_as_a_kind_of_unit_in_microvolts(packaged):
     np.testing.assert_allclose(experiment.rates.numpy(), 12.5, rtol=1e-6)
     spikes = experiment_from(made, settings.model_copy(update={"unit_kind": "sorted"}))
     assert spikes.unit == 1
+
+
+def test_figures_say_that_it_is_a_voltage(packaged):
+    config = CONFIG.model_copy(update={"analysis": study.Analysis(unit_kind="envelope", min_last_block=1)})
+    read = read_nwb(packaged[1])
+    # The fixture's envelope ends before most presentations.
+    held = replace(read.envelope, opened=lambda: nullcontext(lambda _, a, b: np.full((b - a, 3), 7.5)))
+    held = replace(held, segments=((0.0, 40_000),))
+    read = replace(read, envelope=held)
+    found = analyse_session(responses_from(read, config.responses), config) | no_units()
+    drawn = {one.name: one for one in draw_session(read, found, config.sorting)}
+    for name in ("paired_evolution", "stacked_psth"):
+        labels = [axes.get_ylabel() for axes in drawn[name].figure.axes]
+        assert "MUAe (µV)" in labels and not any("spikes/s" in label for label in labels), name
+        assert "envelope (MUAe)" in drawn[name].caption

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from evoalign.figures.panels import Source, Tables, p_words, shaded, words
+from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
 from evoalign.figures.style import (
     COLUMN,
     REFERENCE_COLOUR,
@@ -92,7 +92,7 @@ def _trajectories(axes: Axes, frame: pd.DataFrame) -> None:
 def _words(axes: Axes, tables: Tables) -> None:
     experiment = tables["experiments"].iloc[0]
     axes.set_xlabel("Block")
-    axes.set_ylabel("Rate (spikes/s)")
+    axes.set_ylabel(rate_label(tables))
     axes.set_title(f"{experiment['session']}, {area_label(experiment['area'])}")
 
 
@@ -118,9 +118,10 @@ def caption(tables: Tables) -> str:
     status = "valid" if experiment["valid"] else f"not valid: {experiment['reason']}"
     return words(
         f"""
-        Paired evolution of {experiment["session"]} ({area_label(experiment["area"])}, {status}): mean rate
-        of the preferred unit in the evoked window by block, shading one standard error over single
-        presentations ({experiment["n_presentations"]} presentations, {experiment["n_blocks"]} blocks).
+        Paired evolution of {experiment["session"]} ({area_label(experiment["area"])}, {status}): mean
+        response of the {unit_words(tables)} in the evoked window by block, shading one standard error
+        over single presentations ({experiment["n_presentations"]} presentations,
+        {experiment["n_blocks"]} blocks).
         Dashed: reference images; thin: baseline window. Best two blocks against the first two, two-sample
         t-test of single presentations: {tests or "too few presentations"}; not corrected.
         """

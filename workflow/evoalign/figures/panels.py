@@ -137,3 +137,25 @@ def p_words(p: float) -> str:
 def words(text: str) -> str:
     """Text of a caption in one line, whatever its line breaks in the code."""
     return " ".join(text.split())
+
+
+def rate_label(tables: Tables) -> str:
+    """Axis label of the analysed unit's responses: of an envelope they are a voltage.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        ``unit``: the analysed unit's row of `tables.UNITS`; without it a unit
+        that spikes is meant.
+    """
+    return "MUAe (µV)" if _is_envelope(tables) else "Rate (spikes/s)"
+
+
+def unit_words(tables: Tables) -> str:
+    """Words for the analysed unit in captions; see `rate_label`."""
+    envelope = "preferred electrode's multi-unit envelope (MUAe)"
+    return envelope if _is_envelope(tables) else "preferred unit"
+
+
+def _is_envelope(tables: Tables) -> bool:
+    return "unit" in tables and bool((tables["unit"]["kind"] == "envelope").any())

@@ -24,7 +24,7 @@ EXPERIMENT_COLUMNS = {
     "unit": "unit",
     "n_blocks": "blocks",
     "n_presentations": "presentations",
-    "normaliser_hz": "normaliser (spikes/s)",
+    "normaliser_hz": "normaliser (spikes/s; of an envelope µV)",
     "p_0": "p, thread 0",
     "p_1": "p, thread 1",
     "valid": "valid",
@@ -257,10 +257,10 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
         for row in _tuned(inputs).itertuples():
             evolution = found[str(row.session)] or area_label(str(row.area))
             found[str(row.session)] = f"{evolution}, Hessian tuning"
-        # .../<session>/sorting/units.parquet and .../<session>/events/alignment.parquet
-        units = {Path(file).parents[1].name: file for file in inputs["units"]}
-        for session in (Path(file).parents[1].name for file in inputs["alignment"]):
-            found[session] = found[session] or _why_left_out(units[session])
+        # .../<session>/events/alignment.parquet, .../<session>/sorting/units.parquet
+        for session in [Path(file).parents[1].name for file in inputs["alignment"]]:
+            own = [file for file in inputs["units"] if Path(file).parents[1].name == session]
+            found[session] = found[session] or _why_left_out(own[0])
     return found
 
 

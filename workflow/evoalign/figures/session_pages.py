@@ -12,6 +12,7 @@ from evoalign.figures import alignment, paired_evolution, quality, raster
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
 from evoalign.nwb import SessionContents
+from evoalign.nwb.envelope import envelope_units
 from evoalign.study import Sorting
 
 
@@ -53,6 +54,7 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
         contents.spikes, contents.units, times, title=contents.session, event=event or "event"
     )
     yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
+    tables = {**tables, "unit": _analysed(contents, tables)}
     if "tuning_axes" in tables:
         yield from draw_all(tables, TUNING_FIGURES)
     if "experiments" in tables:
@@ -60,6 +62,13 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
         page = paired_evolution.draw_paired_evolution(tables, prototypes)
         yield Drawn("paired_evolution", *page, paired_evolution.caption(tables))
         yield from draw_all(tables, SESSION_FIGURES)
+
+
+def _analysed(contents: SessionContents, tables: Tables) -> pd.DataFrame:
+    """Row of `tables.UNITS` of the unit that was analysed; none of a session that was not."""
+    units = pd.concat([contents.units, envelope_units(contents)], ignore_index=True)
+    named = [tables[name]["unit"] for name in ("experiments", "tuning_axes") if name in tables]
+    return units[units["unit"].isin(pd.concat(named) if named else [])]
 
 
 def _prototypes(contents: SessionContents, experiment: pd.Series) -> dict[int, NDArray[np.uint8]]:

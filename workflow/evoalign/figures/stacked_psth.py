@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from evoalign.figures.panels import Source, Tables, shaded, words
+from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 
@@ -40,8 +40,9 @@ def draw_stacked_psth(tables: Tables) -> tuple[Figure, Source]:
         letter(axes[thread], panel)
     axes[0].set_ylabel("Block")
     if image is not None:
-        figure.colorbar(image, ax=list(axes[:2]), label="spikes/s", shrink=0.9, pad=0.02)
+        figure.colorbar(image, ax=list(axes[:2]), label=rate_label(tables), shrink=0.9, pad=0.02)
     source["c"] = _lines(axes[2], frame, tables["experiments"].iloc[0])
+    axes[2].set_ylabel(rate_label(tables))
     letter(axes[2], "c")
     return figure, source
 
@@ -76,7 +77,6 @@ def _lines(axes: Axes, frame: pd.DataFrame, experiment: pd.Series) -> pd.DataFra
                 axes.plot(x, y, color=colour, linewidth=0.7, linestyle=(0, (3, 1.5)), label=f"{name}, first")
             parts.append(rows.assign(stage=stage))
     axes.set_xlabel("Time from image onset (ms)")
-    axes.set_ylabel("Rate (spikes/s)")
     if not parts:
         say_empty(axes, "no presentations")
         return pd.DataFrame()
@@ -94,8 +94,9 @@ def caption(tables: Tables) -> str:
     each = f"{int(np.median(shown))} (median)" if len(shown) else "no"
     return words(
         f"""
-        PSTHs of the preferred unit of {experiment["session"]} ({area_label(experiment["area"])}) by block:
-        mean over {each} generated images a block, smoothed as in the configuration. Right: the first block
-        and the block with the largest evoked rate; shading one standard error over presentations. No test.
+        PSTHs of the {unit_words(tables)} of {experiment["session"]} ({area_label(experiment["area"])}) by
+        block: mean over {each} generated images a block, smoothed as in the configuration. Right: the first
+        block and the one with the largest evoked response; shading one standard error over presentations.
+        No test.
         """
     )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from evoalign.figures.panels import Source, Tables, p_words, words
+from evoalign.figures.panels import Source, Tables, p_words, rate_label, unit_words, words
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure, say_empty
 
 SUBSPACES = ("class", "noise")
@@ -45,7 +45,7 @@ def draw_tuning(tables: Tables) -> tuple[Figure, Source]:
     rows = max((curves[curves["subspace"] == name]["axis"].nunique() for name in subspaces), default=1)
     figure = new_figure(PAGE, 1.0 + ROW * rows + 1.7)
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=[1.0 + ROW * rows, 1.7])[:, 0]
-    source = _heatmaps(top, curves, axes, subspaces)
+    source = _heatmaps(top, tables, subspaces)
     chosen = axes.sort_values("p", kind="stable").head(CURVES)
     source |= _curves(bottom, tables, chosen)
     who = curves.iloc[0]
@@ -70,9 +70,8 @@ def show_grid(panel: Axes, grid: pd.DataFrame, **how: float) -> AxesImage:
     return image
 
 
-def _heatmaps(
-    figure: SubFigure, curves: pd.DataFrame, axes: pd.DataFrame, subspaces: Sequence[str]
-) -> Source:
+def _heatmaps(figure: SubFigure, tables: Tables, subspaces: Sequence[str]) -> Source:
+    curves, axes = tables["tuning_curves"], tables["tuning_axes"]
     panels = figure.subplots(1, max(len(subspaces), 1), squeeze=False)[0]
     low, high = curves["mean_hz"].min(), curves["mean_hz"].max()
     source: Source = {}
@@ -85,7 +84,7 @@ def _heatmaps(
         letter(panel, mark)
         source[mark] = grid.reset_index()
     panels[0].set_ylabel("Eigenvector")
-    figure.colorbar(image, ax=panels, label="Rate (spikes/s)", shrink=0.8)
+    figure.colorbar(image, ax=panels, label=rate_label(tables), shrink=0.8)
     return source
 
 
@@ -112,7 +111,7 @@ def _curves(figure: SubFigure, tables: Tables, chosen: pd.DataFrame) -> Source:
         say_empty(panels[0], "no axis of enough distances")
     for panel, (_, row) in zip(panels, chosen.iterrows(), strict=False):
         _curve(panel, row, _own(points, row), _own(fits, row))
-    panels[0].set_ylabel("Rate (spikes/s)")
+    panels[0].set_ylabel(rate_label(tables))
     panels[len(panels) // 2].set_xlabel("Image distance from the centre")
     handles = [
         Line2D([], [], marker="o", linestyle="", color="black", label="Mean"),
@@ -151,14 +150,14 @@ def caption(tables: Tables) -> str:
     tuned = int(axes["tuned"].sum())
     return words(
         f"""
-        Tuning of the preferred unit along eigenvectors of the image metric
-        ({points["presentation"].nunique()} presentations, {len(axes)} axes). a, b, Mean evoked rate by axis
-        and signed image distance from the centre; the centre belongs to every axis; {curves["n"].min()} to
-        {curves["n"].max()} presentations a cell. Star: tuned (one-way ANOVA over distances of single
-        presentations, at the level of the configuration, not corrected over axes: {tuned} of {len(axes)};
-        {int((axes["q"] < 0.05).sum())} at q < 0.05, Benjamini-Hochberg over axes); ring: peak of the Gaussian
-        process. c, The {min(CURVES, len(axes))} axes of the smallest p: mean and standard error over
-        presentations; Gaussian process (constant x RBF + white noise) with one standard deviation, Gaussian
-        with baseline and straight line, fitted to single presentations.
+        Tuning of the {unit_words(tables)} along eigenvectors of the image metric
+        ({points["presentation"].nunique()} presentations, {len(axes)} axes). a, b, Mean evoked response
+        by axis and signed image distance from the centre; the centre belongs to every axis;
+        {curves["n"].min()} to {curves["n"].max()} presentations a cell. Star: tuned (one-way ANOVA over
+        distances of single presentations, at the level of the configuration, not corrected over axes:
+        {tuned} of {len(axes)}; {int((axes["q"] < 0.05).sum())} at q < 0.05, Benjamini-Hochberg over axes);
+        ring: peak of the Gaussian process. c, The {min(CURVES, len(axes))} axes of the smallest p: mean and
+        standard error over presentations; Gaussian process (constant x RBF + white noise) with one standard
+        deviation, Gaussian with baseline and straight line, fitted to single presentations.
         """
     )
