@@ -73,12 +73,12 @@ def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[s
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     evoked = tables["mixed_effects"]
-    evoked = evoked[evoked["window"] == "evoked"]
+    evoked = evoked[(evoked["window"] == "evoked") & np.isfinite(evoked["mean"])]
+    rows = {str(row["area"]): row for _, row in evoked.iterrows()}
     found = [
         f"{area_label(row['area'])} (n = {row['n']}) {row['mean']:.2g} ± {row['sem']:.1g}, between animals "
         f"F = {row['f_animals']:.2f}, p = {row['p_animals']:.2g}"
-        for _, row in evoked.iterrows()
-        if np.isfinite(row["mean"])
+        for row in (rows[area] for area in areas_of(evoked))
     ]
     return words(
         f"""

@@ -13,9 +13,11 @@ from evoalign.figures.panels import (
     Tables,
     area_axes,
     areas_of,
+    p_words,
     shaded,
     significance,
     space_legend,
+    success_words,
     words,
 )
 from evoalign.figures.style import area_label, space_colour
@@ -69,13 +71,21 @@ def _panel(panel: Axes, rows: pd.DataFrame, centres: pd.DataFrame) -> None:
 
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
-    rates = tables["success_rates"]
-    threshold = f"{rates['threshold'].min():g}" if len(rates) else "the threshold"
+    found = tables["population_centres"]
+    found = found[(found["curve"] == "attribution") & (found["texture_n"] > 1) & (found["object_n"] > 1)]
+    rows = {str(row["area"]): row for _, row in found.iterrows()}
+    centres = [
+        f"{area_label(area)} {rows[area]['texture_mean']:.0f} and {rows[area]['object_mean']:.0f} ms, "
+        f"{p_words(float(rows[area]['p']))}"
+        for area in areas_of(found)
+    ]
     return words(
         f"""
         Temporal attribution: PSTH of the best block minus that of the first, in time bins, over its sum;
-        mean over the experiments whose thread succeeds (p < {threshold}; n: texture, object), shading one
-        standard error. Triangles: mean centre of mass from 25 ms on. Dots: the spaces differ in the bin
-        (two-sample t-test, Benjamini-Hochberg over bins, q < 0.05), coloured by the larger.
+        mean over the experiments whose thread succeeds ({success_words(tables)}; n: texture, object), shading
+        one standard error (none of a single thread). Dots: the spaces differ in the bin (two-sample t-test,
+        Benjamini-Hochberg over bins, q < 0.05), coloured by the larger. Triangles: mean centre of mass from
+        25 ms on, of texture and object (two-sample t-test, not corrected):
+        {"; ".join(centres) or "fewer than two threads of a space"}.
         """
     )

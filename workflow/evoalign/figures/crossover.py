@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, significance, words
-from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
+from evoalign.figures.style import REFERENCE_COLOUR, area_label, in_order, space_colour
 
 
 def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
@@ -76,11 +76,13 @@ def _crossover(panel: Axes, row: pd.DataFrame) -> None:
 def caption(tables: Tables) -> str:
     """State N, tests, corrections and the crossover with its interval."""
     found = tables["crossover"]
-    areas = [_words(row) for _, row in found[found["scope"] == "area"].iterrows()]
+    rows = {str(row["area"]): row for _, row in found[found["scope"] == "area"].iterrows()}
+    areas = [_words(rows[area]) for area in in_order(rows)]
     return words(
         f"""
         Object minus texture in the late blocks of all valid experiments, over the experiment's normaliser;
-        band: interval of a bootstrap over animals, experiments and presentations. Dots on top: the
+        points coloured by the larger space; band: interval of a bootstrap over animals, experiments and
+        presentations. Dots on top: the
         differences of these experiments, weighted by their precision over presentations, are not 0 (z test,
         Benjamini-Hochberg over bins, q < 0.05): it speaks of these experiments, not of others. Dashed:
         crossover, the first bin of the evoked window from which the object space stays ahead:

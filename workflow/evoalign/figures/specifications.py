@@ -51,7 +51,8 @@ def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
 
 
 def _labels(frame: pd.DataFrame) -> list[tuple[str, str]]:
-    order = frame.sort_values(["stop_ms", "start_ms"])
+    # The widest first: the evoked window, then its parts.
+    order = frame.assign(width=frame["start_ms"] - frame["stop_ms"]).sort_values(["width", "start_ms"])
     windows = [("window", one) for one in order["window"].unique()]
     return windows + [(name, one) for name in CHOICES[1:] for one in sorted(frame[name].unique())]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from evoalign.figures.binned_trajectories import draw_bins, evoked_bins, explained
-from evoalign.figures.panels import Source, Tables, areas_of, words
+from evoalign.figures.panels import Source, Tables, areas_of, success_words, words
 from evoalign.figures.style import area_label
 
 STRICT = "both_strict"
@@ -40,12 +40,11 @@ def caption(tables: Tables) -> str:
     counted = ", ".join(f"{area_label(area)} n = {int(own)}" for area, own in n.items())
     none = [area_label(area) for area in areas_of(frame) if area not in n]
     absent = f"; none in {' and '.join(none)}" if none and n else ""
-    rates = tables["success_rates"]
-    threshold = f"{rates['threshold'].min():g}" if len(rates) else "the threshold"
+    single = " Of a single experiment there is no standard error and no test." if 1 in n.values() else ""
     return words(
         f"""
-        {explained(width)} Only experiments in which both threads succeed at p < {threshold} (best two blocks
-        above the first two, two-sample t-test of single presentations):
-        {counted or "no valid experiment"}{absent}.
+        {explained(width)} Only experiments in which both threads succeed at {success_words(tables)} (best two
+        blocks above the first two, two-sample t-test of single presentations):
+        {counted or "no valid experiment"}{absent}.{single}
         """
     )

@@ -7,7 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.figures.panels import SPACES, Source, Tables, areas_of, chosen, counts, p_words, title, words
+from evoalign.figures.panels import (
+    SPACES,
+    Source,
+    Tables,
+    areas_of,
+    chosen,
+    counts,
+    p_words,
+    success_level,
+    success_words,
+    title,
+    words,
+)
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -38,8 +50,8 @@ def draw_success_activation(tables: Tables) -> tuple[Figure, Source]:
     """
     rates = tables["success_rates"]
     if len(rates):
-        # The stricter threshold is the figure's; the other is in the table.
-        rates = rates[rates["threshold"] == rates["threshold"].min()]
+        # `success_p` is the figure's; the other threshold is in the table.
+        rates = rates[rates["threshold"] == success_level(tables)]
     areas = areas_of(tables["activation_tests"])
     figure = new_figure(PAGE, 2.3)
     axes = figure.subplots(1, 1 + max(len(areas), 1), width_ratios=[1.7, *[1] * max(len(areas), 1)])
@@ -123,12 +135,10 @@ def _sessions(experiments: pd.DataFrame, area: str, selection: str) -> pd.Series
 
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
-    rates = tables["success_rates"]
-    threshold = f"{rates['threshold'].min():g}" if len(rates) else "the threshold"
     return words(
         f"""
         a, Share of valid experiments that succeed (best two blocks above the first two, two-sample t-test
-        of single presentations, p < {threshold}); numbers: successes; bars: 5 % and 95 % quantiles of
+        of single presentations, {success_words(tables)}); numbers: successes; bars: 5 % and 95 % quantiles of
         Beta(k+1, n-k+1). b, Evoked rate of the first and the last (padded) block over the experiment's
         maximum, mean and standard error over experiments; lines join the threads of an experiment; p of the
         paired t-test, not corrected. Experiments in which both threads succeed unless said:

@@ -7,7 +7,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.figures.panels import SPACES, Source, Tables, areas_of, p_words, space_legend, words
+from evoalign.figures.panels import (
+    SPACES,
+    Source,
+    Tables,
+    areas_of,
+    p_words,
+    space_legend,
+    success_words,
+    words,
+)
 from evoalign.figures.style import COLUMN, area_label, new_figure, say_empty, space_colour
 
 
@@ -44,7 +53,9 @@ def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure,
         for kind, place in zip(SPACES, (at - 0.2, at + 0.2), strict=True):
             values = single.loc[(single["area"] == area) & (single["kind"] == kind), "first_above"]
             _points(axes, place, values.dropna().to_numpy(), row, kind)
-        axes.annotate(p_words(row["p"]), (at, 1.08 * top), ha="center", fontsize=6)
+        # A test of one thread against many is defined, and says nothing of the one's space.
+        tested = min(row["texture_n"], row["object_n"]) > 1
+        axes.annotate(p_words(row["p"]) if tested else "", (at, 1.08 * top), ha="center", fontsize=6)
     labels = [
         "{}\nn = {}, {}".format(
             area_label(area), *pooled.loc[pooled["area"] == area, ["texture_n", "object_n"]].iloc[0]
@@ -93,11 +104,11 @@ def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     pooled = tables["population_time_constants"]
     theta = f"{pooled['theta'].max():g}" if len(pooled) else "theta"
-    level = tables["success_rates"]["threshold"].min() if len(tables["success_rates"]) else np.nan
     return words(
         f"""
         First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta} of
-        its maximum, for threads that succeed (p < {level:g}) in valid experiments; bars: mean and standard
-        error; n: texture, object threads; p of the two-sample t-test, not corrected.
+        its maximum, for threads that succeed ({success_words(tables)}) in valid experiments; bars: mean and
+        standard error; n: texture, object threads; p of the two-sample t-test, not corrected, where both
+        spaces have two threads or more.
         """
     )
