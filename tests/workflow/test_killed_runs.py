@@ -11,7 +11,8 @@ from running import small_study, snakemake, start
 
 KILLS = int(os.environ.get("EVOALIGN_KILLS", "0"))
 ORDER = ("controller", "job", "disk", "controller")
-ON_SLURM = ("slurmd", "controller", "job")
+# A run goes on without the job or the node that was killed, to its end: these come last.
+ON_SLURM = ("controller", "slurmd", "controller", "job")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(900, 180 * KILLS))]
 asked_for = pytest.mark.skipif(not KILLS, reason="`make kill-test` runs it: minutes a kill")
@@ -25,7 +26,7 @@ def kill_again_and_again(study, folder, ways, n_kills, arguments, within_s):
         begin_anew(folder)
         campaign = Campaign(folder, expected, arguments, within_s, seed=20 + run)
         campaign.log = folder.parents[1] / f"run{run}.log"
-        killed += campaign.run_to_the_end((ways * n_kills)[: n_kills - killed])
+        killed += campaign.run_to_the_end((ways * n_kills)[killed:n_kills])
         run += 1
 
 
