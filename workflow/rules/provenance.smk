@@ -30,10 +30,10 @@ rule provenance:
             "snakefile": os.path.relpath(f"{workflow.basedir}/Snakefile"),
             "rules": sorted(
                 map(
-                    os.path.relpath, Path(workflow.basedir, "workflow/rules").glob("*")
+                    os.path.relpath,
+                    Path(workflow.basedir, "workflow/rules").glob("*.smk"),
                 )
             ),
-            "sheet": STUDY.sessions,
             "lock": os.path.relpath(f"{workflow.basedir}/envs/requirements.lock"),
         },
     script:

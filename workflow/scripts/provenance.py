@@ -9,6 +9,7 @@ with job(snakemake) as (config, facts):
     given, made = snakemake.input, snakemake.output
     digest = facts[f"input:{named(given.report)}"]
     found = account(config.results, given.report, digest, config.provenance)
-    copy_workflow(**snakemake.params.workflow, config=snakemake.config, folder=made.workflow)
+    parts = dict(snakemake.params.workflow, sheet=config.sessions)
+    copy_workflow(**parts, config=snakemake.config, folder=made.workflow)
     write_pages(dict(made.items()), given.template, found, config.study)
     write_crate(made.crate, found, made.workflow, config, facts)
