@@ -271,7 +271,7 @@ def rates(
     for part, into in zip(rows.split(ROWS_AT_A_TIME), sums.split(ROWS_AT_A_TIME), strict=True):
         exact = part.to(torch.float64)
         for lag, weight in enumerate(kernel):
-            into += float(weight * 1000) * exact[:, lag : lag + end - begin]
+            into.add_(exact[:, lag : lag + end - begin], alpha=float(weight * 1000))
     return smooth
 
 

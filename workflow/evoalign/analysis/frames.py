@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from evoalign.errors import InputError
 
+# What pandas keeps text as: a table of this type becomes a frame without casting it.
+TEXT = pa.large_string()
 SINGLE = (str, bool, int, float, np.generic)
 Axis = Mapping[str, Sequence[Any] | np.ndarray]
 
@@ -49,11 +52,19 @@ def _part(contract: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
         raise InputError(f"table '{name}' breaks its contract: columns {differing} are missing or unknown")
     n = max((len(value) for value in columns.values() if not isinstance(value, SINGLE)), default=1)
     try:
-        arrays = [_column(columns[field.name], field.type, n) for field in contract]
+        schema = _as_in_pandas(contract)
+        arrays = [_column(columns[field.name], field.type, n) for field in schema]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         name = contract.metadata[b"table"].decode()
         raise InputError(f"table '{name}' breaks its contract: {error}") from error
-    return pa.Table.from_arrays(arrays, schema=contract)
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+@functools.cache
+def _as_in_pandas(contract: pa.Schema) -> pa.Schema:
+    return pa.schema(
+        [field.with_type(TEXT) if pa.types.is_string(field.type) else field for field in contract]
+    )
 
 
 def _column(value: Any, dtype: pa.DataType, n: int) -> pa.Array:
@@ -85,7 +96,7 @@ def long_columns(axes: Sequence[Axis], values: Mapping[str, Any]) -> dict[str, A
 def _along(labels: np.ndarray, at: NDArray[np.int64], shape: tuple[int, ...]) -> Any:
     if labels.dtype.kind in "UO":
         rows = np.broadcast_to(at, shape).ravel()
-        return pa.array(labels.tolist(), pa.string()).take(pa.array(rows))
+        return pa.array(labels.tolist(), TEXT).take(pa.array(rows))
     return np.broadcast_to(labels[at], shape).ravel()
 
 

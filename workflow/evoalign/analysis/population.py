@@ -149,32 +149,40 @@ def _joined(
     sessions: Sequence[Mapping[str, pd.DataFrame]], name: str, experiments: pd.Series
 ) -> pd.DataFrame:
     """Rows of a table that is arranged, of all sessions; frames of millions of rows, so column by column."""
-    frames = [_needed(one, name) for one in sessions]
+    parts = [_needed(one, name) for one in sessions]
     columns = {}
     for column in ARRANGED[name]:
-        parts = [frame[column] for frame in frames]
-        numeric = parts[0].dtype.kind in "if"
+        own = [part[column] for part in parts]
         columns[column] = (
-            pd.Series(np.concatenate([part.to_numpy() for part in parts]))
-            if numeric
-            else pd.concat(parts, ignore_index=True)
+            pd.Series(np.concatenate(own))
+            if isinstance(own[0], np.ndarray)
+            else pd.concat([pd.Series(text) for text in own], ignore_index=True)
         )
     order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
-    codes = np.repeat(order, [len(frame) for frame in frames])
+    codes = np.repeat(order, [len(part[ARRANGED[name][0]]) for part in parts])
     columns["session"] = pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(experiments)))
     return pd.DataFrame(columns)
 
 
-def _needed(session: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
-    """Rows of a session's table that the pooled tables need: of the PSTHs three blocks a thread."""
+def _needed(session: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:
+    """Columns of a session's table that the pooled tables need; of the PSTHs three blocks a thread.
+
+    Numbers as numpy arrays, text as arrays of pandas. To pick rows of a whole
+    frame, text among its columns, takes several times as long.
+    """
     frame = session[name]
+    columns = {
+        column: frame[column].to_numpy() if frame[column].dtype.kind in "if" else frame[column].array
+        for column in ARRANGED[name]
+    }
     if "stimuli" not in frame:
-        return frame
+        return columns
+    keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)
     if name == "psth":
         own = session["experiments"].iloc[0]
         stages = [0, own["best_block_0"], own["best_block_1"], own["n_blocks"] - 1]
-        frame = frame[np.isin(frame["block_index"].to_numpy(), stages)]
-    return frame[frame["stimuli"] == "generated"]
+        keep = keep & np.isin(columns["block_index"], stages)
+    return {column: values[keep] for column, values in columns.items()}
 
 
 def over_experiments(values: Floats) -> Moments:
