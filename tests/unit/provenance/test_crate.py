@@ -4,7 +4,8 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from evoalign.provenance.account import account
-from evoalign.provenance.crate import content_uri, write_crate
+from evoalign.provenance.crate import write_crate
+from evoalign.provenance.crate_files import content_uri
 from evoalign.provenance.records import write_job
 from evoalign.provenance.workflow import PARTS, copy_workflow
 from evoalign.study import Config

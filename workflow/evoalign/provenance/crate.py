@@ -10,7 +10,6 @@ the machine but in `alternateName`.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import importlib.metadata
 import json
@@ -18,14 +17,14 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from evoalign.files import sha256, whole
+from evoalign.files import whole
 from evoalign.provenance.account import Account
+from evoalign.provenance.crate_files import CrateFiles, local_id
 from evoalign.provenance.energy import energy_wh, gpu_s
 from evoalign.provenance.records import Job, named
 from evoalign.provenance.workflow import PARTS
@@ -38,14 +37,6 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
     "https://w3id.org/ro/wfrun/provenance/0.5": ("Provenance Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
-}
-MEDIA_TYPES = {
-    ".parquet": "application/vnd.apache.parquet",
-    ".nwb": "application/x-hdf5",
-    ".html": "text/html",
-    ".json": "application/json",
-    ".tsv": "text/tab-separated-values",
-    ".yaml": "application/yaml",
 }
 CONFIGURATION = ("config.yaml", "sessions.tsv")
 NO_LICENSE = "No licence is stated: ask those who made the recordings."
@@ -82,11 +73,6 @@ def write_crate(
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def content_uri(digest: str) -> str:
-    """Return the name of a file by its content: RFC 6920, ``ni:///sha-256;`` and base64url."""
-    return f"ni:///sha-256;{base64.urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip('=')}"
-
-
 class _Crate:
     """A crate that grows; each method adds what its name says and returns it."""
 
@@ -97,16 +83,16 @@ class _Crate:
         self.copied = workflow.relative_to(root)
         self.crate = ROCrate(version="1.1")
         self.crate.metadata.extra_contexts.append(RUN_CONTEXT)
-        self.data: dict[str, Entity] = {}
+        self.files = CrateFiles(self.crate, root, self.copied, found.sums)
 
     def content(self) -> Properties:
         """Return the whole crate as JSON-LD."""
         agents = self._agents()
         main = self._workflow()
-        for name in ("index.html", "jobs.tsv"):
-            self._file(self.root / "provenance" / name)
         self._steps(main)
         run, controls = self._run(main, agents)
+        for name in ("index.html", "jobs.tsv"):
+            self.files.entity(self.root / "provenance" / name)["about"] = run
         self._engine(run, controls)
         self._about(agents)
         content: Properties = self.crate.metadata.generate()
@@ -114,9 +100,7 @@ class _Crate:
 
     def _add(self, identifier: str, kind: str | list[str], **properties: Any) -> Entity:
         given = {key: _plain(value) for key, value in properties.items() if value not in ("", None, [])}
-        return self.crate.add(
-            ContextEntity(self.crate, quote(identifier, safe="#,/"), {"@type": kind} | given)
-        )
+        return self.crate.add(ContextEntity(self.crate, local_id(identifier), {"@type": kind} | given))
 
     def _about(self, agents: list[Entity]) -> None:
         """Title, licence, date and profiles of the crate itself."""
@@ -136,8 +120,8 @@ class _Crate:
             )
             for uri, (name, version) in PROFILES.items()
         ]
-        outside = [one for one in self.data.values() if one.type == "Collection"]
-        root["mentions"] = [*self.crate.get_by_type("CreateAction"), *self._hosts(), *outside]
+        actions, folders = (self.crate.get_by_type(kind) for kind in ("CreateAction", "Collection"))
+        root["mentions"] = [*actions, *self._hosts(), *folders]
         if agents:
             root["author"] = _plain(agents)
 
@@ -175,7 +159,7 @@ class _Crate:
         main["identifier"] = f"git commit {self.facts['commit'] or 'unknown'}"
         for name, meaning in PARTS.items():
             if name != "Snakefile":
-                self._file(self.root / self.copied / name)["description"] = meaning
+                self.files.entity(self.root / self.copied / name)["description"] = meaning
         return main
 
     def _steps(self, main: Entity) -> None:
@@ -231,8 +215,8 @@ class _Crate:
             agent=[_ref(agent) for agent in agents],
             startTime=_time(min(times)[0]) if times else None,
             endTime=_time(max(ended for _, ended in times)) if times else None,
-            object=[_ref(self._file(file)) for file in given],
-            result=[_ref(self._file(file)) for file in self.found.outputs],
+            object=[_ref(self.files.entity(file)) for file in given],
+            result=[_ref(self.files.entity(file)) for file in self.found.outputs],
         )
         return run, controls
 
@@ -255,8 +239,8 @@ class _Crate:
             agent=[_ref(agent) for agent in agents],
             startTime=_time(usage.started),
             endTime=_time(usage.ended),
-            object=[_ref(self._file(file)) for file in job.inputs],
-            result=[_ref(self._file(file)) for file in job.outputs],
+            object=[_ref(self.files.entity(file)) for file in job.inputs],
+            result=[_ref(self.files.entity(file)) for file in job.outputs],
             resourceUsage=[
                 _ref(
                     self._add(
@@ -297,50 +281,6 @@ class _Crate:
             )
             for name, host in sorted(hosts.items())
         ]
-
-    def _file(self, file: str | PathLike[str]) -> Entity:
-        """A file or folder, once: by its place in the crate, or by its content."""
-        path = Path(file)
-        if str(path) not in self.data:
-            inside = path.is_relative_to(self.root)
-            self.data[str(path)] = self._inside(path) if inside else self._outside(path)
-        return self.data[str(path)]
-
-    def _inside(self, path: Path) -> Entity:
-        place = path.relative_to(self.root)
-        digest = self.found.sums.get(str(path), "")
-        if path.is_dir():
-            facts = {"name": place.as_posix()} | ({"sha256": digest} if digest else {})
-            return self.crate.add_dataset(path, dest_path=place, properties=facts)
-        if not digest and self.copied in place.parents:
-            digest = sha256(path)
-        return self.crate.add_file(path, dest_path=place, properties=_facts(path, place.as_posix(), digest))
-
-    def _outside(self, path: Path) -> Entity:
-        digest = self.found.sums.get(str(path), "")
-        if path.is_dir() or not digest:
-            kind = "Collection" if path.is_dir() else "CreativeWork"
-            return self._add(
-                f"#{path.as_posix()}", kind, name=path.name, alternateName=str(path), sha256=digest
-            )
-        uri = content_uri(digest)
-        same = self.crate.get(uri)
-        if same is not None:
-            same.append_to("alternateName", str(path))
-            return same
-        facts = _facts(path, path.name, digest) | {"alternateName": str(path)}
-        return self.crate.add_file(uri, properties=facts)
-
-
-def _facts(path: Path, name: str, digest: str) -> Properties:
-    facts: Properties = {"name": name}
-    if path.exists():
-        facts["contentSize"] = str(path.stat().st_size)
-    if digest:
-        facts["sha256"] = digest
-    if path.suffix in MEDIA_TYPES:
-        facts["encodingFormat"] = MEDIA_TYPES[path.suffix]
-    return facts
 
 
 def _plain(value: Any) -> Any:
