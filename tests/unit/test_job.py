@@ -99,10 +99,29 @@ def test_a_defect_of_ours_keeps_its_traceback(snakemake):
     assert "ZeroDivisionError" in log_of(snakemake)
 
 
-def test_inputs_are_named_from_the_folder_of_the_run(snakemake):
+def inputs_of(snakemake, files, folder, monkeypatch):
+    """What the facts call files in a folder, from which the job is run."""
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(file)
+    monkeypatch.chdir(folder)
+    snakemake.input[:] = files
     with job(snakemake) as (_, facts):
         pass
-    assert "input:words.parquet" in facts
+    return {name.removeprefix("input:") for name in facts if name.startswith("input:")}
+
+
+def test_inputs_of_the_study_are_named_from_its_folder_and_the_users_by_name(
+    snakemake, tmp_path, monkeypatch
+):
+    fetched = ".snakemake/storage/s3/lab/a/log.tsv"
+    files = ["results/sessions/s1/events/log.parquet", fetched, str(tmp_path / "maps/V1.tsv")]
+    expected = {"results/sessions/s1/events/log.parquet", "log.tsv", "V1.tsv"}
+    assert inputs_of(snakemake, files, tmp_path, monkeypatch) == expected
+
+
+def test_no_input_is_lost_where_two_have_one_name(snakemake, tmp_path, monkeypatch):
+    assert inputs_of(snakemake, ["a/s1.nwb", "b/s1.nwb"], tmp_path, monkeypatch) == {"a/s1.nwb", "b/s1.nwb"}
 
 
 def test_a_full_disk_is_one_message_that_says_how_much_is_left_where(snakemake, capsys):

@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -73,7 +74,8 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
             config = config_of(snakemake)
             remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))
             checksums = _checksums(snakemake)
-            facts = provenance(config, checksums, snakemake.params.get("pins", DEPENDENCIES))
+            packages = snakemake.params.get("pins", DEPENDENCIES)
+            facts = provenance(config, _by_name(checksums, config.results), packages)
             yield config, facts
             write_job(_job(snakemake, meter, facts, checksums), config.results)
         except Exception as error:
@@ -123,6 +125,14 @@ def _full(snakemake: Any, error: BaseException) -> InputError:
 def _checksums(snakemake: Any) -> dict[str, str]:
     large = {file for name in LARGE for file in _listed(snakemake.input.get(name, []))}
     return {named(file): sha256(file) for file in snakemake.input if file not in large}
+
+
+def _by_name(checksums: dict[str, str], results: str) -> dict[str, str]:
+    """Call the user's own files by name: where they lie, or were fetched to, says nothing of the content."""
+    own = [file for file in checksums if not Path(file).is_relative_to(named(results))]
+    times = Counter(Path(file).name for file in own)
+    alone = {file: Path(file).name for file in own if times[Path(file).name] == 1}
+    return {alone.get(file, file): digest for file, digest in checksums.items()}
 
 
 def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[str, str]) -> Job:

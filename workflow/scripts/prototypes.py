@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from evoalign import tables
 from evoalign.analysis.prototypes import write_pictures
 from evoalign.analysis.similarity import compare_prototypes
@@ -18,6 +20,7 @@ with job(snakemake) as (config, facts):
         sessions, lambda session: read_nwb(files[session], config.nwb, rows[session]), config
     )
     # A session is the same from whatever file it was read: its path and kind do not count.
-    facts = {key: value for key, value in facts.items() if key not in {f"input:{file}" for file in given.nwb}}
+    read = {f"input:{name}" for file in given.nwb for name in (file, Path(file).name)}
+    facts = {key: value for key, value in facts.items() if key not in read}
     write_pictures(pictures, snakemake.output.pictures)
     tables.write_all(found, snakemake.output.tables, facts)
