@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.errors import InputError
-from evoalign.study import Config, Session, check_config, json_schema, load_config, load_sessions
+from evoalign.study import (
+    Config,
+    Session,
+    check_config,
+    json_schema,
+    load_config,
+    load_sessions,
+    with_local_stimuli,
+)
 
 ROOT = Path(__file__).parents[2]
 HEADER = "session\tsubject\tnwb\traw\tlog\tpreferred\tspaces\n"
@@ -101,6 +109,39 @@ def test_a_missing_file_is_named_with_row_and_column(tmp_path):
     with pytest.raises(InputError, match="a.ns6") as caught:
         load_sessions(path, exists=lambda file: file == "a.nev")
     assert caught.value.where.endswith("row 2, column raw")
+
+
+def test_urls_are_left_to_snakemake(tmp_path):
+    path = sheet(tmp_path, "s1\tm\t\ts3://lab/2026/a.nev; s3://lab/2026/a.ns6\thttps://lab.org/log.tsv\t\t")
+    (row,) = load_sessions(path, exists=lambda file: pytest.fail(f"asked for {file}"))
+    assert row.raw == ("s3://lab/2026/a.nev", "s3://lab/2026/a.ns6")
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "words"),
+    [
+        ("raw", "s3://lab", "names no object"),
+        ("raw", "s3:///2026/a.plx", "names no object"),
+        ("raw", "s3://lab/a.plx;s3://lab/#2.plx", "has a #"),
+        ("log", "s3://lab/log{a}.tsv", "has a { and a }"),
+        ("curation", "s3://lab/curation.json", "local path only"),
+    ],
+)
+def test_a_url_that_nothing_can_be_fetched_from_is_named(tmp_path, column, cell, words):
+    cells = {"session": "s1", "subject": "m", "raw": "a.plx", column: cell}
+    path = sheet(tmp_path, "\t".join(cells.values()), header="\t".join(cells) + "\n")
+    with pytest.raises(InputError) as caught:
+        load_sessions(path)
+    assert words in caught.value.what and caught.value.where.endswith(f"row 2, column {column}")
+
+
+def test_a_row_is_given_the_folders_that_a_job_has():
+    row = Session(
+        session="s1", subject="m", raw="a.plx", latents="s3://lab/latents", images="s3://lab/images"
+    )
+    local = with_local_stimuli(row, ["/tmp/latents", "/tmp/images"])
+    assert (local.latents, local.images, local.raw) == ("/tmp/latents", "/tmp/images", row.raw)
+    assert with_local_stimuli(row.model_copy(update={"latents": ""}), ["/tmp/i"]).images == "/tmp/i"
 
 
 def test_comments_and_blank_lines_keep_row_numbers_true(tmp_path):

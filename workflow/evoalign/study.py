@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from rapidfuzz import process
 
+from evoalign import storage
 from evoalign.errors import InputError
 
 
@@ -518,7 +519,8 @@ def load_sessions(
         with ``#`` are passed over.
     exists : callable, optional
         Tells whether a file or folder that a row names is there (or will be
-        made); by default paths are not looked at.
+        made); by default paths are not looked at. URLs are not asked for:
+        Snakemake does that.
 
     Returns
     -------
@@ -556,6 +558,20 @@ def load_sessions(
                 _nearest(session.follows, list(rows)),
             )
     return tuple(sessions)
+
+
+def with_local_stimuli(session: Session, stimuli: Iterable[str]) -> Session:
+    """Return a row whose folders of latents and images are those that a job has.
+
+    Parameters
+    ----------
+    session : Session
+        Its cells may be URLs.
+    stimuli : iterable of str
+        The folders on this machine: of latents, of images, without those that the row leaves out.
+    """
+    named = [column for column in ("latents", "images") if getattr(session, column)]
+    return session.model_copy(update=dict(zip(named, stimuli, strict=True)))
 
 
 def check_curations(sessions: Iterable[Session], results: str | PathLike[str]) -> None:
@@ -606,8 +622,18 @@ def _check_files(session: Session, where: str, exists: Callable[[str], bool]) ->
     for column in ("raw", "nwb", "log", "latents", "images", "arrays", "curation"):
         named = getattr(session, column)
         for file in (named,) if isinstance(named, str) else named:
-            if file and not exists(file):
+            if storage.is_url(file):
+                _check_url(file, f"{where}, column {column}")
+            elif file and not exists(file):
                 raise InputError(f"'{file}' does not exist", f"{where}, column {column}", "correct the path")
+
+
+def _check_url(url: str, where: str) -> None:
+    storage.check_url(url, where)
+    if where.endswith("curation"):
+        raise InputError(
+            "a curation is read from a local path only", where, "copy it into the study's folder"
+        )
 
 
 def _explain(error: ValidationError, where: str | PathLike[str], model: type[BaseModel]) -> InputError:

@@ -3,7 +3,7 @@
 
 rule stimulus_log:
     input:
-        log=lambda wildcards: row(wildcards).log,
+        log=log_file,
     output:
         log=f"{SESSION}/events/log.parquet",
     log:

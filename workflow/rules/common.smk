@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from evoalign import depends, tables
+from evoalign import storage as remote
 from evoalign.errors import InputError
 from evoalign.study import check_config, check_curations, load_sessions
 
@@ -25,6 +26,13 @@ os.environ.update(
 )
 
 
+def stored(file):
+    """A file of the sample sheet as Snakemake takes it: a URL by its storage plugin."""
+    return (
+        getattr(storage, remote.plugin_for(file))(file) if remote.is_url(file) else file
+    )
+
+
 def load_study():
     """Check config and sample sheet before any job starts."""
     try:
@@ -35,6 +43,10 @@ def load_study():
             exists=lambda file: file.startswith(f"{DEMO}/") or Path(file).exists(),
         )
         check_curations(rows, study.results)
+        if workflow.is_main_process:
+            files = [file for row in rows for file in row.files]
+            urls = [stored(file) for file in files if remote.is_url(file)]
+            remote.check_buckets(url.flags["storage_object"] for url in urls)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study, {row.session: row for row in rows}
@@ -67,21 +79,26 @@ def row(wildcards):
 
 
 def raw_files(wildcards):
-    return list(row(wildcards).raw)
+    return [stored(file) for file in row(wildcards).raw]
+
+
+def log_file(wildcards):
+    return stored(row(wildcards).log)
 
 
 def array_map(wildcards):
-    return [file for file in [row(wildcards).arrays] if file]
+    return [stored(file) for file in [row(wildcards).arrays] if file]
 
 
 def stimuli(wildcards):
     """Folders of latents and images that the row names."""
-    return [file for file in [row(wildcards).latents, row(wildcards).images] if file]
+    named = [row(wildcards).latents, row(wildcards).images]
+    return [stored(folder) for folder in named if folder]
 
 
 def nwb_of(session):
     """A session's NWB: shared by somebody, or made here."""
-    return SESSIONS[session].nwb or f"{RESULTS}/nwb/{session}{STUDY.nwb.suffix}"
+    return stored(SESSIONS[session].nwb) or f"{RESULTS}/nwb/{session}{STUDY.nwb.suffix}"
 
 
 def packaged(path):

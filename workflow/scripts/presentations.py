@@ -3,14 +3,14 @@ from evoalign.depends import only
 from evoalign.events import present
 from evoalign.job import job
 from evoalign.recordings import open_recording
-from evoalign.study import Session
+from evoalign.study import Session, with_local_stimuli
 
 with job(snakemake) as (config, facts):
     alignment = present(
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
         recording=open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
-        session=only(Session, snakemake.params.row),
+        session=with_local_stimuli(only(Session, snakemake.params.row), snakemake.input.stimuli),
         settings=config.events,
     )
     tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations, facts)

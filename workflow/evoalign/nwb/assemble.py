@@ -42,7 +42,8 @@ def assemble(
         Tables ``channels``, ``segments``, ``words``, ``units``, ``spikes``,
         ``waveforms``, ``bad_channels``, ``artefacts``; ``descriptor`` (JSON);
         ``presentations``: the tables of presentations and alignment, or empty;
-        ``envelope``: the folder of the multi-unit envelope, or empty.
+        ``envelope``: the folder of the multi-unit envelope, or empty;
+        ``raw``: the raw files, read with ``nwb.raw: embed`` alone.
     config : study.Config
         The whole configuration.
     facts : mapping of str to str
@@ -87,7 +88,7 @@ def assemble(
         images=_images(session, shown),
         settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
         provenance=_provenance(facts),
-        streams=_streams(session, config),
+        streams=_streams(inputs.get("raw", ()), config),
         envelope=read_envelope(str(inputs["envelope"])) if inputs.get("envelope") else None,
     )
 
@@ -172,7 +173,7 @@ def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-def _streams(session: study.Session, config: study.Config) -> dict[str, Stream]:
-    if config.nwb.raw != "embed" or not session.raw:
+def _streams(files: Any, config: study.Config) -> dict[str, Stream]:
+    if config.nwb.raw != "embed" or not files:
         return {}
-    return open_recording(session.raw, config.recordings.gap_tolerance_ms).streams
+    return open_recording(files, config.recordings.gap_tolerance_ms).streams
