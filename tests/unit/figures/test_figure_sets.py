@@ -1,5 +1,6 @@
 """Every figure of the sets draws from tables without rows, and says why it is empty."""
 
+from pathlib import Path
 from urllib.parse import unquote
 
 import matplotlib.text
@@ -10,7 +11,7 @@ from evoalign import tables
 from evoalign.analysis import pool_sessions
 from evoalign.analysis.encoding import pool_encoding
 from evoalign.figures import POPULATION_FIGURES, save_all
-from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels
+from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
 from evoalign.figures.sets import ORDER, Drawn, draw_all
 from evoalign.study import Config
 
@@ -57,6 +58,16 @@ def test_a_page_of_many_sessions_names_their_figures_and_that_of_a_few_holds_the
     assert all(
         panel.src.startswith("data:image/png;base64,") for (panel,) in session_panels(few, page).values()
     )
+    template = Path(__file__).parents[3] / "workflow/report/report.html.j2"
+    for own in (folders, few):
+        sessions = {name: ("V4", panels) for name, panels in session_panels(own, page).items()}
+        write_report(
+            page, template, title="t", population=[], sessions=sessions, tables=[], provenance={}, results="r"
+        )
+        told = page.read_text(encoding="utf-8")
+        assert told.count("<details id=") == told.count("<img src=") == len(own)
+        # The page says what it must be kept with; one that holds its figures needs nothing.
+        assert ("must be kept" in told) == (own is folders)
 
 
 def test_a_figure_that_fails_leaves_no_folder(tmp_path, style):

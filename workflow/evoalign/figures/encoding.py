@@ -27,6 +27,7 @@ from evoalign.figures.style import (
 SPACES = ("texture", "object")
 MAP = "viridis"
 INDEX_MAP = "RdBu_r"  # blue texture, red object, white neither
+NO_SPECTRUM = "no unit is explained beyond chance, or no eigenframe of its spaces is known"
 
 
 def main_model(frame: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +192,7 @@ def draw_hessian_spectrum(tables: Tables) -> tuple[Figure, Source]:
     """
     frame = tables["population_encoding_spectrum"]
     areas = in_order(frame["area"]) if len(frame) else []
-    figure, axes = area_axes(areas, height=3.4, rows=2, empty="no unit is explained beyond chance")
+    figure, axes = area_axes(areas, height=3.4, rows=2, empty=NO_SPECTRUM)
     image = None
     for column, area in enumerate(areas):
         for line, kind in enumerate(SPACES):
@@ -273,7 +274,7 @@ def caption_hessian_spectrum(tables: Tables) -> str:
     counts = [
         f"{area_label(area)} {int(frame.loc[frame['area'] == area, 'n'].max())}" for area in areas_of(frame)
     ]
-    over_units = f"mean over explained units ({', '.join(counts)})" if counts else "no unit is explained"
+    over_units = f"mean over explained units ({', '.join(counts)})" if counts else NO_SPECTRUM
     return words(
         f"""
         Held-out covariance of the response with the part of the prediction that lies along Hessian

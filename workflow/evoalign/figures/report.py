@@ -142,6 +142,7 @@ def write_report(
         lead=f"{len(sessions)} sessions, {len(population)} pooled figures.",
         population=population,
         sessions=[{"name": n, "note": note, "figures": figures} for n, (note, figures) in sessions.items()],
+        many=len(sessions) > EMBEDDED_SESSIONS,
         tables=[vars(t) | {"html": Markup(t.html)} for t in tables],
         provenance=Markup(facts.to_html(index=False, border=0)),
         results=results,
