@@ -145,3 +145,19 @@ def test_temporary_files_of_a_killed_job_are_removed_by_the_next_and_those_of_a_
         for job in jobs:
             job.kill()
             job.wait()
+
+
+@pytest.mark.parametrize(
+    ("driver", "visible", "expected"),
+    [(True, None, True), (True, "0,1", True), (True, "", False), (True, "-1", False), (False, None, False)],
+)
+def test_a_gpu_is_there_where_the_driver_tells_of_one_and_none_is_hidden(
+    tmp_path, monkeypatch, driver, visible, expected
+):
+    monkeypatch.setattr(process, "DRIVER", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if driver:
+        (tmp_path / "gpus/0000:01:00.0").mkdir(parents=True)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert process.has_gpu() == expected

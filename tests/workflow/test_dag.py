@@ -6,7 +6,9 @@ import psutil
 import pytest
 from running import jobs, snakemake
 from snakemake.api import SnakemakeApi
-from snakemake.settings.types import DAGSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+from evoalign import process
 
 
 def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):
@@ -40,6 +42,26 @@ def test_jobs_fit_into_the_memory_of_the_machine_or_what_the_user_gives(checkout
         workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
         asked = {job.resources.get("mem_mb", 0) for job in workflow._workflow.dag.jobs}
     assert max(asked) == limit
+
+
+@pytest.mark.parametrize(
+    ("device", "there", "asked"),
+    [("cpu", True, 0), ("cuda", False, 1), ("auto", True, 1), ("auto", False, 0)],
+)
+def test_jobs_that_compute_on_a_gpu_ask_for_it(checkout, monkeypatch, device, there, asked):
+    monkeypatch.setattr(process, "has_gpu", lambda: there)
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=8, resources={"gpu": 1}),
+            config_settings=ConfigSettings(config={"device": device}),
+            snakefile=checkout / "Snakefile",
+            workdir=checkout,
+        )
+        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        gpus = {job.rule.name: job.resources.get("gpu", 0) for job in workflow._workflow.dag.jobs}
+    assert {rule for rule, number in gpus.items() if number} == (
+        {"trajectories", "encoding"} if asked else set()
+    )
 
 
 @pytest.mark.parametrize(

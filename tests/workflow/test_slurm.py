@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from running import copy_checkout, results, snakemake
+from running import ROOT, copy_checkout, results, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -16,3 +16,20 @@ def test_the_demo_on_slurm_has_the_bytes_of_a_workstation(demo, slurm, tmp_path)
         ["sacct", "-n", "-X", "-P", "-o", "State"], capture_output=True, text=True, check=True
     ).stdout.split()
     assert len(states) >= 20 and set(states) == {"COMPLETED"}
+
+
+ASKS = """
+rule asks:
+    output: "granted.txt"
+    resources: gpu=1
+    shell: "echo GPU ${{CUDA_VISIBLE_DEVICES-none}} > {output}"
+"""
+
+
+# The demo is not looked at: it keeps the test on the worker whose SLURM this is.
+@pytest.mark.usefixtures("demo")
+def test_a_job_that_asks_for_a_gpu_is_granted_it(slurm, tmp_path):
+    (tmp_path / "Snakefile").write_text(ASKS)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    snakemake(*slurm, cwd=tmp_path)
+    assert (tmp_path / "granted.txt").read_text() == "GPU 0\n"

@@ -21,6 +21,8 @@ import psutil
 RUN = "EVOALIGN_RUN"
 # A scratch folder younger than this may not have been locked by its process yet.
 YOUNG_S = 60.0
+# Where NVIDIA's driver tells of its GPUs, a folder each.
+DRIVER = Path("/proc/driver/nvidia")
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +133,16 @@ def scratch() -> Iterator[Path]:
             os.environ["TMPDIR"] = place
         os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def has_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU that its processes may use.
+
+    Asked of the driver: to load PyTorch for it would take each plan seconds.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return False
+    return any(DRIVER.glob("gpus/*"))
 
 
 def _abandoned(folder: Path) -> bool:

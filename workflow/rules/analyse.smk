@@ -13,6 +13,7 @@ rule trajectories:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=GPUS,
     params:
         **depends_on("trajectories"),
         row=cells_for("trajectories"),
@@ -70,6 +71,7 @@ rule encoding:
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=GPUS,
     params:
         **depends_on("encoding"),
     script:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from evoalign import depends, tables
+from evoalign import depends, process, tables
 from evoalign import storage as remote
 from evoalign.errors import InputError
 from evoalign.study import check_config, check_curations, load_sessions
@@ -68,6 +68,10 @@ LOGGED = [name for name, row in SESSIONS.items() if row.log]
 # Sessions with presentations go all the way to the figures.
 STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row.log)]
 PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
+
+
+# Jobs that compute on a GPU ask for one: see docs/cluster.md.
+GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and process.has_gpu()))
 
 
 wildcard_constraints:
