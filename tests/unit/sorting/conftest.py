@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import spikeinterface.postprocessing.template_similarity as similarity
 from planted_spikes import GAIN, RATE, make_channels, make_truth
 
 from evoalign import tables
@@ -45,6 +46,9 @@ def exported(recorded, tmp_path_factory) -> Path:
     artefacts = pd.DataFrame([("common", "A", -1, 3.0, 3.25)], columns=tables.ARTEFACTS.names)
     names = ("units", "spikes", "bad_channels")
     given = {name: getattr(found, name) for name in names} | {"channels": channels, "artefacts": artefacts}
-    write_analyzer(recording, given, Sorting(), 0, folder / "analyzer")
+    with pytest.MonkeyPatch.context() as patch:
+        # To compile the other version takes 13 s.
+        patch.setattr(similarity, "_compute_similarity_matrix", similarity._compute_similarity_matrix_numpy)
+        write_analyzer(recording, given, Sorting(), 0, folder / "analyzer")
     write_phy(folder / "analyzer", folder / "phy")
     return folder

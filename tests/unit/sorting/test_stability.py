@@ -30,12 +30,15 @@ def units(n):
 
 def spikes_of(rng, rates_hz, presentations):
     """Poisson spikes at a rate for each presentation ``[unit, presentation]``, and a strong response."""
+    rates_hz = np.asarray(rates_hz)
+    onset = np.broadcast_to(presentations["onset_s"].to_numpy(), rates_hz.shape).ravel()
+    unit = np.broadcast_to(np.arange(len(rates_hz))[:, None], rates_hz.shape).ravel()
     made = []
-    for unit, rates in enumerate(rates_hz):
-        for onset, rate in zip(presentations["onset_s"], rates, strict=True):
-            made += [(unit, t) for t in onset + rng.uniform(0, 0.045, rng.poisson(rate * 0.045))]
-            made += [(unit, t) for t in onset + rng.uniform(0.05, 0.2, rng.poisson(100 * 0.15))]
-    return tables.conform(pd.DataFrame(made, columns=["unit", "time_s"]), tables.SPIKES)
+    for rate, (first, last) in ((rates_hz.ravel(), (0, 0.045)), (100.0, (0.05, 0.2))):
+        n = rng.poisson(np.broadcast_to(rate * (last - first), onset.shape))
+        times = np.repeat(onset, n) + rng.uniform(first, last, n.sum())
+        made.append(pd.DataFrame({"unit": np.repeat(unit, n), "time_s": times}))
+    return tables.conform(pd.concat(made, ignore_index=True), tables.SPIKES)
 
 
 def test_planted_drifts_come_back_and_responses_do_not_count():
