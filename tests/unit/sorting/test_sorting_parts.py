@@ -9,7 +9,7 @@ from planted_spikes import GAIN, RATE, make_channels, make_recording, wave
 from scipy import signal
 
 from evoalign.errors import InputError
-from evoalign.sorting.bad_channels import find_bad_channels
+from evoalign.sorting.bad_channels import correlation, find_bad_channels
 from evoalign.sorting.clustering import BACKGROUND, coincidence, merge, split, templates_of
 from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import Templates, match, shifted
@@ -96,6 +96,16 @@ def test_bad_electrodes_are_named_with_their_reasons():
         10: "disconnected",
         13: "duplicate",
     }
+
+
+@given(st.integers(2, 6), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+def test_correlation_over_stretches_is_numpys(n, lengths):
+    rng = np.random.default_rng(n)
+    parts = [
+        (rng.normal(3, 5, (n, length + 1)) + rng.normal(size=length + 1)).astype("f4") for length in lengths
+    ]
+    expected = np.corrcoef(np.concatenate(parts, axis=1).astype(np.float64))
+    np.testing.assert_allclose(correlation(parts), expected, atol=1e-6)
 
 
 def test_spikes_and_fields_do_not_make_an_electrode_bad(truth):

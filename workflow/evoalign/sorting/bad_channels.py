@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy import signal
@@ -17,15 +19,15 @@ MAD_TO_SD = 1.4826
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
 
 
-def noise_level(values: np.ndarray) -> np.ndarray:
+def noise_level(parts: list[np.ndarray]) -> np.ndarray:
     """Return the noise of each channel: 1.4826 times the median of absolute values.
 
     Parameters
     ----------
-    values : ndarray
-        Filtered voltages ``[channel, sample]``, µV.
+    parts : list of ndarray
+        Filtered voltages ``[channel, sample]`` of stretches, µV.
     """
-    return MAD_TO_SD * np.median(np.abs(values), axis=1)
+    return MAD_TO_SD * np.array([np.median(np.abs(row)) for row in _rows(parts)])
 
 
 def find_bad_channels(traces: Traces) -> pd.DataFrame:
@@ -65,19 +67,18 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     parts = [traces.filtered(stretch, referenced=False) for stretch in stretches]
     found["filtered_sd_uv"] = _sd(parts)
     # The reference would lend an open input the noise of the others.
-    own = noise_level(np.concatenate(parts, axis=1))
+    own = noise_level(parts)
     for part in parts:
         traces.reference(part)
     found["referenced_sd_uv"] = _sd(parts)
     for part, stretch in zip(parts, stretches, strict=True):
         traces.silence(part, stretch)
     found["blanked_sd_uv"] = _sd(parts)
-    filtered = np.concatenate(parts, axis=1)
-    noise = found["noise_uv"] = noise_level(filtered)
+    noise = found["noise_uv"] = noise_level(parts)
     usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
     _mark(reason, np.minimum(noise, own) * settings.bad_noise_ratio < usual, "disconnected")
     _mark(reason, noise > settings.bad_noise_ratio * usual, "noise")
-    _mark(reason, _repeats(filtered, reason == "", settings.bad_duplicate), "duplicate")
+    _mark(reason, _repeats(parts, reason == "", settings.bad_duplicate), "duplicate")
     if not settings.leave_out_bad:
         reason[reason != "flat"] = ""
     traces.leave_out(reason != "")
@@ -91,9 +92,14 @@ def _table(traces: Traces, reason: np.ndarray, found: dict[str, np.ndarray]) -> 
     return tables.conform(frame.assign(blanked_share=0.0), tables.BAD_CHANNELS)
 
 
+def _rows(parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Each channel's samples of all stretches; one channel at a time, for a copy of all takes much memory."""
+    return (np.concatenate([part[row] for part in parts]) for row in range(len(parts[0])))
+
+
 def _sd(parts: list[np.ndarray]) -> np.ndarray:
     """SD of each channel over stretches ``[channel, sample]``."""
-    return np.concatenate(parts, axis=1).std(axis=1, dtype=np.float64)
+    return np.array([row.std(dtype=np.float64) for row in _rows(parts)])
 
 
 def _mark(reason: np.ndarray, found: np.ndarray, name: str) -> None:
@@ -126,13 +132,27 @@ def _hum_share(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.nd
     return np.median(shares, axis=0)
 
 
-def _repeats(values: np.ndarray, good: np.ndarray, limit: float) -> np.ndarray:
+def _repeats(parts: list[np.ndarray], good: np.ndarray, limit: float) -> np.ndarray:
     """Mark good channels whose voltages follow those of a good channel before them."""
-    found = np.zeros(len(values), dtype=bool)
+    found = np.zeros(len(good), dtype=bool)
     rows = np.flatnonzero(good)
     if len(rows) < 2:
         return found
-    alike = np.triu(np.corrcoef(values[rows]) > limit, k=1)
+    alike = np.triu(correlation(parts)[np.ix_(rows, rows)] > limit, k=1)
     for column in range(len(rows)):
         found[rows[column]] = any(alike[row, column] and not found[rows[row]] for row in range(column))
     return found
+
+
+def correlation(parts: list[np.ndarray]) -> np.ndarray:
+    """Return the correlation of channels over stretches ``[channel, sample]``; NaN with a flat one."""
+    n, sums, products = 0, np.zeros(len(parts[0])), np.zeros((len(parts[0]),) * 2)
+    for part in parts:
+        exact = part.astype(np.float64)
+        n += exact.shape[1]
+        sums += exact.sum(axis=1)
+        products += exact @ exact.T
+    covariance = products / n - np.outer(sums, sums) / n**2
+    sd = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(covariance / np.outer(sd, sd))
