@@ -33,6 +33,12 @@ def stored(file):
     )
 
 
+def check_storage(rows):
+    """Ask for the buckets of a sheet, once, in the user's own run."""
+    urls = [file for row in rows for file in row.files if remote.is_url(file)]
+    remote.check_buckets(stored(url).flags["storage_object"] for url in urls)
+
+
 def load_study():
     """Check config and sample sheet before any job starts."""
     try:
@@ -44,9 +50,7 @@ def load_study():
         )
         check_curations(rows, study.results)
         if workflow.is_main_process:
-            files = [file for row in rows for file in row.files]
-            urls = [stored(file) for file in files if remote.is_url(file)]
-            remote.check_buckets(url.flags["storage_object"] for url in urls)
+            check_storage(rows)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study, {row.session: row for row in rows}
