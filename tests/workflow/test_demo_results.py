@@ -26,7 +26,7 @@ PAGES = ("alignment", "paired_evolution", "quality", "raster", *SESSION_FIGURES)
 AFTER_RAW = {
     "recording", "presentations", "spike_sorting", "nwb", "nwb_findings", "responses", "trajectories",
     "encoding", "population", "population_encoding", "population_tuning", "prototypes",
-    "session_figures", "population_figures", "report", "all",
+    "session_figures", "population_figures", "report", "provenance", "all",
 }  # fmt: skip
 
 pytestmark = pytest.mark.slow
