@@ -11,6 +11,7 @@ from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session
 from evoalign import tables
 from evoalign.analysis import analyse_session, pool_sessions
 from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.errors import InputError
 from evoalign.figures import draw_session
 from evoalign.figures.report_tables import notes
@@ -71,12 +72,13 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
 
     responses = responses_from(contents, CONFIG.responses)
     with caplog.at_level(logging.WARNING):
-        found = analyse_session(responses, CONFIG, preferred="2a")
+        tables.write_all(analyse_session(responses, CONFIG, preferred="2a"), tmp_path / "found", {})
         encoded = encode_session(responses, CONFIG)
-    assert found == {} and all(frame.empty for frame in encoded.values())
+    found = tables.read_all(tmp_path / "found")
+    assert all(frame.empty for frame in (found | encoded).values())
     assert "s1 is not analysed" in caplog.text
-    pooled = pool_sessions([found], CONFIG)
-    assert all(frame.empty for frame in pooled.values())
+    pooled, tuning = pool_sessions([found], CONFIG), pool_tuning([found], {}, CONFIG)
+    assert all(frame.empty for frame in (pooled | tuning).values())
 
     drawn = {one.name: one for one in draw_session(contents, found | encoded, CONFIG.sorting)}
     assert set(drawn) == {"alignment", "quality", "raster"}
@@ -85,7 +87,7 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
     files = {name: tmp_path / f"s1/{name}.parquet" for name in ("sorting/units", "events/alignment")}
     tables.write(contents.units, tables.UNITS, files["sorting/units"])
     tables.write_all(pooled, tmp_path / "pooled", {})
-    tables.write_all({"tuning_sessions": tables.empty(tables.TUNING_SESSIONS)}, tmp_path / "tuning", {})
+    tables.write_all(tuning, tmp_path / "tuning", {})
     given = {"pooled": [tmp_path / "pooled"], "tuning": [tmp_path / "tuning"]}
     given |= {"units": [files["sorting/units"]], "alignment": [files["events/alignment"]]}
     assert notes(given, ["s1"]) == {"s1": f"not analysed: {in_report}"}

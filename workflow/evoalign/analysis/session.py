@@ -54,8 +54,8 @@ def analyse_session(
         experiments, success, trajectories, psth, attribution, centres,
         time_constants, contrast, late_draws, crossover; where image names
         carry eigen-axes: those of `tune_session`; of a session with both, all.
-        None of a session without units, or whose sheet names a preferred
-        unit on an electrode that has none.
+        Of a session without units, or whose sheet names a preferred unit on
+        an electrode that has none: success, without rows.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def analyse_session(
     """
     if unit is None and (why := _without_preferred(responses, preferred)):
         logging.warning("session %s is not analysed: %s", responses.session, why)
-        return {}
+        return {"success": tables.empty(tables.SUCCESS)}
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
