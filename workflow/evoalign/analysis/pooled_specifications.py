@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from evoalign.analysis.dynamics import late_blocks
-from evoalign.analysis.population import Study
-from evoalign.analysis.statistics import paired_t
+from evoalign.analysis.frames import long_table
+from evoalign.analysis.population import Study, over_experiments, test_columns
+from evoalign.analysis.statistics import one_sample_t
 
 Floats = NDArray[np.float64]
 
@@ -30,39 +30,32 @@ def specifications(study_: Study) -> pd.DataFrame:
     """
     late, windows = _late_means(study_)
     evoked = [name for name, *_ in windows].index("evoked")
-    ones = np.ones(len(late))
     normalisers = {
         "maximum": study_.experiments["normaliser_hz"].to_numpy(dtype=np.float64),
         "mean": late[:, :, evoked].mean(1),
-        "none": ones,
+        "none": np.ones(len(late)),
     }
-    rows = []
+    divisors = np.stack(list(normalisers.values()), -1)
+    difference = (late[:, 1] - late[:, 0])[..., None] / divisors[:, None]
+    _, starts, stops = zip(*windows, strict=True)
+    parts = []
     for area, members in study_.areas():
         for selection, keep in _selections(study_):
-            own = members[keep[members]]
-            for at, (_, start, stop) in enumerate(windows):
-                for normaliser, divisor in normalisers.items():
-                    texture, object_ = (late[own, thread, at] / divisor[own] for thread in (0, 1))
-                    test = paired_t(torch.from_numpy(object_), torch.from_numpy(texture))
-                    difference = object_ - texture
-                    n = int((~np.isnan(difference)).sum())
-                    rows.append(
-                        {
-                            "area": area,
-                            "start_ms": start,
-                            "stop_ms": stop,
-                            "selection": selection,
-                            "normaliser": normaliser,
-                            "n": n,
-                            "mean": float(np.nanmean(difference)) if n else float("nan"),
-                            # Of two experiments an effect size says nothing.
-                            "effect": float(test.t) / np.sqrt(n) if n > 2 else float("nan"),
-                            "t": float(test.t),
-                            "df": float(test.df),
-                            "p": float(test.p),
-                        }
-                    )
-    return pd.DataFrame(rows)
+            columns = _tested(difference[members[keep[members]]])
+            frame = long_table({"at": range(len(windows)), "normaliser": list(normalisers)}, columns)
+            at = frame.pop("at").to_numpy()
+            labels = {"start_ms": np.asarray(starts)[at], "stop_ms": np.asarray(stops)[at]}
+            parts.append(frame.assign(area=area, selection=selection, **labels))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tested(difference: Floats) -> dict[str, np.ndarray]:
+    """Mean, effect size and paired t of each choice, from differences [experiment, window, normaliser]."""
+    found = over_experiments(difference)
+    test, n = one_sample_t(found), found.n.numpy().astype(np.int64)
+    # Of two experiments an effect size says nothing.
+    effect = np.where(n > 2, test.t / np.sqrt(np.maximum(n, 1)), np.nan)
+    return {"n": n, "mean": found.mean.numpy(), "effect": effect, **test_columns(test)}
 
 
 def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
