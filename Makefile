@@ -12,7 +12,7 @@ demo: $(READY)  ## simulate the demo study and run the pipeline over it to resul
 	@echo "Open results/report.html"
 
 test: $(READY) lint  ## lint, types and all tests, beside each other
-	pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	pytest -n logical --maxprocesses 4 --no-loadscope-reorder
 
 $(READY): envs/requirements.lock envs/storage.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,23 +1,51 @@
 """Which tests a worker of pytest-xdist keeps together, so that what they share is made once."""
 
-import pytest
+from pathlib import PurePath
 
-# Finished runs of the pipeline that many tests look at: see workflow/conftest.py. The longest first.
-RUNS = ("demo", "study")
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+# Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
+TOGETHER = {
+    "demo": ("test_slurm", "test_demo_results", "test_demo_truth"),
+    "study": (
+        "test_reruns",
+        "test_waist",
+        "test_small_study",
+        "test_killed_runs",
+        "test_object_storage",
+        "test_cache",
+        "test_run_provenance",
+    ),
+}
+RUNS = {file: run for run, files in TOGETHER.items() for file in files}
+
+
+def group(nodeid):
+    """The run that a test of the workflow looks at, or its file; the folder of a unit test."""
+    file = PurePath(nodeid.split("::")[0])
+    if "workflow" not in file.parts:
+        return str(file.parent)
+    return RUNS.get(file.stem, str(file))
+
+
+class Together(LoadScopeScheduling):
+    """Gives a worker whole groups.
+
+    Marks of groups (`--dist loadgroup`) have no effect with pytest 9.2 and pytest-xdist 3.8.
+    """
+
+    def _split_scope(self, nodeid):
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(config, items):
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
     if hasattr(config, "workerinput"):
         # What takes longest begins first, so that no worker waits for it at the end.
-        order = {name: place for place, name in enumerate(RUNS)}
-        items.sort(key=lambda item: order.get(group(item), len(RUNS)))
-
-
-def group(item):
-    """The run that a test of the workflow looks at, or its file; the folder of a unit test."""
-    file = item.path.relative_to(item.config.rootpath)
-    if "workflow" not in file.parts:
-        return str(file.parent)
-    return next((run for run in RUNS if run in item.fixturenames), str(file))
+        order = {name: place for place, name in enumerate(TOGETHER)}
+        items.sort(key=lambda item: order.get(group(item.nodeid), len(TOGETHER)))
