@@ -70,7 +70,10 @@ def start(*arguments, cwd, **options) -> subprocess.Popen:
 def snakemake(*arguments, cwd, check=True):
     """Run Snakemake as a user does; return the finished process with its output as text."""
     process = start(*arguments, cwd=cwd)
-    told, _ = process.communicate()
+    try:
+        told, _ = process.communicate()
+    finally:
+        process.kill()  # of a test that is out of time: nothing goes on behind it
     done = subprocess.CompletedProcess(process.args, process.returncode, told)
     if check and done.returncode:
         pytest.fail(f"{' '.join(done.args)} ended with {done.returncode}:\n{done.stdout[-6000:]}")

@@ -14,7 +14,7 @@ ORDER = ("controller", "job", "disk", "controller")
 # A run goes on without the job or the node that was killed, to its end: these come last.
 ON_SLURM = ("controller", "slurmd", "controller", "job")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(900, 180 * KILLS))]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(max(3000, 180 * KILLS))]
 asked_for = pytest.mark.skipif(not KILLS, reason="`make kill-test` runs it: minutes a kill")
 
 

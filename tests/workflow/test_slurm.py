@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from running import ROOT, copy_checkout, results, snakemake
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.slow
 
 
 def test_the_demo_on_slurm_has_the_bytes_of_a_workstation(demo, slurm, tmp_path):
