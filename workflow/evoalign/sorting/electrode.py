@@ -105,7 +105,7 @@ def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
 
 
 def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
-    """Find the threshold crossings of a chunk; cut out up to `max_waves` of each electrode, evenly picked."""
+    """Find the threshold crossings of a chunk; cut out up to `max_waves` in a row of each electrode."""
     margin, before = electrodes.margin, electrodes.before
     values = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
     at = [
@@ -115,7 +115,7 @@ def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
     at = [t[(t >= margin) & (t < values.shape[1] - margin)] for t in at]
     row = np.repeat(np.arange(len(at)), [len(t) for t in at])
     sample = np.concatenate(at) if at else np.zeros(0, dtype=np.int64)
-    picked = np.concatenate([_evenly(len(t), max_waves) for t in at]) if at else np.zeros(0, dtype=bool)
+    picked = np.concatenate([_run(len(t), max_waves) for t in at]) if at else np.zeros(0, dtype=bool)
     waves = np.zeros((0, electrodes.length), dtype=np.float32)
     if picked.any():
         white = whiten(values, electrodes.kernels)
@@ -127,11 +127,13 @@ def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
     return Crossings(chunk, row, sample - margin + chunk.start, -values[row, sample], picked, waves)
 
 
-def _evenly(n: int, most: int) -> np.ndarray:
-    """Mark at most `most` of `n` things, evenly spread."""
-    marked = np.zeros(n, dtype=bool)
-    marked[np.linspace(0, n - 1, min(n, most)).astype(np.int64)] = most > 0
-    return marked
+def _run(n: int, most: int) -> np.ndarray:
+    """Mark at most `most` of `n` things in a row, in their middle.
+
+    Every other one, say, would leave out all coincidences of two units, which then look like one.
+    """
+    first = max(n - most, 0) // 2
+    return (np.arange(n) >= first) & (np.arange(n) < first + most)
 
 
 def _vertex(three: np.ndarray) -> np.ndarray:

@@ -80,14 +80,22 @@ def _find_templates(electrodes: Electrodes, found: list[Crossings], row: int) ->
 def _of_row(
     electrodes: Electrodes, found: list[Crossings], row: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Waveforms, sizes and times (without pauses) of one electrode's picked crossings."""
-    waves, sizes, times, before = [], [], [], 0
+    """Waveforms, sizes and times of one electrode's picked crossings; the clock stands where none is."""
+    waves, sizes, times, before = [], [], [], 0.0
     for part in found:
-        mine = part.row[part.picked] == row
+        of_row = part.row == row
+        mine = of_row[part.picked]
+        sample = part.sample[part.picked][mine]
+        start, took = part.chunk.start, float(part.chunk.stop - part.chunk.start)
+        if len(sample) < np.count_nonzero(of_row):
+            # Picked crossings follow one another: they took their share of the chunk.
+            took *= len(sample) / np.count_nonzero(of_row)
+            start = min(sample, default=start)
+            took = max(took, max(sample, default=start) - start + 1.0)
         waves.append(part.waves[mine])
         sizes.append(part.size_uv[part.picked][mine])
-        times.append((part.sample[part.picked][mine] - part.chunk.start + before) / electrodes.traces.rate_hz)
-        before += part.chunk.stop - part.chunk.start
+        times.append((sample - start + before) / electrodes.traces.rate_hz)
+        before += took
     return np.concatenate(waves), np.concatenate(sizes), np.concatenate(times)
 
 
