@@ -4,7 +4,7 @@ Jobs of a rule `empty` with the frame that every rule's script has (`evoalign.jo
 time of a run with many of them, less that of a run with few, by the number between, is the
 overhead of a job; a rule of the shell without that frame shows the part of Python and the library.
 With ``--slurm`` the same jobs run on the SLURM that ``make slurm-up`` brings up, by the profile
-`slurm`: one in each SLURM job, and grouped.
+`slurm`: one in each SLURM job, and then two, one after the other, as the profile groups small jobs.
 """
 
 import argparse
@@ -27,6 +27,19 @@ rule empty:
         f"{RESULTS}/empty/{{n}}.tsv",
     log:
         f"{RESULTS}/logs/empty/{{n}}.log",
+    params:
+        **depends_on("empty"),
+    script:
+        "workflow/scripts/empty.py"
+
+
+rule followed:
+    input:
+        f"{RESULTS}/empty/{{n}}.tsv",
+    output:
+        f"{RESULTS}/followed/{{n}}.tsv",
+    log:
+        f"{RESULTS}/logs/followed/{{n}}.log",
     params:
         **depends_on("empty"),
     script:
@@ -92,26 +105,25 @@ def nothing_to_do(n_sessions: int) -> None:
 
 
 def jobs(slurm: bool) -> None:
-    ways: dict[str, tuple[object, ...]] = {"workstation, 1 job at a time": ("--cores", 1)}
+    alone, grouped = ("touched", "empty"), ("followed",)
+    ways: dict[str, tuple[tuple[object, ...], tuple[str, ...]]] = {
+        "workstation, 1 job at a time": (("--cores", 1), alone)
+    }
     if slurm:
         quick = ("--workflow-profile", "slurm", "--jobs", MANY, "--latency-wait", 10)
-        ways |= {
-            "SLURM, each alone": quick,
-            f"SLURM, {MANY // 2} in a group": (
-                *quick,
-                *("--groups", "empty=small", "touched=small"),
-                *("--group-components", f"small={MANY // 2}"),
-            ),
-        }
+        ways["SLURM, each alone"] = quick, (*alone, *grouped)
+        ways["SLURM, two in a group"] = (*quick, "--groups", "empty=pair", "followed=pair"), grouped
     with tempfile.TemporaryDirectory() as place:
         folder = study_of_empty_jobs(Path(place) / "study")
-        for way, arguments in ways.items():
-            for rule in ("touched", "empty"):
+        run(folder, "empty", 1, ("--cores", 1))  # makes what is made once
+        for way, (arguments, rules) in ways.items():
+            for rule in rules:
                 before = len(elapsed_on_slurm()) if slurm else 0
                 start, each = overhead(folder, rule, arguments)
                 of_node = elapsed_on_slurm()[before:] if slurm else []
                 counted = f"; SLURM jobs of {min(of_node)} to {max(of_node)} s" if of_node else ""
-                print(f"| {way}: `{rule}` | {each:.2f} s a job | start {start:.1f} s{counted} |", flush=True)
+                name = "`empty` and `followed`" if rule == "followed" else f"`{rule}`"
+                print(f"| {way}: {name} | {each:.2f} s | start {start:.1f} s{counted} |", flush=True)
 
 
 def main() -> None:
@@ -119,7 +131,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="*", default=[10, 200])
     parser.add_argument("--slurm", action="store_true", help="also on SLURM (`make slurm-up` first)")
     given = parser.parse_args()
-    print("| what | time | |\n|---|---|---|")
+    print("| what | time (of each job) | |\n|---|---|---|")
     for n in given.sessions:
         nothing_to_do(n)
     jobs(given.slurm)
