@@ -204,7 +204,7 @@ def flat_evolutions():
             "s", "A", "IT", 0, ("texture", "object"), evoked[:, None], 50, block, thread, natural,
             tuple(range(n_blocks)),
         )  # fmt: skip
-        means = trajectories.block_moments(experiment, evoked[:, None]).mean[..., 0]
+        means = trajectories.block_moments(experiment, evoked[:, None]).mean[0, ..., 0]
         compared = success.success_statistics(experiment, evoked, trajectories.best_blocks(means))
         tests = {(c.statistic, c.thread): c.test for c in compared}
         for t in (0, 1):

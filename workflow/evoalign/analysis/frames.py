@@ -16,11 +16,13 @@ from evoalign.errors import InputError
 
 # What pandas keeps text as: a table of this type becomes a frame without casting it.
 TEXT = pa.large_string()
+# For tables of tens of thousands of rows that name the same few things: a byte a row.
+CATEGORY = pa.dictionary(pa.int8(), TEXT)
 SINGLE = (str, bool, int, float, np.generic)
 Axis = Mapping[str, Sequence[Any] | np.ndarray]
 
 
-def table_of(contract: pa.Schema, *parts: Mapping[str, Any]) -> pd.DataFrame:
+def table_of(contract: pa.Schema, *parts: Mapping[str, Any], text: pa.DataType = TEXT) -> pd.DataFrame:
     """Build the table of a contract from columns, without frames in between.
 
     Every session makes a dozen tables; putting each together column by column
@@ -34,25 +36,27 @@ def table_of(contract: pa.Schema, *parts: Mapping[str, Any]) -> pd.DataFrame:
     *parts : mapping of str to array, sequence or single value
         Columns of some rows, the parts one below the other; a single value
         holds for all rows of its part.
+    text : pyarrow.DataType
+        `TEXT`, or `CATEGORY` for text as categorical columns.
 
     Raises
     ------
     InputError
         A column is missing or too many, or values do not fit the dtype.
     """
-    table = pa.concat_tables(_part(contract, columns) for columns in parts)
+    table = pa.concat_tables(_part(contract, columns, text) for columns in parts)
     # Columns as they are: gathering them in blocks copies, and threads are slower at this size.
     return table.to_pandas(split_blocks=True, use_threads=False)
 
 
-def _part(contract: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
+def _part(contract: pa.Schema, columns: Mapping[str, Any], text: pa.DataType) -> pa.Table:
     if set(columns) != set(contract.names):
         name = contract.metadata[b"table"].decode()
         differing = sorted(set(columns) ^ set(contract.names))
         raise InputError(f"table '{name}' breaks its contract: columns {differing} are missing or unknown")
     n = max((len(value) for value in columns.values() if not isinstance(value, SINGLE)), default=1)
     try:
-        schema = _as_in_pandas(contract)
+        schema = _as_in_pandas(contract, text)
         arrays = [_column(columns[field.name], field.type, n) for field in schema]
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         name = contract.metadata[b"table"].decode()
@@ -61,17 +65,21 @@ def _part(contract: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
 
 
 @functools.cache
-def _as_in_pandas(contract: pa.Schema) -> pa.Schema:
+def _as_in_pandas(contract: pa.Schema, text: pa.DataType) -> pa.Schema:
     return pa.schema(
-        [field.with_type(TEXT) if pa.types.is_string(field.type) else field for field in contract]
+        [field.with_type(text) if pa.types.is_string(field.type) else field for field in contract]
     )
 
 
 def _column(value: Any, dtype: pa.DataType, n: int) -> pa.Array:
     if isinstance(value, SINGLE):
+        if dtype == CATEGORY:
+            return pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), pa.array([value], TEXT))
         return pa.repeat(pa.scalar(value, dtype), n)
+    if isinstance(value, pa.DictionaryArray):
+        return value if dtype == CATEGORY else value.dictionary_decode()
     # from_pandas=False keeps NaN as NaN, as everywhere in `tables`.
-    return value if isinstance(value, pa.Array) else pa.array(value, dtype, from_pandas=False)
+    return pa.array(value, dtype, from_pandas=False)
 
 
 def long_columns(axes: Sequence[Axis], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,8 +103,9 @@ def long_columns(axes: Sequence[Axis], values: Mapping[str, Any]) -> dict[str, A
 
 def _along(labels: np.ndarray, at: NDArray[np.int64], shape: tuple[int, ...]) -> Any:
     if labels.dtype.kind in "UO":
-        rows = np.broadcast_to(at, shape).ravel()
-        return pa.array(labels.tolist(), TEXT).take(pa.array(rows))
+        names, codes = np.unique(labels, return_inverse=True)
+        rows = np.broadcast_to(codes.astype(np.int8)[at], shape).ravel()
+        return pa.DictionaryArray.from_arrays(rows, pa.array(names.tolist(), TEXT))
     return np.broadcast_to(labels[at], shape).ravel()
 
 

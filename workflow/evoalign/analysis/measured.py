@@ -13,6 +13,8 @@ from evoalign.analysis import trajectories
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.statistics import Moments
 
+STIMULI = ("generated", "reference")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -24,8 +26,9 @@ class Measured:
     windows : tuple of (name, start, stop)
         'evoked', 'baseline', then 'binned' of every width.
     rates : torch.Tensor, float64 [presentation, window]
-    generated, reference : Moments [thread, block, window]
-    psth, psth_reference : Moments [thread, block, ms]
+    blocks : Moments [stimuli, thread, block, window]
+        Stimuli as in `STIMULI`.
+    psths : Moments [stimuli, thread, block, ms]
     normaliser : float
         In spikes/s; NaN when nothing responded.
     best : list of int
@@ -35,12 +38,20 @@ class Measured:
     experiment: Experiment
     windows: tuple[tuple[str, int, int], ...]
     rates: Tensor
-    generated: Moments
-    reference: Moments
-    psth: Moments
-    psth_reference: Moments
+    blocks: Moments
+    psths: Moments
     normaliser: float
     best: list[int]
+
+    @property
+    def generated(self) -> Moments:
+        """Of generated images, [thread, block, window]."""
+        return self.blocks[0]
+
+    @property
+    def psth(self) -> Moments:
+        """Of generated images, [thread, block, ms]."""
+        return self.psths[0]
 
 
 def measure(experiment: Experiment, settings: study.Analysis) -> Measured:
@@ -54,19 +65,14 @@ def measure(experiment: Experiment, settings: study.Analysis) -> Measured:
     )
     # Windows and PSTH in one pass over the presentations.
     both = torch.cat([rates, experiment.rates], 1)
-    generated, psth = _split(trajectories.block_moments(experiment, both), len(windows))
-    reference, psth_reference = _split(
-        trajectories.block_moments(experiment, both, reference=True), len(windows)
-    )
-    evoked = generated.mean[..., 0]
+    blocks, psths = _split(trajectories.block_moments(experiment, both), len(windows))
+    evoked = blocks.mean[0, ..., 0]
     return Measured(
         experiment,
         tuple(windows),
         rates,
-        generated,
-        reference,
-        psth,
-        psth_reference,
+        blocks,
+        psths,
         trajectories.normaliser(evoked),
         trajectories.best_blocks(evoked),
     )

@@ -25,6 +25,7 @@ from evoalign.analysis.pooled_trajectories import Trajectories, padded_trajector
 from evoalign.analysis.population import (
     SPACES,
     Study,
+    joined_whole,
     paired_columns,
     study_of,
     test_columns,
@@ -58,10 +59,10 @@ def pool_sessions(
     evolved = [one for one in sessions if "experiments" in one]
     ordered = sorted(evolved, key=lambda one: str(one["experiments"]["session"].iloc[0]))
     joined = study_of(ordered, config)
-    found = {
-        name: pd.concat([one[name] for one in ordered], ignore_index=True) if ordered else None
-        for name in CARRIED
-    }
+    found = {}
+    if ordered:
+        found = {"experiments": joined_whole(ordered, "experiments")}
+        found |= {name: joined.tables[name] for name in ("success", "time_constants")}
     if joined.tables and len(joined.experiments):
         trajectories = padded_trajectories(joined)
         found |= {

@@ -135,7 +135,7 @@ def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Confi
     """Concatenate the sessions' tables and keep the valid experiments."""
     if not sessions:
         return Study({}, config.analysis, config.seed)
-    joined = {name: pd.concat([one[name] for one in sessions], ignore_index=True) for name in WHOLE}
+    joined = {name: joined_whole(sessions, name) for name in WHOLE}
     experiments = joined["experiments"].sort_values("session", ignore_index=True)
     experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
     joined["experiments"] = experiments
@@ -145,36 +145,49 @@ def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Confi
     return Study(joined, config.analysis, config.seed)
 
 
+def joined_whole(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
+    """All rows of a table, of all sessions."""
+    parts = [{str(column): _values(values) for column, values in one[name].items()} for one in sessions]
+    return pd.DataFrame(_stacked(parts), copy=False)
+
+
 def _joined(
     sessions: Sequence[Mapping[str, pd.DataFrame]], name: str, experiments: pd.Series
 ) -> pd.DataFrame:
-    """Rows of a table that is arranged, of all sessions; frames of millions of rows, so column by column."""
+    """Rows of a table that is arranged, of all sessions."""
     parts = [_needed(one, name) for one in sessions]
-    columns = {}
-    for column in ARRANGED[name]:
-        own = [part[column] for part in parts]
-        columns[column] = (
-            pd.Series(np.concatenate(own))
-            if isinstance(own[0], np.ndarray)
-            else pd.concat([pd.Series(text) for text in own], ignore_index=True)
-        )
+    columns = _stacked(parts)
     order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
     codes = np.repeat(order, [len(part[ARRANGED[name][0]]) for part in parts])
-    columns["session"] = pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(experiments)))
-    return pd.DataFrame(columns)
+    columns["session"] = pd.Categorical.from_codes(codes, categories=pd.Index(experiments))
+    return pd.DataFrame(columns, copy=False)
+
+
+def _stacked(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Columns one below the other: for many frames, or of millions of rows, far quicker than whole frames."""
+    columns = {}
+    for column, first in parts[0].items():
+        own = [part[column] for part in parts]
+        columns[column] = (
+            np.concatenate(own)
+            if isinstance(first, np.ndarray)
+            else pd.concat([pd.Series(text) for text in own], ignore_index=True)
+        )
+    return columns
+
+
+def _values(column: pd.Series) -> Any:
+    """Numbers and flags as a numpy array, text as an array of pandas."""
+    return column.to_numpy() if column.dtype.kind in "ifb" else column.array
 
 
 def _needed(session: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:
     """Columns of a session's table that the pooled tables need; of the PSTHs three blocks a thread.
 
-    Numbers as numpy arrays, text as arrays of pandas. To pick rows of a whole
-    frame, text among its columns, takes several times as long.
+    To pick rows of a whole frame, text among its columns, takes several times as long.
     """
     frame = session[name]
-    columns = {
-        column: frame[column].to_numpy() if frame[column].dtype.kind in "if" else frame[column].array
-        for column in ARRANGED[name]
-    }
+    columns = {column: _values(frame[column]) for column in ARRANGED[name]}
     if "stimuli" not in frame:
         return columns
     keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from evoalign import study
 from evoalign.analysis.experiment import Experiment, drop_short_last_block
@@ -47,8 +49,9 @@ def experiment_from(
         evolution.
     """
     row = unit_row(responses, settings, unit)
-    shown = responses.presentations.reset_index(drop=True)
-    evolution = (shown["block"] >= 0) & shown["thread"].isin((0, 1))
+    names = ("block", "thread", "valid", "reference", "space", "image")
+    shown = {name: responses.presentations[name].to_numpy() for name in names}
+    evolution = (shown["block"] >= 0) & np.isin(shown["thread"], (0, 1))
     keep = evolution & shown["valid"].astype(bool)
     if not keep.any():
         raise InputError(
@@ -56,12 +59,11 @@ def experiment_from(
             f"session {responses.session}",
             "look at the alignment of the session, or take the session off the sample sheet",
         )
-    chosen = np.flatnonzero(keep.to_numpy())
-    table = shown.iloc[chosen]
+    table = {name: values[keep] for name, values in shown.items()}
     smooth = rates(
-        responses.values(row)[0][chosen], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
+        responses.values(row)[0][keep], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
     )
-    numbers, index = np.unique(table["block"].to_numpy(), return_inverse=True)
+    numbers, index = np.unique(table["block"], return_inverse=True)
     experiment = Experiment(
         session=responses.session,
         subject=responses.subject,
@@ -71,12 +73,12 @@ def experiment_from(
         rates=torch.as_tensor(smooth, dtype=torch.float64, device=device),
         start_ms=settings.window_ms[0],
         block=torch.as_tensor(index.astype(np.int64), device=device),
-        thread=torch.tensor(table["thread"].to_numpy(dtype=np.int64), device=device),
-        reference=torch.tensor(table["reference"].to_numpy(dtype=bool), device=device),
+        thread=torch.as_tensor(table["thread"].astype(np.int64), device=device),
+        reference=torch.as_tensor(table["reference"].astype(bool), device=device),
         block_numbers=tuple(int(number) for number in numbers),
         unstable=unstable,
         n_invalid=int((evolution & ~keep).sum()),
-        images=table["image"].to_numpy(dtype=np.str_),
+        images=table["image"].astype(np.str_),
     )
     return drop_short_last_block(experiment, settings.min_last_block)
 
@@ -112,7 +114,7 @@ def unit_row(responses: Responses, settings: study.Analysis, unit: int | None = 
     raise InputError("the preferred unit is of no known kind", where, f"found {preferred['kind'].tolist()}")
 
 
-def _space(presentations: pd.DataFrame, thread: int) -> str:
-    rows = presentations[(presentations["thread"] == thread) & ~presentations["reference"].astype(bool)]
-    named = rows["space"][rows["space"] != ""]
-    return str(named.iloc[0]) if len(named) else ""
+def _space(presentations: Mapping[str, NDArray[Any]], thread: int) -> str:
+    own = (presentations["thread"] == thread) & ~presentations["reference"].astype(bool)
+    named = own & (presentations["space"] != "")
+    return str(presentations["space"][named.argmax()]) if named.any() else ""

@@ -123,26 +123,25 @@ def interval(draws: Floats, level: float) -> tuple[Floats, Floats]:
     level : float
         Mass of the interval.
     """
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    if draws.shape[0] == 0:
-        blank = np.full(draws.shape[1:], np.nan)
+    n_draws, shape = len(draws), draws.shape[1:]
+    if n_draws == 0:
+        blank = np.full(shape, np.nan)
         return blank, blank
-    if not np.isnan(draws).any():
-        low, high = np.quantile(draws, tails, axis=0)
-        return low, high
+    # In single precision, which has seven digits, and a feature's draws side by side: a third of the time.
+    ranked = np.array(draws.reshape(n_draws, -1).T, dtype=np.float32, order="C")
+    ranked.sort(axis=1)
     # Sorting puts NaN last, so quantiles of the others are found by rank.
-    ranked = np.sort(draws, axis=0)
-    n = (~np.isnan(ranked)).sum(0)
-    low, high = (_at_rank(ranked, np.maximum(n - 1, 0) * tail) for tail in tails)
+    last = np.maximum(n_draws - 1 - np.isnan(ranked).sum(1), 0)
+    low, high = (_at_rank(ranked, last * tail).reshape(shape) for tail in ((1 - level) / 2, (1 + level) / 2))
     return low, high
 
 
-def _at_rank(ranked: Floats, rank: Floats) -> Floats:
+def _at_rank(ranked: NDArray[np.float32], rank: Floats) -> Floats:
+    """Value of each row of `ranked` at a rank, between two of them by the straight line."""
     below = np.floor(rank).astype(np.int64)
-    above = np.ceil(rank).astype(np.int64)
-    left = np.take_along_axis(ranked, below[None], 0)[0]
-    right = np.take_along_axis(ranked, above[None], 0)[0]
-    return left + (right - left) * (rank - below)
+    row = np.arange(len(ranked))
+    left, right = (ranked[row, at].astype(np.float64) for at in (below, np.ceil(rank).astype(np.int64)))
+    return np.asarray(left + (right - left) * (rank - below))
 
 
 @dataclass(frozen=True)

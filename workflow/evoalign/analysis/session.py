@@ -11,8 +11,8 @@ import torch
 from evoalign import study, tables
 from evoalign.analysis import success
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.frames import as_array, keep_rows, long_columns, table_of
-from evoalign.analysis.measured import Measured, facts, measure, thread_axis
+from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
+from evoalign.analysis.measured import STIMULI, Measured, facts, measure, thread_axis
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.selection import selected_p
@@ -186,7 +186,8 @@ def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     parts = []
-    for stimuli, found in (("generated", measured.generated), ("reference", measured.reference)):
+    for at, stimuli in enumerate(STIMULI):
+        found = measured.blocks[at]
         # Time bins are told of generated images only.
         n_windows = len(measured.windows) if stimuli == "generated" else 2
         names = ("window", "start_ms", "stop_ms")
@@ -201,17 +202,16 @@ def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
         }
         columns = long_columns([thread_axis(experiment, settings), blocks, windows], values)
         parts.append(columns | facts(experiment) | {"stimuli": stimuli})
-    return table_of(tables.TRAJECTORIES, *parts)
+    return table_of(tables.TRAJECTORIES, *parts, text=CATEGORY)
 
 
 def _psth(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
-    parts = []
-    for stimuli, found in (("generated", measured.psth), ("reference", measured.psth_reference)):
-        values = {"mean_hz": found.mean, "sem_hz": found.sem, "n": found.n.to(torch.int64)}
-        columns = long_columns([thread_axis(experiment, settings), blocks, times], values)
-        shown = keep_rows(columns, columns["n"] > 0)
-        parts.append(shown | facts(experiment) | {"stimuli": stimuli})
-    return table_of(tables.PSTH, *parts)
+    found = measured.psths
+    values = {"mean_hz": found.mean, "sem_hz": found.sem, "n": found.n.to(torch.int64)}
+    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
+    columns = long_columns(axes, values)
+    shown = keep_rows(columns, columns["n"] > 0)
+    return table_of(tables.PSTH, shown | facts(experiment), text=CATEGORY)

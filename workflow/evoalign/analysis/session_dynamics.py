@@ -10,7 +10,7 @@ import torch
 
 from evoalign import study, tables
 from evoalign.analysis import dynamics, trajectories
-from evoalign.analysis.frames import as_array, long_columns, table_of
+from evoalign.analysis.frames import CATEGORY, as_array, long_columns, table_of
 from evoalign.analysis.measured import Measured, facts, thread_axis
 from evoalign.analysis.resampling import interval, seeded
 from evoalign.analysis.statistics import Moments, benjamini_hochberg, two_sample_t
@@ -87,7 +87,7 @@ def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict
     late = long_columns([{"draw": range(len(draws))}, {"start_ms": bins.starts}], {"difference": draws})
     return {
         "contrast": frame,
-        "late_draws": table_of(tables.LATE_DRAWS, late | {"session": experiment.session}),
+        "late_draws": table_of(tables.LATE_DRAWS, late | {"session": experiment.session}, text=CATEGORY),
         "crossover": table_of(
             tables.CROSSOVER,
             crossover_row(frame["difference"].to_numpy()[1:], draws, bins, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,10 @@ class Moments:
     n: Tensor
     mean: Tensor
     squares: Tensor
+
+    def __getitem__(self, index: Any) -> Moments:
+        """Moments of part of the batch."""
+        return Moments(self.n[index], self.mean[index], self.squares[index])
 
     @property
     def sem(self) -> Tensor:

@@ -52,7 +52,7 @@ def windowed(rates: Tensor, start_ms: int, windows: list[tuple[int, int]]) -> Te
     return (rates @ inside) / rates.new_tensor([stop - start for start, stop in windows])
 
 
-def block_moments(experiment: Experiment, values: Tensor, reference: bool = False) -> Moments:
+def block_moments(experiment: Experiment, values: Tensor) -> Moments:
     """Count, mean and squares of single presentations in each thread and block.
 
     Parameters
@@ -61,27 +61,26 @@ def block_moments(experiment: Experiment, values: Tensor, reference: bool = Fals
         Gives thread, block and reference of each presentation.
     values : torch.Tensor, float64 [presentation, feature]
         Windowed rates, or the rates themselves for PSTHs.
-    reference : bool
-        Over the reference images in place of the generated ones.
 
     Returns
     -------
     Moments
-        `mean` and `squares` [thread, block, feature], `n` [thread, block, 1];
-        `mean` is NaN where a block shows no such image.
+        `mean` and `squares` [stimuli, thread, block, feature], `n` [stimuli,
+        thread, block, 1], stimuli 0 generated and 1 reference images; `mean`
+        is NaN where a block shows no such image.
     """
-    keep = experiment.reference == reference
-    group = (experiment.thread * experiment.n_blocks + experiment.block)[keep]
-    order = group.argsort(stable=True)
-    values = values[keep][order]
-    n = torch.bincount(group, minlength=2 * experiment.n_blocks)
+    group = (2 * experiment.reference + experiment.thread) * experiment.n_blocks + experiment.block
+    n = torch.bincount(group, minlength=4 * experiment.n_blocks)
+    values = values[group.argsort(stable=True)]
     # Sums over runs of equal groups have one order of additions on every device.
     mean = torch.segment_reduce(values, "sum", lengths=n, axis=0) / n[:, None].clamp(min=1)
-    squares = (values - mean[group[order]]).square_()
-    squares = torch.segment_reduce(squares, "sum", lengths=n, axis=0)
+    # In place and a group at a time: it stays in the processor's cache.
+    for own, middle in zip(values.split(n.tolist()), mean, strict=True):
+        own.sub_(middle).square_()
+    squares = torch.segment_reduce(values, "sum", lengths=n, axis=0)
     mean[n == 0] = torch.nan
-    shape = (2, experiment.n_blocks, values.shape[-1])
-    return Moments(n.to(values.dtype).reshape(2, -1, 1), mean.reshape(shape), squares.reshape(shape))
+    shape = (2, 2, experiment.n_blocks, -1)
+    return Moments(n.to(values.dtype).reshape(shape), mean.reshape(shape), squares.reshape(shape))
 
 
 def normaliser(evoked: Tensor) -> float:
