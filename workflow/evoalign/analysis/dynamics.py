@@ -12,6 +12,8 @@ from torch import Tensor
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.statistics import Moments, first_run
 
+DRAWS_AT_A_TIME = 100
+
 
 def attribution(psth: Tensor, best: int, width_ms: int) -> tuple[Tensor, Tensor]:
     """Temporal attribution: what the best block added to the first, in time bins.
@@ -129,11 +131,24 @@ def late_draws(
         n = len(values)
         if n == 0:
             return np.full((n_draws, binned.shape[-1]), np.nan)
-        # How often each draw takes each presentation: one product gives all draws' means.
-        picks = generator.integers(n, size=(n_draws, n)) + n * np.arange(n_draws)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=n_draws * n).reshape(n_draws, n)
-        means.append(torch.from_numpy(counts).to(values) @ values / n)
-    return (means[1] - means[0]).cpu().numpy()
+        means.append(_drawn_sums(values.cpu().numpy(), n_draws, generator) / n)
+    return means[1] - means[0]
+
+
+def _drawn_sums(
+    values: NDArray[np.float64], n_draws: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Sums of rows drawn with replacement, as many as there are, [draw, bin]."""
+    n = len(values)
+    sums = np.empty((n_draws, values.shape[1]))
+    # Some draws at a time: all picks at once leave the processor's cache.
+    for into in np.split(sums, range(DRAWS_AT_A_TIME, n_draws, DRAWS_AT_A_TIME)):
+        picks = generator.integers(n, size=(len(into), n))
+        picks += n * np.arange(len(into))[:, None]
+        # How often each draw takes each row: a product gives the sums.
+        counts = np.bincount(picks.ravel(), minlength=picks.size).reshape(picks.shape)
+        np.matmul(counts.astype(np.float64), values, out=into)
+    return sums
 
 
 @dataclass(frozen=True)

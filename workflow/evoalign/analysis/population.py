@@ -169,16 +169,14 @@ def _stacked(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for column, first in parts[0].items():
         own = [part[column] for part in parts]
         columns[column] = (
-            np.concatenate(own)
-            if isinstance(first, np.ndarray)
-            else pd.concat([pd.Series(text) for text in own], ignore_index=True)
+            np.concatenate(own) if isinstance(first, np.ndarray) else pd.concat(own, ignore_index=True)
         )
     return columns
 
 
 def _values(column: pd.Series) -> Any:
-    """Numbers and flags as a numpy array, text as an array of pandas."""
-    return column.to_numpy() if column.dtype.kind in "ifb" else column.array
+    """Numbers and flags as a numpy array, text as it is."""
+    return column.to_numpy() if column.dtype.kind in "ifb" else column
 
 
 def _needed(session: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:

@@ -185,24 +185,22 @@ def _corrected(
 def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
-    parts = []
-    for at, stimuli in enumerate(STIMULI):
-        found = measured.blocks[at]
-        # Time bins are told of generated images only.
-        n_windows = len(measured.windows) if stimuli == "generated" else 2
-        names = ("window", "start_ms", "stop_ms")
-        windows = dict(zip(names, zip(*measured.windows[:n_windows], strict=True), strict=True))
-        mean, sem = found.mean[..., :n_windows], found.sem[..., :n_windows]
-        values = {
-            "mean_hz": mean,
-            "sem_hz": sem,
-            "n": found.n.to(torch.int64),
-            "normalised": mean / measured.normaliser,
-            "normalised_sem": sem / measured.normaliser,
-        }
-        columns = long_columns([thread_axis(experiment, settings), blocks, windows], values)
-        parts.append(columns | facts(experiment) | {"stimuli": stimuli})
-    return table_of(tables.TRAJECTORIES, *parts, text=CATEGORY)
+    windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
+    found = measured.blocks
+    values = {
+        "mean_hz": found.mean,
+        "sem_hz": found.sem,
+        "n": found.n.to(torch.int64),
+        "normalised": found.mean / measured.normaliser,
+        "normalised_sem": found.sem / measured.normaliser,
+    }
+    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, windows]
+    columns = long_columns(axes, values)
+    # Time bins are told of generated images only.
+    told = np.ones(found.mean.shape, dtype=bool)
+    told[STIMULI.index("reference"), ..., 2:] = False
+    shown = keep_rows(columns, told.ravel())
+    return table_of(tables.TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
 
 
 def _psth(measured: Measured, settings: study.Analysis) -> pd.DataFrame:

@@ -54,14 +54,18 @@ def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.Dat
         "bsl": baseline.nanmean(-1),
         "zero": torch.zeros_like(evoked[:, 0]),
     }
-    parts = []
-    for theta in (settings.time_constant_theta, settings.time_constant_alternative):
-        for name, level in levels.items():
-            found = trajectories.time_constants(evoked, level, theta)
-            values = {"first_above": found.first_above, "below": found.below}
-            columns = long_columns([thread_axis(measured.experiment, settings)], values)
-            parts.append(columns | facts(measured.experiment) | {"level": name, "theta": theta})
-    return table_of(tables.TIME_CONSTANTS, *parts)
+    thetas = (settings.time_constant_theta, settings.time_constant_alternative)
+    # Batches of [level, thread].
+    level = torch.stack(list(levels.values()))
+    found = [trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta) for theta in thetas]
+    columns = long_columns(
+        [{"theta": thetas}, {"level": list(levels)}, thread_axis(measured.experiment, settings)],
+        {
+            "first_above": np.stack([one.first_above for one in found]),
+            "below": np.stack([one.below for one in found]),
+        },
+    )
+    return table_of(tables.TIME_CONSTANTS, columns | facts(measured.experiment))
 
 
 def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict[str, pd.DataFrame]:

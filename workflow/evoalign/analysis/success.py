@@ -74,12 +74,13 @@ def success_statistics(experiment: Experiment, evoked: Tensor, best: list[int]) 
         keep = torch.isin(experiment.block, torch.tensor(blocks, device=evoked.device, dtype=torch.int64))
         return moments(evoked[keep & ~experiment.reference & (experiment.thread == thread)])
 
+    groups = [{stage: group(thread, stage) for stage in stages[thread]} for thread in (0, 1)]
     found = []
-    for thread in (0, 1):
+    for thread, own in enumerate(groups):
         for first, second in (("end", "init"), ("max", "init"), ("max", "end")):
-            found.append(_compare(first + second, thread, group(thread, first), group(thread, second)))
+            found.append(_compare(first + second, thread, own[first], own[second]))
     for stage in ("init", "max", "end"):
-        found.append(_compare(f"{stage}_01", -1, group(0, stage), group(1, stage)))
+        found.append(_compare(f"{stage}_01", -1, groups[0][stage], groups[1][stage]))
     return found
 
 
