@@ -88,7 +88,9 @@ def test_interval_is_the_quantile_without_nan():
     draws[:, 5] = np.nan
     low, high = resampling.interval(draws, 0.9)
     expected = np.nanquantile(draws[:, :5], [0.05, 0.95], axis=0)
-    np.testing.assert_allclose([low[:5], high[:5]], expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        [low[:5], high[:5]], expected, rtol=1e-6
+    )  # draws are ranked in single precision
     assert np.isnan(low[5]) and np.isnan(high[5])
 
 
