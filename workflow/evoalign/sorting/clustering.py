@@ -223,13 +223,21 @@ def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) 
     if len(first_s) == 0 or len(second_s) == 0:
         return np.nan
     duration = max(first_s[-1], second_s[-1]) - min(first_s[0], second_s[0])
+    counted, expected = coincidences(first_s, second_s, refractory_s, max(duration, 1.5 * refractory_s))
+    return counted / expected if expected >= MIN_EXPECTED else np.nan
+
+
+def coincidences(
+    first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float
+) -> tuple[int, float]:
+    """Return how many intervals of two rising trains are near the refractory period, and how many by chance.
+
+    Near is from half to one and a half of it, in either order.
+    """
     near, far = 0.5 * refractory_s, 1.5 * refractory_s
-    expected = len(first_s) * len(second_s) * 2 * (far - near) / max(duration, far)
-    if expected < MIN_EXPECTED:
-        return np.nan
     edges = np.searchsorted(second_s, first_s[:, None] + np.array([-far, -near, near, far]))
     counted = np.sum(edges[:, 1] - edges[:, 0]) + np.sum(edges[:, 3] - edges[:, 2])
-    return float(counted / expected)
+    return int(counted), len(first_s) * len(second_s) * 2 * (far - near) / duration_s
 
 
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:

@@ -14,6 +14,7 @@ from evoalign.sorting.artefacts import artefact_table, blank, blanked_share, fin
 from evoalign.sorting.bad_channels import find_bad_channels
 from evoalign.sorting.electrode import Crossings, Electrodes, learn_noise
 from evoalign.sorting.external import run_external
+from evoalign.sorting.pairs import settle
 from evoalign.sorting.passes import Spikes, by_chunk, crossings, match_and_measure, trains
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import Sorted, Train
@@ -146,6 +147,8 @@ def _units_of(
         spikes |= _multiunits(crossed)
     known = by_chunk(electrodes.traces.chunks(), spikes | _online_samples(electrodes, online))
     matched, waves = match_and_measure(electrodes, templates, known, n_jobs)
+    recorded_s, rate_hz = RecordedTime(electrodes.traces.spans).duration_s, electrodes.traces.rate_hz
+    matched = settle(matched, waves, recorded_s, rate_hz, settings.refractory_ms * 1e-3)
     # A template of few spikes may lose most of them to a better one.
     matched = {key: train for key, train in matched.items() if train.n >= settings.min_spikes}
     made = trains(electrodes, matched | spikes, waves, MIN_ISI_S)

@@ -39,6 +39,10 @@ class WaveSums:
         for key, sums in other._sums.items():
             self._join(key, sums)
 
+    def join_units(self, kept: Key, other: Key) -> None:
+        """Add the sums of unit `other` to those of `kept`, and forget them."""
+        self._join(kept, self._sums.pop(other))
+
     def _join(self, key: Key, sums: list[np.ndarray]) -> None:
         known = self._sums.get(key)
         self._sums[key] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]

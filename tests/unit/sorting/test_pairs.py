@@ -1,0 +1,106 @@
+"""Units over the whole recording: pieces of one are joined, clusters of collided spikes left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted_spikes import RATE, wave
+
+from evoalign.sorting.pairs import settle
+from evoalign.sorting.passes import Spikes
+from evoalign.sorting.waveforms import WaveSums
+
+SECONDS, REFRACTORY_S = 1800.0, 1e-3
+SHAPES = (wave(0.09, 0.5), wave(0.16, 0.1), wave(0.12, 0.3))
+
+
+def poisson_train(rng, rate_hz):
+    """Times of a neuron that fires at random, 2 ms apart at least."""
+    times = np.cumsum(2e-3 + rng.exponential(1 / rate_hz, round(1.5 * rate_hz * SECONDS)))
+    return times[times < SECONDS - 1]
+
+
+def make(trains, shapes, sizes_uv=None, row=0, n_segments=1):
+    """Units of one electrode, each of spikes of one shape, dealt to segments of equal length."""
+    units, waves = {}, WaveSums(60)
+    for number, (times, shape) in enumerate(zip(trains, shapes, strict=True)):
+        key, of_unit = ("sorted", row, number), Spikes()
+        length = SECONDS / n_segments
+        for segment in range(n_segments):
+            mine = times[(times >= segment * length) & (times < (segment + 1) * length)]
+            of_unit.add(segment, (mine - segment * length) * RATE, np.ones(len(mine)))
+        units[key] = of_unit
+        size = 100.0 if sizes_uv is None else sizes_uv[number]
+        waves.add(key, size * shape, np.full(len(times), 20), 20)
+    return units, waves
+
+
+def settled(units, waves):
+    return settle(units, waves, SECONDS, RATE, REFRACTORY_S)
+
+
+@pytest.mark.parametrize("n_segments", [1, 3])
+def test_pieces_of_a_unit_are_joined_with_their_waveforms_and_sizes(n_segments):
+    rng = np.random.default_rng(0)
+    whole, other = poisson_train(rng, 8.0), poisson_train(rng, 10.0)
+    small = rng.random(len(whole)) < 0.2
+    shapes, sizes = (SHAPES[0], SHAPES[0], SHAPES[1]), (120.0, 80.0, 90.0)
+    units, waves = make([whole[~small], whole[small], other], shapes, sizes, n_segments=n_segments)
+    found = settled(units, waves)
+    assert list(found) == [("sorted", 0, 0), ("sorted", 0, 2)]
+    segment, sample, size = found["sorted", 0, 0].joined()
+    times = segment * SECONDS / n_segments + sample / RATE
+    order = np.argsort(times)
+    np.testing.assert_allclose(times[order], whole, atol=1e-6)
+    mean, _ = waves.mean_sd(("sorted", 0, 0))
+    np.testing.assert_allclose(mean, SHAPES[0] * np.where(small, 80.0, 120.0).mean(), rtol=1e-6)
+    troughs = np.where(small, 80.0, 120.0) * -SHAPES[0].min()
+    np.testing.assert_allclose(size[order] * -mean.min(), troughs, rtol=1e-5)
+
+
+def test_independent_units_of_one_shape_stay_apart():
+    rng = np.random.default_rng(1)
+    units, waves = make([poisson_train(rng, 8.0), poisson_train(rng, 5.0)], [SHAPES[0]] * 2)
+    assert list(settled(units, waves)) == list(units)
+
+
+def test_units_of_two_shapes_stay_apart_though_they_never_coincide():
+    rng = np.random.default_rng(2)
+    whole = poisson_train(rng, 10.0)
+    units, waves = make([whole[::2], whole[1::2]], SHAPES[:2])
+    assert list(settled(units, waves)) == list(units)
+
+
+def test_pieces_on_two_electrodes_stay_apart():
+    whole = poisson_train(np.random.default_rng(3), 10.0)
+    units, waves = make([whole[::2]], SHAPES[:1])
+    others, their_waves = make([whole[1::2]], SHAPES[:1], row=1)
+    waves.join(their_waves)
+    assert list(settled(units | others, waves)) == list(units | others)
+
+
+def test_rare_spikes_that_stand_beside_another_unit_are_left_out():
+    rng = np.random.default_rng(4)
+    common, rare = poisson_train(rng, 10.0), poisson_train(rng, 0.2)
+    beside = rng.random(len(rare)) < 0.3
+    rare[beside] = rng.choice(common, beside.sum()) + rng.uniform(5e-4, 1.5e-3, beside.sum())
+    units, waves = make([common, np.sort(rare), poisson_train(rng, 0.2)], SHAPES)
+    assert list(settled(units, waves)) == [("sorted", 0, 0), ("sorted", 0, 2)]
+
+
+def test_a_unit_as_common_as_the_other_may_be_synchronous():
+    rng = np.random.default_rng(5)
+    first, second = poisson_train(rng, 5.0), poisson_train(rng, 5.0)
+    beside = rng.random(len(second)) < 0.3
+    second[beside] = rng.choice(first, beside.sum()) + 1e-3
+    units, waves = make([first, np.sort(second)], SHAPES[:2])
+    assert list(settled(units, waves)) == list(units)
+
+
+@given(st.lists(st.floats(0.05, 30.0), min_size=1, max_size=3), st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_independent_neurons_are_left_as_they_are(rates_hz, seed):
+    rng = np.random.default_rng(seed)
+    units, waves = make([poisson_train(rng, rate) for rate in rates_hz], SHAPES[: len(rates_hz)])
+    found = settled(dict(units), waves)
+    assert found == units
