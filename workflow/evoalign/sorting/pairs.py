@@ -16,9 +16,7 @@ from evoalign.sorting.clustering import MIXTURE_COUNT, coincidences
 from evoalign.sorting.passes import Spikes
 from evoalign.sorting.waveforms import Key, WaveSums
 
-ALIKE = (
-    0.95  # cosine of the mean waveforms of two pieces of one unit; a burst's smaller spikes keep the shape
-)
+ALIKE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
 MAX_SHARED = 0.35  # coincidences of two pieces relative to those expected; some spikes are mistaken
 P_PIECES = 0.01  # of so few coincidences, were the two independent
 MIN_EXCESS = 2.0  # coincidences of collided spikes relative to those expected: surely more than this
