@@ -7,9 +7,11 @@ in [100, 200) ms; either way its evoked rate, over the 150 ms of [50, 200), is
 a. References have the strength 5 in both.
 """
 
+from dataclasses import replace
 from decimal import Decimal, getcontext
 from fractions import Fraction
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +20,7 @@ from evoalign import study
 from evoalign.analysis import drop_short_last_block, pool_sessions
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.trajectories import best_image
 
 getcontext().prec = 60
 
@@ -267,3 +270,11 @@ def test_inclusion(change, reason):
 def test_tables_hold_no_other_threads(found):
     assert isinstance(found["success"], pd.DataFrame)
     assert sorted(found["success"]["thread"].unique()) == [-1, 0, 1]
+
+
+def test_of_equal_images_the_first_by_name_is_the_best_whatever_the_last_bits():
+    images = np.array([f"image {number:02}" for number in range(48)])
+    evoked = torch.zeros(48, dtype=torch.float64)
+    evoked[12:15] = torch.tensor([0.3, 0.1 + 0.2, 0.2], dtype=torch.float64)  # the fourth block's textures
+    assert evoked[13] > evoked[12]
+    assert best_image(replace(worked(), images=images), evoked, 0, 3) == "image 12"

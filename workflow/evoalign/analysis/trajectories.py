@@ -207,5 +207,6 @@ def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) 
     names, at = np.unique(experiment.images[chosen.cpu().numpy()], return_inverse=True)
     if not len(names):
         return ""
-    sums = np.bincount(at, weights=evoked[chosen].cpu().numpy())
-    return str(names[np.argmax(sums / np.bincount(at))])
+    means = np.bincount(at, weights=evoked[chosen].cpu().numpy()) / np.bincount(at)
+    # The last bits of equal means depend on the order of their sums.
+    return str(names[np.argmax(np.isclose(means, means.max(), rtol=1e-9, atol=1e-9))])
