@@ -11,9 +11,8 @@ demo: $(READY)  ## simulate the demo study and run the pipeline over it to resul
 	snakemake --cores $(CORES)
 	@echo "Open results/report.html"
 
-# Workers that each use every core wait for one another: what takes 4 s of a core then took 20.
 test: $(READY) lint  ## lint, types and all tests, beside each other
-	OMP_NUM_THREADS=1 pytest -n logical --maxprocesses 4 --no-loadscope-reorder
+	pytest -n logical --maxprocesses 4 --no-loadscope-reorder
 
 $(READY): envs/requirements.lock envs/storage.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,8 +1,10 @@
 """Which tests a worker of pytest-xdist keeps together, so that what they share is made once."""
 
+import os
 from pathlib import PurePath
 
 import pytest
+import torch
 from xdist.scheduler import LoadScopeScheduling
 
 # Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
@@ -49,3 +51,8 @@ def pytest_collection_modifyitems(config, items):
         # What takes longest begins first, so that no worker waits for it at the end.
         order = {name: place for place, name in enumerate(TOGETHER)}
         items.sort(key=lambda item: order.get(group(item.nodeid), len(TOGETHER)))
+
+
+# Workers that each use every core wait for one another: what takes 4 s of a core took 20.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)
