@@ -104,7 +104,9 @@ def long_columns(axes: Sequence[Axis], values: Mapping[str, Any]) -> dict[str, A
 def _along(labels: np.ndarray, at: NDArray[np.int64], shape: tuple[int, ...]) -> Any:
     if labels.dtype.kind in "UO":
         names, codes = np.unique(labels, return_inverse=True)
-        rows = np.broadcast_to(codes.astype(np.int8)[at], shape).ravel()
+        # As `CATEGORY` has them, unless there are more.
+        codes = codes.astype(np.int8 if len(names) <= 128 else np.int32)
+        rows = np.broadcast_to(codes[at], shape).ravel()
         return pa.DictionaryArray.from_arrays(rows, pa.array(names.tolist(), TEXT))
     return np.broadcast_to(labels[at], shape).ravel()
 
