@@ -1,6 +1,5 @@
-"""Which tests a worker of pytest-xdist keeps together, so that what they share is made once."""
+"""Workers of pytest-xdist: the tests one keeps together, so that what they share is made once; threads."""
 
-import os
 from pathlib import PurePath
 
 import pytest
@@ -46,13 +45,14 @@ def pytest_xdist_make_scheduler(config, log):
     return Together(config, log)
 
 
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        # Workers that each use every core wait for one another: what takes 4 s of a core took 20.
+        torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         # What takes longest begins first, so that no worker waits for it at the end.
         order = {name: place for place, name in enumerate(TOGETHER)}
         items.sort(key=lambda item: order.get(group(item.nodeid), len(TOGETHER)))
-
-
-# Workers that each use every core wait for one another: what takes 4 s of a core took 20.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    torch.set_num_threads(1)
