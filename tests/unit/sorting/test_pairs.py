@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_spikes import RATE, wave
+from planted_spikes import RATE, train, wave
 
 from evoalign.sorting.pairs import settle
 from evoalign.sorting.passes import Spikes
@@ -16,8 +16,7 @@ SHAPES = (wave(0.09, 0.5), wave(0.16, 0.1), wave(0.12, 0.3))
 
 def poisson_train(rng, rate_hz):
     """Times of a neuron that fires at random, 2 ms apart at least."""
-    times = np.cumsum(2e-3 + rng.exponential(1 / rate_hz, round(1.5 * rate_hz * SECONDS)))
-    return times[times < SECONDS - 1]
+    return train(rng, rate_hz, SECONDS) / RATE
 
 
 def make(trains, shapes, sizes_uv=None, row=0, n_segments=1):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planted_spikes import GAIN, RATE, make_channels, make_recording, wave
+from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 
 from evoalign.sorting.clustering import coincidence
 from evoalign.sorting.electrode import Crossings, detect, learn_noise
@@ -21,9 +21,7 @@ def two_units():
     rng = np.random.default_rng(0)
     voltage = rng.normal(0, 5, (round(SECONDS * RATE), 1))
     for size in (LARGE_UV, SMALL_UV):
-        gaps = 2e-3 + rng.exponential(1 / RATE_HZ - 2e-3, round(1.2 * RATE_HZ * SECONDS))
-        times = np.cumsum(gaps)
-        for sample in np.rint(times[(times > 0.02) & (times < SECONDS - 0.02)] * RATE).astype(int):
+        for sample in train(rng, RATE_HZ, SECONDS):
             voltage[sample - 20 : sample + 40, 0] += size * wave(0.08, 0.1)
     recording = make_recording([np.round(voltage / GAIN).astype(np.int16)])
     traces = Traces(recording, make_channels(1), Sorting(reference="none"))

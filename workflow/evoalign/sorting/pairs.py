@@ -98,16 +98,15 @@ class _Pairs:
         counted, expected = self._coincidences(first, second)
         return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < P_PIECES
 
+    def _trough(self, key: Key) -> float:
+        return float(self._waves.mean_sd(key)[0].min())
+
     def _join(self, kept: Key, other: Key) -> None:
-        troughs = {key: self._waves.mean_sd(key)[0].min() for key in (kept, other)}
+        troughs = {key: self._trough(key) for key in (kept, other)}
         self._waves.join_units(kept, other)
         joined = Spikes()
         for key, trough in troughs.items():
-            segment, sample, size = self._units.pop(key).joined()
-            relative = size * (trough / self._waves.mean_sd(kept)[0].min())
-            for number in np.unique(segment).tolist():
-                mine = segment == number
-                joined.add(number, sample[mine], relative[mine])
+            joined.take(self._units.pop(key), trough / self._trough(kept))
         self._units[kept] = joined
         self._times_s[kept] = self._times(kept)
 

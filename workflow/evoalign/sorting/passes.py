@@ -39,6 +39,12 @@ class Spikes:
         self.sample.append(sample)
         self.size.append(size.astype(np.float32))
 
+    def take(self, other: Spikes, scale: float) -> None:
+        """Append another unit's spikes, their sizes times `scale`."""
+        self.segment += other.segment
+        self.sample += other.sample
+        self.size += [(size * scale).astype(np.float32) for size in other.size]
+
     @property
     def n(self) -> int:
         """Spikes so far."""
@@ -87,11 +93,11 @@ def _of_row(
         mine = of_row[part.picked]
         sample = part.sample[part.picked][mine]
         start, took = part.chunk.start, float(part.chunk.stop - part.chunk.start)
-        if len(sample) < np.count_nonzero(of_row):
+        n = np.count_nonzero(of_row)
+        if len(sample) < n:
             # Picked crossings follow one another: they took their share of the chunk.
-            took *= len(sample) / np.count_nonzero(of_row)
-            start = min(sample, default=start)
-            took = max(took, max(sample, default=start) - start + 1.0)
+            start, last = sample[[0, -1]] if len(sample) else (start, start)
+            took = max(took * (len(sample) / n), last - start + 1.0)
         waves.append(part.waves[mine])
         sizes.append(part.size_uv[part.picked][mine])
         times.append((sample - start + before) / electrodes.traces.rate_hz)
