@@ -128,22 +128,25 @@ def small_study():
     rows, experiments, peaks = [], [], []
     for k in range(6):
         n_blocks = 15 + k
-        for thread in (0, 1):
+        for kind in (0, 1):
             for b in range(n_blocks):
                 for window, start, stop in windows:
                     rate = rng.uniform(5, 50)
-                    rows.append((f"s{k}", thread, b, window, start, stop, rate))
-            peaks.append((f"s{k}", thread, "maxinit", 0.04 if k == 5 else 0.001))
+                    rows.append((f"s{k}", kind, b, window, start, stop, rate))
+            peaks.append((f"s{k}", kind, "maxinit", 0.04 if k == 5 else 0.001))
         p = 0.03 if k == 4 else 0.001
         experiments.append((f"s{k}", "AB"[k % 2], "IT", n_blocks, 60.0 + k, p, p, 3.0, 3.0))
-    columns = ["session", "thread", "block_index", "window", "start_ms", "stop_ms", "mean_hz"]
+    columns = ["session", "kind", "block_index", "window", "start_ms", "stop_ms", "mean_hz"]
     tables = {
         "trajectories": pd.DataFrame(rows, columns=columns),
         "experiments": pd.DataFrame(
             experiments,
-            columns=["session", "subject", "area", "n_blocks", "normaliser_hz", "p_0", "p_1", "t_0", "t_1"],
+            columns=[
+                *("session", "subject", "area", "n_blocks", "normaliser_hz"),
+                *("p_texture", "p_object", "t_texture", "t_object"),
+            ],
         ),
-        "success": pd.DataFrame(peaks, columns=["session", "thread", "statistic", "p_selected"]),
+        "success": pd.DataFrame(peaks, columns=["session", "kind", "statistic", "p_selected"]),
     }
     return Study(tables, SETTINGS, 0)
 
@@ -168,9 +171,9 @@ def test_each_specification_is_a_paired_test_of_its_choices(small_study):
             evoked = frame[(frame["session"] == f"s{k}") & (frame["window"] == "evoked")]
             evoked = evoked[evoked["block_index"] >= n_blocks - round(n_blocks * 0.5)]
             scale = {"maximum": 60.0 + k, "none": 1.0}.get(
-                row["normaliser"], evoked.groupby("thread")["mean_hz"].mean().mean()
+                row["normaliser"], evoked.groupby("kind")["mean_hz"].mean().mean()
             )
-            late[k] = own.groupby("thread")["mean_hz"].mean() / scale
+            late[k] = own.groupby("kind")["mean_hz"].mean() / scale
         texture, object_ = ([late[k][thread] for k in late] for thread in (0, 1))
         test = stats.ttest_rel(object_, texture)
         assert (row["t"], row["p"]) == pytest.approx((test.statistic, test.pvalue))

@@ -44,7 +44,9 @@ def padded(null):
 def null_trajectories(null, padded):
     """Of all eight experiments ('both'), and of the six that succeed strictly ('both_strict')."""
     strict = np.arange(len(null.experiments)) % 4 > 0
-    some = replace(null, tables={**null.tables, "experiments": null.experiments.assign(succeeds_1=strict)})
+    some = replace(
+        null, tables={**null.tables, "experiments": null.experiments.assign(succeeds_object=strict)}
+    )
     return population_trajectories(some, padded)
 
 
@@ -129,13 +131,15 @@ def test_latencies_of_spaces_that_are_alike(null):
 
 def test_specifications_of_spaces_that_are_alike(null):
     """Every cell of the curve is a paired test of its own; the cells are not corrected for each other."""
-    own = null.experiments.assign(normaliser_hz=1.0, p_0=1e-6, p_1=1e-6, t_0=9.0, t_1=9.0)
+    own = null.experiments.assign(
+        normaliser_hz=1.0, p_texture=1e-6, p_object=1e-6, t_texture=9.0, t_object=9.0
+    )
     peaks = pd.DataFrame({"session": own["session"], "statistic": "maxinit", "p_selected": 1e-3})
     rows = null.tables["trajectories"]
     tables = {
         "experiments": own,
         "trajectories": rows.assign(mean_hz=rows["normalised"]),
-        "success": pd.concat([peaks.assign(thread=thread) for thread in (0, 1)]),
+        "success": pd.concat([peaks.assign(kind=kind) for kind in (0, 1)]),
     }
     curve = specifications(replace(null, tables=tables))
     curve = curve[curve["selection"] == "valid"]

@@ -101,9 +101,14 @@ def late_moments(blocks: Moments, first: int) -> Moments:
 
 
 def late_draws(
-    experiment: Experiment, binned: Tensor, first: int, n_draws: int, generator: np.random.Generator
+    experiment: Experiment,
+    binned: Tensor,
+    threads: tuple[int, int],
+    first: int,
+    n_draws: int,
+    generator: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Bootstrap over presentations of the late difference, object minus texture thread.
+    """Bootstrap over presentations of the late difference of two threads.
 
     Each draw takes, within each thread, the late presentations of generated
     images with replacement. All bins of a presentation stay together, so a
@@ -113,6 +118,8 @@ def late_draws(
     ----------
     experiment : Experiment
     binned : torch.Tensor, float64 [presentation, bin]
+    threads : tuple of int
+        The thread that is subtracted, and the one that it is subtracted from.
     first : int
         Index of the first late block.
     n_draws : int
@@ -121,12 +128,12 @@ def late_draws(
     Returns
     -------
     numpy.ndarray, float64 [draw, bin]
-        Mean of thread 1 minus mean of thread 0; NaN when a thread shows
-        nothing late.
+        Mean of the second thread minus that of the first; NaN when a thread
+        shows nothing late.
     """
     late = ~experiment.reference & (experiment.block >= first)
     means = []
-    for thread in (0, 1):
+    for thread in threads:
         values = binned[late & (experiment.thread == thread)]
         n = len(values)
         if n == 0:

@@ -71,6 +71,10 @@ class Experiment:
         first, second = (space_kind(space, settings) for space in self.spaces)
         return first, second
 
+    def by_kind(self, settings: study.Analysis) -> tuple[int, int]:
+        """Threads in the order texture, object; as they are numbered where there is not one of each."""
+        return (1, 0) if self.kinds(settings) == ("object", "texture") else (0, 1)
+
     def select(self, keep: Tensor) -> Experiment:
         """Keep the presentations where `keep` (bool [presentation]) is true."""
         parts = {name: getattr(self, name)[keep] for name in ("rates", "block", "thread", "reference")}

@@ -28,6 +28,7 @@ from evoalign.analysis.population import (
     joined_whole,
     paired_columns,
     study_of,
+    successful,
     test_columns,
     unpaired_columns,
 )
@@ -61,8 +62,7 @@ def pool_sessions(
     joined = study_of(ordered, config)
     found = {}
     if ordered:
-        found = {"experiments": joined_whole(ordered, "experiments")}
-        found |= {name: joined.tables[name] for name in ("success", "time_constants")}
+        found = {name: joined_whole(ordered, name) for name in CARRIED}
     if joined.tables and len(joined.experiments):
         trajectories = padded_trajectories(joined)
         found |= {
@@ -119,7 +119,7 @@ def success_rates(study_: Study) -> pd.DataFrame:
         own = study_.experiments.iloc[members]
         for threshold in dict.fromkeys((settings.success_p, settings.both_succeed_p)):
             texture, object_ = (
-                ((own[f"p_{i}"] < threshold) & (own[f"t_{i}"] > 0)).to_numpy() for i in (0, 1)
+                ((own[f"p_{kind}"] < threshold) & (own[f"t_{kind}"] > 0)).to_numpy() for kind in SPACES
             )
             which = {
                 "texture": texture,
@@ -186,13 +186,10 @@ def activation(study_: Study, trajectories: Trajectories) -> dict[str, pd.DataFr
 def population_time_constants(study_: Study) -> pd.DataFrame:
     """Convergence of the threads that succeed at `success_p`, two-sample t-test (Fig. 4D)."""
     frame = study_.tables["time_constants"]
-    array, (threads, levels, thetas) = study_.arrange(frame, ("thread", "level", "theta"), "first_above")
+    array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
     parts = []
     for area, rows in study_.areas():
-        groups = {}
-        for thread, kind in zip(threads, SPACES, strict=True):
-            own = rows[study_.experiments[f"succeeds_{thread}"].to_numpy(dtype=bool)[rows]]
-            groups[kind] = (own, array[own, thread])
+        groups = successful(study_, rows, array)
         columns = unpaired_columns(study_, groups, ("time constants", area))
         parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(area=area))
     return pd.concat(parts, ignore_index=True)

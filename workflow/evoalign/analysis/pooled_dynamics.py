@@ -15,6 +15,7 @@ from evoalign.analysis.population import (
     larger,
     over_experiments,
     paired_columns,
+    successful,
     test_columns,
     unpaired_columns,
 )
@@ -35,8 +36,8 @@ def population_psth(study_: Study) -> pd.DataFrame:
             columns, n = paired_columns(
                 study_,
                 rows,
-                {kind: values[stage][rows, thread] for thread, kind in enumerate(SPACES)},
-                {kind: errors[stage][rows, thread] for thread, kind in enumerate(SPACES)},
+                {kind: values[stage][rows, at] for at, kind in enumerate(SPACES)},
+                {kind: errors[stage][rows, at] for at, kind in enumerate(SPACES)},
                 ("population psth", area, selection, stage),
             )
             frame = long_table({"time_ms": times}, columns | {"n": n})
@@ -45,40 +46,31 @@ def population_psth(study_: Study) -> pd.DataFrame:
 
 
 def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
-    """Normalised PSTHs and errors of each stage, [experiment, thread, ms]; and the ms."""
+    """Normalised PSTHs and errors of each stage, [experiment, kind, ms]; and the ms."""
     frame = study_.tables["psth"]
     own = study_.experiments
-    row, thread = study_.rows(frame), frame["thread"].to_numpy()
-    best = own[["best_block_0", "best_block_1"]].to_numpy()[row, thread]
+    row, kind = study_.rows(frame), frame["kind"].to_numpy()
+    best = own[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
     stages = {"first": np.zeros_like(best), "best": best, "last": own["n_blocks"].to_numpy()[row] - 1}
     normaliser = own["normaliser_hz"].to_numpy()[:, None, None]
     values, errors = {}, {}
     times = np.array([], dtype=np.int64)
     for stage, block in stages.items():
         shown = frame[frame["block_index"].to_numpy() == block]
-        mean, (_, times) = study_.arrange(shown, ("thread", "time_ms"), "mean_hz")
-        sem, _ = study_.arrange(shown, ("thread", "time_ms"), "sem_hz")
+        mean, (_, times) = study_.arrange(shown, ("kind", "time_ms"), "mean_hz")
+        sem, _ = study_.arrange(shown, ("kind", "time_ms"), "sem_hz")
         values[stage], errors[stage] = mean / normaliser, sem / normaliser
     return values, errors, times
-
-
-def _successful(study_: Study, rows: NDArray[np.int64], array: Floats) -> dict[str, tuple[NDArray, Floats]]:
-    """Of each space, the experiments whose thread succeeds at `success_p`, and their values."""
-    groups = {}
-    for thread, kind in enumerate(SPACES):
-        own = rows[study_.experiments[f"succeeds_{thread}"].to_numpy(dtype=bool)[rows]]
-        groups[kind] = (own, array[own, thread])
-    return groups
 
 
 def attribution(study_: Study) -> pd.DataFrame:
     """Temporal attribution over experiments whose thread succeeds, test of each bin (Ext. 4B)."""
     frame = study_.tables["attribution"]
-    array, (_, starts) = study_.arrange(frame, ("thread", "start_ms"), "share")
+    array, (_, starts) = study_.arrange(frame, ("kind", "start_ms"), "share")
     width = int((frame["stop_ms"] - frame["start_ms"]).iloc[0])
     parts = []
     for area, rows in study_.areas():
-        columns = unpaired_columns(study_, _successful(study_, rows, array), ("attribution", area))
+        columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
         q = benjamini_hochberg(columns["p"])
         columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
         parts.append(long_table({"start_ms": starts}, columns).assign(area=area))
@@ -88,10 +80,10 @@ def attribution(study_: Study) -> pd.DataFrame:
 
 def centres(study_: Study) -> pd.DataFrame:
     """Centres of mass over experiments whose thread succeeds."""
-    array, (_, curves) = study_.arrange(study_.tables["centres"], ("thread", "curve"), "centre_ms")
+    array, (_, curves) = study_.arrange(study_.tables["centres"], ("kind", "curve"), "centre_ms")
     parts = []
     for area, rows in study_.areas():
-        columns = unpaired_columns(study_, _successful(study_, rows, array), ("centres", area))
+        columns = unpaired_columns(study_, successful(study_, rows, array), ("centres", area))
         parts.append(long_table({"curve": curves}, columns).assign(area=area))
     return pd.concat(parts, ignore_index=True)
 

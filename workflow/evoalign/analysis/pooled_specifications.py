@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoalign.analysis.dynamics import late_blocks
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.population import Study, over_experiments, test_columns
+from evoalign.analysis.population import SPACES, Study, over_experiments, test_columns
 from evoalign.analysis.statistics import one_sample_t
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def _tested(difference: Floats) -> dict[str, np.ndarray]:
 
 
 def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
-    """Mean over late blocks, spikes/s, [experiment, thread, window]; and the windows."""
+    """Mean over late blocks, spikes/s, [experiment, kind, window]; and the windows."""
     first, last = study_.settings.evoked_ms
     frame = study_.tables["trajectories"]
     width = frame["stop_ms"] - frame["start_ms"]
@@ -74,7 +74,7 @@ def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
     parts = []
     for name, start, stop in windows:
         own = frame[(frame["window"] == name) & (frame["start_ms"] == start) & (frame["stop_ms"] == stop)]
-        parts.append(study_.arrange(own, ("thread", "block_index"), "mean_hz")[0])
+        parts.append(study_.arrange(own, ("kind", "block_index"), "mean_hz")[0])
     means = np.stack(parts, 2)
     late = np.full(means.shape[:-1], np.nan)
     for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
@@ -88,11 +88,11 @@ def _selections(study_: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     yield "valid", np.ones(len(own), dtype=bool)
     for threshold in sorted({settings.both_succeed_p, settings.success_p}, reverse=True):
         texture, object_ = (
-            ((own[f"p_{i}"] < threshold) & (own[f"t_{i}"] > 0)).to_numpy(dtype=bool) for i in (0, 1)
+            ((own[f"p_{kind}"] < threshold) & (own[f"t_{kind}"] > 0)).to_numpy(dtype=bool) for kind in SPACES
         )
         yield f"both p < {threshold:g}", texture & object_
     table = study_.tables["success"]
     peaks = table[table["statistic"] == "maxinit"]
-    p, _ = study_.arrange(peaks, ("thread",), "p_selected")
+    p, _ = study_.arrange(peaks, ("kind",), "p_selected")
     chosen = np.asarray((p < settings.both_succeed_p).all(1), dtype=np.bool_)
     yield f"both p selected < {settings.both_succeed_p:g}", chosen

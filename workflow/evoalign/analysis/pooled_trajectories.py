@@ -55,7 +55,7 @@ def padded_trajectories(study_: Study) -> Trajectories:
     key = (rank * widths + stop - start) * widths + start - starts
     _, first, at = np.unique(key, return_index=True, return_inverse=True)
     frame = frame.assign(at=at)
-    axes = ("thread", "at", "block_index")
+    axes = ("kind", "at", "block_index")
     means, _ = study_.arrange(frame, axes, "normalised")
     errors, _ = study_.arrange(frame, axes, "normalised_sem")
     real = np.zeros((len(means), means.shape[-1]), dtype=bool)
@@ -66,8 +66,8 @@ def padded_trajectories(study_: Study) -> Trajectories:
         errors[row][..., n_blocks:] = tail
     windows = [(WINDOWS[rank[row]], int(start[row]), int(stop[row])) for row in first]
     return Trajectories(
-        {kind: means[:, thread] for thread, kind in enumerate(SPACES)},
-        {kind: errors[:, thread] for thread, kind in enumerate(SPACES)},
+        {kind: means[:, place] for place, kind in enumerate(SPACES)},
+        {kind: errors[:, place] for place, kind in enumerate(SPACES)},
         real,
         windows,
     )

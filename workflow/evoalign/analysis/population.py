@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from evoalign import study
+from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.resampling import hierarchical_weights, interval, mean_draws, seeded
 from evoalign.analysis.statistics import Moments, Test, moments, two_sample_t
 
@@ -29,7 +30,10 @@ class Study:
     ----------
     tables : mapping of str to pandas.DataFrame
         Session tables, concatenated; `experiments` holds valid rows only,
-        `trajectories` and `psth` those of generated images.
+        `trajectories` and `psth` those of generated images. Spaces are told by
+        their kind, whatever their threads' numbers: columns of `experiments`
+        end in ``_texture`` and ``_object``, and column `kind` of the other
+        tables is the kind's place in `SPACES`.
     settings : study.Analysis
     seed : int
     """
@@ -63,7 +67,7 @@ class Study:
             "both": own["both_succeed"].to_numpy(dtype=bool),
         }
         if strict:
-            texture, object_ = (own[f"succeeds_{thread}"].to_numpy(dtype=bool) for thread in (0, 1))
+            texture, object_ = (own[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES)
             chosen["both_strict"] = texture & object_
         for area, rows in self.areas():
             for selection, keep in chosen.items():
@@ -120,12 +124,12 @@ class Study:
 # Tables that are arranged as arrays of the valid experiments, and the columns that this takes.
 ARRANGED = {
     "trajectories": (
-        *("thread", "window", "start_ms", "stop_ms", "block_index"),
+        *("kind", "window", "start_ms", "stop_ms", "block_index"),
         *("mean_hz", "normalised", "normalised_sem"),
     ),
-    "psth": ("thread", "block_index", "time_ms", "mean_hz", "sem_hz"),
-    "attribution": ("thread", "start_ms", "stop_ms", "share"),
-    "centres": ("thread", "curve", "centre_ms"),
+    "psth": ("kind", "block_index", "time_ms", "mean_hz", "sem_hz"),
+    "attribution": ("kind", "start_ms", "stop_ms", "share"),
+    "centres": ("kind", "curve", "centre_ms"),
     "contrast": ("window", "start_ms", "stop_ms", "difference", "sem"),
     "late_draws": ("draw", "start_ms", "difference"),
 }
@@ -136,12 +140,13 @@ def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Confi
     if not sessions:
         return Study({}, config.analysis, config.seed)
     joined = {name: joined_whole(sessions, name) for name in WHOLE}
+    joined |= {name: arranged_by_kind(joined[name]) for name in ("success", "time_constants")}
     experiments = joined["experiments"].sort_values("session", ignore_index=True)
     experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
-    joined["experiments"] = experiments
+    joined["experiments"] = columns_by_kind(experiments, config.analysis)
     valid = [one for one in sessions if bool(one["experiments"]["valid"].iloc[0])]
     for name in ARRANGED if valid else ():
-        joined[name] = _joined(valid, name, experiments["session"])
+        joined[name] = _joined(valid, name, experiments["session"], config.analysis)
     return Study(joined, config.analysis, config.seed)
 
 
@@ -152,10 +157,13 @@ def joined_whole(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> p
 
 
 def _joined(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], name: str, experiments: pd.Series
+    sessions: Sequence[Mapping[str, pd.DataFrame]],
+    name: str,
+    experiments: pd.Series,
+    settings: study.Analysis,
 ) -> pd.DataFrame:
     """Rows of a table that is arranged, of all sessions."""
-    parts = [_needed(one, name) for one in sessions]
+    parts = [_needed(one, name, settings) for one in sessions]
     columns = _stacked(parts)
     order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
     codes = np.repeat(order, [len(part[ARRANGED[name][0]]) for part in parts])
@@ -179,13 +187,16 @@ def _values(column: pd.Series) -> Any:
     return column.to_numpy() if column.dtype.kind in "ifb" else column
 
 
-def _needed(session: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:
+def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Analysis) -> dict[str, Any]:
     """Columns of a session's table that the pooled tables need; of the PSTHs three blocks a thread.
 
     To pick rows of a whole frame, text among its columns, takes several times as long.
     """
     frame = session[name]
-    columns = {column: _values(frame[column]) for column in ARRANGED[name]}
+    columns = {column: _values(frame[column]) for column in ARRANGED[name] if column != "kind"}
+    if "kind" in ARRANGED[name]:
+        # By the thread's number: to look up the kind in each of many rows takes far longer.
+        columns = {"kind": places_of_kinds(session["experiments"], settings)[0, frame["thread"]], **columns}
     if "stimuli" not in frame:
         return columns
     keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)
@@ -194,6 +205,46 @@ def _needed(session: Mapping[str, pd.DataFrame], name: str) -> dict[str, Any]:
         stages = [0, own["best_block_0"], own["best_block_1"], own["n_blocks"] - 1]
         keep = keep & np.isin(columns["block_index"], stages)
     return {column: values[keep] for column, values in columns.items()}
+
+
+def places_of_kinds(experiments: pd.DataFrame, settings: study.Analysis) -> NDArray[np.int64]:
+    """Place in `SPACES` of the kind of each thread's space.
+
+    Parameters
+    ----------
+    experiments : pandas.DataFrame
+        Valid rows of `tables.EXPERIMENTS`: one thread of each kind.
+    settings : study.Analysis
+
+    Returns
+    -------
+    numpy.ndarray, int64 [experiment, thread]
+    """
+    kinds = [[space_kind(space, settings) for space in experiments[f"space_{thread}"]] for thread in (0, 1)]
+    return np.array([[SPACES.index(kind) for kind in own] for own in kinds], dtype=np.int64).T
+
+
+def columns_by_kind(experiments: pd.DataFrame, settings: study.Analysis) -> pd.DataFrame:
+    """Columns of each thread, as ``p_0``, under the kind of its space: ``p_texture`` or ``p_object``.
+
+    Parameters
+    ----------
+    experiments, settings
+        As for `places_of_kinds`.
+    """
+    found = experiments.copy()
+    first_is_texture = places_of_kinds(experiments, settings)[:, :1].ravel() == 0
+    for name in [str(one).removesuffix("_0") for one in experiments if str(one).endswith("_0")]:
+        first, second = found.pop(f"{name}_0"), found.pop(f"{name}_1")
+        found[f"{name}_texture"] = first.where(first_is_texture, second)
+        found[f"{name}_object"] = second.where(first_is_texture, first)
+    return found
+
+
+def arranged_by_kind(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a session table whose `kind` is one of `SPACES`, with its place there as `kind`."""
+    known = frame[frame["kind"].isin(SPACES)]
+    return known.assign(kind=known["kind"].map(SPACES.index).astype(np.int64))
 
 
 def over_experiments(values: Floats) -> Moments:
@@ -247,6 +298,25 @@ def paired_columns(
         low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
         columns |= {"difference_low": low, "difference_high": high}
     return columns, (~np.isnan(values["texture"] + values["object"])).sum(0)
+
+
+def successful(
+    study_: Study, rows: NDArray[np.int64], array: Floats
+) -> dict[str, tuple[NDArray[np.int64], Floats]]:
+    """Of each space, the experiments whose thread succeeds at `success_p`, and their values.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, int64 [experiment]
+        Row numbers of an area's experiments.
+    array : numpy.ndarray, float64 [experiment of the study, kind, ...]
+        Of `Study.arrange`.
+    """
+    groups = {}
+    for at, kind in enumerate(SPACES):
+        own = rows[study_.experiments[f"succeeds_{kind}"].to_numpy(dtype=bool)[rows]]
+        groups[kind] = (own, array[own, at])
+    return groups
 
 
 def unpaired_columns(

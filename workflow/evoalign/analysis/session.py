@@ -170,7 +170,8 @@ def _corrected(
     """P values of both threads' peaks that allow for the choice of the best block."""
     generator = seeded(seed, measured.experiment.session, "selected")
     found: dict[tuple[int, str], float] = {}
-    for thread in (0, 1):
+    # In the order of the kinds: the draws are the same whatever the threads' numbers.
+    for thread in measured.experiment.by_kind(settings):
         shown = as_array(measured.generated.n[thread, :, 0]).astype(np.int64)
         peaks = {
             c.statistic: float(c.test.t)

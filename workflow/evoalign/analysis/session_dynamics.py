@@ -74,14 +74,14 @@ def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict
     names = ("contrast", "late_draws", "crossover")
     if set(experiment.kinds(settings)) != {"texture", "object"}:
         return {name: tables.empty(getattr(tables, name.upper())) for name in names}
-    sign = 1.0 if experiment.kinds(settings) == ("texture", "object") else -1.0
     width = settings.figure_bin_ms
     at = [0] + [i for i, (name, a, b) in enumerate(measured.windows) if name == "binned" and b - a == width]
     first = dynamics.late_blocks(experiment.n_blocks, settings.late_fraction)
     bins = dynamics.Bins(tuple(measured.windows[i][1] for i in at[1:]), width)
-    draws = sign * dynamics.late_draws(
+    draws = dynamics.late_draws(
         experiment,
         measured.rates[:, at[1:]],
+        experiment.by_kind(settings),
         first,
         settings.n_bootstrap,
         seeded(seed, experiment.session, "late"),

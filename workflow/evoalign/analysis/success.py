@@ -97,14 +97,15 @@ def inclusion(experiment: Experiment, normaliser: float, settings: study.Analysi
     """Why an experiment is not valid, '' when it is (METHODS section 3).
 
     Valid: more than 14 blocks (`settings.min_blocks`, counted after a short
-    last block is dropped), a texture space on thread 0 and an object space on
-    thread 1, a stable baseline; and a unit that responded at all, for without
-    it there is no normaliser.
+    last block is dropped), a thread of a texture space and one of an object
+    space, told by `settings.texture_spaces` and `settings.object_spaces`
+    whatever their numbers, a stable baseline; and a unit that responded at
+    all, for without it there is no normaliser.
     """
     reasons = []
     if experiment.n_blocks < settings.min_blocks:
         reasons.append(f"{experiment.n_blocks} blocks, fewer than {settings.min_blocks}")
-    if experiment.kinds(settings) != ("texture", "object"):
+    if set(experiment.kinds(settings)) != {"texture", "object"}:
         named = ", ".join(space or "unknown" for space in experiment.spaces)
         reasons.append(f"spaces {named} are not texture and object")
     if experiment.unstable:

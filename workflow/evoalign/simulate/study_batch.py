@@ -86,7 +86,7 @@ def draw_batch(
             "n_blocks": n_blocks,
         }
     )
-    success = ("any_succeeds", "both_succeed", "succeeds_0", "succeeds_1")
+    success = ("any_succeeds", "both_succeed", "succeeds_texture", "succeeds_object")
     experiments = experiments.assign(**dict.fromkeys(success, True))
     evoked = trajectories.windowed(psth, first, [settings.evoked_ms])[..., 0]
     normaliser = evoked.amax((1, 2))
@@ -131,7 +131,7 @@ def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: st
     named, means, spread = _windowed(psth, errors, settings)
     divided = normaliser[:, None, None, None]
     n, _, n_blocks, n_windows = means.shape
-    axes = {"row": range(n), "thread": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
+    axes = {"row": range(n), "kind": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
     values = {"normalised": means / divided, "normalised_sem": spread / divided}
     return _label(long_table(axes, values), named)
 
@@ -146,7 +146,7 @@ def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.D
         ]
     )
     starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
-    axes = {"row": range(len(psth)), "thread": THREADS, "start_ms": starts}
+    axes = {"row": range(len(psth)), "kind": THREADS, "start_ms": starts}
     frame = long_table(axes, {"share": share})
     return frame.assign(stop_ms=frame["start_ms"] + width)
 
@@ -159,7 +159,7 @@ def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataF
         dynamics.centre_of_mass(curve, settings.window_ms[0], settings.attribution_from_ms)
         for curve in curves.values()
     ]
-    axes = {"row": range(len(psth)), "thread": THREADS, "curve": list(curves)}
+    axes = {"row": range(len(psth)), "kind": THREADS, "curve": list(curves)}
     return long_table(axes, {"centre_ms": torch.stack(centre, -1)})
 
 
@@ -167,7 +167,7 @@ def _time_constants(evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
     parts = []
     for name, level in (("bslinit", evoked[..., 0]), ("zero", torch.zeros_like(evoked[..., 0]))):
         found = trajectories.time_constants(evoked, level, settings.time_constant_theta)
-        axes = {"row": range(len(evoked)), "thread": THREADS}
+        axes = {"row": range(len(evoked)), "kind": THREADS}
         parts.append(long_table(axes, {"first_above": found.first_above}).assign(level=name))
     return pd.concat(parts, ignore_index=True).assign(theta=settings.time_constant_theta)
 
