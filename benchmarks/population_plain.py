@@ -75,11 +75,13 @@ def session(responses: Responses, settings: study.Analysis, unstable: str) -> di
     found["psth"], found["psth_errors"] = psth, psth_errors
     found["stages"] = [(0, 0), tuple(best), (n_blocks - 1, n_blocks - 1)]
     found["tau"] = _time_constants(means, settings)
-    found["share"], found["centre"] = [], []
+    found["share"], found["centre"] = {width: [] for width in settings.bins_ms}, []
     for thread in (0, 1):
         change = psth[thread, best[thread]] - psth[thread, 0]
-        binned = np.array([change[at : at + BINS].mean() for at in range(0, last - first, BINS)])
-        found["share"].append(binned / binned.sum() if binned.sum() > 0 else np.full(len(binned), np.nan))
+        for width in settings.bins_ms:
+            binned = np.array([change[at : at + width].mean() for at in range(0, last - first, width)])
+            share = binned / binned.sum() if binned.sum() > 0 else np.full(len(binned), np.nan)
+            found["share"][width].append(share)
         curves = [psth[thread, 0], psth[thread, best[thread]], psth[thread, -1], change]
         found["centre"].append([_centre(curve, last - first) for curve in curves])
     late = generated["block"] > generated["block"].max() - round(n_blocks * settings.late_fraction)
@@ -273,6 +275,11 @@ def _clusters(differences: np.ndarray, settings: study.Analysis) -> list[tuple[i
     ]
 
 
+def _of_thread(values: Any, thread: int) -> np.ndarray:
+    """Time constants have the thread as their last axis, all others as their first."""
+    return values[..., thread] if isinstance(values, np.ndarray) else np.asarray(values[thread])
+
+
 def _unpaired(own: list[dict], settings: study.Analysis) -> dict:
     """Success rates, time constants, centres and attribution of the threads that succeed."""
     groups = [[one for one in own if one["succeeds"][t]] for t in (0, 1)]
@@ -284,13 +291,17 @@ def _unpaired(own: list[dict], settings: study.Analysis) -> dict:
     found["interval"] = [
         stats.beta(len(group) + 1, len(own) - len(group) + 1).ppf([0.05, 0.95]) for group in groups
     ]
-    for name in ("tau", "centre", "share"):
+    shares = {f"share {width}": width for width in settings.bins_ms}
+    for name in ("tau", "centre", *shares):
         if not all(groups):
             found[name] = None
             continue
         values = []
         for t in (0, 1):
-            arrays = [np.asarray(one[name])[..., t] if name == "tau" else one[name][t] for one in groups[t]]
+            arrays = [
+                _of_thread(one["share"][shares[name]] if name in shares else one[name], t)
+                for one in groups[t]
+            ]
             values.append(np.array(arrays).reshape(len(groups[t]), -1))
         tests = [
             stats.ttest_ind(values[0][:, at], values[1][:, at], nan_policy="omit")

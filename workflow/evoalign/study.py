@@ -233,7 +233,9 @@ class Analysis(_Section):
     evoked_ms: tuple[int, int] = _knob((50, 200), "evoked window, from image onset")
     baseline_ms: tuple[int, int] = _knob((0, 45), "baseline window, from image onset")
     window_ms: tuple[int, int] = _knob((0, 200), "range of the PSTH and of the time bins")
-    bins_ms: tuple[int, ...] = _knob((10, 20, 25, 50), "widths of the consecutive time bins")
+    bins_ms: tuple[int, ...] = _knob(
+        (5, 10, 20, 25, 50), "widths of the consecutive time bins: of trajectories and of attribution"
+    )
     figure_bin_ms: int = _knob(10, "width of the bins in the dynamics figures", ge=1, le=100)
     min_blocks: int = _knob(15, "an experiment with fewer blocks is not valid", ge=4)
     min_last_block: int = _knob(10, "a last block with fewer images in either thread is dropped", ge=1)

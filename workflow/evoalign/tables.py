@@ -507,7 +507,7 @@ POPULATION_ATTRIBUTION = _table(
     _STOP,
     *_space_columns("", paired=False),
     *_test_columns("two-sample over successful threads, texture minus object"),
-    _FAMILY,
+    _column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the bins of one width"),
     _LARGER,
 )
 

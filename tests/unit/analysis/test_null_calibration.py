@@ -21,7 +21,7 @@ from evoalign.simulate.study_batch import draw_batch, expected_contrast
 
 ALPHA = 0.05
 N_STUDIES = 250
-SETTINGS = study.Analysis(n_bootstrap=20, n_permutations=256, bins_ms=(10,))
+SETTINGS = study.Analysis(n_bootstrap=20, n_permutations=256, bins_ms=(5, 10, 25, 50))
 
 
 def assert_calibrated(hits, n=N_STUDIES, alternative="two-sided"):
@@ -88,9 +88,11 @@ def test_time_constants_of_spaces_that_are_alike(null):
 def test_attribution_and_centres_of_spaces_that_are_alike(null):
     """Ext. 4B. The test is unpaired, and a unit's two threads are alike: it may be conservative."""
     table = pooled_dynamics.attribution(null)
-    for start in (70, 150):
-        assert_calibrated(table[table["start_ms"] == start]["p"] < ALPHA)
-    assert_calibrated(any_of(table, "q"), alternative="greater")
+    for width in SETTINGS.bins_ms:
+        bins = table[table["stop_ms"] - table["start_ms"] == width]
+        for start in (75, 150) if width in (5, 25) else (50, 150):
+            assert_calibrated(bins[bins["start_ms"] == start]["p"] < ALPHA)
+        assert_calibrated(any_of(bins, "q"), alternative="greater")
     centres = pooled_dynamics.centres(null)
     for curve in ("attribution", "first", "best", "last"):
         assert_calibrated(centres[centres["curve"] == curve]["p"] < ALPHA, alternative="greater")

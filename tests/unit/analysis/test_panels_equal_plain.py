@@ -19,7 +19,7 @@ from evoalign.simulate.study_session import simulate_responses
 pytestmark = pytest.mark.slow
 
 CONFIG = study.Config(
-    device="cpu", analysis=study.Analysis(n_bootstrap=400, n_permutations=200, bins_ms=(10, 50))
+    device="cpu", analysis=study.Analysis(n_bootstrap=400, n_permutations=200, bins_ms=(5, 10, 25, 50))
 )
 SETTINGS = CONFIG.analysis
 SPAN = (CONFIG.responses.start_ms, CONFIG.responses.stop_ms)
@@ -59,6 +59,10 @@ def plain(designs, sessions):
     return each, population_plain.pool(each, SETTINGS)
 
 
+def bins_of(frame, width):
+    return frame[frame["stop_ms"] - frame["start_ms"] == width]
+
+
 def test_each_session(sessions, plain):
     for tables, expected in zip(sessions[1], plain[0], strict=True):
         row = tables["experiments"].iloc[0]
@@ -72,8 +76,10 @@ def test_each_session(sessions, plain):
             for row_, level in enumerate(("bslinit", "bsl", "zero")):
                 own = [tau[level, theta, thread] for thread in (0, 1)]
                 np.testing.assert_equal(own, expected["tau"][row_, column])
-        share = tables["attribution"].sort_values(["thread", "start_ms"])["share"].to_numpy()
-        np.testing.assert_allclose(share.reshape(2, -1), expected["share"], rtol=1e-6, atol=1e-9)
+        for width, reference in expected["share"].items():
+            own = bins_of(tables["attribution"], width).sort_values(["thread", "start_ms"])
+            share = own["share"].to_numpy().reshape(2, -1)
+            np.testing.assert_allclose(share, reference, rtol=1e-6, atol=1e-9)
         centre = tables["centres"].set_index(["curve", "thread"])["centre_ms"]
         curves = ("first", "best", "last", "attribution")
         own = [[centre[curve, thread] for curve in curves] for thread in (0, 1)]
@@ -148,11 +154,12 @@ def test_success_attribution_time_constants_and_centres(pooled, plain):
         np.testing.assert_allclose(own, [test.pvalue for test in expected["tau"]])
         own = [centre.loc[(area, curve), "p"] for curve in ("first", "best", "last", "attribution")]
         np.testing.assert_allclose(own, [test.pvalue for test in expected["centre"]])
-        share = pooled["population_attribution"]
-        share = share[share["area"] == area].sort_values("start_ms")
-        p = [test.pvalue for test in expected["share"]]
-        np.testing.assert_allclose(share["p"], p, rtol=1e-6)
-        np.testing.assert_allclose(share["q"], multipletests(p, method="fdr_bh")[1])
+        attribution = pooled["population_attribution"]
+        for width in SETTINGS.bins_ms:
+            share = bins_of(attribution[attribution["area"] == area], width).sort_values("start_ms")
+            p = [test.pvalue for test in expected[f"share {width}"]]
+            np.testing.assert_allclose(share["p"], p, rtol=1e-6)
+            np.testing.assert_allclose(share["q"], multipletests(p, method="fdr_bh")[1])
 
 
 def test_contrast_and_crossover(pooled, plain):

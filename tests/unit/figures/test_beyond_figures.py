@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 from evoalign import study, tables
 from evoalign.analysis import experiment_from, pool_sessions
@@ -16,6 +17,7 @@ NAMES = {
     "animals": ("animal_contrast", "mixed_effects"),
     "specifications": ("specifications",),
     "strict_trajectories": ("population_trajectories", "success_rates"),
+    "attribution": ("population_attribution", "population_centres", "success_rates"),
 }
 
 
@@ -67,6 +69,24 @@ def test_strict_trajectories_are_the_means_of_those_in_which_both_threads_succee
     assert f"p < {CONFIG.analysis.success_p:g}" in text
     absent = set(pooled["experiments"].loc[pooled["experiments"]["valid"], "area"]) - set(own["area"])
     assert ("none in" in text) == bool(absent)
+
+
+def test_attribution_has_a_row_of_panels_for_every_width_with_its_dots(pooled):
+    figure, source = POPULATION_FIGURES["attribution"][0](pooled)
+    frame = source["a"].assign(width=source["a"]["stop_ms"] - source["a"]["start_ms"])
+    widths = sorted(frame["width"].unique())
+    assert widths == list(CONFIG.analysis.bins_ms)
+    areas = [area for area in ("V1", "V4", "IT") if area in set(frame["area"])]
+    assert len(figure.axes) == len(widths) * len(areas)
+    seen = 0
+    for panel, (width, area) in zip(figure.axes, ((w, a) for w in widths for a in areas), strict=True):
+        rows = frame[(frame["width"] == width) & (frame["area"] == area)]
+        dots = np.concatenate([c.get_offsets() for c in panel.collections if isinstance(c, PathCollection)])
+        expected = rows.loc[rows["larger"] != "", ["start_ms", "stop_ms"]].mean(axis=1)
+        np.testing.assert_allclose(np.sort(dots[:, 0]), np.sort(expected))
+        seen += len(expected)
+    assert seen > 0
+    assert "5, 10, 20, 25, 50 ms" in POPULATION_FIGURES["attribution"][1](pooled)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,11 +54,15 @@ class Measured:
         return self.psths[0]
 
 
+def bin_widths(settings: study.Analysis) -> list[int]:
+    """Widths of the time bins, ms: those of `bins_ms`, and that of the figures."""
+    return sorted({*settings.bins_ms, settings.figure_bin_ms})
+
+
 def measure(experiment: Experiment, settings: study.Analysis) -> Measured:
     """Compute rates, block means and PSTHs in every window."""
-    widths = sorted({*settings.bins_ms, settings.figure_bin_ms})
     windows = [("evoked", *settings.evoked_ms), ("baseline", *settings.baseline_ms)]
-    for width in widths:
+    for width in bin_widths(settings):
         windows += [("binned", *tile) for tile in trajectories.tiles(width, settings.window_ms)]
     rates = trajectories.windowed(
         experiment.rates, experiment.start_ms, [(start, stop) for _, start, stop in windows]

@@ -64,18 +64,21 @@ def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], n
 
 
 def attribution(study_: Study) -> pd.DataFrame:
-    """Temporal attribution over experiments whose thread succeeds, test of each bin (Ext. 4B)."""
+    """Temporal attribution over experiments whose thread succeeds, test of each bin (Ext. 4B).
+
+    At every width of the bins; the bins of one width and area are one family.
+    """
     frame = study_.tables["attribution"]
-    array, (_, starts) = study_.arrange(frame, ("kind", "start_ms"), "share")
-    width = int((frame["stop_ms"] - frame["start_ms"]).iloc[0])
     parts = []
-    for area, rows in study_.areas():
-        columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
-        q = benjamini_hochberg(columns["p"])
-        columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
-        parts.append(long_table({"start_ms": starts}, columns).assign(area=area))
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(stop_ms=found["start_ms"] + width)
+    for width, own in frame.groupby(frame["stop_ms"] - frame["start_ms"], sort=True):
+        array, (_, starts) = study_.arrange(own, ("kind", "start_ms"), "share")
+        for area, rows in study_.areas():
+            columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
+            q = benjamini_hochberg(columns["p"])
+            columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
+            part = long_table({"start_ms": starts}, columns | {"stop_ms": starts + width})
+            parts.append(part.assign(area=area))
+    return pd.concat(parts, ignore_index=True)
 
 
 def centres(study_: Study) -> pd.DataFrame:

@@ -11,25 +11,27 @@ import torch
 from evoalign import study, tables
 from evoalign.analysis import dynamics, trajectories
 from evoalign.analysis.frames import CATEGORY, as_array, long_columns, table_of
-from evoalign.analysis.measured import Measured, facts, thread_axis
+from evoalign.analysis.measured import Measured, bin_widths, facts, thread_axis
 from evoalign.analysis.resampling import interval, seeded
 from evoalign.analysis.statistics import Moments, benjamini_hochberg, two_sample_t
 
 
 def attribution_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
-    """Temporal attribution of both threads, in the bins of the figures."""
-    width = settings.figure_bin_ms
-    starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
-    found = [
-        dynamics.attribution(psth, best, width)
-        for psth, best in zip(measured.psth.mean, measured.best, strict=True)
-    ]
-    difference, share = (torch.stack(part) for part in zip(*found, strict=True))
-    columns = long_columns(
-        [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
-        {"difference_hz": difference, "share": share},
-    )
-    return table_of(tables.ATTRIBUTION, columns | facts(measured.experiment))
+    """Temporal attribution of both threads, in bins of every width."""
+    parts = []
+    for width in bin_widths(settings):
+        starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
+        found = [
+            dynamics.attribution(psth, best, width)
+            for psth, best in zip(measured.psth.mean, measured.best, strict=True)
+        ]
+        difference, share = (torch.stack(part) for part in zip(*found, strict=True))
+        columns = long_columns(
+            [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
+            {"difference_hz": difference, "share": share},
+        )
+        parts.append(columns | facts(measured.experiment))
+    return table_of(tables.ATTRIBUTION, *parts)
 
 
 def centres_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:

@@ -22,9 +22,12 @@ from evoalign.figures.panels import (
 )
 from evoalign.figures.style import area_label, space_colour
 
+# Up to so many bins, each is marked: a line through four points looks like a curve.
+MARKED_BINS = 10
+
 
 def draw_attribution(tables: Tables) -> tuple[Figure, Source]:
-    """Draw the normalised gain D(t) of both spaces by area, with its centre of mass.
+    """Draw the normalised gain D(t) of both spaces by area, a row a width of bins, with its centre of mass.
 
     Parameters
     ----------
@@ -39,21 +42,32 @@ def draw_attribution(tables: Tables) -> tuple[Figure, Source]:
     """
     frame, centres = tables["population_attribution"], tables["population_centres"]
     centres = centres[centres["curve"] == "attribution"]
-    areas = areas_of(frame)
-    figure, axes = area_axes(areas, height=2.2)
-    for panel, area in zip(axes[0], areas, strict=False):
-        rows = frame[frame["area"] == area].sort_values("start_ms")
-        _panel(panel, rows, centres[centres["area"] == area])
-        n = [int(rows[f"{kind}_n"].max()) for kind in SPACES]
-        panel.set_title(f"{area_label(area)} (n = {n[0]}, {n[1]})", pad=8)
-        panel.set_xlabel("Time from image onset (ms)")
+    areas, widths = areas_of(frame), bin_widths(frame)
+    figure, axes = area_axes(areas, height=0.9 + 1.05 * len(widths), rows=max(len(widths), 1))
+    for column, area in enumerate(areas):
+        own = frame[frame["area"] == area]
+        for panel, width in zip(axes[:, column], widths, strict=True):
+            _panel(panel, own[own["stop_ms"] - own["start_ms"] == width].sort_values("start_ms"))
+        _centres(axes[0, column], centres[centres["area"] == area])
+        n = [int(own[f"{kind}_n"].max()) for kind in SPACES]
+        axes[0, column].set_title(f"{area_label(area)} (n = {n[0]}, {n[1]})", pad=8)
+        axes[-1, column].set_xlabel("Time from image onset (ms)")
+        for panel in axes[:-1, column]:
+            panel.tick_params(labelbottom=False)
     if areas:
-        axes[0, 0].set_ylabel("Share of the gain")
+        for panel, width in zip(axes[:, 0], widths, strict=True):
+            panel.set_ylabel(f"{width} ms bins")
+        figure.supylabel("Share of the gain", fontsize=7)
         space_legend(axes[0, 0], loc="upper left")
     return figure, {"a": frame.reset_index(drop=True), "centres": centres.reset_index(drop=True)}
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, centres: pd.DataFrame) -> None:
+def bin_widths(frame: pd.DataFrame) -> list[int]:
+    """Widths of the bins of a table, ms, rising."""
+    return sorted({int(width) for width in frame["stop_ms"] - frame["start_ms"]})
+
+
+def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     middle = (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
     panel.axhline(0, color="black", linewidth=0.4)
     for kind in SPACES:
@@ -61,12 +75,24 @@ def _panel(panel: Axes, rows: pd.DataFrame, centres: pd.DataFrame) -> None:
             continue
         mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
         shaded(panel, middle, mean, error, space_colour(kind))
+        if len(rows) <= MARKED_BINS:
+            panel.plot(middle, mean, "o", color=space_colour(kind), markersize=2)
+    panel.set_xlim(rows["start_ms"].min(), rows["stop_ms"].max())
+    significance(panel, middle, rows["larger"].to_numpy())
+
+
+def _centres(panel: Axes, centres: pd.DataFrame) -> None:
+    for kind in SPACES:
         centre = float(centres[f"{kind}_mean"].iloc[0]) if len(centres) else np.nan
         if np.isfinite(centre):
             panel.plot(
                 centre, 0, "v", color=space_colour(kind), transform=panel.get_xaxis_transform(), clip_on=False
             )
-    significance(panel, middle, rows["larger"].to_numpy())
+
+
+def _counts(rows: pd.DataFrame) -> str:
+    n = [int(rows[f"{kind}_n"].max()) for kind in SPACES]
+    return f"{area_label(rows['area'].iloc[0])} n = {n[0]}, {n[1]}"
 
 
 def caption(tables: Tables) -> str:
@@ -79,13 +105,18 @@ def caption(tables: Tables) -> str:
         f"{p_words(float(rows[area]['p']))}"
         for area in areas_of(found)
     ]
+    frame = tables["population_attribution"]
+    n = "; ".join(_counts(frame[frame["area"] == area]) for area in areas_of(frame))
+    widths = ", ".join(str(width) for width in bin_widths(frame))
     return words(
         f"""
-        Temporal attribution: PSTH of the best block minus that of the first, in time bins, over its sum;
-        mean over the experiments whose thread succeeds ({success_words(tables)}; n: texture, object), shading
-        one standard error (none of a single thread). Dots: the spaces differ in the bin (two-sample t-test,
-        Benjamini-Hochberg over bins, q < 0.05), coloured by the larger. Triangles: mean centre of mass from
-        25 ms on, of texture and object (two-sample t-test, not corrected):
+        Temporal attribution: PSTH of the best block minus that of the first, in time bins of {widths} ms
+        (rows), over its sum; mean over the experiments whose thread succeeds ({success_words(tables)};
+        texture, object: {n or "no valid experiment"}), shading one standard error (none of a single
+        thread). Dots: the spaces differ in the bin (two-sample t-test, Benjamini-Hochberg over the bins of
+        a width in an area, q < 0.05; not corrected over widths and areas), coloured by the larger.
+        Triangles: mean centre of mass from 25 ms on, of texture and object (two-sample t-test, not
+        corrected):
         {"; ".join(centres) or "fewer than two threads of a space"}.
         """
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 from evoalign import study
 from evoalign.analysis import dynamics, trajectories
 from evoalign.analysis.frames import long_table
+from evoalign.analysis.measured import bin_widths
 from evoalign.analysis.population import Study
 from evoalign.simulate.study_rates import Floats, rates_of
 
@@ -137,18 +138,22 @@ def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: st
 
 
 def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
-    width = settings.figure_bin_ms
     best = evoked.argmax(-1)
-    share = torch.stack(
-        [
-            torch.stack([dynamics.attribution(psth[row, t], int(best[row, t]), width)[1] for t in THREADS])
-            for row in range(len(psth))
-        ]
-    )
-    starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
-    axes = {"row": range(len(psth)), "kind": THREADS, "start_ms": starts}
-    frame = long_table(axes, {"share": share})
-    return frame.assign(stop_ms=frame["start_ms"] + width)
+    parts = []
+    for width in bin_widths(settings):
+        share = torch.stack(
+            [
+                torch.stack(
+                    [dynamics.attribution(psth[row, t], int(best[row, t]), width)[1] for t in THREADS]
+                )
+                for row in range(len(psth))
+            ]
+        )
+        starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
+        axes = {"row": range(len(psth)), "kind": THREADS, "start_ms": starts}
+        frame = long_table(axes, {"share": share})
+        parts.append(frame.assign(stop_ms=frame["start_ms"] + width))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
