@@ -189,6 +189,24 @@ def pool(sessions: list[dict], settings: study.Analysis) -> dict:
             found[area]["both_strict"] = _trajectories(strict, settings)
         found[area]["rates"] = _unpaired(own, settings)
         found[area] |= beyond(own, selected, settings)
+        found[area]["convergence"] = _convergence(valid, area)
+    return found
+
+
+def _convergence(valid: list[dict], area: str) -> dict[tuple, tuple]:
+    """Time constants of an area against each later one's, and of its two spaces, [level, theta]."""
+    found: dict[tuple, tuple] = {}
+    for other in sorted({one["area"] for one in valid if one["area"] > area}):
+        for thread in (0, 1):
+            groups = [
+                np.array([o["tau"][..., thread] for o in valid if o["area"] == a and o["succeeds"][thread]])
+                for a in (area, other)
+            ]
+            if min(len(group) for group in groups):
+                found[other, thread] = stats.ttest_ind(*groups, nan_policy="omit")
+    both = np.array([one["tau"] for one in valid if one["area"] == area and one["both_strict"]])
+    if len(both):
+        found["spaces"] = stats.ttest_rel(both[..., 0], both[..., 1], nan_policy="omit")
     return found
 
 

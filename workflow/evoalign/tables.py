@@ -490,6 +490,27 @@ POPULATION_TIME_CONSTANTS = _table(
     *_test_columns("two-sample over successful threads, texture minus object"),
 )
 
+TIME_CONSTANT_TESTS = _table(
+    "time_constant_tests",
+    _column(
+        "comparison", TEXT, "", "'areas': one space in two areas, two-sample; 'spaces': one area, paired"
+    ),
+    _column("area_1", TEXT, "", "visual area of the first group"),
+    _column("space_1", TEXT, "", "its kind of space, 'texture' or 'object'"),
+    _column("area_2", TEXT, "", "visual area of the second group"),
+    _column("space_2", TEXT, "", "its kind of space"),
+    _column("level", TEXT, "", "'bslinit', 'bsl' or 'zero'"),
+    _column("theta", FLOAT, "", "share of the maximum"),
+    _column("n_1", INT, "", "threads of the first group that succeed at analysis.success_p; pairs"),
+    _column("n_2", INT, "", "of the second group; pairs"),
+    _column("difference", FLOAT, "blocks", "mean of the first minus mean of the second group"),
+    _column("low", FLOAT, "blocks", "lower end of its 95 % interval, of the t distribution"),
+    _column("high", FLOAT, "blocks", "upper end of it"),
+    *_test_columns("first minus second group"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the tests of the level and theta"),
+    _column("study", FLAG, "", "one of the study's three tests"),
+)
+
 POPULATION_PSTH = _table(
     "population_psth",
     _AREA,

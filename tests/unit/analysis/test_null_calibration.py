@@ -11,6 +11,7 @@ from scipy import stats
 from evoalign import study
 from evoalign.analysis import dynamics, pooled, pooled_animals, pooled_dynamics, success, trajectories
 from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.pooled_convergence import time_constant_tests
 from evoalign.analysis.pooled_latency import latencies
 from evoalign.analysis.pooled_specifications import specifications
 from evoalign.analysis.pooled_trajectories import padded_trajectories, population_trajectories
@@ -83,6 +84,29 @@ def test_time_constants_of_spaces_that_are_alike(null):
     table = pooled.population_time_constants(null)
     for level in ("bslinit", "zero"):
         assert_calibrated(table[table["level"] == level]["p"] < ALPHA)
+
+
+def test_convergence_of_areas_and_spaces_that_are_alike(null):
+    """Fig. 4D: two areas against each other, and the spaces of each."""
+    own, parts = null.experiments, []
+    for first in range(0, N_STUDIES, 2):
+        two = own[own["area"].isin([f"study{first:05d}", f"study{first + 1:05d}"])].reset_index(drop=True)
+        some = replace(null, tables={"experiments": two, "time_constants": constants_of(null, two)})
+        parts.append(time_constant_tests(some))
+    table = pd.concat(parts)
+    for level in ("bslinit", "zero"):
+        tests = table[table["level"] == level]
+        for kind in ("texture", "object"):
+            between = tests[(tests["comparison"] == "areas") & (tests["space_1"] == kind)]
+            assert_calibrated(between["p"] < ALPHA, n=N_STUDIES // 2)
+        assert_calibrated(tests[tests["comparison"] == "spaces"]["p"] < ALPHA)
+        covered = (tests["low"] <= 0) & (tests["high"] >= 0)
+        assert (covered == (tests["p"] >= ALPHA)).all()
+
+
+def constants_of(null, experiments):
+    frame = null.tables["time_constants"]
+    return frame[frame["session"].isin(experiments["session"])]
 
 
 def test_attribution_and_centres_of_spaces_that_are_alike(null):

@@ -162,6 +162,37 @@ def test_success_attribution_time_constants_and_centres(pooled, plain):
             np.testing.assert_allclose(share["q"], multipletests(p, method="fdr_bh")[1])
 
 
+def test_convergence_of_areas_and_spaces(pooled, plain):
+    table = pooled["time_constant_tests"]
+    keys = ["area_1", "area_2", "space_1", "space_2", "level", "theta"]
+    own = table.set_index(keys).sort_index()
+    assert own.index.is_unique
+    seen = 0
+    for area, panels in plain[1].items():
+        for key, expected in panels["convergence"].items():
+            kinds = ("texture", "object")
+            names = (area, area, *kinds) if key == "spaces" else (area, key[0], *2 * (kinds[key[1]],))
+            for row, level in enumerate(("bslinit", "bsl", "zero")):
+                for column, theta in enumerate((0.8, 0.632)):
+                    found = own.loc[(*names, level, theta)]
+                    np.testing.assert_allclose(
+                        [found["t"], found["p"]],
+                        [expected.statistic[row, column], expected.pvalue[row, column]],
+                        rtol=1e-9,
+                    )
+                    interval = [found["low"], found["high"]]
+                    ends = expected.confidence_interval()
+                    np.testing.assert_allclose(interval, [ends.low[row, column], ends.high[row, column]])
+                    seen += np.isfinite(found["p"])
+    assert seen == table["p"].notna().sum() >= 18
+    for _, family in table.dropna(subset="p").groupby(["level", "theta"]):
+        np.testing.assert_allclose(family["q"], multipletests(family["p"], method="fdr_bh")[1])
+    study_ = table[table["study"] & (table["level"] == "bslinit") & (table["theta"] == 0.8)]
+    named = {tuple(row) for row in study_[["area_1", "space_1", "area_2", "space_2"]].to_numpy()}
+    pairs = {("IT", "texture", area, "texture") for area in plain[1] if area != "IT"}
+    assert named == pairs | {("IT", "texture", "IT", "object")}
+
+
 def test_contrast_and_crossover(pooled, plain):
     contrast = pooled["population_contrast"].sort_values(["window", "start_ms"])
     crossing = pooled["crossover"]

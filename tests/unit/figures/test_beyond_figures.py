@@ -17,6 +17,10 @@ NAMES = {
     "animals": ("animal_contrast", "mixed_effects"),
     "specifications": ("specifications",),
     "strict_trajectories": ("population_trajectories", "success_rates"),
+    "time_constants": (
+        *("time_constants", "population_time_constants", "time_constant_tests"),
+        *("experiments", "success_rates"),
+    ),
     "attribution": ("population_attribution", "population_centres", "success_rates"),
 }
 

@@ -11,6 +11,7 @@ import torch
 from evoalign import study, tables
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.pooled_animals import animal_contrast, mixed_effects
+from evoalign.analysis.pooled_convergence import time_constant_tests
 from evoalign.analysis.pooled_dynamics import (
     attribution,
     centres,
@@ -71,6 +72,7 @@ def pool_sessions(
             "population_trajectories": population_trajectories(joined, trajectories),
             **activation(joined, trajectories),
             "population_time_constants": population_time_constants(joined),
+            "time_constant_tests": time_constant_tests(joined),
             "population_psth": population_psth(joined),
             "population_attribution": attribution(joined),
             "population_centres": centres(joined),
@@ -93,6 +95,7 @@ POOLED = (
     "activation",
     "activation_tests",
     "population_time_constants",
+    "time_constant_tests",
     "population_psth",
     "population_attribution",
     "population_centres",

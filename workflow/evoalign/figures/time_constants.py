@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +19,7 @@ from evoalign.figures.panels import (
     success_words,
     words,
 )
-from evoalign.figures.style import COLUMN, area_label, new_figure, say_empty, space_colour
+from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 
 def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure, Source]:
@@ -26,7 +28,8 @@ def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure,
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        `time_constants`, `population_time_constants` and `experiments`.
+        `time_constants`, `population_time_constants`, `time_constant_tests` and
+        `experiments`.
     level : str
         What is subtracted from a trajectory: 'bslinit', 'bsl' or 'zero'.
 
@@ -34,19 +37,23 @@ def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure,
     -------
     figure : matplotlib.figure.Figure
     source : dict of str to pandas.DataFrame
-        Panel 'a': single threads.
+        Panels 'a': single threads, and 'b': tests between areas and spaces.
     """
     pooled = tables["population_time_constants"]
     pooled = pooled[pooled["level"] == level]
     # The larger theta is the figure's; the other is in the table.
     pooled = pooled[pooled["theta"] == pooled["theta"].max()]
-    figure = new_figure(COLUMN, 2.2)
-    axes = figure.subplots()
     areas = areas_of(pooled)
+    tests = _shown(tables["time_constant_tests"], level)
+    figure = new_figure(PAGE, max(2.2, 0.9 + 0.17 * len(tests)))
+    axes, panel = figure.subplots(1, 2, width_ratios=[1, 0.8])
+    _tests(panel, tests)
+    letter(axes, "a")
+    letter(panel, "b")
     single = _single(tables, level, float(pooled["theta"].max()) if len(pooled) else np.nan)
     if not areas:
         say_empty(axes, "no valid experiment")
-        return figure, {"a": single}
+        return figure, {"a": single, "b": tests.reset_index(drop=True)}
     top = max(1.0, float(single["first_above"].max())) if len(single) else 1.0
     for at, area in enumerate(areas):
         row = pooled[pooled["area"] == area].iloc[0]
@@ -67,7 +74,51 @@ def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure,
     axes.set_ylim(-0.04 * top, 1.4 * top)
     axes.set_ylabel("Blocks to converge")
     space_legend(axes, loc="upper left", ncols=2)
-    return figure, {"a": single}
+    return figure, {"a": single, "b": tests.reset_index(drop=True)}
+
+
+def _shown(tests: pd.DataFrame, level: str) -> pd.DataFrame:
+    return tests[(tests["level"] == level) & (tests["theta"] == tests["theta"].max())]
+
+
+def _possible(tests: pd.DataFrame) -> pd.DataFrame:
+    """Tests of two threads or more in each group: of one against many a test says nothing."""
+    return tests[tests["p"].notna() & (tests[["n_1", "n_2"]].min(axis=1) > 1)]
+
+
+def _tests(panel: Axes, tests: pd.DataFrame) -> None:
+    """Mean differences with their intervals, one test a line; the study's in bold."""
+    tests = _possible(tests)
+    if tests.empty:
+        say_empty(panel, "no test: a group needs two threads that succeed")
+        return
+    panel.axvline(0, color="black", linewidth=0.4)
+    place = np.arange(len(tests))[::-1]
+    for at, row in zip(place, tests.to_dict("records"), strict=True):
+        colour = space_colour(row["space_1"]) if row["comparison"] == "areas" else "black"
+        panel.plot([row["low"], row["high"]], [at, at], color=colour, linewidth=0.9)
+        panel.plot(row["difference"], at, "o", color=colour, markersize=3.5)
+        panel.annotate(
+            p_words(row["p"]),
+            (1.02, at),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=5.5,
+            fontweight="bold" if row["study"] else "normal",
+        )
+    names = [_test_label(row) for row in tests.to_dict("records")]
+    panel.set_yticks(place, names, fontsize=5.5)
+    for label, study in zip(panel.get_yticklabels(), tests["study"], strict=True):
+        label.set_fontweight("bold" if study else "normal")
+    panel.set_ylim(-0.7, len(tests) - 0.3)
+    panel.set_xlabel("Difference (blocks)")
+
+
+def _test_label(row: dict[str, Any]) -> str:
+    if row["comparison"] == "spaces":
+        return f"{area_label(row['area_1'])}: texture - object (n = {row['n_1']} pairs)"
+    areas = f"{area_label(row['area_1'])} - {area_label(row['area_2'])}"
+    return f"{space_label(row['space_1'])}: {areas} (n = {row['n_1']}, {row['n_2']})"
 
 
 def _single(tables: Tables, level: str, theta: float) -> pd.DataFrame:
@@ -104,11 +155,19 @@ def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     pooled = tables["population_time_constants"]
     theta = f"{pooled['theta'].max():g}" if len(pooled) else "theta"
+    tests = _shown(tables["time_constant_tests"], "bslinit")
+    study = [
+        f"{_test_label(row)} t({row['df']:.0f}) = {row['t']:.2f}, {p_words(row['p'])}"
+        for row in _possible(tests[tests["study"].astype(bool)]).to_dict("records")
+    ]
     return words(
         f"""
-        First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta} of
+        a, First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta} of
         its maximum, for threads that succeed ({success_words(tables)}) in valid experiments; bars: mean and
         standard error; n: texture, object threads; p of the two-sample t-test, not corrected, where both
-        spaces have two threads or more.
+        spaces have two threads or more. b, Differences of means with 95 % intervals: between areas,
+        two-sample t-test of threads that succeed; within an area, paired t-test of experiments in which both
+        do; p not corrected (adjusted over the tests of the panel: q in the table). Bold: the study's tests:
+        {"; ".join(study) or "none can be made"}.
         """
     )
