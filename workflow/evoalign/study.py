@@ -344,7 +344,9 @@ class Tuning(_Section):
 
     anova_p: float = _knob(0.01, "an axis is tuned below this p of the ANOVA over distances", gt=0, lt=1)
     min_distances: int = _knob(4, "an axis with fewer distances is left out", ge=3)
-    gp_restarts: int = _knob(10, "random starts of the Gaussian process beside the first", ge=0, le=1000)
+    gp_restarts: int = _knob(
+        10, "random starts of the Gaussian process; 0 misses the best fit in 1 of 5 axes", ge=0, le=1000
+    )
     gp_points: int = _knob(100, "points of its mean, from which the shape is told", ge=10, le=10_000)
     shape_tolerance_hz: float = _knob(0.01, "a step against the trend up to this does not count", ge=0)
     reach: float = _knob(0.4, "common axes are sampled at both +reach and -reach", gt=0)

@@ -1,4 +1,4 @@
-"""Tuning along axes: tests against statsmodels and scikit-learn, shapes known in closed form."""
+"""Tuning along axes: tests against statsmodels and scipy, shapes known in closed form."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,12 @@ import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.metrics import explained_variance_score
 from statsmodels.stats.proportion import proportion_confint, proportions_ztest
+from tuning_axes import DISTANCES, counted_axis, real_axis
 
 from evoalign import study
 from evoalign.analysis import tuning, tuning_fits, tuning_shapes
-
-DISTANCES = np.array([-0.40, -0.32, -0.24, -0.16, 0.0, 0.16, 0.24, 0.32, 0.40])
 
 
 def presentations(curve, repeats=12, noise=2.0, seed=0):
@@ -76,40 +74,54 @@ def test_gaussian_of_the_means_is_that_of_single_presentations():
     assert list(found.parameters.values()) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-def test_gaussian_keeps_its_bounds():
-    at, rate = presentations(lambda d: 20 - 30 * np.exp(-((d / 0.1) ** 2)))
-    found = tuning_fits.fit_gaussian(at, rate).parameters
-    assert found["amplitude"] >= 0 and -0.4 <= found["mean"] <= 0.4 and 0.08 <= found["width"] <= 0.8
+def study_gaussian(at, rate):
+    """The study's own fit: scipy's curve_fit on single presentations, started at the largest mean."""
+    means = pd.Series(rate).groupby(at).mean()
+    top, span = means.max(), np.ptp(at)
+    start = [top - means.min(), means.idxmax(), span / 4, means.min()]
+    bounds = ([0, at.min(), 0.01, 0], [1.25 * top, at.max(), 2 * span, top])
+    return optimize.curve_fit(tuning_fits.gaussian, at, rate, p0=start, bounds=bounds, maxfev=10_000)[0]
 
 
-def regressor(at, rate, n_restarts=4, seed=3):
-    span = np.ptp(at)
-    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(span / 10, (span / 100, span * 10))
-    kernel += WhiteKernel(1.0, (1e-5, 1e3))
-    model = GaussianProcessRegressor(
-        kernel, normalize_y=True, n_restarts_optimizer=n_restarts, random_state=seed
+@pytest.mark.parametrize("seed", range(20))
+def test_gaussian_is_the_studys_or_fits_better(seed):
+    at, rate = counted_axis(seed)
+    found, expected = tuning_fits.fit_gaussian(at, rate), study_gaussian(at, rate)
+    ours, theirs = (
+        ((rate - tuning_fits.gaussian(at, *x)) ** 2).sum() for x in (found.parameters.values(), expected)
     )
-    return model.fit(at[:, None], rate)
+    assert ours <= theirs * (1 + 1e-6)
+    predicted = tuning_fits.gaussian(at, **found.parameters)
+    assert found.r2 == pytest.approx(explained_variance_score(rate, predicted))
 
 
-@pytest.mark.parametrize(
-    "curve", [lambda d: 30 + 60 * d, lambda d: tuning_fits.gaussian(d, 20, -0.1, 0.12, 10), lambda d: 0 * d]
-)
-def test_the_process_is_scikit_learns_on_single_presentations(curve):
-    at, rate = presentations(curve, repeats=5, seed=2)
-    at, rate = at[3:], rate[3:]
-    model = regressor(at, rate)
-    found = tuning_fits.means_of(at, (rate - rate.mean()) / rate.std())
-    for theta in (model.kernel_.theta, np.log([0.5, 0.1, 0.3])):
-        value, gradient = tuning_fits.log_likelihood(found, theta)
-        expected = model.log_marginal_likelihood(theta, eval_gradient=True)
-        assert value == pytest.approx(expected[0], rel=1e-6)
-        np.testing.assert_allclose(gradient, expected[1], rtol=1e-5, atol=1e-6)
-    fitted = tuning_fits.fit_process(at, rate, n_restarts=4, seed=3)
-    mean, sd = model.predict(fitted.distance[:, None], return_std=True)
-    np.testing.assert_allclose(fitted.mean, mean, atol=2e-3 * np.ptp(rate))
-    # scikit-learn's includes the noise of a presentation.
-    np.testing.assert_allclose(np.hypot(fitted.sd, fitted.noise), sd, rtol=1e-2)
+@pytest.mark.parametrize("seed", range(20))
+def test_gaussian_keeps_the_studys_bounds(seed):
+    at, rate = counted_axis(seed)
+    top = max(rate[at == one].mean() for one in DISTANCES)
+    found = tuning_fits.fit_gaussian(at, rate).parameters
+    assert 0 <= found["amplitude"] <= 1.25 * top and 0 <= found["baseline"] <= top
+    assert at.min() <= found["mean"] <= at.max() and 0.01 <= found["width"] <= 2 * np.ptp(at)
+
+
+def test_gaussian_of_a_silent_unit_is_none():
+    found = tuning_fits.fit_gaussian(DISTANCES, np.zeros(9))
+    assert all(np.isnan(value) for value in found.parameters.values()) and np.isnan(found.r2)
+
+
+def test_the_real_axis_gives_the_printed_values():
+    at, rate = real_axis()
+    assert f"{tuning.axis_anova(at, rate)[0]:.6f}" == "3.465323"
+    assert f"{tuning.axis_anova(at, rate)[1]:.7f}" == "0.0017937"
+    line = tuning_fits.fit_line(at, rate)
+    assert f"{line.parameters['slope']:.5f}" == "1.90985"
+    assert f"{line.parameters['intercept']:.5f}" == "7.33579"
+    assert f"{line.r2:.8f}" == "0.00339979"
+    bell = tuning_fits.fit_gaussian(at, rate)
+    printed = {"amplitude": "21.057", "mean": "-0.08745", "width": "0.06340", "baseline": "5.198"}
+    for name, value in printed.items():
+        assert f"{bell.parameters[name]:.{len(value.split('.')[1])}f}" == value
+    assert f"{bell.r2:.5f}" == "0.19788"
 
 
 @pytest.mark.parametrize(

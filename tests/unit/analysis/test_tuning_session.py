@@ -62,7 +62,9 @@ def test_shapes_and_peaks_are_the_planted_ones(found, planted):
     bells = true["kind"].isin(["centred", "shifted"])
     assert right[~bells].all()
     # A hundredth of a spike/s is soon passed where noise bends a flank.
-    assert right[bells].mean() >= 0.6 and not axes.loc[bells, "monotonic"].any()
+    assert right[bells].mean() >= 0.8
+    # Beyond its peak at 0.24 a shifted bell falls by a fifth of its height: the process may smooth that away.
+    assert not axes.loc[true["kind"] == "centred", "monotonic"].any()
     assert (np.abs(axes["peak"] - true["peak"]) <= 0.1).mean() >= 0.9
     centred = true["kind"] == "centred"
     assert axes.loc[centred, "width"].median() == pytest.approx(0.25, abs=0.06)
@@ -114,8 +116,8 @@ def test_an_axis_of_few_distances_is_measured_but_not_fitted():
 
 @pytest.fixture(scope="module")
 def many():
-    """Tuning sessions after evolutions that succeed and fail, without the fits of the process."""
-    settings = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=0))
+    """Tuning sessions after evolutions that succeed and fail."""
+    settings = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=4))
     sessions, follows = [], {}
     for i in range(16):
         one = design(f"t{i:02d}", seed=100 + i, succeeds=i % 2 == 0, repeats=6)

@@ -12,15 +12,8 @@ from scipy import stats
 from evoalign import study, tables
 from evoalign.analysis.preferred import unit_row
 from evoalign.analysis.statistics import benjamini_hochberg
-from evoalign.analysis.tuning_fits import (
-    Fit,
-    Process,
-    fit_gaussian,
-    fit_line,
-    fit_process,
-    gaussian,
-    means_of,
-)
+from evoalign.analysis.tuning_fits import Fit, fit_gaussian, fit_line, gaussian, means_of
+from evoalign.analysis.tuning_process import Process, fit_process
 from evoalign.analysis.tuning_shapes import peak_bin, reaches, shape, shape_flags
 from evoalign.events.names import parse_axis_name
 from evoalign.responses import Responses, rates, windowed
@@ -107,7 +100,7 @@ def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
     """Single presentations by axis and distance; other images are left out (METHODS section 7).
 
     The origin belongs to every axis of its session, so its presentations are
-    repeated in each.
+    repeated in each. A presentation without a rate (NaN) is left out.
 
     Parameters
     ----------
@@ -125,7 +118,7 @@ def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
     rows = [
         (name.subspace, name.axis, name.distance, int(number), float(rate))
         for image, number, rate in zip(shown["image"], shown["presentation"], evoked, strict=True)
-        if (name := told[image])
+        if (name := told[image]) and np.isfinite(rate)
     ]
     frame = pd.DataFrame(rows, columns=[*AXIS, "distance", "presentation", "rate_hz"])
     origin, off = frame[frame["distance"] == 0], frame[frame["distance"] != 0]
@@ -194,10 +187,11 @@ def _axis_row(
 ) -> dict[str, object]:
     f, p = axis_anova(distance, rate)
     flags = shape_flags(process.mean, settings.shape_tolerance_hz)
-    peak = float(process.distance[np.argmax(process.mean)])
+    sampled = means_of(distance, rate)
+    peak = float(sampled.distance[np.argmax(sampled.mean)])
     return {
         "n": len(rate),
-        "n_distances": len(means_of(distance, rate).n),
+        "n_distances": len(sampled.n),
         "common": reaches(distance, settings.reach),
         "f": f,
         "p": p,

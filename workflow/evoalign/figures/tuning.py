@@ -89,7 +89,7 @@ def _heatmaps(figure: SubFigure, tables: Tables, subspaces: Sequence[str]) -> So
 
 
 def _mark(panel: Axes, grid: pd.DataFrame, axes: pd.DataFrame) -> None:
-    """Stars beside tuned axes; a ring at the peak of their Gaussian process."""
+    """Stars beside tuned axes; a ring at their peak."""
     distances = grid.columns.to_numpy(dtype=float)
     for row, axis in enumerate(grid.index):
         if axis not in axes.index or not axes.loc[axis, "tuned"]:
@@ -156,8 +156,9 @@ def caption(tables: Tables) -> str:
         {curves["n"].min()} to {curves["n"].max()} presentations a cell. Star: tuned (one-way ANOVA over
         distances of single presentations, at the level of the configuration, not corrected over axes:
         {tuned} of {len(axes)}; {int((axes["q"] < 0.05).sum())} at q < 0.05, Benjamini-Hochberg over axes);
-        ring: peak of the Gaussian process. c, The {min(CURVES, len(axes))} axes of the smallest p: mean and
-        standard error over presentations; Gaussian process (constant x RBF + white noise) with one standard
-        deviation, Gaussian with baseline and straight line, fitted to single presentations.
+        ring: peak, the distance with the largest mean. c, The {min(CURVES, len(axes))} axes of the smallest
+        p: mean and standard error over presentations; Gaussian process (constant x RBF + white noise, prior
+        mean 0) with one standard deviation of a presentation (white noise included), Gaussian with baseline
+        and straight line, fitted to single presentations.
         """
     )
