@@ -175,6 +175,7 @@ def pool(sessions: list[dict], settings: study.Analysis) -> dict:
     longest = max(one["n_blocks"] for one in valid)
     for one in valid:
         one["padded"], one["padded_errors"] = _pad(one, longest)
+        one["longest"] = longest
         tests = [one["tests"]["maxinit", t] for t in (0, 1)]
         for name, threshold in (("succeeds", settings.success_p), ("lenient", settings.both_succeed_p)):
             one[name] = [test.pvalue < threshold and test.statistic > 0 for test in tests]
@@ -223,16 +224,7 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
     subjects = np.array([one["subject"] for one in chosen])
     psths, intervals = [], []
     for stage in range(3):
-        at = [one["stages"][stage] for one in chosen]
-        mean, error = (
-            np.array(
-                [
-                    [o[name][t, b[t]] / o["normaliser"] for t in (0, 1)]
-                    for o, b in zip(chosen, at, strict=True)
-                ]
-            )
-            for name in ("psth", "psth_errors")
-        )
+        mean, error = (np.array(each) for each in zip(*(_stage(one, stage) for one in chosen), strict=True))
         psths.append(mean.mean(0))
         intervals.append(interval(bootstrap(mean, error, subjects, settings), settings))
     return {
@@ -241,6 +233,19 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
         "psth_intervals": intervals,
         "clusters": _clusters(np.array([one["difference"] for one in chosen]), settings),
     }
+
+
+def _stage(one: dict, stage: int) -> tuple[np.ndarray, np.ndarray]:
+    """PSTHs and errors of the first, best or last (padded) block, over the normaliser, [thread, ms]."""
+    at = one["stages"][stage]
+    mean, error = (
+        np.array([one[name][t, at[t]] for t in (0, 1)]) / one["normaliser"]
+        for name in ("psth", "psth_errors")
+    )
+    if stage == 2 and one["n_blocks"] < one["longest"]:
+        mean = one["psth"][:, -2:].mean(1) / one["normaliser"]
+        error = np.sqrt((one["psth_errors"][:, -2:] ** 2).sum(1)) / 2 / one["normaliser"]
+    return mean, error
 
 
 def _trajectories(chosen: list[dict], settings: study.Analysis) -> dict:

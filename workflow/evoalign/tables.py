@@ -515,7 +515,7 @@ POPULATION_PSTH = _table(
     "population_psth",
     _AREA,
     _SELECTION,
-    _column("stage", TEXT, "", "'first', 'best' or 'last' block"),
+    _column("stage", TEXT, "", "'first', 'best' or 'last' block; 'last' padded: the mean of the last two"),
     _column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
     _column("n", INT, "", "experiments"),
     *_space_columns("", paired=True),

@@ -137,6 +137,21 @@ def test_population_psth(pooled, plain):
                 np.testing.assert_allclose(own[f"{kind}_mean"], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_last_psth_is_the_final_activation(pooled):
+    """5A's last block is that of 4B: its mean over the evoked window is the final activation."""
+    first, last = SETTINGS.evoked_ms
+    psth = pooled["population_psth"]
+    evoked = psth[(psth["time_ms"] >= first) & (psth["time_ms"] < last)]
+    means = evoked.groupby(["stage", "area", "selection"])[["texture_mean", "object_mean"]].mean()
+    for stage, name in (("first", "initial"), ("last", "final")):
+        tests = pooled["activation_tests"]
+        tests = tests[tests["stage"] == name].set_index(["area", "selection"])
+        own = means.loc[stage]
+        assert len(own) == len(tests) > 4
+        for kind in ("texture_mean", "object_mean"):
+            np.testing.assert_allclose(own[kind], tests[kind].loc[own.index], rtol=1e-9)
+
+
 def test_success_attribution_time_constants_and_centres(pooled, plain):
     rate = pooled["success_rates"].set_index(["area", "threshold", "threads"])
     tau = pooled["population_time_constants"].set_index(["area", "level", "theta"])

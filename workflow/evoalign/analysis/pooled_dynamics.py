@@ -28,7 +28,11 @@ Floats = NDArray[np.float64]
 
 
 def population_psth(study_: Study) -> pd.DataFrame:
-    """PSTH of the first, best and last block over the normaliser, mean over experiments (Fig. 5A)."""
+    """PSTH of the first, best and last block over the normaliser, mean over experiments (Fig. 5A).
+
+    The last block is the padded one, as in Fig. 4B: the mean of the last two
+    blocks; of the longest run of the study, which needs no padding, the last.
+    """
     values, errors, times = _stage_psths(study_)
     parts = []
     for area, selection, rows in study_.selections():
@@ -51,16 +55,27 @@ def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], n
     own = study_.experiments
     row, kind = study_.rows(frame), frame["kind"].to_numpy()
     best = own[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
-    stages = {"first": np.zeros_like(best), "best": best, "last": own["n_blocks"].to_numpy()[row] - 1}
+    last = own["n_blocks"].to_numpy()[row] - 1
+    blocks = {"first": np.zeros_like(best), "best": best, "last": last, "last but one": last - 1}
     normaliser = own["normaliser_hz"].to_numpy()[:, None, None]
     values, errors = {}, {}
     times = np.array([], dtype=np.int64)
-    for stage, block in stages.items():
+    for name, block in blocks.items():
         shown = frame[frame["block_index"].to_numpy() == block]
         mean, (_, times) = study_.arrange(shown, ("kind", "time_ms"), "mean_hz")
         sem, _ = study_.arrange(shown, ("kind", "time_ms"), "sem_hz")
-        values[stage], errors[stage] = mean / normaliser, sem / normaliser
+        values[name], errors[name] = mean / normaliser, sem / normaliser
+    padded = (own["n_blocks"] < own["n_blocks"].max()).to_numpy()
+    before, error = values.pop("last but one")[padded], errors.pop("last but one")[padded]
+    values["last"][padded] = _mean_of_two(values["last"][padded], before)
+    errors["last"][padded] = np.sqrt(errors["last"][padded] ** 2 + error**2) / 2
     return values, errors, times
+
+
+def _mean_of_two(first: Floats, second: Floats) -> Floats:
+    """Their mean; where one is NaN, the other."""
+    first, second = np.where(np.isnan(first), second, first), np.where(np.isnan(second), first, second)
+    return (first + second) / 2
 
 
 def attribution(study_: Study) -> pd.DataFrame:

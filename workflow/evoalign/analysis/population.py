@@ -188,7 +188,7 @@ def _values(column: pd.Series) -> Any:
 
 
 def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Analysis) -> dict[str, Any]:
-    """Columns of a session's table that the pooled tables need; of the PSTHs three blocks a thread.
+    """Columns of a session's table that the pooled tables need; of the PSTHs four blocks a thread.
 
     To pick rows of a whole frame, text among its columns, takes several times as long.
     """
@@ -202,7 +202,8 @@ def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Anal
     keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)
     if name == "psth":
         own = session["experiments"].iloc[0]
-        stages = [0, own["best_block_0"], own["best_block_1"], own["n_blocks"] - 1]
+        last = own["n_blocks"] - 1
+        stages = [0, own["best_block_0"], own["best_block_1"], last - 1, last]
         keep = keep & np.isin(columns["block_index"], stages)
     return {column: values[keep] for column, values in columns.items()}
 

@@ -20,7 +20,7 @@ from evoalign.figures.panels import (
 )
 from evoalign.figures.style import space_colour
 
-STAGES = ("first", "last")
+STAGES = {"first": "First block", "last": "Last block (padded)"}
 
 
 def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
@@ -56,7 +56,7 @@ def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
         top = max(panel.get_ylim()[1] for panel in axes.flat)
         for at, stage in enumerate(STAGES):
             axes[at, 0].set_ylim(min(0.0, axes[at, 0].get_ylim()[0]), top)
-            axes[at, 0].set_ylabel(f"{stage.capitalize()} block\nRate (of maximum)")
+            axes[at, 0].set_ylabel(f"{STAGES[stage]}\nRate (of maximum)")
         space_legend(axes[0, 0], loc="upper left")
     return figure, {
         stage: pd.concat(rows, ignore_index=True) if rows else frame for stage, rows in parts.items()
@@ -67,8 +67,9 @@ def caption(tables: Tables) -> str:
     """State N and corrections."""
     return words(
         f"""
-        PSTHs of the first and of the last block of each experiment over its normaliser (the largest evoked
-        block mean, so peaks exceed 1): mean over experiments, shading one standard error over experiments.
+        PSTHs of the first and of the last block (padded: the mean of the last two) of each experiment over
+        its normaliser (the largest evoked block mean, so peaks exceed 1): mean over experiments, shading one
+        standard error over experiments.
         No test; tests by time bin stand with the time-binned trajectories. Experiments in which both
         threads succeed unless said: {counts(tables["population_psth"])}.
         """

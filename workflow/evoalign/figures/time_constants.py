@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def _tests(panel: Axes, tests: pd.DataFrame) -> None:
     panel.set_xlabel("Difference (blocks)")
 
 
-def _test_label(row: dict[str, Any]) -> str:
+def _test_label(row: Mapping[Any, Any]) -> str:
     if row["comparison"] == "spaces":
         return f"{area_label(row['area_1'])}: texture - object (n = {row['n_1']} pairs)"
     areas = f"{area_label(row['area_1'])} - {area_label(row['area_2'])}"
