@@ -26,7 +26,8 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parent))
 import population_plain as plain
 from evoalign import study
-from evoalign.analysis import experiment_from, pool_sessions
+from evoalign.analysis import experiment_from
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.session import analyse_experiment
 from evoalign.responses import Responses
 from evoalign.simulate.study_design import Design, draw_study

@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.analysis import pool_sessions
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):

@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.analysis.encoding import pool_encoding
+from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):

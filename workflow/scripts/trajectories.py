@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.analysis import analyse_session
+from evoalign.analysis.session import analyse_session
 from evoalign.depends import only
 from evoalign.job import job
 from evoalign.responses import read_responses

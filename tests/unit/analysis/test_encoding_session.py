@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from evoalign import tables
-from evoalign.analysis.encoding import encode_session, pool_encoding, session, to_dataset
+from evoalign.analysis.encoding import encode_session, session, to_dataset
+from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
 from evoalign.errors import InputError
 from evoalign.responses import Responses

@@ -9,7 +9,8 @@ import torch
 from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
-from evoalign.analysis import dynamics, experiment_from, pool_sessions
+from evoalign.analysis import dynamics, experiment_from
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.session import analyse_experiment
 from evoalign.responses import rates
 from evoalign.simulate.study_design import draw_study

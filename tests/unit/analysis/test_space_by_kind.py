@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from evoalign import study
-from evoalign.analysis import experiment_from, pool_sessions
+from evoalign.analysis import experiment_from
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.session import analyse_experiment
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses

@@ -9,9 +9,10 @@ from statsmodels.stats.proportion import proportions_ztest
 from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
-from evoalign.analysis import analyse_session, pool_sessions
 from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.pooled_tuning import POOLED, pool_tuning
+from evoalign.analysis.session import analyse_session
 from evoalign.analysis.tuning import tune_session
 from evoalign.errors import InputError
 from evoalign.simulate.study_design import draw_study

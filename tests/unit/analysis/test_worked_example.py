@@ -17,8 +17,9 @@ import pytest
 import torch
 
 from evoalign import study
-from evoalign.analysis import drop_short_last_block, pool_sessions
+from evoalign.analysis import drop_short_last_block
 from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.session import analyse_experiment
 from evoalign.analysis.trajectories import best_image
 

@@ -8,8 +8,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
-from evoalign.analysis import pool_sessions
-from evoalign.analysis.encoding import pool_encoding
+from evoalign.analysis.encoding.pool import pool_encoding
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.analysis.similarity import compare_prototypes
 from evoalign.analysis.tuning import tune_session

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from evoalign.errors import InputError
-from evoalign.nwb import intact, read_nwb, validate, write_nwb
+from evoalign.nwb import intact, read_nwb, write_nwb
 from evoalign.nwb.dandi import dandi_path
 from evoalign.nwb.intact import check_intact
+from evoalign.nwb.validate import validate
 from evoalign.study import Config, Nwb
 
 N_FILES = 15

@@ -8,9 +8,9 @@ import pytest
 from session_to_package import CONFIG, full_session
 
 from evoalign import study
-from evoalign.analysis import analyse_session
 from evoalign.analysis.encoding.results import no_units
 from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.session import analyse_session
 from evoalign.figures import draw_session
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.envelope import envelope_units

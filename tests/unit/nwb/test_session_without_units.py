@@ -9,13 +9,15 @@ import spikeinterface as si
 from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session
 
 from evoalign import tables
-from evoalign.analysis import analyse_session, pool_sessions
 from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.pooled_tuning import pool_tuning
+from evoalign.analysis.session import analyse_session
 from evoalign.errors import InputError
 from evoalign.figures import draw_session
 from evoalign.figures.report_tables import notes
-from evoalign.nwb import read_nwb, validate, write_nwb
+from evoalign.nwb import read_nwb, write_nwb
+from evoalign.nwb.validate import validate
 from evoalign.responses import responses_from
 from evoalign.sorting import choose_preferred, sort
 

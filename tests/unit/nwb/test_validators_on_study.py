@@ -3,8 +3,7 @@
 import h5py
 from session_to_package import CONFIG
 
-from evoalign.nwb import validate
-from evoalign.nwb.validate import FATAL
+from evoalign.nwb.validate import FATAL, validate
 from evoalign.simulate.study import write_study
 from evoalign.simulate.study_design import draw_study
 

@@ -12,9 +12,9 @@ from test_write_read_nwb import assert_comes_back
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import read_nwb, same_content, validate, write_nwb
+from evoalign.nwb import read_nwb, same_content, write_nwb
 from evoalign.nwb.dandi import dandi_path, write_dandiset
-from evoalign.nwb.validate import FATAL
+from evoalign.nwb.validate import FATAL, validate
 from evoalign.study import Nwb
 
 EMBED = CONFIG.model_copy(update={"nwb": Nwb(backend="zarr", raw="embed")})

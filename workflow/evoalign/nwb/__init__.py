@@ -4,7 +4,6 @@ from evoalign.nwb.contents import SessionContents, SessionFacts
 from evoalign.nwb.linked import linked_files, open_linked
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.same import same_content
-from evoalign.nwb.validate import validate
 from evoalign.nwb.write import write_nwb
 
 __all__ = [
@@ -14,6 +13,5 @@ __all__ = [
     "open_linked",
     "read_nwb",
     "same_content",
-    "validate",
     "write_nwb",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -16,13 +15,8 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
 
-# Suffix -> (format, module, function). Modules are imported when a file asks for them.
 BLACKROCK_SUFFIXES = (".nev", ".ns1", ".ns2", ".ns3", ".ns4", ".ns5", ".ns6", ".ccf")
-SINGLE_FILE = {
-    ".plx": ("evoalign.recordings.plexon", "open_plx"),
-    ".pl2": ("evoalign.recordings.plexon2", "open_pl2"),
-    ".pl2bundle": ("evoalign.recordings.plexon2", "open_bundle"),
-}
+SINGLE_FILE = (".plx", ".pl2", ".pl2bundle")
 
 
 @dataclass
@@ -118,11 +112,18 @@ def open_recording(
     for file in files:
         check_readable(file)
     suffixes = {file.suffix.lower() for file in files}
+    # Readers build a `Recording`, so they import this module and not the other way round.
+    from evoalign.recordings import blackrock, plexon, plexon2
+
+    openers: dict[str, Callable[..., Recording]] = {
+        ".plx": plexon.open_plx,
+        ".pl2": plexon2.open_pl2,
+        ".pl2bundle": plexon2.open_bundle,
+    }
     if suffixes <= set(BLACKROCK_SUFFIXES):
-        opener = _load("evoalign.recordings.blackrock", "open_blackrock")
-        return opener(files, gap_tolerance_ms / 1000)
-    if len(files) == 1 and (known := SINGLE_FILE.get(files[0].suffix.lower())):
-        return _load(*known)(files[0], gap_tolerance_ms / 1000)
+        return blackrock.open_blackrock(files, gap_tolerance_ms / 1000)
+    if len(files) == 1 and (opener := openers.get(files[0].suffix.lower())):
+        return opener(files[0], gap_tolerance_ms / 1000)
     names = ", ".join(file.name for file in files)
     raise InputError(
         f"no reader takes these files together: {names}",
@@ -145,11 +146,6 @@ def check_readable(file: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"file cannot be read: {error.strerror}", file, "check its permissions") from error
-
-
-def _load(module: str, function: str) -> Callable[..., Recording]:
-    found: Callable[..., Recording] = getattr(importlib.import_module(module), function)
-    return found
 
 
 def channel_table(streams: Sequence[Stream], names: dict[int, str], kinds: dict[int, str]) -> pd.DataFrame:

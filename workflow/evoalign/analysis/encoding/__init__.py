@@ -5,7 +5,6 @@ from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
 from evoalign.analysis.encoding.nested import Plan
 from evoalign.analysis.encoding.permutation import null_r2, permutations, test_windows
-from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.analysis.encoding.results import to_dataset
 from evoalign.analysis.encoding.ridge import EncodingRidge, log_alphas, nested_cv
 from evoalign.analysis.encoding.session import encode_session
@@ -24,7 +23,6 @@ __all__ = [
     "nested_cv",
     "null_r2",
     "permutations",
-    "pool_encoding",
     "random_basis",
     "test_windows",
     "to_dataset",
