@@ -434,6 +434,9 @@ class Session(_Section):
         pattern=r"^(\d+[a-z]?)?$",
     )
     spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
+    optimisers: tuple[str, ...] = Field(
+        (), description="optimiser of thread 0 and of thread 1, separated by ';'; '' = unknown"
+    )
     photodiode: str = Field("", description="name or number of the photodiode's analog channel; '' = none")
     curation: str = Field(
         "", description="manual curation: SpikeInterface's .json, or a folder of phy; it wins over the sorter"
@@ -443,7 +446,7 @@ class Session(_Section):
         "", description="session whose evolution a Hessian tuning session follows; '' = none, or its own"
     )
 
-    @field_validator("raw", "spaces", mode="before")
+    @field_validator("raw", "spaces", "optimisers", mode="before")
     @classmethod
     def _split(cls, cell: object) -> object:
         if isinstance(cell, str):
@@ -459,6 +462,8 @@ class Session(_Section):
     def _raw_or_nwb(self) -> Session:
         if self.raw and self.nwb:
             raise ValueError("give raw files or an nwb file, not both")
+        if len(self.optimisers) not in (0, 2):
+            raise ValueError("optimisers names two, of thread 0 and of thread 1, separated by ';', or none")
         if not (self.raw or self.nwb or self.log):
             raise ValueError("give raw files, an nwb file or at least a log")
         return self

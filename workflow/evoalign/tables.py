@@ -292,6 +292,8 @@ EXPERIMENTS = _table(
     _column("unit", INT, "", "unit number in the session"),
     _column("space_0", TEXT, "", "space of thread 0"),
     _column("space_1", TEXT, "", "space of thread 1"),
+    _column("optimiser_0", TEXT, "", "optimiser of thread 0; '' when unknown"),
+    _column("optimiser_1", TEXT, "", "optimiser of thread 1; '' when unknown"),
     _column("n_blocks", INT, "", "blocks that are analysed"),
     _column("dropped_last", FLAG, "", "the last block was too short and is left out"),
     _column("n_presentations", INT, "", "presentations that are analysed"),
@@ -428,6 +430,20 @@ SUCCESS_RATES = _table(
     _column("k", INT, "", "experiments that succeed"),
     _column("n", INT, "", "valid experiments"),
     _column("rate", FLOAT, "", "k / n; NaN when n is 0"),
+    _column("low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1)"),
+    _column("high", FLOAT, "", "95 % quantile of it"),
+)
+
+SUCCESS_SPLITS = _table(
+    "success_splits",
+    _column("area", TEXT, "", "visual area, or 'all'"),
+    _column("split", TEXT, "", "what 'name' is: the thread's 'space' or its 'optimiser'"),
+    _column("kind", TEXT, "", "kind of the thread's space: 'texture' or 'object'"),
+    _column("name", TEXT, "", "of the space or the optimiser"),
+    _column("threshold", FLOAT, "", "of p(maxinit): analysis.success_p"),
+    _column("k", INT, "", "experiments whose thread succeeds"),
+    _column("n", INT, "", "valid experiments whose thread has that space or optimiser"),
+    _column("rate", FLOAT, "", "k / n"),
     _column("low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1)"),
     _column("high", FLOAT, "", "95 % quantile of it"),
 )

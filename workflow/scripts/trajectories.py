@@ -12,5 +12,6 @@ with job(snakemake) as (config, facts):
         config,
         unstable=row.unstable_baseline,
         preferred=row.preferred,
+        optimisers=row.optimisers,
     )
     tables.write_all(found, snakemake.output.tables, facts)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
@@ -136,6 +137,46 @@ def test_population_psth(pooled, plain):
             for thread, kind in enumerate(("texture", "object")):
                 expected = plain[1][area][selection]["psth"][at][thread]
                 np.testing.assert_allclose(own[f"{kind}_mean"], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_success_by_space(designs, pooled):
+    """Counted from the experiments' table: fc6, BigGAN and BigGAN_class by area and over all."""
+    own = pooled["experiments"]
+    own = own[own["valid"]]
+    table = pooled["success_splits"]
+    assert set(table["split"]) == {"space"} and (table["threshold"] == SETTINGS.success_p).all()
+    seen = 0
+    for row in table.itertuples():
+        some = own if row.area == "all" else own[own["area"] == row.area]
+        thread = 0 if row.kind == "texture" else 1
+        some = some[some[f"space_{thread}"] == row.name]
+        k = int(((some[f"p_{thread}"] < SETTINGS.success_p) & (some[f"t_{thread}"] > 0)).sum())
+        assert (row.k, row.n) == (k, len(some)) and row.rate == k / len(some)
+        interval = stats.beta(k + 1, len(some) - k + 1).ppf([0.05, 0.95])
+        assert (row.low, row.high) == pytest.approx(tuple(interval))
+        seen += row.n * (row.area != "all")
+    assert seen == 2 * len(own)
+    assert {"fc6", "BigGAN", "BigGAN_class"} == set(table["name"])
+
+
+def test_success_by_optimiser(sessions):
+    named = [
+        {
+            **one,
+            "experiments": one["experiments"].assign(
+                optimiser_0="CMA-ES", optimiser_1=("CMA-ES", "Adam")[at % 2]
+            ),
+        }
+        for at, one in enumerate(sessions[1])
+    ]
+    table = pool_sessions(named, CONFIG)["success_splits"]
+    table = table[(table["split"] == "optimiser") & (table["area"] == "all")].set_index(["kind", "name"])
+    valid = [bool(one["experiments"]["valid"].iloc[0]) for one in named]
+    assert table["n"].to_dict() == {
+        ("texture", "CMA-ES"): sum(valid),
+        ("object", "CMA-ES"): sum(valid[::2]),
+        ("object", "Adam"): sum(valid[1::2]),
+    }
 
 
 def test_the_last_psth_is_the_final_activation(pooled):

@@ -65,7 +65,7 @@ def test_tables_of_each_session_differ_in_the_threads_number_alone(experiments, 
         )
     columns = {
         f"{name}_{i}": f"{name}_{1 - i}"
-        for name in ("space", "best_block", "best_image", "t", "p", "succeeds")
+        for name in ("space", "optimiser", "best_block", "best_image", "t", "p", "succeeds")
         for i in (0, 1)
     }
     own, expected = found["experiments"].rename(columns=columns), as_recorded["experiments"]

@@ -1,6 +1,7 @@
 """Figures beyond the study and of strict success show their tables, and say so when there is nothing."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 
@@ -22,6 +23,7 @@ NAMES = {
         *("time_constants", "population_time_constants", "time_constant_tests"),
         *("experiments", "success_rates"),
     ),
+    "success_splits": ("success_splits", "success_rates"),
     "attribution": ("population_attribution", "population_centres", "success_rates"),
 }
 
@@ -92,6 +94,20 @@ def test_attribution_has_a_row_of_panels_for_every_width_with_its_dots(pooled):
         seen += len(expected)
     assert seen > 0
     assert "5, 10, 20, 25, 50 ms" in POPULATION_FIGURES["attribution"][1](pooled)
+
+
+def test_success_is_told_by_optimiser_where_the_sheet_names_them(pooled):
+    draw, caption = POPULATION_FIGURES["success_splits"]
+    figure, source = draw(pooled)
+    assert set(source) == {"a"} and "names no optimisers" in caption(pooled)
+    splits = pooled["success_splits"]
+    known = splits.assign(split="optimiser", name=splits["name"].replace({"fc6": "CMA-ES"}))
+    both = {**pooled, "success_splits": pd.concat([splits, known])}
+    figure, source = draw(both)
+    assert set(source) == {"a", "b"} and len(figure.axes) == 2
+    assert "b, The same by optimiser" in caption(both)
+    drawn = np.sort([bar.get_height() for bar in figure.axes[0].patches])
+    np.testing.assert_allclose(drawn[np.isfinite(drawn)], np.sort(source["a"]["rate"]))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -43,6 +43,8 @@ class Experiment:
         The last block was too short and is left out.
     images : ndarray, str [presentation] or None
         Names of the images; None when unknown.
+    optimisers : tuple of str
+        Of thread 0 and thread 1; '' when unknown.
     """
 
     session: str
@@ -60,6 +62,7 @@ class Experiment:
     n_invalid: int = 0
     dropped_last: bool = False
     images: NDArray[np.str_] | None = None
+    optimisers: tuple[str, str] = ("", "")
 
     @property
     def n_blocks(self) -> int:

@@ -22,6 +22,7 @@ from evoalign.analysis.pooled_dynamics import (
 )
 from evoalign.analysis.pooled_latency import latencies
 from evoalign.analysis.pooled_specifications import specifications
+from evoalign.analysis.pooled_success import success_splits
 from evoalign.analysis.pooled_trajectories import Trajectories, padded_trajectories, population_trajectories
 from evoalign.analysis.population import (
     SPACES,
@@ -68,6 +69,7 @@ def pool_sessions(
         trajectories = padded_trajectories(joined)
         found |= {
             "success_rates": success_rates(joined),
+            "success_splits": success_splits(joined),
             "padded": padded_table(joined, trajectories),
             "population_trajectories": population_trajectories(joined, trajectories),
             **activation(joined, trajectories),
@@ -90,6 +92,7 @@ def pool_sessions(
 POOLED = (
     *CARRIED,
     "success_rates",
+    "success_splits",
     "padded",
     "population_trajectories",
     "activation",

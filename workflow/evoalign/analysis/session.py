@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ def analyse_session(
     unit: int | None = None,
     unstable: str = "",
     preferred: str = "",
+    optimisers: tuple[str, ...] = (),
 ) -> dict[str, pd.DataFrame]:
     """Analyse one session's preferred unit.
 
@@ -46,6 +48,8 @@ def analyse_session(
         Reason from the sample sheet to exclude the session; '' = stable.
     preferred : str
         What the sample sheet calls the preferred unit; '' when it names none.
+    optimisers : tuple of str
+        Of thread 0 and thread 1; empty when unknown.
 
     Returns
     -------
@@ -70,6 +74,8 @@ def analyse_session(
         return tuned
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
+    if optimisers:
+        experiment = replace(experiment, optimisers=(optimisers[0], optimisers[1]))
     return analyse_experiment(experiment, config.analysis, config.seed) | tuned
 
 
@@ -132,6 +138,7 @@ def _experiments(
     }
     for i in (0, 1):
         row |= {f"space_{i}": experiment.spaces[i], f"best_block_{i}": measured.best[i]}
+        row |= {f"optimiser_{i}": experiment.optimisers[i]}
         row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
         row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
     return table_of(tables.EXPERIMENTS, row)

@@ -25,6 +25,7 @@ from evoalign.figures import (
     stacked_psth,
     strict_trajectories,
     success_activation,
+    success_splits,
     time_constants,
     tuning,
     tuning_population,
@@ -45,6 +46,7 @@ SESSION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
 
 POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
     "success_activation": (success_activation.draw_success_activation, success_activation.caption),
+    "success_splits": (success_splits.draw_success_splits, success_splits.caption),
     "population_trajectories": (
         population_trajectories.draw_population_trajectories,
         population_trajectories.caption,
