@@ -143,13 +143,8 @@ def _centre(curve: np.ndarray, n_ms: int) -> float:
 def _late(
     rates: np.ndarray, generated: pd.DataFrame, late: np.ndarray, top: float, settings: study.Analysis
 ) -> dict:
-    rng = np.random.default_rng(0)
     binned = rates.reshape(len(rates), -1, BINS).mean(2)
     texture, object_ = (binned[late & (generated["thread"] == t).to_numpy()] for t in (0, 1))
-    draws = np.empty((settings.n_bootstrap, binned.shape[1]))
-    for draw in range(settings.n_bootstrap):
-        a = texture[rng.integers(len(texture), size=len(texture))].mean(0)
-        draws[draw] = object_[rng.integers(len(object_), size=len(object_))].mean(0) - a
     # The evoked window first, then the bins.
     values = [
         np.column_stack([part[:, 5:20].mean(1), part]) if settings.evoked_ms == (50, 200) else part
@@ -165,7 +160,6 @@ def _late(
         "difference_error": np.abs(difference[1:] / t[1:]) / top,
         "late_t": t[1:],
         "late_p": np.array([one.pvalue for one in test])[1:],
-        "draws": draws / top,
     }
 
 

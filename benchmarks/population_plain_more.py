@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,7 @@ from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
 
-FIRST_BIN, EVOKED_BINS = 5, slice(5, 20)  # of 10 ms: 50 ms, 50 to 200 ms
-ANSWERED = 3  # the first bin from 25 ms on
+ANSWERED = 3  # the first bin of 10 ms from 25 ms on
 
 
 def bootstrap(
@@ -60,25 +60,66 @@ def first_stay(ahead: np.ndarray, stay: int) -> int:
     return -1
 
 
-def crossover(difference: np.ndarray, stay: int) -> float:
-    """Time when object minus texture becomes positive and stays so, from the evoked window's bins."""
-    values = difference[EVOKED_BINS]
-    at = first_stay(values > 0, stay)
-    if at < 0:
+def leads(differences: np.ndarray, settings: study.Analysis) -> tuple[np.ndarray, dict[int, list[range]]]:
+    """Mean difference, and runs of bins in which texture (-1) or object (1) leads, by sign flips."""
+    values = differences[:, ANSWERED:]
+    values = values[~np.isnan(values).any(1)]
+    n, n_bins = values.shape
+    if n < settings.min_experiments:
+        return np.empty(0), {-1: [], 1: []}
+    limit = stats.t.isf(settings.cluster_p / 2, n - 1)
+    flips = [np.ones(n)]
+    if 2**n <= settings.n_permutations:
+        flips = [np.array(signs) for signs in product([1, -1], repeat=n)]
+    else:
+        rng = np.random.default_rng(0)
+        flips += [rng.choice([-1, 1], n) for _ in range(settings.n_permutations - 1)]
+    t = np.array([stats.ttest_1samp(values * signs[:, None], 0.0).statistic for signs in flips])
+
+    def significant(sign: int, used: list[int]) -> list[range]:
+        runs = [_one_sided(sign * one, limit, used) for one in t]
+        largest = np.array([max((mass for _, mass in own), default=0.0) for own in runs])
+        return [bins for bins, mass in runs[0] if np.mean(largest >= mass - 1e-9) <= settings.lead_p]
+
+    every = list(range(n_bins))
+    found = {sign: significant(sign, every) for sign in (-1, 1)}
+    for sign in (-1, 1):
+        if found[sign] and not found[-sign]:
+            left = [at for at in every if not any(at in one for one in found[sign])]
+            found[-sign] = significant(-sign, left)
+            break
+    return values.mean(0), found
+
+
+def crossover(differences: np.ndarray, settings: study.Analysis) -> float:
+    """When the lead passes from texture to object; NaN unless both lead, in this order."""
+    mean, found = leads(differences, settings)
+    after = [one for one in found[1] if any(other.start < one.start for other in found[-1])]
+    if not after:
         return np.nan
-    if at == 0:
-        return 10.0 * FIRST_BIN
-    return 10.0 * (at + FIRST_BIN) + 5 - 10 * values[at] / (values[at] - values[at - 1])
+    at = after[0].start
+    while mean[at - 1] > 0:
+        at -= 1
+    return 10.0 * (at + ANSWERED) + 5 - 10 * mean[at] / (mean[at] - mean[at - 1])
+
+
+def _one_sided(t: np.ndarray, limit: float, used: list[int]) -> list[tuple[range, float]]:
+    """Runs of neighbouring bins above the limit, of those used, and their sums of t."""
+    above = [at in used and t[at] > limit for at in range(len(t))]
+    found = []
+    for holds, group in groupby(range(len(t)), key=lambda at: above[at]):
+        bins = list(group)
+        if holds:
+            found.append((range(bins[0], bins[-1] + 1), float(t[bins].sum())))
+    return found
 
 
 def session_beyond(found: dict, settings: study.Analysis) -> dict[str, Any]:
-    """Crossover of one experiment, and its interval."""
-    stay = settings.crossover_bins
-    drawn = np.array([crossover(draw, stay) for draw in found["draws"]])
-    return {
-        "crossover": crossover(found["difference"], stay),
-        "crossover_interval": interval(drawn, settings),
-    }
+    """Crossover of one experiment, from its late blocks."""
+    bins = [at for at, (start, stop) in enumerate(found["windows"]) if stop - start == 10]
+    first = found["n_blocks"] - max(1, round(found["n_blocks"] * settings.late_fraction))
+    late = found["rates"][bins][:, :, first:]
+    return {"crossover": crossover((late[:, 1] - late[:, 0]).T, settings)}
 
 
 def corrected(generated: pd.DataFrame, tests: dict, thread: int, n_draws: int) -> tuple[float, float]:
@@ -113,7 +154,7 @@ def beyond(own: list[dict], selected: dict[str, list[dict]], settings: study.Ana
     subjects = np.array([one["subject"] for one in own])
     return {
         "contrast": _contrast(values, errors, subjects, settings),
-        "area_crossover": _area_crossover(own, subjects, settings),
+        "area_crossover": crossover(np.array([one["difference"] for one in own]), settings),
         "animals": _animals(values, subjects),
         "mixed": [_mixed(values[:, at], subjects) for at in range(values.shape[1])],
         "latency": {
@@ -143,16 +184,6 @@ def _contrast(
     }
 
 
-def _area_crossover(own: list[dict], subjects: np.ndarray, settings: study.Analysis) -> tuple:
-    rng = np.random.default_rng(0)
-    drawn = []
-    for _ in range(settings.n_bootstrap):
-        each = [own[row]["draws"][rng.integers(settings.n_bootstrap)] for row in pick(subjects, rng)]
-        drawn.append(crossover(np.mean(each, axis=0), settings.crossover_bins))
-    time = crossover(np.mean([one["difference"] for one in own], axis=0), settings.crossover_bins)
-    return time, interval(np.array(drawn), settings)
-
-
 def _animals(values: np.ndarray, subjects: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(values).groupby(subjects).agg(["count", "mean", "sem"])
 
@@ -173,22 +204,28 @@ def _mixed(values: np.ndarray, subjects: np.ndarray) -> dict[str, float]:
 
 
 def _latency(chosen: list[dict], sign: int, settings: study.Analysis) -> tuple:
-    """First bin from which t stays beyond its point, and its interval over animals and experiments."""
-    values = sign * np.array([one["difference"] for one in chosen])[:, ANSWERED:]
+    """First bin of a lasting lead; its interval by t alone, over animals and experiments."""
+    differences = np.array([one["difference"] for one in chosen])
+    values = sign * differences[:, ANSWERED:]
     subjects = np.array([one["subject"] for one in chosen])
+    lasting = [one for one in leads(differences, settings)[1][sign] if len(one) >= settings.crossover_bins]
+    if not lasting:
+        return np.nan, np.full(2, np.nan)
 
     def first(rows: np.ndarray) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             t = stats.ttest_1samp(values[rows], 0.0).statistic
-        at = first_stay(t > stats.t.isf(settings.fdr / 2, max(len(rows) - 1, 1)), settings.crossover_bins)
+        limit = stats.t.isf(settings.cluster_p / 2, max(len(rows) - 1, 1))
+        at = first_stay(t > limit, settings.crossover_bins)
         return 10.0 * (ANSWERED + at) if at >= 0 else np.nan
 
-    if len(values) < 2:
-        return np.nan, np.full(2, np.nan)
+    time = 10.0 * (ANSWERED + lasting[0].start)
+    if len(values) < settings.min_interval_experiments:
+        return time, np.full(2, np.nan)
     rng = np.random.default_rng(0)
     drawn = np.array([first(pick(subjects, rng)) for _ in range(settings.n_bootstrap)])
-    return first(np.arange(len(values))), interval(drawn, settings)
+    return time, interval(drawn, settings)
 
 
 def _specifications(own: list[dict], settings: study.Analysis) -> pd.DataFrame:

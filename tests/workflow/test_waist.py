@@ -179,7 +179,7 @@ FOREIGN = {
 }  # fmt: skip
 
 
-SEEDED = {"late_draws": ["difference"], "success": ["p_selected"]}
+SEEDED = {"success": ["p_selected"]}
 
 
 @pytest.fixture(scope="module")

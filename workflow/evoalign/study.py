@@ -245,7 +245,7 @@ class Analysis(_Section):
     both_succeed_p: float = _knob(0.05, "threshold for 'both succeed' (Figs. 3G, 4B, 4C, 5)", gt=0, lt=1)
     time_constant_theta: float = _knob(0.8, "share of the maximum that defines convergence", gt=0, lt=1)
     fdr: float = _knob(0.05, "Benjamini-Hochberg level within a panel", gt=0, lt=1)
-    crossover_bins: int = _knob(3, "bins for which the object space must stay ahead", ge=1)
+    crossover_bins: int = _knob(3, "bins for which a lead must last to have a latency", ge=1)
     texture_spaces: tuple[str, ...] = _knob(
         ("texture", "DeePSim", "fc6"), "names of the spaces that count as texture"
     )
@@ -268,6 +268,21 @@ class Analysis(_Section):
         2000, "sign flips of the cluster test; draws of p_selected", ge=20, le=1_000_000
     )
     cluster_p: float = _knob(0.05, "a bin below this p joins a cluster", gt=0, lt=1)
+    lead_p: float = _knob(
+        0.05,
+        "family-wise level of each space's lead; a crossover needs both, so a false one is at most as likely",
+        gt=0,
+        lt=1,
+    )
+    min_experiments: int = _knob(
+        5,
+        "fewest experiments (late blocks of a session) for a lead, latency or crossover: "
+        "5 have 32 sign flips, so p can be .03; 4 never get below .06",
+        ge=2,
+    )
+    min_interval_experiments: int = _knob(
+        8, "fewest for the interval of a latency or crossover: with less it is wrong too often", ge=3
+    )
 
 
 class Encoding(_Section):

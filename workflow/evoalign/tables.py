@@ -401,25 +401,30 @@ CONTRAST = _table(
     _FAMILY,
 )
 
-LATE_DRAWS = _table(
-    "late_draws",
-    _column("session", TEXT, "", "session"),
-    _column("draw", INT, "", "bootstrap draw over presentations, from 0"),
-    _START,
-    _column("difference", FLOAT, "", "late object minus texture over the normaliser"),
-)
-
 CROSSOVER = _table(
     "crossover",
     _column("scope", TEXT, "", "'session' or 'area'"),
     _column("session", TEXT, "", "session; '' for an area"),
     _AREA,
-    _column("n", INT, "", "experiments"),
-    _column("crossover_ms", FLOAT, "ms", "when the object space takes the lead; NaN when never"),
-    _column("low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a crossover"),
-    _column("high_ms", FLOAT, "ms", "upper end of it"),
-    _column("found", FLOAT, "", "share of bootstrap draws with a crossover"),
-    _column("reason", TEXT, "", "why there is none; '' when there is one"),
+    _column(
+        "selection",
+        TEXT,
+        "",
+        "'valid' experiments, or those where 'any' thread or 'both' succeed; '' of a session",
+    ),
+    _column("n", INT, "", "replicates: experiments of an area, late blocks of a session"),
+    _column(
+        "crossover_ms",
+        FLOAT,
+        "ms",
+        "when the lead passes from texture to object; NaN unless both lead significantly, in this order",
+    ),
+    _column("low_ms", FLOAT, "ms", "first time at which the contrast is not told from 0; NaN with few n"),
+    _column("high_ms", FLOAT, "ms", "last such time between the two leads"),
+    _column("p_texture", FLOAT, "", "family-wise p of the strongest lead of texture; NaN when not tested"),
+    _column("p_object", FLOAT, "", "the same of object"),
+    _column("reason", TEXT, "", "why there is no crossover; '' when there is one"),
+    _column("interval_reason", TEXT, "", "why a crossover has no interval; '' otherwise"),
 )
 
 SUCCESS_RATES = _table(
@@ -612,12 +617,14 @@ LATENCIES = _table(
     _SELECTION,
     _column("space", TEXT, "", "the space that leads: 'texture' or 'object'"),
     _column("n", INT, "", "experiments"),
-    _column("latency_ms", FLOAT, "ms", "start of the first bin of a lasting lead; NaN when none"),
+    _column("latency_ms", FLOAT, "ms", "start of the first significant lead that lasts; NaN when none"),
     _column(
-        "low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead; NaN with n < 5"
+        "low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead; NaN with few n"
     ),
     _column("high_ms", FLOAT, "ms", "upper end of it"),
-    _column("found", FLOAT, "", "share of bootstrap draws with a lead; NaN with n < 5"),
+    _column("found", FLOAT, "", "share of bootstrap draws with a lead; NaN where there is no interval"),
+    _column("p", FLOAT, "", "family-wise p of the space's strongest lead; NaN when not tested"),
+    _column("reason", TEXT, "", "why there is no latency; '' when there is one"),
 )
 
 SPECIFICATIONS = _table(

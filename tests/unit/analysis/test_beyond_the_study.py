@@ -87,11 +87,17 @@ def test_latency_of_too_few_experiments_is_none():
     assert np.isnan(first_lead(one, np.ones((3, 1), dtype=np.int64), np.arange(20), 0.05, 3)).all()
 
 
-def test_four_experiments_have_a_latency_but_no_interval():
-    table = pooled_latency.latencies(draw_batch(2, 4, SETTINGS, area="V4", n_blocks=20, seed=6).study)
+@pytest.mark.parametrize(
+    ("n", "measured", "interval"), [(4, False, False), (7, True, False), (8, True, True)]
+)
+def test_few_experiments_have_no_latency_or_one_without_an_interval(n, measured, interval):
+    table = pooled_latency.latencies(draw_batch(2, n, SETTINGS, area="V4", n_blocks=20, seed=6).study)
     texture = table[(table["selection"] == "both") & (table["space"] == "texture")]
-    assert texture["latency_ms"].notna().all()
-    assert texture[["low_ms", "high_ms", "found"]].isna().all(axis=None)
+    assert texture["latency_ms"].notna().eq(measured).all()
+    assert texture[["low_ms", "high_ms", "found"]].notna().eq(interval).all(axis=None)
+    assert (texture["reason"] == ("" if measured else "fewer than 5 experiments")).all()
+    objects = table[(table["selection"] == "both") & (table["space"] == "object")]
+    assert set(objects["reason"]) == {"object never leads" if measured else "fewer than 5 experiments"}
 
 
 def test_planted_latencies_lie_in_their_intervals():

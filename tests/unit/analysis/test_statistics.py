@@ -192,29 +192,3 @@ def test_first_run_of_a_batch_is_that_of_each():
     for at in np.ndindex(4, 5):
         assert found[at] == statistics.first_run(holds[at], 3)
     np.testing.assert_array_equal(statistics.first_run(np.zeros((3, 0), dtype=bool), 1), [-1, -1, -1])
-
-
-def test_mean_of_draws_spreads_as_a_loop_that_draws_each_pick_anew():
-    rng = np.random.default_rng(10)
-    own = rng.normal(np.arange(4)[:, None, None], 2.0, (4, 300, 2))
-    weights = resampling.hierarchical_weights(["a", "a", "b", "b"], 20_000, np.random.default_rng(11))
-    draws = resampling.mean_of_draws(own, weights, np.random.default_rng(12))
-    loop = []
-    for row in weights[:5000]:
-        picks = np.repeat(np.arange(4), row)
-        loop.append(np.mean([own[pick, rng.integers(300)] for pick in picks], axis=0))
-    np.testing.assert_allclose(draws.mean(0), np.mean(loop, axis=0), atol=4 * np.std(loop) / np.sqrt(5000))
-    np.testing.assert_allclose(draws.std(0), np.std(loop, axis=0), rtol=0.04)
-    assert stats.ks_2samp(draws[:, 0], np.array(loop)[:, 0]).pvalue > 1e-3
-
-
-def test_mean_of_draws_counts_presentations_once_a_pick():
-    """Of one animal the variance is known: n picks of experiments, and each pick's own noise."""
-    rng = np.random.default_rng(13)
-    n, noise = 6, 1.5
-    means = rng.normal(0, 1, n)
-    own = means[:, None, None] + noise * rng.standard_normal((n, 4000, 1))
-    weights = resampling.hierarchical_weights(["a"] * n, 60_000, np.random.default_rng(14))
-    draws = resampling.mean_of_draws(own, weights, np.random.default_rng(15))
-    expected = (own.mean(1).var() + own.var(1).mean()) / n
-    assert draws.var() == pytest.approx(expected, rel=0.03)

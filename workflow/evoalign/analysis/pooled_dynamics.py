@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from evoalign.analysis.dynamics import Bins
+from evoalign.analysis.crossover import Bins
 from evoalign.analysis.frames import long_table, table_of
 from evoalign.analysis.population import (
     SPACES,
@@ -19,7 +19,7 @@ from evoalign.analysis.population import (
     test_columns,
     unpaired_columns,
 )
-from evoalign.analysis.resampling import cluster_test, interval, mean_draws, mean_of_draws, seeded
+from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
 from evoalign.analysis.session_dynamics import crossover_row
 from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
 from evoalign.tables import CROSSOVER
@@ -157,27 +157,27 @@ def _contrast_columns(
 
 
 def crossover(study_: Study) -> pd.DataFrame:
-    """Crossover of each session and, from the mean late difference, of each area.
-
-    The area's draws take animals, then experiments, then (draws of the
-    session's own) presentations with replacement.
-    """
+    """Crossover of each session, from its late blocks, and of each area and selection, from experiments."""
     if "crossover" not in study_.tables or study_.tables["crossover"].empty:
         return pd.DataFrame()
-    parts = [study_.tables["crossover"]]
-    late = study_.tables["late_draws"]
+    sessions = study_.tables["crossover"]
     if len(study_.experiments) == 0:
-        return parts[0]
-    draws, (_, starts) = study_.arrange(late, ("draw", "start_ms"), "difference")
+        return sessions
+    return pd.concat([sessions, area_crossovers(study_)], ignore_index=True)
+
+
+def area_crossovers(study_: Study) -> pd.DataFrame:
+    """Rows of the crossover table for areas."""
     frame = study_.tables["contrast"]
-    values, _ = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
+    values, (starts,) = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
     bins = Bins(tuple(int(start) for start in starts), study_.settings.figure_bin_ms)
-    for area, rows in study_.areas():
-        weights, generator = study_.weights(rows, "crossover", area)
-        pooled = mean_of_draws(draws[rows], weights, generator)
-        row = crossover_row(over_experiments(values[rows]).mean.numpy(), pooled, bins, study_.settings)
-        row |= {"scope": "area", "session": "", "area": area, "n": len(rows)}
-        parts.append(table_of(CROSSOVER, row))
+    parts = []
+    for area, selection, rows in study_.selections():
+        # The flips of the latencies of the same experiments: one lead, one p.
+        generator = seeded(study_.seed, "leads", area, selection)
+        row = crossover_row(values[rows], bins, study_.settings, "experiments", generator)
+        scope = {"scope": "area", "session": "", "area": area, "selection": selection}
+        parts.append(table_of(CROSSOVER, row | scope))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -7,56 +7,75 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from evoalign import study
+from evoalign.analysis.leads import UNTESTED, Leads, cluster_leads
 from evoalign.analysis.population import SPACES, Study
-from evoalign.analysis.resampling import interval
+from evoalign.analysis.resampling import interval, seeded
 from evoalign.analysis.statistics import first_run
 
 Floats = NDArray[np.float64]
-# Draws of fewer repeat one experiment so often that its lead looks certain.
-MIN_EXPERIMENTS = 5
 
 
 def latencies(study_: Study) -> pd.DataFrame:
     """Latency of late texture or object lead, for each area and selection.
 
-    The first time bin, from `analysis.attribution_from_ms` on, from which the
-    paired t over experiments stays beyond its two-sided `analysis.fdr` point
-    for `analysis.crossover_bins` bins. The interval repeats this on draws of
-    animals and their experiments; it is NaN with fewer than five experiments.
+    The first time bin, from `analysis.attribution_from_ms` on, of a lead that
+    is significant over all bins (`leads.cluster_leads`, the test of a
+    crossover) and lasts for `analysis.crossover_bins` bins: where no crossover
+    is reported, a lead of one space is not followed by one of the other.
+
+    The interval takes the first bin from which the paired t stays beyond its
+    point for as long, in draws of animals and their experiments.
     """
     frame = study_.tables["contrast"]
     binned = frame[frame["window"] == "binned"]
     values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
-    settings = study_.settings
     # Before any answer there is only noise, which a bootstrap draw may take for a lead.
-    answered = starts >= settings.attribution_from_ms
+    answered = starts >= study_.settings.attribution_from_ms
     values, starts = values[:, answered], starts[answered]
-    rows_ = []
+    found = []
     for area, selection, rows in study_.selections():
-        own = values[rows]
-        own = own[~np.isnan(own).any(1)]
-        weights, _ = study_.weights(rows[~np.isnan(values[rows]).any(1)], "latency", area, selection)
-        once = np.ones((1, len(own)), dtype=np.int64)
+        known = rows[~np.isnan(values[rows]).any(1)]
+        weights, _ = study_.weights(known, "latency", area, selection)
+        generator = seeded(study_.seed, "leads", area, selection)
+        leads = _leads(values[known], study_.settings, generator)
         for kind, sign in zip(SPACES, (-1.0, 1.0), strict=True):
-            stay, level = settings.crossover_bins, settings.fdr
-            time = first_lead(sign * own, once, starts, level, stay)
-            drawn = first_lead(sign * own, weights, starts, level, stay)
-            if len(own) < MIN_EXPERIMENTS:
-                drawn = np.empty(0)
-            low, high = interval(drawn, settings.interval)
-            rows_.append(
-                {
-                    "area": area,
-                    "selection": selection,
-                    "space": kind,
-                    "n": len(own),
-                    "latency_ms": float(time[0]),
-                    "low_ms": float(low),
-                    "high_ms": float(high),
-                    "found": float(np.mean(~np.isnan(drawn))) if len(drawn) else float("nan"),
-                }
-            )
-    return pd.DataFrame(rows_)
+            row = _latency(sign * values[known], weights, starts, leads, kind, study_.settings)
+            found.append({"area": area, "selection": selection, "space": kind, "n": len(known)} | row)
+    return pd.DataFrame(found)
+
+
+def _leads(values: Floats, settings: study.Analysis, generator: np.random.Generator) -> Leads:
+    if len(values) < settings.min_experiments:
+        return UNTESTED
+    return cluster_leads(values, settings.cluster_p, settings.lead_p, settings.n_permutations, generator)
+
+
+def _latency(
+    ahead: Floats,
+    weights: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    leads: Leads,
+    kind: str,
+    settings: study.Analysis,
+) -> dict[str, float | str]:
+    """Columns of one space, whose differences are positive in `ahead` [experiment, bin]."""
+    stay = settings.crossover_bins
+    own = {"texture": leads.texture, "object": leads.object}[kind]
+    p = {"texture": leads.p_texture, "object": leads.p_object}[kind]
+    lasting = [lead for lead in own if lead.last - lead.first >= stay]
+    row: dict[str, float | str] = dict.fromkeys(("latency_ms", "low_ms", "high_ms", "found"), float("nan"))
+    row |= {"p": p, "reason": ""}
+    if not lasting:
+        few = f"fewer than {settings.min_experiments} experiments"
+        short = f"{kind} leads for fewer than {stay} bins" if own else f"{kind} never leads"
+        return row | {"reason": few if len(ahead) < settings.min_experiments else short}
+    row["latency_ms"] = float(starts[lasting[0].first])
+    if len(ahead) >= settings.min_interval_experiments:
+        drawn = first_lead(ahead, weights, starts, settings.cluster_p, stay)
+        low, high = interval(drawn, settings.interval)
+        row |= {"low_ms": float(low), "high_ms": float(high), "found": float(np.mean(~np.isnan(drawn)))}
+    return row
 
 
 def first_lead(

@@ -131,7 +131,6 @@ ARRANGED = {
     "attribution": ("kind", "start_ms", "stop_ms", "share"),
     "centres": ("kind", "curve", "centre_ms"),
     "contrast": ("window", "start_ms", "stop_ms", "difference", "sem"),
-    "late_draws": ("draw", "start_ms", "difference"),
 }
 
 

@@ -86,34 +86,6 @@ def mean_draws(
     return spread
 
 
-def mean_of_draws(draws: Floats, weights: NDArray[np.int64], generator: np.random.Generator) -> Floats:
-    """Bootstrap draws of a mean over experiments from draws of each experiment's own.
-
-    Parameters
-    ----------
-    draws : numpy.ndarray, float64 [experiment, own draw, feature]
-        Each experiment's bootstrap over its presentations.
-    weights : numpy.ndarray, int64 [draw, experiment]
-        Of `hierarchical_weights`: at least one experiment a draw.
-    generator : numpy.random.Generator
-
-    Returns
-    -------
-    numpy.ndarray, float64 [draw, feature]
-
-    Notes
-    -----
-    An experiment that is drawn w times gets w draws of its presentations, each
-    its own: with one for all, its noise would count w^2 times in place of w.
-    """
-    total = np.zeros((len(weights), draws.shape[-1]))
-    for own, times in zip(draws, weights.T, strict=True):
-        for repeat in range(times.max(initial=0)):
-            drawn = np.flatnonzero(times > repeat)
-            total[drawn] += own[generator.integers(len(own), size=len(drawn))]
-    return total / weights.sum(1, keepdims=True)
-
-
 def interval(draws: Floats, level: float) -> tuple[Floats, Floats]:
     """Percentile interval over the first axis, leaving out NaN draws; NaN when none is left.
 
@@ -196,17 +168,12 @@ def cluster_test(
     n = len(differences)
     if n < 2:
         return [], 0
-    if 2**n <= n_flips:
-        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-        signs = np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
-    else:
-        signs = generator.choice([-1.0, 1.0], size=(n_flips, n))
-        signs[0] = 1.0
-    t = _flipped_t(differences, signs)
+    signs = sign_flips(n, n_flips, generator)
+    t = flipped_t(differences, signs)
     limit = float(stats.t.isf(threshold_p / 2, n - 1))
-    largest = np.maximum(_largest_mass(t, limit), _largest_mass(-t, limit))
+    largest = np.maximum(largest_mass(t, limit), largest_mass(-t, limit))
     found = []
-    for first, last in _runs(t[0], limit):
+    for first, last in runs_beyond(t[0], limit):
         mass = float(t[0, first:last].sum())
         # The first flip is the true one, so p is never 0; rounding must not split equal masses.
         p = float(np.mean(largest >= abs(mass) * (1 - 1e-12)))
@@ -214,7 +181,21 @@ def cluster_test(
     return found, len(signs)
 
 
-def _flipped_t(differences: Floats, signs: Floats) -> Floats:
+def sign_flips(n: int, n_flips: int, generator: np.random.Generator) -> Floats:
+    """Signs of n differences, 1 or -1, [flip, difference]; the true signs come first.
+
+    All 2^n flips when these are no more than `n_flips`, else random ones.
+    """
+    if 2**n <= n_flips:
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
+    signs = generator.choice([-1.0, 1.0], size=(n_flips, n))
+    signs[0] = 1.0
+    return signs
+
+
+def flipped_t(differences: Floats, signs: Floats) -> Floats:
+    """One-sample t of each bin under each flip, [flip, bin], from differences [difference, bin]."""
     n = len(differences)
     mean = signs @ differences / n
     squares = (differences**2).sum(0) - n * mean**2
@@ -224,7 +205,8 @@ def _flipped_t(differences: Floats, signs: Floats) -> Floats:
     return np.nan_to_num(t, nan=0.0, posinf=1e6, neginf=-1e6)
 
 
-def _largest_mass(t: Floats, limit: float) -> Floats:
+def largest_mass(t: Floats, limit: float) -> Floats:
+    """Largest sum of t over neighbouring bins above the limit, [flip], from t [flip, bin]; 0 without any."""
     running = np.zeros(len(t))
     largest = np.zeros(len(t))
     for column in t.T:
@@ -233,7 +215,8 @@ def _largest_mass(t: Floats, limit: float) -> Floats:
     return largest
 
 
-def _runs(t: Floats, limit: float) -> list[tuple[int, int]]:
+def runs_beyond(t: Floats, limit: float) -> list[tuple[int, int]]:
+    """First bin and the bin after the last of each run with t of one sign beyond the limit, from t [bin]."""
     sign = np.where(t > limit, 1, np.where(t < -limit, -1, 0))
     edges = [0, *(np.flatnonzero(np.diff(sign)) + 1).tolist(), len(sign)]
     return [(first, last) for first, last in pairwise(edges) if first < last and sign[first] != 0]

@@ -56,7 +56,7 @@ def analyse_session(
     dict of str to pandas.DataFrame
         Tables by the lower-case names of their contracts. Of an evolution:
         experiments, success, trajectories, psth, attribution, centres,
-        time_constants, contrast, late_draws, crossover; where image names
+        time_constants, contrast, crossover; where image names
         carry eigen-axes: those of `tune_session`; of a session with both, all.
         Of a session without units, or whose sheet names a preferred unit on
         an electrode that has none: success, without rows.

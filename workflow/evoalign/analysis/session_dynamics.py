@@ -10,9 +10,10 @@ import torch
 
 from evoalign import study, tables
 from evoalign.analysis import dynamics, trajectories
-from evoalign.analysis.frames import CATEGORY, as_array, long_columns, table_of
+from evoalign.analysis.crossover import Bins, Rule, find_crossover
+from evoalign.analysis.frames import as_array, long_columns, table_of
 from evoalign.analysis.measured import Measured, bin_widths, facts, thread_axis
-from evoalign.analysis.resampling import interval, seeded
+from evoalign.analysis.resampling import seeded
 from evoalign.analysis.statistics import Moments, benjamini_hochberg, two_sample_t
 
 
@@ -71,34 +72,27 @@ def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.Dat
 
 
 def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict[str, pd.DataFrame]:
-    """Contrast, its draws and the crossover: object minus texture in the late blocks."""
+    """Contrast and crossover: object minus texture in the late blocks."""
     experiment = measured.experiment
-    names = ("contrast", "late_draws", "crossover")
+    names = ("contrast", "crossover")
     if set(experiment.kinds(settings)) != {"texture", "object"}:
         return {name: tables.empty(getattr(tables, name.upper())) for name in names}
     width = settings.figure_bin_ms
     at = [0] + [i for i, (name, a, b) in enumerate(measured.windows) if name == "binned" and b - a == width]
     first = dynamics.late_blocks(experiment.n_blocks, settings.late_fraction)
-    bins = dynamics.Bins(tuple(measured.windows[i][1] for i in at[1:]), width)
-    draws = dynamics.late_draws(
-        experiment,
-        measured.rates[:, at[1:]],
-        experiment.by_kind(settings),
-        first,
-        settings.n_bootstrap,
-        seeded(seed, experiment.session, "late"),
+    texture, object_ = experiment.by_kind(settings)
+    means = measured.generated.mean[:, first:, at[1:]]
+    row = crossover_row(
+        as_array(means[object_] - means[texture]),
+        Bins(tuple(measured.windows[i][1] for i in at[1:]), width),
+        settings,
+        "late blocks",
+        seeded(seed, experiment.session, "crossover"),
     )
-    draws /= measured.normaliser
-    frame = _contrast(measured, at, first, settings)
-    late = long_columns([{"draw": range(len(draws))}, {"start_ms": bins.starts}], {"difference": draws})
+    scope = {"scope": "session", "session": experiment.session, "selection": "", "area": experiment.area}
     return {
-        "contrast": frame,
-        "late_draws": table_of(tables.LATE_DRAWS, late | {"session": experiment.session}, text=CATEGORY),
-        "crossover": table_of(
-            tables.CROSSOVER,
-            crossover_row(frame["difference"].to_numpy()[1:], draws, bins, settings)
-            | {"scope": "session", "session": experiment.session, "area": experiment.area},
-        ),
+        "contrast": _contrast(measured, at, first, settings),
+        "crossover": table_of(tables.CROSSOVER, row | scope),
     }
 
 
@@ -136,36 +130,42 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: study.Ana
 
 
 def crossover_row(
-    difference: np.ndarray,
-    draws: np.ndarray,
-    bins: dynamics.Bins,
-    settings: study.Analysis,
+    differences: np.ndarray, bins: Bins, settings: study.Analysis, noun: str, generator: np.random.Generator
 ) -> dict[str, Any]:
-    """One row of the crossover table for a session; scope, session and area are still to be filled in.
+    """One row of the crossover table; scope, session, area and selection are still to be filled in.
 
     Parameters
     ----------
-    difference : numpy.ndarray, float64 [bin]
-        Late object minus texture.
-    draws : numpy.ndarray, float64 [draw, bin]
-        Bootstrap draws of it.
+    differences : numpy.ndarray, float64 [replicate, bin]
+        Late object minus texture of each experiment of an area, or of each
+        late block of an experiment; a block's difference holds the noise of
+        its presentations and whatever else varies from block to block.
+    bins : Bins
+        Those before `analysis.attribution_from_ms` are not looked at: no
+        answer yet, the difference is noise.
+    noun : str
+        What the replicates are, in the plural.
+    generator : numpy.random.Generator
     """
-    window, stay = settings.evoked_ms, settings.crossover_bins
-    time = float(dynamics.crossover_times(difference, bins, window, stay))
-    drawn = dynamics.crossover_times(draws, bins, window, stay)
-    low, high = interval(drawn, settings.interval)
-    reason = ""
-    if np.isnan(difference).all():
-        reason = "no late responses to compare"
-    elif np.isnan(time):
-        reason = f"the object space never leads for {stay} bins"
-    elif time <= min(start for start, ok in zip(bins.starts, bins.inside(window), strict=True) if ok):
-        reason = "the object space leads from the first bin on"
+    answered = np.asarray(bins.starts) >= settings.attribution_from_ms
+    used = Bins(tuple(np.asarray(bins.starts)[answered].tolist()), bins.width)
+    rule = Rule(
+        settings.cluster_p,
+        settings.lead_p,
+        settings.n_permutations,
+        settings.interval,
+        settings.min_experiments,
+        settings.min_interval_experiments,
+        noun,
+    )
+    found = find_crossover(differences[:, answered], used, rule, generator)
     return {
-        "n": 1,
-        "crossover_ms": time,
-        "low_ms": float(low),
-        "high_ms": float(high),
-        "found": float(np.mean(~np.isnan(drawn))),
-        "reason": reason,
+        "n": int((~np.isnan(differences[:, answered]).any(1)).sum()),
+        "crossover_ms": found.time_ms,
+        "low_ms": found.low_ms,
+        "high_ms": found.high_ms,
+        "p_texture": found.p_texture,
+        "p_object": found.p_object,
+        "reason": found.reason,
+        "interval_reason": found.interval_reason,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,16 +31,18 @@ def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
     frame = tables["population_contrast"]
     frame = frame[frame["window"] == "binned"]
     found = tables["crossover"]
+    own = _of_areas(found)
     areas = areas_of(frame)
     figure, axes = area_axes(areas, height=2.3)
     for panel, area in zip(axes[0], areas, strict=False):
         rows = frame[frame["area"] == area].sort_values("start_ms")
         _panel(panel, rows)
-        _crossover(panel, found[(found["scope"] == "area") & (found["area"] == area)])
+        _crossover(panel, own[own["area"] == area])
         panel.set_title(f"{area_label(area)} (n = {int(rows['n'].max())})", pad=8)
         panel.set_xlabel("Time from image onset (ms)")
     if areas:
         axes[0, 0].set_ylabel("Late object minus texture\n(of maximum)")
+    if np.isfinite(own["crossover_ms"]).any():
         handle = Line2D([], [], color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8, label="Crossover")
         axes[0, -1].legend(handles=[handle], loc="lower right")
     return figure, {"a": frame.reset_index(drop=True), "crossover": found.reset_index(drop=True)}
@@ -57,15 +61,32 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     significance(panel, middle, larger)
 
 
-def _crossover(panel: Axes, row: pd.DataFrame) -> None:
-    if row.empty or not np.isfinite(row["crossover_ms"].iloc[0]):
+def _of_areas(found: pd.DataFrame) -> pd.DataFrame:
+    """Rows of areas, all valid experiments, which are those of the curves."""
+    return found[(found["scope"] == "area") & (found["selection"] == "valid")]
+
+
+def no_crossover(row: pd.Series) -> str:
+    """Words for a row of the crossover table that has none: 'no crossover: object never leads'."""
+    return f"no crossover: {row['reason']}"
+
+
+def _crossover(panel: Axes, rows: pd.DataFrame) -> None:
+    if rows.empty:
         return
-    time, low, high = (float(row[name].iloc[0]) for name in ("crossover_ms", "low_ms", "high_ms"))
-    panel.axvspan(low, high, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
+    row = rows.iloc[0]
+    time, low, high = (float(row[name]) for name in ("crossover_ms", "low_ms", "high_ms"))
+    if not np.isfinite(time):
+        # Narrow, in the corner before any response.
+        text = "no crossover:\n" + fill(row["reason"], 14)
+        panel.text(0.03, 0.97, text, transform=panel.transAxes, color=REFERENCE_COLOUR, va="top")
+        return
+    if np.isfinite(low):
+        panel.axvspan(low, high, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
     panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
     panel.annotate(
         f"{time:.0f} ms",
-        (low, 0.93),
+        (low if np.isfinite(low) else time, 0.93),
         xycoords=("data", "axes fraction"),
         xytext=(-2, 0),
         textcoords="offset points",
@@ -75,8 +96,7 @@ def _crossover(panel: Axes, row: pd.DataFrame) -> None:
 
 def caption(tables: Tables) -> str:
     """State N, tests, corrections and the crossover with its interval."""
-    found = tables["crossover"]
-    rows = {str(row["area"]): row for _, row in found[found["scope"] == "area"].iterrows()}
+    rows = {str(row["area"]): row for _, row in _of_areas(tables["crossover"]).iterrows()}
     areas = [_words(rows[area]) for area in in_order(rows)]
     return words(
         f"""
@@ -85,7 +105,9 @@ def caption(tables: Tables) -> str:
         presentations. Dots on top: the
         differences of these experiments, weighted by their precision over presentations, are not 0 (z test,
         Benjamini-Hochberg over bins, q < 0.05): it speaks of these experiments, not of others. Dashed:
-        crossover, the first bin of the evoked window from which the object space stays ahead:
+        crossover, reported where texture leads first and object later, each by a sign-flip cluster test over
+        experiments (family-wise over bins): the mean difference passes through zero; shaded: times between
+        the leads at which a t-test does not tell it from zero:
         {"; ".join(areas) or "no valid experiment"}.
         """
     )
@@ -95,4 +117,6 @@ def _words(row: pd.Series) -> str:
     area, time = area_label(row["area"]), row["crossover_ms"]
     if not np.isfinite(time):
         return f"{area} none ({row['reason']})"
-    return f"{area} {time:.0f} ms (bootstrap interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"
+    if not np.isfinite(row["low_ms"]):
+        return f"{area} {time:.0f} ms (no interval: {row['interval_reason']})"
+    return f"{area} {time:.0f} ms (interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"

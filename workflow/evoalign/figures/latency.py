@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import (
     SELECTIONS,
     SPACES,
@@ -17,7 +18,7 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
-from evoalign.figures.style import COLUMN, area_label, new_figure, say_empty, space_colour
+from evoalign.figures.style import COLUMN, REFERENCE_COLOUR, area_label, new_figure, say_empty, space_colour
 
 
 def draw_latency(tables: Tables) -> tuple[Figure, Source]:
@@ -26,7 +27,7 @@ def draw_latency(tables: Tables) -> tuple[Figure, Source]:
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        `latencies`.
+        `latencies` and `crossover`.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def draw_latency(tables: Tables) -> tuple[Figure, Source]:
     frame = tables["latencies"]
     areas = areas_of(frame)
     picked = [chosen(frame, area)[0] for area in areas]
-    figure = new_figure(COLUMN, 0.9 + 0.45 * max(len(areas), 2))
+    figure = new_figure(COLUMN, 0.9 + 0.55 * max(len(areas), 2))
     axes = figure.subplots()
     if not areas:
         say_empty(axes, "no valid experiment")
@@ -50,12 +51,25 @@ def draw_latency(tables: Tables) -> tuple[Figure, Source]:
             colour = space_colour(kind)
             axes.plot([row["low_ms"], row["high_ms"]], [place, place], color=colour, linewidth=1.2)
             axes.scatter(row["latency_ms"], place, s=16, color=colour, zorder=4)
+        said = _decision(tables, rows.iloc[0])
+        nothing = not np.isfinite(rows["latency_ms"]).any()
+        axes.text(2, at if nothing else at + 0.34, said, color=REFERENCE_COLOUR, va="center", size="small")
     axes.set_yticks(range(len(areas)), [area_label(area) for area in areas])
     axes.set_ylim(len(areas) - 0.5, -0.5)
     axes.set_xlim(0, 200)
     axes.set_xlabel("Latency of a lasting lead (ms from image onset)")
     space_legend(figure, loc="outside upper center", ncols=2)
     return figure, {"a": pd.concat(picked, ignore_index=True)}
+
+
+def _decision(tables: Tables, own: pd.Series) -> str:
+    """Words for the crossover of the same experiments."""
+    found = tables["crossover"]
+    same = (found["scope"] == "area") & (found["area"] == own["area"])
+    row = found[same & (found["selection"] == own["selection"])].iloc[0]
+    if np.isfinite(row["crossover_ms"]):
+        return f"crossover at {row['crossover_ms']:.0f} ms"
+    return no_crossover(row)
 
 
 def caption(tables: Tables) -> str:
@@ -69,10 +83,11 @@ def caption(tables: Tables) -> str:
                 found.append(f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms{_interval(row)}")
     return words(
         f"""
-        First time bin from which the paired t of late texture and object responses over experiments stays
-        significant for the configured number of bins in favour of one space; bars: interval of a bootstrap
-        over animals and experiments. {"; ".join(found) or "No space leads anywhere"}. A space without a dot
-        never leads; with fewer than five experiments there is no interval. Experiments in which
+        First time bin of a space's lead: neighbouring bins in which late responses of texture and object
+        differ by a sign-flip cluster test over experiments (family-wise over bins, each direction by itself),
+        at least as many as configured; bars: interval of a bootstrap over animals and experiments.
+        {"; ".join(found) or "No space leads anywhere"}. A space without a dot never leads, or has too few
+        experiments to say. Below each area: the crossover of the same experiments. Experiments in which
         {SELECTIONS["both"]} unless said: {counts(frame)}.
         """
     )

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, space_legend, words
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
 
@@ -87,8 +88,9 @@ def caption(tables: Tables) -> str:
         ahead = {"object": int((known & (rows["effect"] > 0)).sum())}
         ahead["texture"] = int((known & (rows["effect"] < 0)).sum())
         found.append(
-            f"{area_label(area)}: texture leads in {ahead['texture']} and object in {ahead['object']} of "
-            f"{len(rows)} (n = {int(rows['n'].min())} to {int(rows['n'].max())} experiments)"
+            f"{area_label(area)}: texture is larger in {ahead['texture']} and object in {ahead['object']} of "
+            f"{len(rows)} (n = {int(rows['n'].min())} to {int(rows['n'].max())} experiments"
+            f"{_no_crossover(tables, area)})"
             if len(rows)
             else f"{area_label(area)}: too few experiments"
         )
@@ -96,7 +98,17 @@ def caption(tables: Tables) -> str:
         f"""
         Late object minus texture under every combination of window, selection of experiments and
         normaliser, sorted by effect size; filled: p < {LEVEL} (paired t-test over experiments, not
-        corrected: the specifications share their data). 'p selected' allows for the choice of the best
+        corrected: the specifications share their data, and windows early and late that favour different
+        spaces are no crossover by themselves). 'p selected' allows for the choice of the best
         block. {"; ".join(found) or "No valid experiment"}.
         """
     )
+
+
+def _no_crossover(tables: Tables, area: str) -> str:
+    """Words for an area without a crossover of all valid experiments; '' where it has one."""
+    found = tables["crossover"]
+    row = found[(found["scope"] == "area") & (found["area"] == area) & (found["selection"] == "valid")].iloc[
+        0
+    ]
+    return "" if np.isfinite(row["crossover_ms"]) else f"; {no_crossover(row)}"
