@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import spikeinterface as si
+from scipy import stats
 from spikeinterface.comparison import compare_sorter_to_ground_truth
 
 SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
@@ -135,8 +136,15 @@ def test_the_tuning_sessions_axes_are_the_planted_ones(demo):
     assert (np.abs(tuned["peak"] - tuned["peak_true"]) <= 0.12).mean() >= 0.8
     overview = pd.read_parquet(demo / "results/population/tuning/tuning_sessions.parquet")
     assert overview["evolution"].tolist() == ["IT_blackrock"]
-    (success,) = pooled(demo, "experiments").query("session == 'IT_blackrock'")["succeeds_1"]
-    assert overview["success"].tolist() == ["succeeds" if success else "fails"]
+    blocks = pd.read_parquet(demo / "results/sessions/IT_blackrock/trajectories/trajectories.parquet")
+    own = blocks.query("kind == 'object' and stimuli == 'generated' and window == 'evoked'")
+    own = own.sort_values("block_index").assign(std_hz=own["sem_hz"] * own["n"] ** 0.5)
+    last, first = own[["mean_hz", "std_hz", "n"]].iloc[[-1, 0]].to_numpy()
+    test = stats.ttest_ind_from_stats(*last, *first)
+    assert overview["evolution_p"].tolist() == pytest.approx([test.pvalue])
+    assert overview["success"].tolist() == [
+        "succeeds" if test.pvalue < 0.01 and test.statistic > 0 else "fails"
+    ]
 
 
 def test_no_rule_reads_the_truth(demo):

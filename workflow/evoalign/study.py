@@ -370,6 +370,10 @@ class Tuning(_Section):
     )
     centre: float = _knob(0.08, "a peak no further from the origin lies in the bin at 0", ge=0)
     interval: float = _knob(0.95, "mass of the Wilson intervals of fractions", gt=0, lt=1)
+    success_p: float = _knob(
+        0.01, "an evolution succeeds below this p of its last block against its first", gt=0, lt=1
+    )
+    n_permutations: int = _knob(5000, "permutations of success over sessions", ge=20, le=1_000_000)
 
 
 class Figures(_Section):

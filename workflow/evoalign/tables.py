@@ -850,7 +850,8 @@ _FOLLOWED = _column(
     "success",
     TEXT,
     "",
-    "the object thread of the evolution before: 'succeeds' or 'fails'; 'unknown' without one",
+    "the object thread of the evolution before, last block against first: 'succeeds' or 'fails'; 'unknown' "
+    "without one",
 )
 _SUCCESS_GROUP = _column(
     "success", TEXT, "", "sessions: 'all', or by the evolution before: 'succeeds', 'fails'"
@@ -926,6 +927,10 @@ TUNING_SESSIONS = _table(
     *_UNIT,
     _column("evolution", TEXT, "", "session of the evolution before; '' when unknown"),
     _FOLLOWED,
+    _column(
+        "evolution_t", FLOAT, "", "two-sample t of its object thread, last block against first; NaN without"
+    ),
+    _column("evolution_p", FLOAT, "", "two-sided p of it"),
     _column("n_presentations", INT, "", "presentations, each once"),
     _column("n_axes", INT, "", "axes"),
     _column("n_common", INT, "", "common axes"),
@@ -967,9 +972,21 @@ TUNING_TESTS = _table(
     _column("n_succeeds", INT, "", "of so many"),
     _column("k_fails", INT, "", "axes after evolutions that fail"),
     _column("n_fails", INT, "", "of so many"),
-    _column("z", FLOAT, "", "two-proportion z; NaN when a group is empty"),
-    _column("p", FLOAT, "", "one-sided: the fraction is larger after success"),
+    _column(
+        "alternative", TEXT, "", "tested of the fraction after success: 'larger', 'smaller' or 'two-sided'"
+    ),
+    _column("z", FLOAT, "", "two-proportion z over axes; NaN when a group is empty"),
+    _column("p", FLOAT, "", "its p, in the direction of `alternative`; takes axes for independent"),
     _column("q", FLOAT, "", "Benjamini-Hochberg over the measures of the area and subspace"),
+    _column("sessions_succeed", INT, "", "evolutions that succeed, with axes counted here after them"),
+    _column("sessions_fail", INT, "", "evolutions that fail, the same"),
+    _column(
+        "session_t", FLOAT, "", "difference of the fractions over its standard error, from sessions' scatter"
+    ),
+    _column(
+        "session_p", FLOAT, "", "its p by permuting success over sessions, in the direction of `alternative`"
+    ),
+    _column("session_q", FLOAT, "", "Benjamini-Hochberg of it, as q"),
 )
 
 TUNING_PEAKS = _table(

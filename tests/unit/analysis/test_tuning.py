@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 from sklearn.metrics import explained_variance_score
-from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 from tuning_axes import DISTANCES, counted_axis, real_axis
 
 from evoalign import study
@@ -163,12 +162,3 @@ def test_peak_bins(at, centre):
 def test_common_axes_reach_both_ends():
     assert tuning_shapes.reaches(DISTANCES, 0.4)
     assert not tuning_shapes.reaches(DISTANCES[1:], 0.4) and not tuning_shapes.reaches(DISTANCES[:-1], 0.4)
-
-
-def test_fractions_are_statsmodels():
-    assert tuning_shapes.wilson_interval(7, 30) == pytest.approx(proportion_confint(7, 30, method="wilson"))
-    z, p = tuning_shapes.two_proportion_z(18, 30, 9, 28)
-    assert (z, p) == pytest.approx(proportions_ztest([18, 9], [30, 28], alternative="larger"))
-    assert np.isnan(tuning_shapes.wilson_interval(0, 0)[0])
-    for counts in ((0, 5, 0, 6), (1, 5, 0, 0)):
-        assert np.isnan(tuning_shapes.two_proportion_z(*counts)[1])

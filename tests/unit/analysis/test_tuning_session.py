@@ -5,15 +5,19 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportions_ztest
 from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
 from evoalign.analysis.encoding import encode_session
 from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.pooled_tuning import POOLED, pool_tuning
+from evoalign.analysis.pooled_tuning import POOLED, pool_tuning, success_of
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session import analyse_session
 from evoalign.analysis.tuning import tune_session
+from evoalign.analysis.tuning_fractions import MEASURES
 from evoalign.errors import InputError
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
@@ -118,7 +122,7 @@ def test_an_axis_of_few_distances_is_measured_but_not_fitted():
 @pytest.fixture(scope="module")
 def many():
     """Tuning sessions after evolutions that succeed and fail."""
-    settings = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=4))
+    settings = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=2))
     sessions, follows = [], {}
     for i in range(16):
         one = design(f"t{i:02d}", seed=100 + i, succeeds=i % 2 == 0, repeats=6)
@@ -128,18 +132,17 @@ def many():
 
 
 def evolutions(succeeds):
-    """The rows of experiments that pooling reads."""
+    """The rows of trajectories that pooling reads: the texture thread rises, the object thread where told."""
+    return [{"trajectories": trajectories(f"e{i:02d}", good)} for i, good in enumerate(succeeds)]
+
+
+def trajectories(session, rises, kinds=("texture", "object")):
     rows = [
-        {
-            "session": f"e{i:02d}",
-            "space_0": "fc6",
-            "space_1": "BigGAN",
-            "succeeds_0": True,
-            "succeeds_1": good,
-        }
-        for i, good in enumerate(succeeds)
+        {"session": session, "thread": thread, "kind": kind, "block_index": block, "mean_hz": mean}
+        for thread, kind in enumerate(kinds)
+        for block, mean in enumerate((20.0, 60.0, 40.0 if rises or kind == "texture" else 21.0))
     ]
-    return [{"experiments": pd.DataFrame([row])} for row in rows]
+    return pd.DataFrame(rows).assign(stimuli="generated", window="evoked", sem_hz=1.0, n=25)
 
 
 def test_fractions_differ_by_success_as_planted(many):
@@ -158,12 +161,20 @@ def test_fractions_differ_by_success_as_planted(many):
     for key, expected in planted.items():
         row = own.loc[key]
         assert row["low"] - 0.06 <= expected <= row["high"] + 0.06, key
-    tests = pooled["tuning_tests"].set_index(["area", "subspace", "measure"])
+    tests = pooled["tuning_tests"].set_index(["area", "subspace", "measure"]).sort_index()
     assert tests.loc[("all", "both", "bell"), "q"] < 0.001
-    assert tests.loc[("all", "both", "monotonic"), "p"] > 0.9, "one-sided: fewer after success"
-    row = tests.loc[("all", "both", "centre")]
-    k, n = ([row[f"{x}_{g}"] for g in ("succeeds", "fails")] for x in "kn")
-    assert (row["z"], row["p"]) == pytest.approx(proportions_ztest(k, n, alternative="larger"))
+    assert tests.loc[("all", "both", "monotonic"), "p"] < 0.001, "one-sided: fewer after success"
+    assert (tests.loc[("all", "both", ["bell", "monotonic", "centre"]), "session_p"] < 0.002).all()
+    assert tests.loc[("all", "both", "tuned"), "session_p"] > 0.01
+    assert (tests.loc[("all", "both"), ["sessions_succeed", "sessions_fail"]] == 8).all(axis=None)
+    for measure, alternative in MEASURES.items():
+        row = tests.loc[("all", "both", measure)]
+        k, n = ([row[f"{x}_{g}"] for g in ("succeeds", "fails")] for x in "kn")
+        assert (row["z"], row["p"]) == pytest.approx(proportions_ztest(k, n, alternative=alternative))
+        assert row["alternative"] == alternative
+    for q, p in (("q", "p"), ("session_q", "session_p")):
+        adjusted = multipletests(tests.loc[("all", "both"), p], method="fdr_bh")[1]
+        np.testing.assert_allclose(tests.loc[("all", "both"), q], adjusted)
     sums = (
         pooled["tuning_peaks"]
         .groupby(["area", "subspace", "success"])[["k", "n"]]
@@ -188,12 +199,46 @@ def test_curves_are_averaged_over_sessions(many):
 
 def test_a_session_belongs_to_the_evolution_that_it_follows_or_holds(many):
     sessions, _ = many
-    both = {**sessions[1], "experiments": evolutions([False])[0]["experiments"].assign(session="t01")}
+    both = {**sessions[1], "trajectories": trajectories("t01", rises=False)}
     overview = pool_tuning([sessions[0], both, *evolutions([True])], {"t00": "e00"}, CONFIG)[
         "tuning_sessions"
     ]
     assert overview["evolution"].tolist() == ["e00", "t01"]
     assert overview["success"].tolist() == ["succeeds", "fails"]
+
+
+def test_success_is_the_last_block_against_the_first():
+    settings = study.Analysis(n_bootstrap=20, n_permutations=20)
+    config = study.Config(device="cpu", analysis=settings)
+    designs = draw_study(6, seed=3)
+    responses = [simulate_responses(one, -50, 250) for one in designs]
+    found = success_of([analyse_session(one, config) for one in responses], config.tuning)
+    for design, shown in zip(designs, responses, strict=True):
+        evolved = experiment_from(shown, settings)
+        rate = evolved.rates[:, 50:200].mean(1)
+        own = ~evolved.reference & (evolved.thread == 1)
+        last, first = (rate[own & (evolved.block == block)] for block in (evolved.n_blocks - 1, 0))
+        expected = stats.ttest_ind(last, first)
+        row = found.loc[design.session]
+        assert (row["evolution_t"], row["evolution_p"]) == pytest.approx(tuple(expected), rel=1e-9)
+        succeeds = expected.pvalue < 0.01 and expected.statistic > 0
+        assert row["success"] == ("succeeds" if succeeds else "fails")
+    assert found["success"].nunique() == 2
+
+
+def test_success_is_told_of_one_object_thread_wherever_it_is():
+    settings = study.Tuning()
+    swapped = trajectories("a", rises=False, kinds=("object", "texture"))
+    fell = trajectories("b", rises=True).assign(mean_hz=lambda f: -f["mean_hz"])
+    two = trajectories("c", rises=True, kinds=("object", "object"))
+    single = trajectories("d", rises=True).query("block_index == 0")
+    found = success_of([{"trajectories": one} for one in (swapped, fell, two, single)], settings)
+    assert found["success"].to_dict() == {"a": "fails", "b": "fails", "c": "unknown", "d": "unknown"}
+    assert found.loc["b", "evolution_p"] < 0.01, "it falls"
+    strict = settings.model_copy(update={"success_p": 1e-300})
+    rises = [{"trajectories": trajectories("e", rises=True)}]
+    assert success_of(rises, settings)["success"].tolist() == ["succeeds"]
+    assert success_of(rises, strict)["success"].tolist() == ["fails"]
 
 
 def test_nothing_comes_of_a_study_without_tuning_sessions():

@@ -14,6 +14,7 @@ from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.analysis.similarity import compare_prototypes
 from evoalign.analysis.tuning import tune_session
 from evoalign.figures import POPULATION_FIGURES, POPULATION_TUNING_FIGURES, TUNING_FIGURES, draw_population
+from evoalign.figures.panels import p_words
 from evoalign.figures.report_tables import notes, sections
 from evoalign.figures.sets import draw_all
 from evoalign.simulate.tuning import TuningDesign, simulate_tuning_responses
@@ -75,6 +76,35 @@ def test_pooled_figures_state_n_and_hold_their_values(pooled, name):
     drawn.figure.draw_without_rendering()
     assert "2 sessions: 2 after none" in drawn.caption and "nan" not in drawn.caption
     assert all(len(frame) for frame in drawn.source.values())
+    if name == "tuning_shapes":
+        assert "No test" in drawn.caption, "no evolution is known"
+
+
+def test_shapes_compare_success_over_axes_and_over_sessions(sessions):
+    halves = ("succeeds", "fails")
+    blocks = pd.DataFrame({"kind": "object", "thread": 1, "block_index": [0, 1], "stimuli": "generated"})
+    blocks = blocks.assign(window="evoked", sem_hz=1.0, n=20)
+    copies, evolutions, follows = [], [], {}
+    for number in range(6):
+        name = f"c{number}"
+        copies.append({key: frame.assign(session=name) for key, frame in sessions[number % 2].items()})
+        mean = [10.0, 30.0 if number % 2 else 9.0]
+        evolutions.append({"trajectories": blocks.assign(session=f"e{number}", mean_hz=mean)})
+        follows[name] = f"e{number}"
+    compared = pool_tuning([*copies, *evolutions], follows, CONFIG)
+    assert compared["tuning_sessions"]["success"].tolist() == [halves[(n + 1) % 2] for n in range(6)]
+    drawn = next(draw_all(compared, {"tuning_shapes": POPULATION_TUNING_FIGURES["tuning_shapes"]}))
+    drawn.figure.draw_without_rendering()
+    tests = compared["tuning_tests"].query("area == 'all' and subspace == 'both'").set_index("measure")
+    said = [text.get_text() for text in drawn.figure.axes[0].texts]
+    for name in ("p", "session_p"):
+        assert p_words(tests.loc["monotonic", name]) in said
+    for words in (
+        "smaller for monotonic",
+        "success permuted over sessions (3 against 3",
+        "last block against first",
+    ):
+        assert words in drawn.caption
 
 
 def test_peaks_on_the_page_are_those_of_the_table(pooled):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from evoalign import study, tables
-from evoalign.analysis.experiment import space_kind
-from evoalign.analysis.statistics import benjamini_hochberg
-from evoalign.analysis.tuning_shapes import two_proportion_z, wilson_interval
+from evoalign.analysis.tuning_fractions import GROUPS, fraction_table, fraction_tests, peak_table
 
 POOLED = (
     "tuning_axes",
@@ -22,9 +20,6 @@ POOLED = (
     "tuning_tests",
     "tuning_peaks",
 )
-# Of common axes the first, of tuned ones among them the others.
-MEASURES = ("tuned", "monotonic", "unimodal", "bell", "centre")
-GROUPS = ("all", "succeeds", "fails")
 
 
 def pool_tuning(
@@ -33,10 +28,9 @@ def pool_tuning(
     """Pool the tables of tuning sessions.
 
     A tuning session belongs to the evolution that it follows, or to its own
-    when it holds one; whether that succeeds is told by its thread of an
-    object space at `analysis.success_p`, for the axes are those of the object
-    generator. Shapes and peaks are those of tuned axes that reach both ends
-    (common axes): a peak has no place where the range is cut.
+    when it holds one; whether that succeeds is told by `success_of`. Shapes
+    and peaks are those of tuned axes that reach both ends (common axes): a
+    peak has no place where the range is cut.
 
     Parameters
     ----------
@@ -60,17 +54,16 @@ def pool_tuning(
     if tuned:
         tuned = sorted(tuned, key=lambda one: str(one["tuning_points"]["session"].iloc[0]))
         joined = {name: pd.concat([one[name] for one in tuned], ignore_index=True) for name in POOLED[:2]}
-        overview = _sessions(tuned, success_of(sessions, config.analysis), follows)
+        overview = _sessions(tuned, success_of(sessions, config.tuning), follows)
         joined["tuning_curves"] = joined["tuning_curves"].merge(overview[["session", "success"]])
-        axes = joined["tuning_axes"].merge(overview[["session", "success"]])
+        axes = joined["tuning_axes"].merge(overview[["session", "success", "evolution"]])
         common = axes[axes["common"].astype(bool)]
-        fractions = fraction_table(common, config.tuning)
         found = {
             "tuning_axes": joined["tuning_axes"],
             "tuning_sessions": overview,
             "tuning_heatmap": heatmap(joined["tuning_curves"]),
-            "tuning_fractions": fractions,
-            "tuning_tests": fraction_tests(fractions),
+            "tuning_fractions": fraction_table(common, config.tuning),
+            "tuning_tests": fraction_tests(common, config.tuning, config.seed),
             "tuning_peaks": peak_table(common[common["tuned"].astype(bool)], config.tuning),
             "tuning_curves": joined["tuning_curves"].drop(columns="success"),
         }
@@ -82,32 +75,70 @@ def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
     return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
 
 
-def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Analysis) -> dict[str, str]:
-    """Whether the object thread of each session's evolution 'succeeds' or 'fails' (METHODS section 3)."""
-    found = {}
+def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Tuning) -> pd.DataFrame:
+    """Whether the object thread of each evolution raised its unit's rate (METHODS section 7).
+
+    Two-sample t-test (equal variance) of single presentations, the last block
+    against the first; the mean, standard error and number of presentations of
+    a block hold all of it. The object thread, for the axes are those of an
+    object generator.
+
+    Parameters
+    ----------
+    sessions : sequence of mappings
+        With `tables.TRAJECTORIES` where a session holds an evolution.
+    settings : study.Tuning
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: session. Columns evolution_t, evolution_p; success: 'succeeds',
+        'fails', or 'unknown' where there is no such test or the threads do not
+        name one object space.
+    """
+    found: dict[str, dict[str, object]] = {}
     for one in sessions:
-        for _, row in one.get("experiments", pd.DataFrame()).iterrows():
-            for thread in (0, 1):
-                if space_kind(row[f"space_{thread}"], settings) == "object":
-                    found[str(row["session"])] = "succeeds" if row[f"succeeds_{thread}"] else "fails"
-    return found
+        rows = one.get("trajectories", pd.DataFrame())
+        if len(rows):
+            shown = rows[(rows["stimuli"] == "generated") & (rows["window"] == "evoked")]
+            found[str(rows["session"].iloc[0])] = _last_against_first(
+                shown[shown["kind"] == "object"], settings
+            )
+    return pd.DataFrame.from_dict(found, orient="index", columns=["evolution_t", "evolution_p", "success"])
+
+
+def _last_against_first(blocks: pd.DataFrame, settings: study.Tuning) -> dict[str, object]:
+    t = p = float("nan")
+    if len(set(blocks["thread"])) == 1 and len(blocks) > 1:
+        ordered = blocks.sort_values("block_index")
+        last, first = (
+            (row["mean_hz"], row["sem_hz"] * np.sqrt(row["n"]), row["n"])
+            for row in (ordered.iloc[-1], ordered.iloc[0])
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            test = stats.ttest_ind_from_stats(*last, *first)
+        t, p = float(test.statistic), float(test.pvalue)
+    known = "succeeds" if p < settings.success_p and t > 0 else "fails"
+    return {"evolution_t": t, "evolution_p": p, "success": known if np.isfinite(p) else "unknown"}
 
 
 def _sessions(
-    tuned: Sequence[Mapping[str, pd.DataFrame]], success: Mapping[str, str], follows: Mapping[str, str]
+    tuned: Sequence[Mapping[str, pd.DataFrame]], success: pd.DataFrame, follows: Mapping[str, str]
 ) -> pd.DataFrame:
+    nothing = {"evolution_t": float("nan"), "evolution_p": float("nan"), "success": "unknown"}
     rows = []
     for one in tuned:
         points, axes = one["tuning_points"], one["tuning_axes"]
         who = points.iloc[0][["session", "subject", "area", "unit"]].to_dict()
         session = str(who["session"])
-        evolution = follows.get(session) or (session if session in success else "")
+        evolution = follows.get(session) or (session if session in success.index else "")
+        told = success.loc[evolution].to_dict() if evolution in success.index else nothing
         common = axes["common"].astype(bool)
         rows.append(
             who
+            | {"evolution": evolution}
+            | told
             | {
-                "evolution": evolution,
-                "success": success.get(evolution, "unknown"),
                 "n_presentations": points["presentation"].nunique(),
                 "n_axes": len(axes),
                 "n_common": int(common.sum()),
@@ -136,97 +167,3 @@ def heatmap(curves: pd.DataFrame) -> pd.DataFrame:
         by = own.groupby(["subspace", "axis", "distance"], sort=True)["value"]
         parts.append(by.agg(n="count", mean="mean", sem="sem").reset_index().assign(success=group))
     return pd.concat(parts, ignore_index=True)
-
-
-def _panels(axes: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
-    """Axes of each area and subspace, and of all of them."""
-    for area in ["all", *sorted(set(axes["area"]) - {""})]:
-        for subspace in ("both", "class", "noise"):
-            keep = ((axes["area"] == area) | (area == "all")) & (
-                (axes["subspace"] == subspace) | (subspace == "both")
-            )
-            yield {"area": area, "subspace": subspace}, axes[keep]
-
-
-def _share(k: int, n: int, level: float) -> dict[str, Any]:
-    low, high = wilson_interval(k, n, level)
-    return {"k": k, "n": n, "fraction": k / n if n else float("nan"), "low": low, "high": high}
-
-
-def fraction_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
-    """Fractions of tuned axes and of their shapes, with Wilson intervals (METHODS section 7).
-
-    Parameters
-    ----------
-    axes : pandas.DataFrame
-        Common axes: `tables.TUNING_AXES` with a column success.
-    settings : study.Tuning
-
-    Returns
-    -------
-    pandas.DataFrame
-        `tables.TUNING_FRACTIONS`; measure 'centre': the peak lies in the bin at 0.
-    """
-    rows = []
-    for panel, own in _panels(axes):
-        for group in GROUPS:
-            shown = own if group == "all" else own[own["success"] == group]
-            tuned = shown[shown["tuned"].astype(bool)]
-            for measure in MEASURES:
-                of, k = (shown, len(tuned)) if measure == "tuned" else (tuned, _count(tuned, measure))
-                rows.append(
-                    panel | {"success": group, "measure": measure} | _share(k, len(of), settings.interval)
-                )
-    return pd.DataFrame(rows)
-
-
-def _count(tuned: pd.DataFrame, measure: str) -> int:
-    held = tuned["peak_bin"] == 0 if measure == "centre" else tuned[measure].astype(bool)
-    return int(held.sum())
-
-
-def fraction_tests(fractions: pd.DataFrame) -> pd.DataFrame:
-    """Two-proportion z-tests of success against failure, one-sided (METHODS section 7).
-
-    Parameters
-    ----------
-    fractions : pandas.DataFrame
-        Of `fraction_table`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `tables.TUNING_TESTS`, q by Benjamini-Hochberg over the measures of an
-        area and subspace.
-    """
-    keys = ["area", "subspace", "measure"]
-    groups = {g: fractions[fractions["success"] == g].set_index(keys)[["k", "n"]] for g in GROUPS[1:]}
-    frame = groups["succeeds"].join(groups["fails"], lsuffix="_succeeds", rsuffix="_fails").reset_index()
-    columns = ["k_succeeds", "n_succeeds", "k_fails", "n_fails"]
-    tests = [two_proportion_z(*map(int, row)) for row in frame[columns].to_numpy()]
-    frame["z"], frame["p"] = zip(*tests, strict=True)
-    frame["q"] = frame.groupby(["area", "subspace"], sort=False)["p"].transform(
-        lambda p: benjamini_hochberg(p.to_numpy())
-    )
-    return frame
-
-
-def peak_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
-    """Where tuned axes have their peak, in bins of distance (METHODS section 7).
-
-    Parameters
-    ----------
-    axes : pandas.DataFrame
-        Tuned common axes: `tables.TUNING_AXES` with a column success.
-    settings : study.Tuning
-    """
-    rows = []
-    for panel, own in _panels(axes):
-        for group in GROUPS:
-            shown = own if group == "all" else own[own["success"] == group]
-            for centre in settings.peak_centres:
-                k = int(np.isclose(shown["peak_bin"], centre).sum())
-                rows.append(
-                    panel | {"success": group, "peak_bin": centre} | _share(k, len(shown), settings.interval)
-                )
-    return pd.DataFrame(rows)

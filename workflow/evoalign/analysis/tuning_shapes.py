@@ -1,4 +1,4 @@
-"""Shapes and peaks of tuning curves, and tests of fractions of them (METHODS section 7)."""
+"""Shapes and peaks of tuning curves (METHODS section 7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 
@@ -71,29 +70,3 @@ def peak_bin(at: float, centres: Sequence[float], centre: float) -> float:
 def reaches(distance: Floats, reach: float) -> bool:
     """Tell whether an axis is sampled at both +reach and -reach: a common axis (METHODS section 7)."""
     return bool(np.isclose(distance, reach).any() and np.isclose(distance, -reach).any())
-
-
-def wilson_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson interval of a fraction (METHODS section 7); NaN without any."""
-    if n == 0:
-        return float("nan"), float("nan")
-    found = stats.binomtest(k, n).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
-
-
-def two_proportion_z(k_1: int, n_1: int, k_2: int, n_2: int) -> tuple[float, float]:
-    """Two-proportion z-test, pooled variance, one-sided: the first is larger (METHODS section 7).
-
-    Returns
-    -------
-    z, p : float
-        NaN when a group is empty or the pooled fraction is 0 or 1.
-    """
-    if min(n_1, n_2) == 0:
-        return float("nan"), float("nan")
-    pooled = (k_1 + k_2) / (n_1 + n_2)
-    error = np.sqrt(pooled * (1 - pooled) * (1 / n_1 + 1 / n_2))
-    if error == 0:
-        return float("nan"), float("nan")
-    z = (k_1 / n_1 - k_2 / n_2) / error
-    return float(z), float(stats.norm.sf(z))

@@ -51,6 +51,7 @@ TUNING_COLUMNS = {
     "unit": "unit",
     "evolution": "after the evolution",
     "success": "which",
+    "evolution_p": "p",
     "n_presentations": "presentations",
     "n_axes": "axes",
     "n_common": "common axes",
@@ -74,7 +75,8 @@ def tuning_section(overview: pd.DataFrame) -> Section:
     shown = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
     text = (
         "Sessions whose images vary along eigen-axes of the image metric, and the evolution before each. "
-        "Common axes reach both ends of the range; tuned: one-way ANOVA over distances."
+        "Its object thread succeeds when the last block exceeds the first (p: two-sample t-test of single "
+        "presentations). Common axes reach both ends of the range; tuned: one-way ANOVA over distances."
     )
     return section("Tuning", text, shown.rename(columns=TUNING_COLUMNS))
 

@@ -126,23 +126,23 @@ def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
                 )
     by = tests.set_index("measure")
     for at, measure in enumerate(measures):
-        said = p_words(float(by["p"][measure]))
-        panel.annotate(said, (at, 1.16), ha="center", va="center", fontsize=5)
+        for place_p, name in ((1.25, "p"), (1.14, "session_p")):
+            said = p_words(float(by[name][measure]))
+            panel.annotate(said, (at, place_p), ha="center", va="center", fontsize=5)
     panel.set_xticks(range(len(measures)), list(MEASURE_LABELS.values()), fontsize=5.2)
-    panel.set_ylim(0, 1.22)
+    panel.set_ylim(0, 1.32)
     panel.set_yticks([0, 0.5, 1])
 
 
 def caption_tuning_shapes(tables: Tables) -> str:
     """State what is shown, N and tests."""
+    told = _tests_said(tables) if tables["tuning_tests"]["p"].notna().any() else "No test: one group alone."
     return words(
         f"""
         Share of axes that are tuned (one-way ANOVA over distances), and of tuned ones those whose Gaussian
-        process is monotonic, unimodal, bell-shaped, or has its peak in the bin at the centre; axes that reach
-        both ends of the common range ({_sessions(tables)}). Numbers: axes; bars: Wilson intervals. p:
-        two-proportion z-test, pooled variance, one-sided (larger after an evolution that succeeds), not
-        corrected; q in the table of tests is adjusted over the measures of a panel (Benjamini-Hochberg). Axes
-        of one session are taken for independent.
+        process is monotonic, unimodal or bell-shaped, or whose largest mean rate lies in the bin at the
+        centre; axes that reach both ends of the common range ({_sessions(tables)}). Numbers: axes; bars:
+        Wilson intervals. {told}
         """
     )
 
@@ -202,10 +202,10 @@ def caption_tuning_peaks(tables: Tables) -> str:
     }
     return words(
         f"""
-        Where the Gaussian process of tuned axes has its maximum, in bins of image distance; axes that reach
+        Where tuned axes have their largest mean rate, in bins of image distance; axes that reach
         both ends of the common range (class n = {n["class"]}, noise n = {n["noise"]} axes;
         {_sessions(tables)}). Shading: Wilson intervals; n in the legend: axes. The share of the bin at the
-        centre is tested by two-proportion z-test in the figure of shapes.
+        centre is tested over axes and over sessions in the figure of shapes.
         """
     )
 
@@ -224,10 +224,38 @@ def _area_title(area: str) -> str:
     return "All areas" if area == "all" else area_label(area)
 
 
+def _tests_said(tables: Tables) -> str:
+    """Say what the two p values of a panel are."""
+    return f"""
+        Upper p: the study's two-proportion z-test over axes (pooled variance), {_directions(tables)}; it
+        takes the axes of a session for independent, and finds too much where they are alike. Lower p: the
+        same fractions and directions, success permuted over sessions ({_compared(tables)}; studentised
+        difference). Neither is corrected; q in the table of tests is adjusted over the measures of a panel
+        (Benjamini-Hochberg).
+        """
+
+
+def _directions(tables: Tables) -> str:
+    """Say what is tested of each measure."""
+    tests = tables["tuning_tests"].drop_duplicates("measure")
+    said = {"larger": "larger after success for", "smaller": "smaller for", "two-sided": "two-sided for"}
+    parts = []
+    for alternative, text in said.items():
+        names = tests[tests["alternative"] == alternative]["measure"].map(MEASURE_LABELS)
+        parts.append(f"{text} {' and '.join(name.lower() for name in names)}")
+    return words(", ".join(parts))
+
+
+def _compared(tables: Tables) -> str:
+    """Numbers of evolutions that the tests over sessions compare."""
+    row = tables["tuning_tests"].query("area == 'all' and subspace == 'both' and measure == 'tuned'").iloc[0]
+    return f"{row['sessions_succeed']} against {row['sessions_fail']}, those after one evolution as one"
+
+
 def _sessions(tables: Tables) -> str:
     counts = tables["tuning_sessions"]["success"].value_counts()
     said = {
-        "succeeds": "after an evolution that succeeds",
+        "succeeds": "after an evolution whose object thread succeeds (last block against first, t-test)",
         "fails": "after one that fails",
         "unknown": "after none",
     }
