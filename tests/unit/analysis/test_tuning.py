@@ -37,6 +37,13 @@ def test_the_origin_belongs_to_every_axis():
     assert curves.loc[("class", 0, 0.0)].tolist() == [2, 1.5, pytest.approx(np.std([1, 2], ddof=1) / 2**0.5)]
 
 
+def test_presentations_without_a_rate_are_left_out():
+    images = ["class_eig0_lin0.16", "class_eig0_lin0.00", "class_eig0_lin0.00"]
+    shown = pd.DataFrame({"image": images, "presentation": [0, 1, 2]})
+    points = tuning.axis_points(shown, np.array([5.0, np.nan, 2.0]))
+    assert points["presentation"].tolist() == [2, 0]
+
+
 def test_anova_is_statsmodels():
     at, rate = presentations(lambda d: 20 + 10 * d)
     f, p = tuning.axis_anova(at, rate)
@@ -121,6 +128,17 @@ def test_the_real_axis_gives_the_printed_values():
     for name, value in printed.items():
         assert f"{bell.parameters[name]:.{len(value.split('.')[1])}f}" == value
     assert f"{bell.r2:.5f}" == "0.19788"
+
+
+def test_the_real_axis_is_tuned_with_its_peak_at_the_largest_mean():
+    at, rate = real_axis()
+    points = pd.DataFrame({"subspace": "noise", "axis": 0, "distance": at, "rate_hz": rate})
+    axes, fits = tuning.fit_axes(points, study.Tuning(), seed=0)
+    row = axes.iloc[0]
+    assert row["tuned"] and row["common"] and row["n"] == 88
+    assert (row["peak"], row["peak_bin"]) == (-0.16, -0.16)
+    assert -0.16 < fits["distance"][fits["process_hz"].idxmax()] < 0
+    assert f"{row['length']:.2f}" == "0.14" and f"{row['process_r2']:.5f}" == "0.22594"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.regression.linear_model import WLS
@@ -91,6 +91,19 @@ def test_the_session_test_is_brute_force(seed, alternative):
     expected = {"larger": larger, "smaller": smaller, "two-sided": min(1, 2 * min(larger, smaller))}
     assert t == pytest.approx(float(studentised_difference(values[succeeds], values[~succeeds])))
     assert p == pytest.approx(expected[alternative])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(counted, min_size=3, max_size=5), st.lists(counted, min_size=2, max_size=4))
+def test_exchanging_groups_exchanges_directions(first, second):
+    k, n = np.array([*first, *second]).T
+    succeeds = np.arange(len(n)) < len(first)
+    t, p = session_test(k, n, succeeds, "larger")
+    mirrored, p_mirrored = session_test(k, n, ~succeeds, "smaller")
+    if np.isnan(t):
+        assert np.isnan(p_mirrored) and k.sum() in (0, n.sum())
+        return
+    assert mirrored == pytest.approx(-t) and p_mirrored == pytest.approx(p) and 0 < p <= 1
 
 
 def test_sessions_without_axes_do_not_count_and_one_is_no_group():
