@@ -347,11 +347,15 @@ class Prototypes(_Section):
     )
     lpips_alexnet: str = _knob("", "torchvision's AlexNet weights, for LPIPS: alexnet-owt-7be5be79.pth")
     lpips_linear: str = _knob("", "LPIPS' own weights, v0.1/alex.pth; '' in both = no LPIPS")
+    lpips_squeezenet: str = _knob(
+        "", "torchvision's SqueezeNet weights, for LPIPS on it: squeezenet1_1-b8a52dc0.pth"
+    )
+    lpips_squeeze_linear: str = _knob("", "LPIPS' own weights, v0.1/squeeze.pth; '' in both = not measured")
     prototype: Literal["best", "average", "re-evolved"] = _knob("best", "prototype of the figure's points")
     measure: str = _knob(
         "efficientnet_lite0", "measure of the figure's points: 'pixel', 'lpips', a network .."
     )
-    mask: Literal["none", "centre"] = _knob("centre", "places that count in the figure's points")
+    mask: Literal["none", "centre", "rings"] = _knob("centre", "places that count in the figure's points")
 
 
 class Tuning(_Section):

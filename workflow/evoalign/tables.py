@@ -813,9 +813,18 @@ IMAGE_DISTANCES = _table(
     _column("valid", FLAG, "", "the experiment counts in the pooled tables"),
     _column("both_succeed", FLAG, "", "both threads succeed at analysis.both_succeed_p"),
     _PROTOTYPE,
-    _column("measure", TEXT, "", "'pixel', 'correlation', 'spectrum', 'lpips' or a network's cosine"),
-    _column("mask", TEXT, "", "'none', or 'centre': places weighted by a centred Gaussian"),
-    _column("distance", FLOAT, "", "between the prototypes of thread 0 and thread 1; NaN of a blank image"),
+    _column(
+        *("measure", TEXT, ""),
+        "'pixel', 'correlation', 'spectrum', 'lpips', 'lpips_squeeze' or a network's cosine",
+    ),
+    _column(
+        *("mask", TEXT, ""),
+        "'none'; 'centre': places weighted by a centred Gaussian; 'rings': by 1, 1/2, 1/4, 0 outwards",
+    ),
+    _column("distance", FLOAT, "", "between the prototypes of the two threads; NaN of a blank image"),
+    _column(
+        "shuffled", FLOAT, "", "mean distance to partners of other valid experiments of the area; NaN: none"
+    ),
     _column("psth_distance", FLOAT, "", "mean |difference| of the best blocks' PSTHs over the normaliser"),
     _column("activation_distance", FLOAT, "", "|difference| of their evoked means over the normaliser"),
 )
@@ -836,6 +845,25 @@ DISTANCE_CORRELATIONS = _table(
     _column("spearman_r", FLOAT, "", "rank correlation"),
     _column("spearman_p", FLOAT, "", "two-sided p value"),
     _column("q", FLOAT, "", "Benjamini-Hochberg of pearson_p over the measures and masks"),
+)
+
+IMAGE_PAIRINGS = _table(
+    "image_pairings",
+    _column("area", TEXT, "", "visual area, or 'all'"),
+    _SELECTION,
+    _PROTOTYPE,
+    _column("measure", TEXT, "", "as in image_distances"),
+    _column("mask", TEXT, "", "as in image_distances"),
+    _column("n", INT, "", "experiments"),
+    _column("units", INT, "", "units that they are of, in areas with two or more"),
+    _column("paired", FLOAT, "", "mean distance of the two prototypes of a unit"),
+    _column("shuffled", FLOAT, "", "mean distance of prototypes of different units of an area"),
+    _column("low", FLOAT, "", "lower end of the range of 95 % of the permuted means"),
+    _column("high", FLOAT, "", "upper end of it"),
+    _column("z", FLOAT, "", "paired minus the permuted means' mean, over their standard deviation"),
+    _column("p", FLOAT, "", "two-sided, of permutations of the pairing within areas; NaN: none"),
+    _column("n_permutations", INT, "", "permutations; all of them where these are few"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg of p over the measures and masks"),
 )
 
 # --- tuning (along eigen-axes of the image metric) ----------------------------

@@ -11,6 +11,7 @@ from scipy import stats
 from evoalign import spaces, study, tables
 from evoalign.analysis.prototypes import as_tensor, session_prototypes
 from evoalign.analysis.similarity import RESPONSES, compare_prototypes
+from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
 from evoalign.nwb import SessionContents, SessionFacts
 
@@ -160,6 +161,16 @@ def test_figures_of_prototypes_show_their_tables(related):
     drawn = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(drawn, source["a"][["distance", "psth_distance"]])
     assert "PIT n = 12" in caption_image_similarity(found, CONFIG.prototypes)
+    figure, source = draw_pairings(found, CONFIG.prototypes)
+    figure.draw_without_rendering()
+    own = source["a"].set_index("session")["distance"].sort_index().to_numpy()
+    levels = np.array([100 + int(10 * (1 + 0.5 * i)) for i in range(12)]) / 255
+    np.testing.assert_allclose(own, levels - 100 / 255, atol=1e-7)
+    # All texture prototypes are alike here: an own partner is as far as another's, on average.
+    test = found["image_pairings"].query("area == 'IT' and selection == 'both' and prototype == 'best'")
+    test = test.query("measure == 'pixel' and mask == 'none'").iloc[0]
+    assert (test["n"], test["paired"]) == (12, pytest.approx(test["shuffled"], abs=1e-7))
+    assert "PIT n = 12" in caption_pairings(found, CONFIG.prototypes)
     pixels = {name: (255 * image).byte().permute(1, 2, 0).numpy() for name, image in pictures.items()}
     shown = draw_prototypes(found, pixels, CONFIG.prototypes)[1]["a"]
     assert shown["distance"].is_monotonic_decreasing and len(shown) == 12

@@ -62,6 +62,17 @@ def test_the_mask_is_centred_and_sums_to_one():
     assert mask[3, 4] / mask[3, 3] == pytest.approx(np.exp(-0.5 * (4 / 7) ** 2))
 
 
+def test_the_ring_mask_is_the_studys_seven_by_seven():
+    mask = distances.ring_mask(7, 7)
+    assert float(mask.sum()) == pytest.approx(1)
+    relative = mask / mask[3, 3]
+    for row in range(7):
+        for column in range(7):
+            ring = max(abs(row - 3), abs(column - 3))
+            assert float(relative[row, column]) == pytest.approx((1, 0.5, 0.25, 0)[ring])
+    assert distances.ring_mask(8, 7) is None and distances.ring_mask(5, 5) is None
+
+
 def test_what_is_wrong_is_said(tmp_path, network):
     with pytest.raises(InputError, match="do not exist"):
         networks.load_network(tmp_path / "none.pt")
@@ -116,6 +127,7 @@ def test_every_measure_stands_in_the_table(network):
     found = distances.image_distances(first, second, {"own": loaded})
     assert found.groupby(["measure", "mask"]).size().to_dict() == {
         ("correlation", "centre"): 2, ("correlation", "none"): 2, ("own", "centre"): 2, ("own", "none"): 2,
+        ("own", "rings"): 2,
         ("pixel", "centre"): 2, ("pixel", "none"): 2, ("spectrum", "none"): 2,
     }  # fmt: skip
     own = found.query("measure == 'own' and mask == 'centre'")["distance"].to_numpy()

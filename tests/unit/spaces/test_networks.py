@@ -9,6 +9,7 @@ from sklearn.datasets import load_sample_image
 from evoalign import study
 from evoalign.errors import InputError
 from evoalign.spaces import distances, networks
+from evoalign.spaces.lpips import load_lpips
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +50,31 @@ def test_views_of_one_scene_are_nearer_than_two_scenes(lite0):
     assert distances.feature_maps(lite0, china).shape == (1, 1280, 7, 7)
 
 
+# Channels in, out, kernel, stride, padding of torchvision's AlexNet; a pool before the second and third.
+LAYERS = (
+    (3, 64, 11, 4, 2),
+    (64, 192, 5, 1, 2),
+    (192, 384, 3, 1, 1),
+    (384, 256, 3, 1, 1),
+    (256, 256, 3, 1, 1),
+)
+PLACES = (0, 3, 6, 8, 10)  # of the convolutions in `features`
+# SqueezeNet 1.1: input, few and many channels of its fire modules, by their place in `features`.
+FIRES = {
+    3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128),
+    9: (256, 48, 192), 10: (384, 48, 192), 11: (384, 64, 256), 12: (512, 64, 256),
+}  # fmt: skip
+SQUEEZE_TAPS = (1, 4, 7, 9, 10, 11, 12)
+
+
 @pytest.fixture(scope="module")
 def lpips_weights(tmp_path_factory):
     """Files laid out as torchvision's and LPIPS', with random weights."""
     folder = tmp_path_factory.mktemp("lpips")
     draw = torch.Generator().manual_seed(1)
     alexnet, linear = {}, {}
-    for layer, (i, o, kernel, _, _) in enumerate(networks.Lpips.LAYERS):
-        place = networks.Lpips.PLACES[layer]
+    for layer, (i, o, kernel, _, _) in enumerate(LAYERS):
+        place = PLACES[layer]
         scale = (i * kernel**2) ** -0.5
         alexnet[f"features.{place}.weight"] = torch.randn(o, i, kernel, kernel, generator=draw) * scale
         alexnet[f"features.{place}.bias"] = torch.randn(o, generator=draw) * 0.1
@@ -71,8 +89,8 @@ def numpy_lpips(alexnet, linear, first, second):
     shift, scale = (np.array(x)[:, None, None] for x in ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)))
     maps = [(2 * image - 1 - shift) / scale for image in (first, second)]
     total = 0.0
-    for layer, (_, _, _, stride, padding) in enumerate(networks.Lpips.LAYERS):
-        place = networks.Lpips.PLACES[layer]
+    for layer, (_, _, _, stride, padding) in enumerate(LAYERS):
+        place = PLACES[layer]
         weight, bias = (alexnet[f"features.{place}.{x}"].double().numpy() for x in ("weight", "bias"))
         unit = []
         for k, planes in enumerate(maps):
@@ -93,7 +111,7 @@ def numpy_lpips(alexnet, linear, first, second):
 
 
 def test_lpips_is_its_formula(lpips_weights):
-    lpips = networks.load_lpips(lpips_weights / "alexnet.pth", lpips_weights / "linear.pth")
+    lpips = load_lpips(lpips_weights / "alexnet.pth", lpips_weights / "linear.pth")
     draw = torch.Generator().manual_seed(2)
     first, second = (torch.rand(1, 3, 48, 48, generator=draw, dtype=torch.float64) for _ in range(2))
     states = [torch.load(lpips_weights / f"{name}.pth", weights_only=True) for name in ("alexnet", "linear")]
@@ -102,8 +120,97 @@ def test_lpips_is_its_formula(lpips_weights):
     assert float(lpips(first, first)) == 0
 
 
+@pytest.fixture(scope="module")
+def squeeze_weights(tmp_path_factory):
+    """SqueezeNet 1.1 as torchvision lays it out, and seven linear layers of LPIPS, with random weights."""
+    folder = tmp_path_factory.mktemp("squeeze")
+    draw = torch.Generator().manual_seed(4)
+    shapes = {"features.0": (64, 3, 3)}
+    for place, (channels, few, many) in FIRES.items():
+        shapes |= {
+            f"features.{place}.squeeze": (few, channels, 1),
+            f"features.{place}.expand1x1": (many, few, 1),
+            f"features.{place}.expand3x3": (many, few, 3),
+        }
+    state = {"classifier.1.bias": torch.zeros(3)}
+    for name, (o, i, kernel) in shapes.items():
+        scale = (2 / (i * kernel**2)) ** 0.5
+        state[f"{name}.weight"] = torch.randn(o, i, kernel, kernel, generator=draw) * scale
+        state[f"{name}.bias"] = torch.randn(o, generator=draw) * 0.1
+    widths = (64, 128, 256, 384, 384, 512, 512)
+    linear = {f"lin{k}.model.1.weight": torch.rand(1, n, 1, 1, generator=draw) for k, n in enumerate(widths)}
+    torch.save(state, folder / "squeezenet.pth")
+    torch.save(linear, folder / "linear.pth")
+    return folder
+
+
+def correlated(planes, weight, bias, stride=1, padding=0):
+    """A convolution and its rectifier, written with numpy alone."""
+    padded = np.pad(planes, ((0, 0), (padding, padding), (padding, padding)))
+    size = weight.shape[-1]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))[
+        :, ::stride, ::stride
+    ]
+    return np.maximum(np.einsum("cxyij,ocij->oxy", windows, weight, optimize=True) + bias[:, None, None], 0)
+
+
+def largest_of_three(planes):
+    """Pool 3 x 3 with stride 2; a window that hangs over the edge counts (`ceil_mode`)."""
+    n = [-(-(size - 3) // 2) + 1 for size in planes.shape[1:]]
+    return np.stack(
+        [
+            np.stack([planes[:, 2 * y : 2 * y + 3, 2 * x : 2 * x + 3].max((1, 2)) for x in range(n[1])], -1)
+            for y in range(n[0])
+        ],
+        1,
+    )
+
+
+def numpy_lpips_squeeze(state, linear, first, second):
+    shift, scale = (np.array(x)[:, None, None] for x in ((-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)))
+    state = {key: value.double().numpy() for key, value in state.items()}
+    kept = []
+    for image in (first, second):
+        maps = correlated(
+            (2 * image - 1 - shift) / scale, state["features.0.weight"], state["features.0.bias"], 2
+        )
+        taps = [maps]
+        for place in range(2, 13):
+            if place not in FIRES:
+                maps = largest_of_three(maps)
+                continue
+            at = f"features.{place}"
+            few = correlated(maps, state[f"{at}.squeeze.weight"], state[f"{at}.squeeze.bias"])
+            wide = [
+                correlated(few, state[f"{at}.{name}.weight"], state[f"{at}.{name}.bias"], padding=padding)
+                for name, padding in (("expand1x1", 0), ("expand3x3", 1))
+            ]
+            maps = np.concatenate(wide)
+            if place in SQUEEZE_TAPS:
+                taps.append(maps)
+        kept.append([one / (np.sqrt((one**2).sum(0)) + 1e-10) for one in taps])
+    weights = [linear[f"lin{k}.model.1.weight"].double().numpy().reshape(-1, 1, 1) for k in range(7)]
+    return sum(float((w * (a - b) ** 2).sum(0).mean()) for w, a, b in zip(weights, *kept, strict=True))
+
+
+def test_lpips_on_squeezenet_is_its_formula(squeeze_weights):
+    paths = [squeeze_weights / f"{name}.pth" for name in ("squeezenet", "linear")]
+    lpips = load_lpips(*paths, "squeezenet")
+    draw = torch.Generator().manual_seed(5)
+    first, second = (torch.rand(1, 3, 65, 70, generator=draw, dtype=torch.float64) for _ in range(2))
+    states = [torch.load(path, weights_only=True) for path in paths]
+    expected = numpy_lpips_squeeze(*states, first[0].numpy(), second[0].numpy())
+    assert float(lpips(first, second)) == pytest.approx(expected, rel=1e-9)
+    assert float(lpips(first, first)) == 0
+    with pytest.raises(InputError, match="on alexnet"):
+        load_lpips(*paths)
+    named = dict(zip(("lpips_squeezenet", "lpips_squeeze_linear"), map(str, paths), strict=True))
+    settings = study.Prototypes(efficientnet=False, **named)
+    assert set(networks.lpips_of(settings)) == {"lpips_squeeze"}
+
+
 def test_lpips_serves_as_the_metric_of_a_hessian(lpips_weights):
-    lpips = networks.load_lpips(lpips_weights / "alexnet.pth", lpips_weights / "linear.pth")
+    lpips = load_lpips(lpips_weights / "alexnet.pth", lpips_weights / "linear.pth")
     image = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     other = image.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(lpips(image, other).sum(), other, create_graph=True)
@@ -116,7 +223,7 @@ def test_lpips_serves_as_the_metric_of_a_hessian(lpips_weights):
 
 def test_missing_and_wrong_weights_say_what_to_do(tmp_path, lpips_weights):
     settings = study.Prototypes(efficientnet=False)
-    assert networks.networks_of(settings) == {} and networks.lpips_of(settings) is None
+    assert networks.networks_of(settings) == {} and networks.lpips_of(settings) == {}
     none, alexnet = str(tmp_path / "none.pth"), str(lpips_weights / "alexnet.pth")
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
@@ -131,7 +238,7 @@ def test_missing_and_wrong_weights_say_what_to_do(tmp_path, lpips_weights):
         ((alexnet, ""), "one is named", "name both"),
         ((none, none), "do not exist", "alexnet-owt"),
         ((alexnet, str(broken)), "no file of weights", "v0.1/alex.pth"),
-        ((alexnet, alexnet), "not the weights of LPIPS", "lpips_linear"),
+        ((alexnet, alexnet), "not the weights of LPIPS", "section prototypes"),
     ):
         named = settings.model_copy(update=dict(zip(("lpips_alexnet", "lpips_linear"), paths, strict=True)))
         with pytest.raises(InputError, match=what) as caught:

@@ -13,6 +13,8 @@ from scipy import stats
 from torch import Tensor
 
 from evoalign import study, tables
+from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.pooled_pairings import pair_prototypes
 from evoalign.analysis.prototypes import (
     PROTOTYPES,
     Prototype,
@@ -28,7 +30,7 @@ from evoalign.spaces.networks import lpips_of, networks_of
 Floats = NDArray[np.float64]
 Tables = Mapping[str, pd.DataFrame]
 RESPONSES = ("psth", "activation")
-NAMES = ("prototypes", "image_distances", "distance_correlations")
+NAMES = ("prototypes", "image_distances", "distance_correlations", "image_pairings")
 LEVEL = 0.95  # of the intervals of Pearson's r
 
 
@@ -51,8 +53,8 @@ def compare_prototypes(
     Returns
     -------
     found : dict of str to pandas.DataFrame
-        `prototypes`, `image_distances`, `distance_correlations`; without rows
-        where neither images nor generators are known.
+        `prototypes`, `image_distances`, `distance_correlations`,
+        `image_pairings`; without rows where neither images nor generators are known.
     pictures : dict of str to torch.Tensor
         Name -> prototype ``[3, H, W]`` in 0..1.
 
@@ -65,6 +67,7 @@ def compare_prototypes(
     evolved = [one for one in sessions if "experiments" in one]
     responses = response_distances(evolved, config.analysis)
     shown, distances = [], []
+    pairs: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
     pictures: dict[str, Tensor] = {}
     for one in evolved:
         experiment = one["experiments"].iloc[0]
@@ -72,22 +75,33 @@ def compare_prototypes(
         made = session_prototypes(load(session), one, config.analysis)
         shown.append(prototypes_table(made, experiment, config.analysis))
         pictures |= {image_name(session, prototype): prototype.pixels for prototype in made}
-        for prototype, first, second in _pairs(made):
+        for prototype, first, second in _pairs(made, _by_kind(experiment, config.analysis)):
             frame = image_distances(first.pixels[None], second.pixels[None], networks, lpips)
+            pairs.setdefault(prototype, []).append((session, first.pixels, second.pixels))
             distances.append(frame.drop(columns="pair").assign(session=session, prototype=prototype))
     found = {"prototypes": pd.concat(shown, ignore_index=True) if shown else None}
     if distances:
         joined = pd.concat(distances, ignore_index=True).merge(responses, on="session")
+        every = pd.concat([one["experiments"] for one in evolved], ignore_index=True)
+        pairings, shuffled = pair_prototypes(pairs, every, networks, lpips, config)
+        joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
         found |= {"image_distances": joined, "distance_correlations": correlations(joined)}
+        found["image_pairings"] = pairings
     return {name: _conform(found.get(name), name) for name in NAMES}, pictures
 
 
-def _pairs(made: Sequence[Prototype]) -> Iterator[tuple[str, Prototype, Prototype]]:
-    """Kinds of prototypes that both threads have."""
+def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tuple[str, Prototype, Prototype]]:
+    """Kinds of prototypes that both threads have, texture first."""
     by = {(one.prototype, one.thread): one for one in made}
     for name in PROTOTYPES:
-        if (name, 0) in by and (name, 1) in by:
-            yield name, by[name, 0], by[name, 1]
+        if all((name, thread) in by for thread in threads):
+            yield name, by[name, threads[0]], by[name, threads[1]]
+
+
+def _by_kind(experiment: pd.Series, settings: study.Analysis) -> tuple[int, int]:
+    """Threads of the texture and of the object space; as numbered where there is not one of each."""
+    kinds = tuple(space_kind(str(experiment[f"space_{thread}"]), settings) for thread in (0, 1))
+    return (1, 0) if kinds == ("object", "texture") else (0, 1)
 
 
 def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:

@@ -35,6 +35,7 @@ MEASURES = {
     "correlation": "Pixels, 1 - r",
     "spectrum": "Amplitude spectrum, 1 - r",
     "lpips": "LPIPS",
+    "lpips_squeeze": "LPIPS, SqueezeNet",
     "efficientnet_lite0": "EfficientNet-Lite0, cosine",
 }
 FEW = 3  # experiments that a correlation needs
@@ -51,7 +52,7 @@ def read_pictures(folder: str | PathLike[str]) -> dict[str, NDArray[np.uint8]]:
 def measure_label(measure: str, mask: str) -> str:
     """Name of a measure and mask in figures."""
     name = MEASURES.get(measure, f"{measure}, cosine")
-    return f"{name}, centre" if mask == "centre" else name
+    return name if mask == "none" else f"{name}, {mask}"
 
 
 def chosen_points(tables: Tables, settings: study.Prototypes) -> tuple[pd.DataFrame, str]:

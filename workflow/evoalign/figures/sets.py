@@ -18,6 +18,7 @@ from evoalign.figures import (
     crossover,
     encoding,
     latency,
+    pairings,
     population_psth,
     population_trajectories,
     prototypes,
@@ -76,7 +77,7 @@ POPULATION_TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
 }
 
 # Of experiments whose images are in their files, or whose generators are known.
-PROTOTYPE_FIGURES = ("image_similarity", "prototypes")
+PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")
 
 # As a reader meets them on the page: the answer first, then what it rests on.
 ORDER = (
@@ -135,6 +136,8 @@ def draw_population(tables: Tables, pictures: Pictures, settings: study.Prototyp
     if len(tables["image_distances"]) and len(prototypes.chosen_points(tables, settings)[0]):
         similar = prototypes.draw_image_similarity(tables, settings)
         yield Drawn("image_similarity", *similar, prototypes.caption_image_similarity(tables, settings))
+        paired = pairings.draw_pairings(tables, settings)
+        yield Drawn("image_pairings", *paired, pairings.caption_pairings(tables, settings))
         shown = prototypes.draw_prototypes(tables, pictures, settings)
         yield Drawn("prototypes", *shown, prototypes.caption_prototypes(tables, settings))
     if len(tables["tuning_sessions"]):

@@ -17,6 +17,7 @@ from evoalign.errors import InputError
 
 IMAGE_SIZE = 224
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+RINGS = (1.0, 0.5, 0.25, 0.0)  # weights of the rings of a 7 x 7 map, from the centre out
 SPREAD = 1e-12  # of pixels or amplitudes: an image with less is blank
 AMPLITUDE = 1e-3  # added to amplitudes before their logarithm: below it lies the rounding of 8-bit images
 
@@ -42,6 +43,27 @@ def centre_mask(rows: int, columns: int) -> Tensor:
     )
     mask = row[:, None] * column
     return mask / mask.sum()
+
+
+def ring_mask(rows: int, columns: int) -> Tensor | None:
+    """Weights 1, 1/2, 1/4 and 0 of the rings about the centre of a 7 x 7 map, summing to 1 (METHODS 5).
+
+    The study's mask of its pixel prototypes. None for a map of another size,
+    for which the study has none.
+    """
+    size = 2 * len(RINGS) - 1
+    if (rows, columns) != (size, size):
+        return None
+    from_centre = (torch.arange(size) - size // 2).abs()
+    mask = torch.tensor(RINGS, dtype=torch.float64)[torch.maximum(from_centre[:, None], from_centre)]
+    return mask / mask.sum()
+
+
+def map_masks(rows: int, columns: int) -> dict[str, Tensor | None]:
+    """Masks of a network's maps by name; None: all places alike."""
+    masks: dict[str, Tensor | None] = {"none": None, "centre": centre_mask(rows, columns)}
+    rings = ring_mask(rows, columns)
+    return masks if rings is None else masks | {"rings": rings}
 
 
 def feature_maps(network: torch.nn.Module, images: Tensor) -> Tensor:
@@ -170,7 +192,7 @@ def image_distances(
     first: Tensor,
     second: Tensor,
     networks: Mapping[str, torch.nn.Module],
-    lpips: torch.nn.Module | None = None,
+    lpips: Mapping[str, torch.nn.Module] | None = None,
 ) -> pd.DataFrame:
     """Every distance of image pairs (METHODS section 5).
 
@@ -180,13 +202,13 @@ def image_distances(
         In 0..1; the sizes of the two may differ.
     networks : mapping of str to torch.nn.Module
         Name of the measure -> network that gives feature maps.
-    lpips : torch.nn.Module, optional
-        Of `networks.load_lpips`.
+    lpips : mapping of str to torch.nn.Module, optional
+        Of `networks.lpips_of`.
 
     Returns
     -------
     pandas.DataFrame
-        pair (from 0), measure, mask ('none' or 'centre'), distance.
+        pair (from 0), measure, mask ('none', 'centre' or 'rings'), distance.
     """
     a, b = resized(first.double()), resized(second.double())
     centre = centre_mask(IMAGE_SIZE, IMAGE_SIZE)
@@ -199,13 +221,12 @@ def image_distances(
     }
     for name, network in networks.items():
         maps = [feature_maps(network, images) for images in (first, second)]
-        small = centre_mask(*maps[0].shape[2:])
-        for mask_name, mask in (("none", None), ("centre", small)):
+        for mask_name, mask in map_masks(*maps[0].shape[2:]).items():
             a_vector, b_vector = (pooled(one, mask) for one in maps)
             found[name, mask_name] = 1 - cosine_similarity(a_vector, b_vector, dim=1)
-    if lpips is not None:
+    for name, own in (lpips or {}).items():
         with torch.inference_mode():
-            found["lpips", "none"] = lpips(a, b)
+            found[name, "none"] = own(a, b)
     parts = [
         pd.DataFrame({"pair": range(len(first)), "measure": name, "mask": mask, "distance": values.numpy()})
         for (name, mask), values in found.items()

@@ -1,0 +1,115 @@
+"""Distances of every image of one set to every image of another: METHODS section 5.
+
+The measures of `evoalign.spaces.distances`, each written as a distance between
+vectors, so that every image goes through a network once and not once a pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from evoalign.spaces.distances import (
+    AMPLITUDE,
+    IMAGE_SIZE,
+    SPREAD,
+    centre_mask,
+    feature_maps,
+    map_masks,
+    pooled,
+    resized,
+)
+from evoalign.spaces.lpips import Lpips
+
+Key = tuple[str, str]
+Images = Sequence[Tensor]
+
+
+def distance_matrices(
+    first: Images, second: Images, networks: Mapping[str, torch.nn.Module], lpips: Mapping[str, Lpips]
+) -> Iterator[tuple[Key, Tensor]]:
+    """Every distance of each image of one set to each of another.
+
+    Parameters
+    ----------
+    first, second : sequence of torch.Tensor ``[3, H, W]``
+        In 0..1; sizes may differ.
+    networks : mapping of str to torch.nn.Module
+        Name of the measure -> network that gives feature maps.
+    lpips : mapping of str to Lpips
+        Name of the measure -> network with its weights.
+
+    Yields
+    ------
+    key : (measure, mask)
+        As in the table of `distances.image_distances`.
+    matrix : torch.Tensor, float64 ``[first, second]``
+        NaN where an image is blank and the measure is a correlation.
+    """
+    sets = [torch.stack([resized(one[None].double())[0] for one in images]) for images in (first, second)]
+    everywhere = torch.full((IMAGE_SIZE, IMAGE_SIZE), 1 / IMAGE_SIZE**2, dtype=torch.float64)
+    for mask, weights in (("none", everywhere), ("centre", centre_mask(IMAGE_SIZE, IMAGE_SIZE))):
+        a, b = ((images * (weights / 3).sqrt()).flatten(1) for images in sets)
+        yield ("pixel", mask), _squares(a, b).sqrt()
+        flat = (weights / 3).expand(3, -1, -1).flatten()
+        a, b = (_standard(images.flatten(1), flat) for images in sets)
+        yield ("correlation", mask), 1 - a @ b.T
+    a, b = (_spectra(images) for images in sets)
+    yield ("spectrum", "none"), 1 - a @ b.T
+    for name, network in networks.items():
+        yield from _of_network(name, network, first, second)
+    for name, own in lpips.items():
+        others = [_lpips_vector(own, image) for image in sets[1]]
+        rows = [_squares_to(_lpips_vector(own, image), others) for image in sets[0]]
+        yield (name, "none"), torch.stack(rows)
+
+
+def _squares(a: Tensor, b: Tensor) -> Tensor:
+    """Squared Euclidean distances of rows."""
+    found = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * (a @ b.T)
+    return found.clamp(min=0)
+
+
+def _squares_to(vector: Tensor, others: list[Tensor]) -> Tensor:
+    """Squared distances, float64: differences first, for the vectors are float32."""
+    return torch.stack([(vector - other).square().sum(dtype=torch.float64) for other in others])
+
+
+def _standard(values: Tensor, weights: Tensor) -> Tensor:
+    """Rows whose products are weighted correlations; NaN where a row does not vary."""
+    centred = values - (values * weights).sum(1, keepdim=True)
+    spread = (centred.square() * weights).sum(1, keepdim=True)
+    return torch.where(spread > SPREAD, centred * weights.sqrt() / spread.sqrt(), torch.nan)
+
+
+def _spectra(images: Tensor) -> Tensor:
+    spectrum = torch.fft.fft2(images.mean(1), norm="ortho").abs()
+    logs = torch.log(spectrum + AMPLITUDE).flatten(1)[:, 1:]
+    return _standard(logs, torch.full((logs.shape[1],), 1 / logs.shape[1], dtype=torch.float64))
+
+
+def _of_network(
+    name: str, network: torch.nn.Module, first: Images, second: Images
+) -> Iterator[tuple[Key, Tensor]]:
+    sets = []
+    for images in (first, second):
+        maps = [feature_maps(network, one[None]) for one in images]
+        masks = map_masks(*maps[0].shape[2:])
+        sets.append({name: torch.cat([pooled(one, mask) for one in maps]) for name, mask in masks.items()})
+    for mask in sets[0]:
+        a, b = (normalize(own[mask], dim=1) for own in sets)
+        yield (name, mask), 1 - a @ b.T
+
+
+def _lpips_vector(lpips: Lpips, image: Tensor) -> Tensor:
+    """Vector whose squared distances are LPIPS, float32: of a hundred images in float64 it would be 2 GB."""
+    with torch.inference_mode():
+        maps = lpips.features(image[None])
+        parts = [
+            (one * (getattr(lpips, f"linear{layer}") / one[0, 0].numel()).sqrt()).flatten()
+            for layer, one in enumerate(maps)
+        ]
+    return torch.cat(parts).float()
