@@ -37,6 +37,19 @@ class Bins:
         """Middle of each bin, ms."""
         return np.asarray(self.starts, dtype=np.float64) + self.width / 2
 
+    def between(self, first: int, last: int) -> tuple[Floats, Floats]:
+        """Times from the centre of one bin to that of another, and the straight lines between bins.
+
+        Returns
+        -------
+        times : numpy.ndarray, float64 [time]
+            In ms, `STEP_MS` apart.
+        shares : numpy.ndarray, float64 [bin, time]
+            Product with values by bin gives them at the times.
+        """
+        times = np.arange(self.centres[first], self.centres[last] + STEP_MS / 2, STEP_MS)
+        return times, np.stack([np.interp(times, self.centres, one) for one in np.eye(len(self.starts))])
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -111,7 +124,7 @@ def find_crossover(differences: Floats, bins: Bins, rule: Rule, generator: np.ra
         return found
     if len(values) < rule.min_interval_replicates:
         return replace(found, interval_reason=f"fewer than {rule.min_interval_replicates} {rule.noun}")
-    before, after = _pair(leads)
+    before, after = leads_around(leads)
     low, high = crossing_interval(values, bins, before, after, rule.interval)
     return replace(found, low_ms=low, high_ms=high)
 
@@ -130,18 +143,20 @@ def decide(contrast: ArrayLike, leads: Leads, bins: Bins) -> Crossover:
     leads : Leads
     bins : Bins
     """
-    tested = Crossover(reason=_reason(leads), p_texture=leads.p_texture, p_object=leads.p_object)
+    tested = Crossover(reason=reason_against(leads), p_texture=leads.p_texture, p_object=leads.p_object)
     if tested.reason:
         return tested
     values, centres = np.asarray(contrast, dtype=np.float64), bins.centres
-    before, after = _pair(leads)
-    behind = before.last - 1 + np.flatnonzero(values[before.last - 1 : after.first] <= 0)
-    at = int(behind[-1])
+    before, after = leads_around(leads)
+    inside = values[before.first : after.last]
+    rising = before.first + np.flatnonzero((inside[:-1] <= 0) & (inside[1:] > 0))
+    at = int(rising[rising < after.first][-1]) if rising[0] < after.first else int(rising[0])
     share = -values[at] / (values[at + 1] - values[at])
     return replace(tested, time_ms=float(centres[at] + share * (centres[at + 1] - centres[at])))
 
 
-def _reason(leads: Leads) -> str:
+def reason_against(leads: Leads) -> str:
+    """Why these leads make no crossover, in words; '' when they make one."""
     if leads == UNTESTED or np.isnan(leads.p_texture):
         return "too few values to test"
     if not leads.texture and not leads.object:
@@ -155,7 +170,7 @@ def _reason(leads: Leads) -> str:
     return ""
 
 
-def _pair(leads: Leads) -> tuple[Lead, Lead]:
+def leads_around(leads: Leads) -> tuple[Lead, Lead]:
     """The first lead of the object space that has one of the texture space before it, and the last such."""
     after = next(lead for lead in leads.object if lead.first > leads.texture[0].first)
     before = [lead for lead in leads.texture if lead.first < after.first][-1]
@@ -187,14 +202,12 @@ def crossing_interval(
     low, high : float
         In ms, on a grid of `STEP_MS`.
     """
-    n, centres = len(differences), bins.centres
+    n = len(differences)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = differences.mean(0) / (differences.std(0, ddof=1) / np.sqrt(n))
     first = before.first + int(np.argmin(t[before.first : before.last]))
     last = after.first + int(np.argmax(t[after.first : after.last]))
-    times = np.arange(centres[first], centres[last] + STEP_MS / 2, STEP_MS)
-    # Share of each bin in the straight line at each time, [bin, time].
-    shares = np.stack([np.interp(times, centres, one) for one in np.eye(len(centres))])
+    times, shares = bins.between(first, last)
     drawn = differences @ shares
     error = drawn.std(0, ddof=1) / np.sqrt(n)
     unsure = np.abs(drawn.mean(0)) <= stats.t.isf((1 - level) / 2, n - 1) * error

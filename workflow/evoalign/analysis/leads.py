@@ -52,6 +52,7 @@ class Leads:
     p_object: float
 
 
+BEHIND = 1e6  # far below any statistic
 UNTESTED = Leads((), (), float("nan"), float("nan"))
 
 
@@ -97,7 +98,10 @@ def cluster_leads(
 
 
 def run_leads(statistics: ArrayLike, length: int, level: float) -> Leads:
-    """Leads by the largest mean over runs of bins, each direction by itself.
+    """Leads by the largest sum over runs of bins, each direction by itself.
+
+    A run's sum is divided by the root of its bins, so that short and long
+    leads are found alike (a scan statistic).
 
     For contrasts whose null distribution is known by draws, as that of a unit
     by permutation: scale each bin to like spread before (as a z), or the
@@ -109,31 +113,40 @@ def run_leads(statistics: ArrayLike, length: int, level: float) -> Leads:
         Object minus texture; row 0 is the true one, the others are draws under
         the null hypothesis, exchangeable with it.
     length : int
-        Bins of a run.
+        Fewest bins of a run.
     level : float
         Family-wise level of each direction.
 
     Returns
     -------
     Leads
-        Each a stretch of overlapping significant runs, less bins at its ends
-        where the space is not ahead. `UNTESTED` where no run fits.
+        Disjoint runs: the one of the largest value first, then the largest of
+        those that do not touch it. `UNTESTED` where no run fits.
     """
     values = np.asarray(statistics, dtype=np.float64)
     if values.shape[1] < length or len(values) < 2:
         return UNTESTED
 
     def score(ahead: Floats) -> tuple[Floats, list[tuple[int, int, float]]]:
-        means = np.lib.stride_tricks.sliding_window_view(ahead, length, axis=1).mean(-1)
-        true = means[0]
-        found = [(a, a + length, float(true[a])) for a in np.flatnonzero(true > 0).tolist()]
-        return np.asarray(means.max(1), dtype=np.float64), found
+        # Bins that are left out are infinitely behind, which no sum could be taken of.
+        total = np.pad(np.cumsum(np.maximum(ahead, -BEHIND), axis=1), ((0, 0), (1, 0)))
+        largest, found = np.full(len(ahead), -np.inf), []
+        for n in range(length, ahead.shape[1] + 1):
+            sums = (total[:, n:] - total[:, :-n]) / n**0.5
+            largest = np.maximum(largest, sums.max(1))
+            found += [(a, a + n, float(sums[0, a])) for a in np.flatnonzero(sums[0] > 0).tolist()]
+        return largest, _disjoint(found)
 
-    leads = _both(values, score, level)
-    texture, object_ = (
-        _stretches(runs, sign * values[0]) for runs, sign in ((leads.texture, -1.0), (leads.object, 1.0))
-    )
-    return Leads(texture, object_, leads.p_texture, leads.p_object)
+    return _both(values, score, level)
+
+
+def _disjoint(runs: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+    """Runs (first bin, bin after the last, value) that share no bin; of two that do, the larger stays."""
+    kept: list[tuple[int, int, float]] = []
+    for run in sorted(runs, key=lambda one: -one[2]):
+        if all(run[1] <= other[0] or other[1] <= run[0] for other in kept):
+            kept.append(run)
+    return sorted(kept)
 
 
 def _both(statistics: Floats, score: Score, level: float) -> Leads:
@@ -173,18 +186,3 @@ def _one(statistics: Floats, sign: int, left: NDArray[np.bool_], score: Score) -
 
 def _significant(runs: list[Lead], level: float) -> tuple[Lead, ...]:
     return tuple(run for run in runs if run.p <= level)
-
-
-def _stretches(runs: tuple[Lead, ...], ahead: Floats) -> tuple[Lead, ...]:
-    """Join runs that overlap or touch, and cut bins at the ends that are not ahead."""
-    joined: list[Lead] = []
-    for run in runs:
-        if joined and run.first <= joined[-1].last:
-            joined[-1] = Lead(joined[-1].first, run.last, min(joined[-1].p, run.p))
-        else:
-            joined.append(run)
-    found = []
-    for run in joined:
-        inside = run.first + np.flatnonzero(ahead[run.first : run.last] > 0)
-        found.append(Lead(int(inside[0]), int(inside[-1]) + 1, run.p))
-    return tuple(found)
