@@ -311,22 +311,34 @@ class Encoding(_Section):
     permuted_schemes: tuple[Literal["image", "block"], ...] = _knob(
         ("image",), "fold schemes that get p values: each costs as much as the first"
     )
-    n_bootstrap: int = _knob(1000, "bootstrap draws of the alignment index", ge=10, le=100_000)
-    interval: float = _knob(0.95, "mass of the bootstrap intervals", gt=0, lt=1)
-    index_level: float = _knob(
-        0.05,
-        "the index is defined in windows where a space's own p is at most this; 1 = everywhere",
-        gt=0,
-        le=1,
+    permute: Literal["shuffle", "runs", "turn"] = _knob(
+        "shuffle",
+        "permutations within blocks: single presentations; runs of permute_run neighbours; each block turned",
     )
-    crossover_bins: int = _knob(3, "windows for which the index must stay positive", ge=1)
+    permute_run: int = _knob(5, "presentations of a run that is moved as one, where permute is 'runs'", ge=2)
+    remove_trend: bool = _knob(
+        False, "take a linear trend over the order of display of each block out of latents and responses"
+    )
+    order_p: float = _knob(
+        0.01, "warn when latents depend on the order of display within blocks at this p", gt=0, lt=1
+    )
+    match_presentations: bool = _knob(
+        True, "compare the R2 of projections at one number of presentations: that of the smaller thread"
+    )
+    n_bootstrap: int = _knob(
+        1000, "draws of every interval, and simulated estimates of a linear share", ge=10, le=100_000
+    )
+    interval: float = _knob(0.95, "mass of the intervals", gt=0, lt=1)
+    index_level: float = _knob(
+        0.05, "level of the tests of a unit: explained by a space in a window, led by a space", gt=0, le=1
+    )
+    crossover_bins: int = _knob(3, "windows of a run, over which a lead is tested", ge=1)
     fdr: float = _knob(0.05, "Benjamini-Hochberg level over units", gt=0, lt=1)
     ceiling: Literal["auto", "repeats", "bins"] = _knob(
         "auto", "halves of the noise ceiling: repeats of images, alternate ms, or repeats where they suffice"
     )
     ceiling_images: int = _knob(8, "'auto' takes repeats from this many repeated images on", ge=3)
-    ceiling_splits: int = _knob(50, "random halves that are averaged", ge=1, le=10_000)
-    ceiling_floor: float = _knob(0.01, "R2 is never divided by less", gt=0, lt=1)
+    ceiling_floor: float = _knob(0.01, "R2 and parts of it are never divided by less", gt=0, lt=1)
     eigenframes: dict[str, str] = _knob(
         {}, "space -> .npz of Hessian eigenvectors; the procedural spaces' are computed when not named"
     )

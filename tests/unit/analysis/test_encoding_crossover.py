@@ -80,19 +80,27 @@ def pit_session(switch_ms, seed):
 
 def settings(**changed):
     encoding = {
-        "schemes": ("image",), "projections": ("full",), "n_permutations": 200, "n_bootstrap": 20,
+        "schemes": ("image",), "projections": ("full",), "n_permutations": 0, "n_bootstrap": 400,
         "n_alphas": 100, **changed,
     }  # fmt: skip
     return Config.model_validate({"encoding": encoding, "device": "cpu"})
 
 
 @pytest.mark.slow
-def test_planted_switch_is_found_within_10_ms_in_nine_of_ten_units():
+def test_planted_switches_are_found_and_nine_of_ten_of_them_within_10_ms():
     rng = np.random.default_rng(11)
     switches = rng.uniform(85, 145, 24)
-    found = []
+    found, inside = [], []
     for seed, switch in enumerate(switches):
         tables = encode_session(pit_session(switch, seed), settings(), frames={})
-        found.append(float(tables["encoding_crossover"]["crossover_ms"].iloc[0]))
+        row = tables["encoding_crossover"].iloc[0]
+        assert (row["reason"] == "") == np.isfinite(row["crossover_ms"])
+        found.append(row["crossover_ms"])
+        # Windows of 10 ms tell a time to half of one.
+        inside.append(row["low_ms"] - 5 <= switch <= row["high_ms"] + 5)
     error = np.abs(np.array(found) - switches)
-    assert (error <= 10).mean() >= 0.9, np.c_[switches, found]
+    crossed = np.isfinite(error)
+    # Some units have no lead of the texture space that is sure: it lasts for 40 ms in the shortest.
+    assert crossed.mean() >= 0.8, np.c_[switches, found]
+    assert (error[crossed] <= 10).mean() >= 0.9, np.c_[switches, found]
+    assert np.array(inside)[crossed].mean() >= 0.9

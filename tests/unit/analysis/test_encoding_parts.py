@@ -5,25 +5,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from evoalign.analysis.encoding import (
     Folds,
     Plan,
     Rotated,
-    alignment_index,
     block_folds,
-    crossover_ms,
     image_folds,
     log_alphas,
     nested_cv,
     random_basis,
 )
-from evoalign.analysis.encoding.alignment_index import image_draws, r2_draws, run_means
+from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.folds import check_folds
 from evoalign.analysis.encoding.kernels import features_of
-from evoalign.analysis.encoding.noise_ceiling import from_alternate_ms, from_repeats
+from evoalign.analysis.encoding.noise_ceiling import from_alternate_ms, from_repeats, pooled
+from evoalign.analysis.encoding.order import order_dependence
+from evoalign.analysis.encoding.permutation import DRAWN_TOGETHER, permutations
 from evoalign.analysis.encoding.ridge import shortened
+from evoalign.analysis.encoding.shown import Thread, spread_over_blocks
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
+from evoalign.analysis.encoding.within import within_blocks
 from evoalign.errors import InputError
 
 
@@ -136,76 +139,151 @@ def test_rank_bins_cover_every_rank_once(n, bins):
     assert found[0][0] == 0 and found[-1][1] == n and all(a < b for a, b in found)
 
 
-def test_repeats_recover_the_planted_reliability():
+def test_repeats_recover_the_planted_reliability_and_their_interval_holds_it():
     rng = np.random.default_rng(4)
-    images, signal = np.repeat(np.arange(300), 12), rng.standard_normal((3, 300))
-    noise = np.array([0.5, 1.0, 3.0])[:, None]
-    y = signal[:, images] + noise * rng.standard_normal((3, len(images)))
-    ceiling, n = from_repeats(y, images, 20, rng)
-    assert n == 300
-    np.testing.assert_allclose(ceiling, 1 / (1 + noise[:, 0] ** 2), atol=0.04)
+    images, noise = np.repeat(np.arange(30), 8), np.array([0.5, 1.0, 3.0])[:, None]
+    truth = 1 / (1 + noise[:, 0] ** 2)
+    values, inside = [], []
+    for _ in range(1500):
+        signal = rng.standard_normal((3, 30))
+        y = signal[:, images] + noise * rng.standard_normal((3, len(images)))
+        ceiling, n = from_repeats(y[:, None], images, 1, 0.95)
+        values.append(ceiling.value[:, 0])
+        inside.append((ceiling.low[:, 0] <= truth) & (truth <= ceiling.high[:, 0]))
+    assert n == 30
+    np.testing.assert_allclose(np.mean(values, axis=0), truth, atol=0.02)
+    assert (abs(np.mean(inside, axis=0) - 0.95) < 0.02).all()
+
+
+def test_repeats_of_unequal_number_equal_the_analysis_of_variance():
+    rng = np.random.default_rng(5)
+    images = np.repeat(np.arange(9), [2, 3, 4, 2, 5, 3, 2, 2, 6])
+    y = rng.standard_normal(9)[images] + 0.7 * rng.standard_normal(len(images))
+    ceiling, _ = from_repeats(y[None], images, 1, 0.9)
+    groups = [y[images == i] for i in range(9)]
+    f = stats.f_oneway(*groups).statistic
+    count = np.array([len(g) for g in groups])
+    size = (len(y) - (count**2).sum() / len(y)) / 8
+    assert ceiling.value[0] == pytest.approx((f - 1) / (f + size - 1))
+    low = f / stats.f.ppf(0.95, 8, len(y) - 9)
+    assert ceiling.low[0] == pytest.approx(max((low - 1) / (low + size - 1), 0))
 
 
 def test_ceiling_needs_three_repeated_images():
-    ceiling, n = from_repeats(np.ones((2, 5)), ["a", "a", "b", "b", "c"], 3, np.random.default_rng(0))
-    assert n == 2 and np.isnan(ceiling).all()
+    ceiling, n = from_repeats(np.ones((2, 5)), ["a", "a", "b", "b", "c"], 3, 0.95)
+    assert n == 2 and np.isnan(ceiling.value).all() and not ceiling.usable(0.01).any()
 
 
 def test_alternate_ms_recover_the_signal_share_of_poisson_counts():
     rng = np.random.default_rng(5)
     rate = rng.gamma(4, 0.5, 40_000)[None]  # of the whole window: variance 1, mean 2
-    halves = rng.poisson(rate / 2), rng.poisson(rate / 2)
-    ceiling = from_alternate_ms(*(half.astype(float) for half in halves))
-    assert float(ceiling[0]) == pytest.approx(1.0 / (1.0 + 2.0), abs=0.02)
-    assert np.isnan(from_alternate_ms(np.zeros((1, 9)), np.zeros((1, 9)))).all()
+    halves = [rng.poisson(rate / 2).astype(float) for _ in range(2)]
+    ceiling = from_alternate_ms(*halves, 1, 0.95)
+    assert float(ceiling.value[0]) == pytest.approx(1.0 / (1.0 + 2.0), abs=0.02)
+    assert ceiling.low[0] < 1 / 3 < ceiling.high[0] and ceiling.usable(0.01).all()
+    silent = from_alternate_ms(np.zeros((1, 9)), np.zeros((1, 9)), 1, 0.95)
+    assert np.isnan(silent.value).all() and not silent.usable(0.01).any()
 
 
-@given(st.floats(-2, 2), st.floats(-2, 2))
-def test_index_is_bounded_antisymmetric_and_signed(texture, object_):
-    found = alignment_index(texture, object_)
-    if texture == object_ == 0:
-        assert np.isnan(found)
-        return
-    assert -1 <= found <= 1
-    assert alignment_index(object_, texture) == -found
-    # One side next to nothing can round the quotient to 0.
-    assert found == 0 or np.sign(found) == np.sign(object_ - texture)
-
-
-@pytest.mark.parametrize(
-    ("index", "evidence", "wanted"),
-    [
-        ([-1, 1, 1, -1, 1, 1, 1, -1], None, 40.0),
-        ([1, 1, 1, 1], None, 0.0),
-        ([-1, 1, 1, np.nan, 1], None, np.nan),
-        ([1, 1, 1, -1, 1, 1, 1, 1], [0, 0, 0, 0, 0, 1, 0, 0], 40.0),
-        ([1, 1, 1, -1, 1, 1, 1, 1], [0, 0, 0, 1, 0, 0, 1, 1], np.nan),
-        ([1, 1], None, np.nan),
-    ],
-)
-def test_crossover_starts_the_first_stretch_that_counts(index, evidence, wanted):
-    found = crossover_ms(index, np.arange(len(index)) * 10, 3, evidence)
-    np.testing.assert_equal(float(found), wanted)
-    both = crossover_ms([index, index], np.arange(len(index)) * 10, 3, evidence)
-    np.testing.assert_equal(both, [wanted, wanted])
-
-
-def test_run_means_are_of_the_windows_that_follow():
-    np.testing.assert_equal(run_means([1.0, 2.0, 6.0, 7.0], 3), [3.0, 5.0, np.nan, np.nan])
-    assert np.isnan(run_means([1.0], 3)).all()
-
-
-def test_bootstrap_draws_equal_r2_of_resampled_presentations():
+def test_a_ceiling_of_noise_is_hardly_ever_used():
     rng = np.random.default_rng(6)
-    y, p = torch.from_numpy(rng.standard_normal((2, 3, 40)))
-    images = np.repeat(np.arange(20), 2)
-    weights = image_draws(images, 5, rng)
-    assert (weights.sum(1) == 40).all() and (weights[:, ::2] == weights[:, 1::2]).all()
-    found = r2_draws(y, p, weights)
-    for draw, weight in enumerate(weights.numpy().astype(int)):
-        rows = np.repeat(np.arange(40), weight)
-        for target in range(3):
-            a, b = y[target].numpy()[rows], p[target].numpy()[rows]
-            assert found[draw, target] == pytest.approx(
-                1 - ((a - b) ** 2).sum() / ((a - a.mean()) ** 2).sum()
-            )
+    used = [
+        from_alternate_ms(*rng.poisson(0.2, (2, 20, 300)).astype(float), 3, 0.95).usable(0.01)
+        for _ in range(60)
+    ]
+    # The interval's lower side: one in forty, windows pooled with their neighbours a little less.
+    assert np.mean(used) < 0.05
+
+
+def test_sums_over_neighbours_are_those_of_a_moving_window():
+    values = np.arange(12.0).reshape(2, 6) ** 2
+    wanted = [[row[max(0, k - 1) : k + 2].sum() for k in range(6)] for row in values]
+    np.testing.assert_allclose(pooled(values, 3), wanted)
+    np.testing.assert_allclose(pooled(values, 4), wanted)
+    np.testing.assert_allclose(pooled(values, 1), values)
+    np.testing.assert_allclose(pooled(values, 31)[:, 0], values.sum(1))
+
+
+@given(st.floats(-2, 2), st.floats(-2, 2), st.floats(1e-6, 3))
+def test_index_is_bounded_antisymmetric_and_signed(texture, object_, floor):
+    found = float(alignment_index(texture, object_, floor))
+    assert -1 <= found <= 1
+    assert float(alignment_index(object_, texture, floor)) == -found
+    if texture <= 0 and object_ <= 0:
+        assert found == 0
+    elif found != 0:
+        assert np.sign(found) == np.sign(object_ - texture)
+
+
+def test_index_of_noise_goes_to_0_and_of_shares_is_their_contrast():
+    floor = float(noise_floor(0.08, 0.02))
+    assert floor == pytest.approx(1.645 * np.hypot(0.08, 0.02), rel=1e-3)
+    assert float(alignment_index(0.001, -0.001, floor)) == pytest.approx(0, abs=0.01)
+    assert float(alignment_index(0.4, 0.1, floor)) == pytest.approx(-0.6)
+    assert float(alignment_index(0.286, 0.303, floor)) == pytest.approx(0.03, abs=0.002)
+    assert np.isnan(alignment_index(np.nan, 0.1, floor))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 6), min_size=2, max_size=60), st.sampled_from([1, 2, 5, None]), st.integers(0, 9)
+)
+def test_every_null_permutes_within_blocks(blocks, run, seed):
+    blocks = np.array(blocks)
+    every = permutations(blocks, 0, 2 * DRAWN_TOGETHER, seed, run)
+    assert (blocks[every] == blocks).all()
+    assert (np.sort(every, axis=1) == np.arange(len(blocks))).all()
+    np.testing.assert_array_equal(permutations(blocks, 30, 100, seed, run), every[30:100])
+
+
+def test_turned_blocks_keep_neighbours_and_runs_keep_theirs():
+    blocks = np.repeat(np.arange(3), 12)
+    turned = permutations(blocks, 0, 50, 1, None)
+    steps = np.diff(turned.reshape(50, 3, 12), axis=-1)
+    assert ((steps == 1).sum(-1) >= 10).all()  # all but the seam
+    runs = np.diff(permutations(blocks, 0, 50, 1, 4).reshape(50, 3, 12), axis=-1)
+    assert ((runs == 1).sum(-1) >= 8).all()
+    assert len(np.unique(turned, axis=0)) > 45
+
+
+def test_order_dependence_is_found_where_it_is_and_seldom_where_not():
+    rng = np.random.default_rng(7)
+    blocks, place = np.repeat(np.arange(10), 20), np.tile(np.linspace(-1, 1, 20), 10)
+    free = [
+        order_dependence(torch.from_numpy(rng.standard_normal((200, 6))), blocks, 99, k) for k in range(60)
+    ]
+    for name in ("position_p", "neighbour_p"):
+        assert np.mean([getattr(each, name) <= 0.05 for each in free]) < 0.14
+    trend = torch.from_numpy(rng.standard_normal((200, 6)) + place[:, None])
+    found = order_dependence(trend, blocks, 99, 0)
+    assert found.position_p == 0.01 and found.position_share > 0.2
+    smooth = rng.standard_normal((200, 6))
+    for i in range(1, 200):
+        smooth[i] = 0.8 * smooth[i - 1] + 0.6 * smooth[i]
+    found = order_dependence(torch.from_numpy(smooth), blocks, 99, 0)
+    assert found.neighbour_p == 0.01 and found.neighbour_correlation > 0.4
+    assert np.isnan(order_dependence(torch.zeros(200, 6, dtype=torch.float64), blocks, 9, 0).position_p)
+
+
+def test_trends_are_those_of_a_line_fitted_to_each_block():
+    rng = np.random.default_rng(8)
+    blocks = np.repeat([4, 7, 9], [10, 6, 1])
+    order, rows = rng.permutation(17), rng.standard_normal((2, 17))
+    effects = within_blocks(blocks, order=order)
+    left = effects.residual(torch.from_numpy(rows)).numpy()
+    for block in (4, 7, 9):
+        own = blocks == block
+        rank = np.argsort(np.argsort(order[own]))
+        for row in range(2):
+            line = np.polyval(np.polyfit(rank, rows[row, own], 1), rank) if own.sum() > 1 else rows[row, own]
+            np.testing.assert_allclose(left[row, own], rows[row, own] - line, atol=1e-12)
+    assert effects.freedom == 17 - 3 - 2
+
+
+def test_matched_presentations_are_spread_evenly_over_blocks():
+    blocks = np.repeat(np.arange(10), 40)
+    thread = Thread(0, "fc6", np.zeros((400, 2)), np.arange(400).astype(str), blocks, np.arange(400))
+    kept = spread_over_blocks(thread, 250, np.random.default_rng(0))
+    assert len(np.unique(kept)) == 250
+    assert set(np.bincount(blocks[kept])) <= {25}
+    assert len(spread_over_blocks(thread, 400, np.random.default_rng(0))) == 400

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evoalign import tables
-from evoalign.analysis.encoding import encode_session, session, to_dataset
+from evoalign.analysis.encoding import encode_session, fitting, to_dataset
 from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
 from evoalign.errors import InputError
@@ -49,7 +49,7 @@ def small_session(seed=0, n_units=3, gain=400.0):
 
 def config(**changed):
     encoding = {
-        "width_ms": 20, "step_ms": 20, "n_permutations": 60, "n_bootstrap": 30, "n_alphas": 30,
+        "width_ms": 20, "step_ms": 20, "n_permutations": 60, "n_bootstrap": 200, "n_alphas": 30,
         "projection_dims": (4,), "hessian_samples": 1, **changed,
     }  # fmt: skip
     return Config.model_validate({"encoding": encoding, "device": "cpu"})
@@ -71,13 +71,18 @@ def encoded():
 def test_planted_switch_and_deaf_unit_are_found(encoded):
     crossing = encoded["encoding_crossover"].query("scheme == 'image' and projection == 'full'")
     assert crossing["crossover_ms"].tolist()[:2] == [SWITCH_MS, SWITCH_MS]
-    assert np.isnan(crossing["crossover_ms"].iloc[2])
+    assert np.isnan(crossing["crossover_ms"].iloc[2]) and crossing["reason"].iloc[2]
+    assert (crossing["reason"].iloc[:2] == "").all()
+    assert (crossing["low_ms"].iloc[:2] <= SWITCH_MS).all() and (
+        crossing["high_ms"].iloc[:2] >= SWITCH_MS
+    ).all()
     assert (crossing["q_texture"] < 0.06).tolist() == [True, True, False]
     index = encoded["encoding_index"].query("scheme == 'image' and projection == 'full' and unit == 5")
     early = index[index["start_ms"].between(60, 100)]
     late = index[index["start_ms"].between(120, 180)]
     assert (early["index"] < -0.5).all() and (late["index"] > 0.5).all()
-    assert early["explained"].all() and late["explained"].all()
+    assert early["explained"].all() and late["explained"].all() and index["tested"].all()
+    assert (early["high"] < early["equal_low"]).all() and (late["low"] > late["equal_high"]).all()
     assert (index["low"] <= index["index"]).all() and (index["index"] <= index["high"]).all()
 
 
@@ -113,7 +118,7 @@ def test_a_killed_job_resumes_with_the_same_tables(tmp_path, monkeypatch):
     responses, settings = small_session(1), config(schemes=("image",), projections=("full",))
     monkeypatch.setattr("evoalign.analysis.encoding.stream.ROWS_A_PIECE", 1000)  # a unit a piece
     whole = encode_session(responses, settings, frames())
-    calls, real = [], session.null_r2
+    calls, real = [], fitting.null_r2
 
     def dies_in_the_fourth(*arguments, **named):
         calls.append(1)
@@ -121,7 +126,7 @@ def test_a_killed_job_resumes_with_the_same_tables(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments, **named)
 
-    monkeypatch.setattr(session, "null_r2", dies_in_the_fourth)
+    monkeypatch.setattr(fitting, "null_r2", dies_in_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         encode_session(responses, settings, frames(), checkpoint=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
@@ -158,22 +163,89 @@ def test_memory_changes_no_result_and_pieces_cover_all_units():
         assert runs[0].start == 0 and runs[-1].stop == units
 
 
-def test_pooling_finds_the_areas_crossover(encoded):
+def renamed(tables, session):
+    return {name: frame.assign(session=session) for name, frame in tables.items()}
+
+
+def test_pooling_takes_all_units_and_tests_the_crossover_over_sessions(encoded):
     settings = config()
-    other = encode_session(small_session(3), settings, frames())
-    pooled = pool_encoding([encoded, other], settings)
+    more = [
+        encode_session(small_session(seed), config(schemes=("image",), projections=("full",)), frames())
+        for seed in range(3, 7)
+    ]
+    pooled = pool_encoding([encoded, *more], settings)
     for name, frame in pooled.items():
         tables.conform(frame, tables.contract_of(name))
     main = pooled["population_encoding"].query("scheme == 'image' and projection == 'full'")
-    assert set(main["n"]) == {4} and set(main["n_all"]) == {6}
+    assert set(main["n"]) == {15} and set(main["n_sessions"]) == {5} and set(main["n_explained"]) <= {10, 11}
+    early, late = main[main["start_ms"].between(60, 100)], main[main["start_ms"].between(120, 180)]
+    assert (early["high"] < early["equal_low"]).all() and (late["low"] > late["equal_high"]).all()
+    before = main[main["start_ms"] < 40]
+    assert (before["index"].between(before["equal_low"] - 0.3, before["equal_high"] + 0.3)).all()
     crossing = pooled["population_encoding_crossover"].query("scheme == 'image' and projection == 'full'")
-    assert crossing["crossover_ms"].tolist() == [SWITCH_MS]
-    assert crossing["unit_median_ms"].tolist() == [SWITCH_MS]
+    assert crossing["reason"].tolist() == [""]
+    assert crossing["crossover_ms"].iloc[0] == pytest.approx(SWITCH_MS, abs=10)
+    assert np.isnan(crossing["low_ms"].iloc[0])  # five sessions are too few for an interval
+    assert crossing["unit_median_ms"].iloc[0] == pytest.approx(SWITCH_MS, abs=20)
     units = pooled["encoding_units"].query("scheme == 'image' and projection == 'full'")
-    wanted = {frozenset(units["session"]): 6}
-    assert wanted == {frozenset({"s0", "s3"}): len(units)}
+    assert set(units["session"]) == {"s0", "s3", "s4", "s5", "s6"} and len(units) == 15
     empty = pool_encoding([], settings)
     assert all(len(frame) == 0 for frame in empty.values())
+
+
+def test_an_area_of_few_sessions_has_no_crossover_and_the_reason_is_said(encoded):
+    pooled = pool_encoding([encoded, renamed(encoded, "again")], config())
+    crossing = pooled["population_encoding_crossover"].query("projection == 'full'")
+    assert crossing["crossover_ms"].isna().all()
+    assert set(crossing["reason"]) == {"fewer than 5 sessions"}
+
+
+def test_models_without_permutations_say_nothing_of_what_is_explained():
+    found = encode_session(small_session(7), config(n_permutations=0, projections=("full",)), frames())
+    index = found["encoding_index"]
+    assert not index["explained"].any() and not index["tested"].any()
+    pooled = pool_encoding([found], config())["population_encoding"]
+    assert pooled["n_explained"].isna().all() and np.isfinite(pooled["index"]).all()
+
+
+def test_no_window_of_a_null_session_is_explained_more_often_than_said():
+    hits = []
+    for seed in range(20, 32):
+        null = small_session(seed, gain=0.0)
+        found = encode_session(
+            null, config(schemes=("image",), projections=("full",), n_permutations=99), frames()
+        )
+        hits += found["encoding_index"].groupby("unit")["explained"].any().tolist()
+    # 36 units at 5 %: 6 or more with probability 0.01.
+    assert sum(hits) < 6
+
+
+def test_swapped_threads_give_the_same_shares_and_index():
+    responses = small_session(8)
+    settings = config(schemes=("image",), projections=("full",), n_permutations=0)
+    wanted = encode_session(responses, settings, frames())
+    table = responses.presentations
+    responses.presentations = table.assign(thread=1 - table["thread"])
+    responses.codes = {(block, 1 - thread): code for (block, thread), code in responses.codes.items()}
+    found = encode_session(responses, settings, frames())
+    pd.testing.assert_frame_equal(found["encoding_index"], wanted["encoding_index"])
+    pd.testing.assert_frame_equal(found["encoding_crossover"], wanted["encoding_crossover"])
+
+
+def test_dependence_on_order_unknown_responses_and_constant_latents_are_said(caplog):
+    responses = small_session(9)
+    for (_, thread), (z, _) in responses.codes.items():
+        if thread == 1:
+            z[:] = 0.5
+        else:
+            z += np.linspace(-2, 2, len(z))[:, None]
+    found = encode_session(responses, config(schemes=("image",), projections=("full",)), frames())
+    assert "texture: latents depend on the order of display within blocks" in caplog.text
+    assert "object: all latents are equal" in caplog.text
+    order = found["encoding_order"].set_index("kind")
+    assert order.loc["texture", "position_p"] < 0.01 and np.isnan(order.loc["object", "position_p"])
+    assert found["encoding"].query("kind == 'object'")["linear_share"].isna().all()
+    assert found["encoding_index"]["index"].isna().all()
 
 
 def test_a_session_without_units_of_the_kind_gives_empty_tables():

@@ -29,14 +29,20 @@ def filled(name, rows):
 @pytest.fixture
 def made():
     model = {"scheme": "image", "projection": "full", "area": "IT"}
-    windows = [{"start_ms": s, "stop_ms": s + 20, "explained": s >= 60} for s in STARTS]
+    windows = [{"start_ms": s, "stop_ms": s + 20} for s in STARTS]
     index = [-0.5 if w["start_ms"] < 120 else 0.75 for w in windows]
     pooled = [
         {
             **model,
             **w,
-            "n": 7,
-            "n_all": 9,
+            "n": 9,
+            "n_sessions": 6,
+            "n_explained": 7.0,
+            "r2_texture": 0.02,
+            "r2_object": 0.09,
+            "equal": 0.01,
+            "equal_low": -0.2,
+            "equal_high": 0.2,
             "texture": 0.1,
             "object": 0.2,
             "index": i,
@@ -46,9 +52,25 @@ def made():
         for w, i in zip(windows, index, strict=True)
     ]
     other = [{**row, "scheme": "block", "index": 0.0} for row in pooled]
-    crossing = {**model, "n": 7, "crossover_ms": 120.0, "low_ms": 100.0, "high_ms": 140.0}
+    crossing = {
+        **model,
+        "n": 9,
+        "n_sessions": 6,
+        "crossover_ms": 120.0,
+        "low_ms": 100.0,
+        "high_ms": 140.0,
+    }
     units = [
-        {**model, **w, "unit": u, "texture": 0.1 * u, "object": 0.3, "index": i}
+        {
+            **model,
+            **w,
+            "unit": u,
+            "texture": 0.1 * u,
+            "object": 0.3,
+            "index": i,
+            "explained": w["start_ms"] >= 60,
+            "tested": True,
+        }
         for u in (3, 8)
         for w, i in zip(windows, index, strict=True)
     ]
@@ -57,7 +79,7 @@ def made():
         {"area": "IT", "space": k, "kind": k, "rank_first": a, "rank_last": b, "n": 7, "share": 0.5, **w}
         for k in ("texture", "object")
         for a, b in ((0, 0), (1, 5))
-        for w in [{key: w[key] for key in ("start_ms", "stop_ms")} for w in windows]
+        for w in windows
     ]
     return {
         "population_encoding": filled("population_encoding", pooled + other),
@@ -88,15 +110,25 @@ def test_figures_render(made, draw, caption, tmp_path):
 def test_index_panel_shows_the_table(made):
     figure, source = encoding.draw_alignment_index(made)
     panel = figure.axes[0]
-    line = next(line for line in panel.lines if len(line.get_xdata()) == len(STARTS))
-    np.testing.assert_allclose(line.get_xdata(), STARTS + 10)
-    shown = np.where(STARTS >= 60, np.where(STARTS < 120, -0.5, 0.75), np.nan)
-    np.testing.assert_allclose(line.get_ydata(), shown)
+    lines = [line for line in panel.lines if len(line.get_xdata()) == len(STARTS)]
+    np.testing.assert_allclose(lines[0].get_ydata(), 0.01)  # equal shares
+    np.testing.assert_allclose(lines[1].get_xdata(), STARTS + 10)
+    np.testing.assert_allclose(lines[1].get_ydata(), np.where(STARTS < 120, -0.5, 0.75))
     # The style decides on which side a title stands.
-    assert any("7 of 9 units" in panel.get_title(side) for side in ("left", "center"))
+    assert any("9 units, 6 sessions" in panel.get_title(side) for side in ("left", "center"))
     assert len(source["index"]) == len(STARTS)  # of the fold scheme that is shown alone
     text = encoding.caption_alignment_index(made)
-    assert "PIT 120 ms (interval 100 to 140); 7 of 9 units" in text
+    assert "PIT 120 ms (interval 100 to 140) (n = 9 units of 6 sessions, 7 explained beyond chance)" in text
+
+
+def test_no_crossover_is_shown_with_its_reason(made):
+    frame = made["population_encoding_crossover"]
+    reason = "fewer than 5 sessions"
+    made["population_encoding_crossover"] = frame.assign(crossover_ms=np.nan, reason=reason)
+    panel = encoding.draw_alignment_index(made)[0].axes[0]
+    assert [text.get_text() for text in panel.texts] == [f"no crossover: {reason}"]
+    assert not [line for line in panel.lines if line.get_linestyle() == "--"]
+    assert f"PIT none: {reason}" in encoding.caption_alignment_index(made)
 
 
 def test_heatmap_sorts_units_by_crossover(made):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def main_model(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
-    """Draw the alignment index over time, by area, with interval and crossover.
+    """Draw the alignment index over time, by area, with what it is made of.
 
     Parameters
     ----------
@@ -49,33 +50,36 @@ def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
     -------
     figure : matplotlib.figure.Figure
     source : dict of str to pandas.DataFrame
-        Panels 'index', 'r2' and 'crossover'.
+        Panels 'index', 'share', 'r2' and 'crossover'.
     """
     frame = main_model(tables["population_encoding"]).sort_values(["area", "start_ms"])
     found = main_model(tables["population_encoding_crossover"])
     areas = areas_of(frame)
-    figure, axes = area_axes(areas, height=3.6, rows=2, empty="no units")
+    figure, axes = area_axes(areas, height=4.6, rows=3, empty="no units")
     for column, area in enumerate(areas):
         rows = frame[frame["area"] == area]
         _index_panel(axes[0, column], rows, found[found["area"] == area])
-        _r2_panel(axes[1, column], rows)
-        n, n_all = int(rows["n"].iloc[0]), int(rows["n_all"].iloc[0])
-        axes[0, column].set_title(f"{area_label(area)} ({n} of {n_all} units)")
-        if n == 0:
-            for panel in axes[:, column]:
-                say_empty(panel, "no unit is explained\nbeyond chance")
-        axes[1, column].set_xlabel("Time from image onset (ms)")
+        _kinds_panel(axes[1, column], rows, dict(zip(SPACES, SPACES, strict=True)))
+        _kinds_panel(axes[2, column], rows, {kind: f"r2_{kind}" for kind in SPACES})
+        n, sessions = int(rows["n"].iloc[0]), int(rows["n_sessions"].iloc[0])
+        axes[0, column].set_title(f"{area_label(area)} ({n} units, {sessions} sessions)")
+        axes[2, column].set_xlabel("Time from image onset (ms)")
     if areas:
         axes[0, 0].set_ylabel("Alignment index")
-        axes[1, 0].set_ylabel("Normalised held-out $R^2$")
-        handles = [Line2D([], [], color=space_colour(k), label=space_label(k)) for k in SPACES]
-        handles.append(
-            Line2D([], [], color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8, label="Crossover")
-        )
+        axes[1, 0].set_ylabel("Linear share")
+        axes[2, 0].set_ylabel("Held-out $R^2$")
+        handles: list[Artist] = [Line2D([], [], color=space_colour(k), label=space_label(k)) for k in SPACES]
         axes[1, -1].legend(handles=handles, loc="upper right")
+        axes[0, -1].legend(
+            handles=[Line2D([], [], color=REFERENCE_COLOUR, linewidth=0.8, label="Equal shares, simulated")],
+            loc="upper left",
+        )
+    identity = ["area", "start_ms", "stop_ms"]
+    r2 = [f"r2_{kind}" for kind in SPACES]
     source = {
-        "index": frame.drop(columns=list(SPACES)),
-        "r2": frame[["area", "start_ms", "stop_ms", *SPACES]],
+        "index": frame.drop(columns=[*SPACES, *r2]),
+        "share": frame[[*identity, *SPACES]],
+        "r2": frame[[*identity, *r2]],
         "crossover": found,
     }
     return figure, {name: part.reset_index(drop=True) for name, part in source.items()}
@@ -87,36 +91,37 @@ def _middle(rows: pd.DataFrame) -> np.ndarray:
 
 def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
     x = _middle(rows)
-    index, low, high = (rows[name].to_numpy(dtype=float) for name in ("index", "low", "high"))
-    explained = rows["explained"].to_numpy(dtype=bool)
-    panel.axhline(0, color="black", linewidth=0.5)
-    panel.fill_between(x, low, high, color="#D9D9D9", linewidth=0)
-    panel.plot(x, np.where(explained, index, np.nan), color="black", linewidth=0.8)
+    names = ("index", "low", "high", "equal", "equal_low", "equal_high")
+    index, low, high, equal, equal_low, equal_high = (rows[name].to_numpy(dtype=float) for name in names)
+    panel.fill_between(x, equal_low, equal_high, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
+    panel.plot(x, equal, color=REFERENCE_COLOUR, linewidth=0.8)
+    panel.vlines(x, low, high, color="black", linewidth=0.6)
+    panel.plot(x, index, color="black", linewidth=0.8)
     for sign, kind in ((1, "object"), (-1, "texture")):
-        ahead = explained & (np.sign(index) == sign)
+        ahead = np.sign(index) == sign
         panel.scatter(x[ahead], index[ahead], s=9, color=space_colour(kind), linewidth=0, zorder=4)
-    # Hollow: in these windows neither space explains more units than chance, so the index is noise.
-    panel.scatter(
-        x[~explained], index[~explained], s=7, facecolor="white", edgecolor=REFERENCE_COLOUR, linewidth=0.5
-    )
     panel.set_ylim(-1.08, 1.08)
-    if len(found) and np.isfinite(found["crossover_ms"].iloc[0]):
-        time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
+    if len(found) == 0:
+        return
+    time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
+    if not np.isfinite(time):
+        text = "no crossover: " + str(found["reason"].iloc[0])
+        panel.text(0.98, 0.03, text, transform=panel.transAxes, ha="right", fontsize="small", wrap=True)
+        return
+    if np.isfinite(first):
         panel.axvspan(first, last, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
-        panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
-        panel.annotate(
-            f"{time:.0f} ms", (time, -0.75), xytext=(-2, 0), textcoords="offset points", ha="right"
-        )
+    panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
+    panel.annotate(f"{time:.0f} ms", (time, -0.9), xytext=(-2, 0), textcoords="offset points", ha="right")
 
 
-def _r2_panel(panel: Axes, rows: pd.DataFrame) -> None:
+def _kinds_panel(panel: Axes, rows: pd.DataFrame, columns: Mapping[str, str]) -> None:
     panel.axhline(0, color="black", linewidth=0.5)
-    for kind in SPACES:
-        panel.plot(_middle(rows), rows[kind], color=space_colour(kind), linewidth=1)
+    for kind, column in columns.items():
+        panel.plot(_middle(rows), rows[column], color=space_colour(kind), linewidth=1)
 
 
 def draw_unit_heatmaps(tables: Tables) -> tuple[Figure, Source]:
-    """Draw normalised R2 of each unit and window for both spaces, and the index.
+    """Draw the linear share of each unit and window in both spaces, and the index.
 
     Parameters
     ----------
@@ -143,12 +148,12 @@ def draw_unit_heatmaps(tables: Tables) -> tuple[Figure, Source]:
             say_empty(panel, "no unit")
         return figure, panels
     step = float(frame["stop_ms"].iloc[0] - frame["start_ms"].iloc[0])
-    # Above 1 lies only the noise of a small ceiling.
-    top = float(np.clip(np.nanquantile([panels[kind].iloc[:, 1:] for kind in SPACES], 0.99), 0.01, 1))
+    values = np.array([panels[kind].iloc[:, 1:] for kind in SPACES], dtype=float)
+    top = float(np.clip(np.nanquantile(values, 0.99), 0.01, 1)) if np.isfinite(values).any() else 1.0
     for panel, kind in zip(axes, SPACES, strict=False):
         image = _heatmap(panel, panels[kind], step, cmap=MAP, vmin=0, vmax=top)
         panel.set_title(space_label(kind))
-    figure.colorbar(image, ax=axes[:2], label="Normalised $R^2$", shrink=0.8)
+    figure.colorbar(image, ax=axes[:2], label="Linear share", shrink=0.8)
     shown = _heatmap(axes[2], panels["index"], step, cmap=INDEX_MAP, norm=TwoSlopeNorm(0, -1, 1))
     _mark(axes[2], frame, units)
     axes[2].set_title("Alignment index")
@@ -167,9 +172,9 @@ def _heatmap(panel: Axes, grid: pd.DataFrame, step: float, **how: object) -> Axe
 
 
 def _mark(panel: Axes, frame: pd.DataFrame, units: pd.DataFrame) -> None:
-    """Points in windows that nothing explains; ticks at the units' crossovers."""
+    """Points in windows that nothing is known to explain; ticks at the units' crossovers."""
     row = {unit: position for position, unit in enumerate(units["unit"])}
-    noise = frame[~frame["explained"].astype(bool)]
+    noise = frame[~frame["explained"].astype(bool) & frame["tested"].astype(bool)]
     panel.scatter(
         _middle(noise), noise["unit"].map(row), s=1.5, color=REFERENCE_COLOUR, linewidth=0, rasterized=True
     )
@@ -235,23 +240,31 @@ def caption_alignment_index(tables: Tables) -> str:
     areas = []
     for area in areas_of(found):
         row = found[found["area"] == area].iloc[0]
-        of = int(frame.loc[frame["area"] == area, "n_all"].iloc[0])
-        areas.append(f"{area_label(area)} {_crossing(row)}; {int(row['n'])} of {of} units")
+        explained = frame.loc[frame["area"] == area, "n_explained"].iloc[0]
+        known = f", {int(explained)} explained beyond chance" if np.isfinite(explained) else ""
+        areas.append(
+            f"{area_label(area)} {_crossing(row)} (n = {int(row['n'])} units of {int(row['n_sessions'])} "
+            f"sessions{known})"
+        )
     return words(
         f"""
-        Top: alignment index, (object minus texture) over (|object| plus |texture|) of the normalised
-        held-out R2 of ridge from each space's latents, averaged over units that either space explains
-        (permutation within blocks, maximum over windows, Benjamini-Hochberg over units); band: bootstrap
-        over animals, sessions and units; hollow: no more units are explained in this window than by
-        chance. Bottom: the two R2. Dashed: crossover, the first window from which the index stays
-        positive: {"; ".join(areas) or "no units"}. Folds are grouped by image.
+        Top: alignment index, (object minus texture) over (object plus texture) linear share, from the mean
+        over all units of an area; bars: bootstrap over animals, sessions and units; grey: mean and interval
+        of the index that equal shares would give with the same latents and presentations. Middle: linear
+        share, the part of single-presentation variance within blocks that is linear in a space's latents
+        (restricted maximum likelihood), whatever their number. Bottom: held-out R2 of ridge, folds by image;
+        it depends on the numbers of latents and presentations, and spaces cannot be compared by it. Dashed:
+        crossover, where texture leads before and object after, each by a cluster test over sessions:
+        {"; ".join(areas) or "no units"}.
         """
     )
 
 
 def _crossing(row: Mapping[str, float] | pd.Series) -> str:
     if not np.isfinite(row["crossover_ms"]):
-        return "none"
+        return f"none: {row['reason']}"
+    if not np.isfinite(row["low_ms"]):
+        return f"{row['crossover_ms']:.0f} ms (too few sessions for an interval)"
     return f"{row['crossover_ms']:.0f} ms (interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"
 
 
@@ -261,9 +274,11 @@ def caption_unit_heatmaps(tables: Tables) -> str:
     n = int(units["crossover_ms"].notna().sum())
     return words(
         f"""
-        Held-out R2 over noise ceiling of single presentations, for each unit and window, and their
-        alignment index. Units are sorted by their crossover (black ticks; {n} of {len(units)} have one).
-        Grey points: neither space explains the unit in this window (permutation within blocks).
+        Linear share of each unit and window: the part of single-presentation variance within blocks that is
+        linear in a space's latents (restricted maximum likelihood), and the alignment index of the two. Units
+        are sorted by their crossover (black ticks; {n} of {len(units)} have one: texture leads before and
+        object after, each family-wise over windows). Grey points: neither space explains the unit in this
+        window beyond chance (permutation within blocks, family-wise over windows and spaces).
         """
     )
 

@@ -1,6 +1,7 @@
 """The manifold-alignment engine: which space explains a unit, and when (METHODS section 6)."""
 
-from evoalign.analysis.encoding.alignment_index import alignment_index, crossover_ms
+from evoalign.analysis.encoding.alignment_index import alignment_index, compare, unit_crossover
+from evoalign.analysis.encoding.distribution import share_distribution
 from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
 from evoalign.analysis.encoding.nested import Plan
@@ -8,6 +9,7 @@ from evoalign.analysis.encoding.permutation import null_r2, permutations, test_w
 from evoalign.analysis.encoding.results import to_dataset
 from evoalign.analysis.encoding.ridge import EncodingRidge, log_alphas, nested_cv
 from evoalign.analysis.encoding.session import encode_session
+from evoalign.analysis.encoding.variance import linear_kernel, linear_share
 
 __all__ = [
     "EncodingRidge",
@@ -16,14 +18,18 @@ __all__ = [
     "Rotated",
     "alignment_index",
     "block_folds",
-    "crossover_ms",
+    "compare",
     "encode_session",
     "image_folds",
+    "linear_kernel",
+    "linear_share",
     "log_alphas",
     "nested_cv",
     "null_r2",
     "permutations",
     "random_basis",
+    "share_distribution",
     "test_windows",
     "to_dataset",
+    "unit_crossover",
 ]

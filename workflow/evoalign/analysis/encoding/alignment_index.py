@@ -1,124 +1,236 @@
-"""Which of two spaces explains more, window by window, and when the object space takes over."""
+"""Which of two spaces explains more of a unit, window by window, and when the object space takes over."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
+from dataclasses import dataclass, replace
 
-from evoalign.analysis.statistics import run_starts
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from evoalign.analysis.crossover import Bins, Crossover, leads_around, reason_against
+from evoalign.analysis.encoding.distribution import ShareDistribution
+from evoalign.analysis.leads import Lead, Leads, run_leads
 
 Floats = NDArray[np.float64]
 
+NOISE_LEVEL = 0.95  # quantile of what two shares of 0 add up to: the index is never divided by less
+N_LEVELS = 200  # quantiles of a confidence distribution from which draws are taken
 
-def alignment_index(texture: ArrayLike, object_: ArrayLike) -> Floats:
-    """(object - texture) / (|object| + |texture|) of normalised R2 (METHODS section 6).
+
+def alignment_index(texture: ArrayLike, object_: ArrayLike, floor: ArrayLike) -> Floats:
+    """(object - texture) / (object + texture) of linear shares, never divided by less than noise gives.
+
+    Estimates below 0 count as 0. Where the two shares together are no larger
+    than those of a unit without any linear part, the index goes to 0 with
+    them, and does not jump between -1 and 1 (docs/methods.md section 6).
 
     Parameters
     ----------
     texture, object_ : array_like
-        Normalised held-out R2, of one shape.
+        Linear shares, of one shape.
+    floor : array_like
+        Smallest divisor, as of `noise_floor`.
 
     Returns
     -------
     numpy.ndarray, float64
-        -1 to 1; NaN where either is NaN or both are 0.
+        -1 (texture alone) to 1 (object alone), 0 for equal shares; NaN where
+        a share is NaN.
     """
-    t, o = np.asarray(texture, dtype=np.float64), np.asarray(object_, dtype=np.float64)
+    t = np.maximum(np.asarray(texture, dtype=np.float64), 0)
+    o = np.maximum(np.asarray(object_, dtype=np.float64), 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (o - t) / (np.abs(o) + np.abs(t))
+        index = (o - t) / np.maximum(o + t, floor)
+    return np.where((o == t) & np.isfinite(o), 0.0, index)
 
 
-def crossover_ms(
-    index: ArrayLike, starts_ms: ArrayLike, bins: int = 3, evidence: ArrayLike | None = None
+def noise_floor(texture_sd: ArrayLike, object_sd: ArrayLike) -> Floats:
+    """What two estimates add up to in one of twenty units without any linear part.
+
+    Parameters
+    ----------
+    texture_sd, object_sd : array_like
+        Standard deviations of the two estimates where both shares are 0.
+    """
+    spread = np.hypot(np.asarray(texture_sd, dtype=np.float64), np.asarray(object_sd, dtype=np.float64))
+    return stats.norm.ppf(NOISE_LEVEL) * spread
+
+
+def equal_share(texture: Floats, object_: Floats, texture_sd: float, object_sd: float) -> Floats:
+    """The one share that both spaces would have, if they had the same: weighted by precision, from 0."""
+    weight = object_sd**2 / (texture_sd**2 + object_sd**2)
+    return np.clip(weight * texture + (1 - weight) * object_, 0, 1)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Alignment of units [unit, window]; see `compare`.
+
+    Attributes
+    ----------
+    index, low, high : numpy.ndarray, float64 [unit, window]
+        Alignment index and its interval.
+    equal, equal_low, equal_high : numpy.ndarray, float64 [unit, window]
+        Mean and interval of the index that equal shares would give with these
+        latents and presentations.
+    floor : float
+        Smallest divisor of the index.
+    leads : list of Leads
+        Of each unit: runs of windows in which a space is significantly ahead.
+    draws : numpy.ndarray, float64 [draw, unit, window]
+        Object less texture share, from the two confidence distributions.
+    """
+
+    index: Floats
+    low: Floats
+    high: Floats
+    equal: Floats
+    equal_low: Floats
+    equal_high: Floats
+    floor: float
+    leads: list[Leads]
+    draws: Floats
+
+
+def compare(
+    texture: Floats,
+    object_: Floats,
+    distributions: tuple[ShareDistribution, ShareDistribution],
+    correlation: Floats,
+    run: int,
+    alpha: float,
+    level: float,
+    n_draws: int,
+    generator: np.random.Generator,
+) -> Comparison:
+    """Compare the shares of two spaces, with everything that is made of estimates drawn anew.
+
+    Parameters
+    ----------
+    texture, object_ : numpy.ndarray, float64 [unit, window]
+        Estimates of `linear_share`.
+    distributions : tuple of ShareDistribution
+        Of the texture and the object space.
+    correlation : numpy.ndarray, float64 [unit, window, window]
+        Correlation between windows of the estimates' noise.
+    run : int
+        Fewest windows of a run, over which a lead is tested.
+    alpha : float
+        Level of the test of a lead.
+    level : float
+        Mass of the intervals.
+    n_draws : int
+    generator : numpy.random.Generator
+    """
+    sds = [float(d.sd(0.0)) for d in distributions]
+    floor = float(noise_floor(*sds))
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high, equal, equal_low, equal_high = (np.full(texture.shape, np.nan) for _ in range(5))
+    draws = np.full((n_draws, *texture.shape), np.nan)
+    leads = []
+    for unit, (t, o, between) in enumerate(zip(texture, object_, correlation, strict=True)):
+        drawn = [_draws(d, e, n_draws, generator) for d, e in zip(distributions, (t, o), strict=True)]
+        draws[:, unit] = (drawn[1] - drawn[0]).T
+        low[unit], high[unit] = np.quantile(alignment_index(drawn[0], drawn[1], floor), tails, axis=1)
+        h = equal_share(t, o, *sds)
+        same = [d.draw(h, _uniform(between, n_draws, generator)) for d in distributions]
+        reference = alignment_index(same[0], same[1], floor)
+        equal[unit] = reference.mean(1)
+        equal_low[unit], equal_high[unit] = np.quantile(reference, tails, axis=1)
+        leads.append(run_leads(_scaled(o - t, same[1] - same[0]), run, alpha))
+    index = alignment_index(texture, object_, floor)
+    return Comparison(index, low, high, equal, equal_low, equal_high, floor, leads, draws)
+
+
+def _scaled(difference: Floats, null: Floats) -> Floats:
+    """Differences of shares in units of their spread under equal shares: the true ones, then draws.
+
+    Parameters
+    ----------
+    difference : numpy.ndarray, float64 [window]
+        NaN, where a share is not known, is no lead.
+    null : numpy.ndarray, float64 [window, draw]
+        Where shares are equal.
+
+    Returns
+    -------
+    numpy.ndarray, float64 [1 + draw, window]
+    """
+    rows = np.concatenate([difference[None], null.T])
+    centred = rows - null.mean(1)
+    scaled = centred / np.maximum(null.std(1), np.finfo(float).tiny)
+    return np.where(np.isfinite(difference), scaled, 0.0)
+
+
+def _draws(
+    distribution: ShareDistribution, estimate: Floats, n_draws: int, generator: np.random.Generator
 ) -> Floats:
-    """Start of the first window from which the index stays positive for some windows.
-
-    Where neither space explains anything the index is a coin's toss between
-    -1 and 1, and three heads in a row come soon. So a stretch of positive
-    windows counts only with evidence that the object space explains the unit
-    over some run of windows in it.
-
-    Parameters
-    ----------
-    index : array_like [..., window]
-        NaN ends a stretch.
-    starts_ms : array_like [window]
-    bins : int
-        Shortest stretch, and length of a run.
-    evidence : array_like of bool [..., window], optional
-        Whether the run that starts in a window counts; all do when not given.
-
-    Returns
-    -------
-    numpy.ndarray, float64 [...]
-        NaN where there is no such stretch.
-    """
-    values = np.asarray(index, dtype=np.float64)
-    starts = np.asarray(starts_ms, dtype=np.float64)
-    n = values.shape[-1]
-    if n == 0:
-        return np.full(values.shape[:-1], np.nan)
-    positive = np.nan_to_num(values, nan=-1.0) > 0
-    good = run_starts(positive, bins)
-    if evidence is not None:
-        good &= np.asarray(evidence, dtype=bool)
-    # A positive window before a run that counts belongs to its stretch.
-    for window in range(n - 2, -1, -1):
-        good[..., window] |= positive[..., window] & good[..., window + 1]
-    return np.where(good.any(-1), starts[good.argmax(-1)], np.nan)
+    """Shares [window, draw] from the confidence distributions of estimates [window]."""
+    levels = (np.arange(N_LEVELS) + 0.5) / N_LEVELS
+    quantiles = distribution.quantiles(estimate, levels)
+    at = generator.integers(N_LEVELS, size=(len(estimate), n_draws))
+    return np.take_along_axis(quantiles, at, axis=1)
 
 
-def run_means(values: ArrayLike, bins: int) -> Floats:
-    """Mean over the run of windows that starts in each window; NaN where none fits.
+def _uniform(correlation: Floats, n_draws: int, generator: np.random.Generator) -> Floats:
+    """Numbers between 0 and 1 [window, draw] whose normal scores have this correlation."""
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = root @ generator.standard_normal((len(values), n_draws))
+    return np.clip(stats.norm.cdf(normal), 0, 1 - 1e-12)
+
+
+def unit_crossover(difference: Floats, leads: Leads, draws: Floats, bins: Bins, level: float) -> Crossover:
+    """When the object space takes over from the texture space in a unit, if both leads are there.
 
     Parameters
     ----------
-    values : array_like [..., window]
-
-    Returns
-    -------
-    numpy.ndarray, float64 [..., window]
+    difference : numpy.ndarray, float64 [window]
+        Object less texture share.
+    leads : Leads
+        Of `compare`.
+    draws : numpy.ndarray, float64 [draw, window]
+        Of the difference.
+    bins : Bins
+    level : float
+        Mass of the interval: times at which the draws do not tell the
+        difference from 0, between the two leads.
     """
-    values = np.asarray(values, dtype=np.float64)
-    found = np.full(values.shape, np.nan)
-    if values.shape[-1] >= bins:
-        runs = np.lib.stride_tricks.sliding_window_view(values, bins, axis=-1)
-        found[..., : runs.shape[-2]] = runs.mean(-1)
-    return found
+    found = Crossover(reason=reason_against(leads), p_texture=leads.p_texture, p_object=leads.p_object)
+    if found.reason:
+        return found
+    before, after = leads_around(leads)
+    time = _change_point(difference, draws, bins, before, after)
+    low, high = draws_interval(draws, bins, before, after, level)
+    return replace(found, time_ms=time, low_ms=min(low, time), high_ms=max(high, time))
 
 
-def image_draws(images: ArrayLike, n_draws: int, generator: np.random.Generator) -> torch.Tensor:
-    """How often each presentation counts in draws of images with replacement.
+def _change_point(difference: Floats, draws: Floats, bins: Bins, before: Lead, after: Lead) -> float:
+    """Left edge of the window that best parts the texture's lead from the object's, in ms.
 
-    Returns
-    -------
-    torch.Tensor, float64 [draw, presentation]
+    A single window of a unit is noisy, and the zero between two of them more
+    so: all windows of both leads decide, as for the step of a mean.
     """
-    names, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
-    n = len(names)
-    weights = generator.multinomial(n, np.full(n, 1 / n), size=n_draws)
-    return torch.from_numpy(weights[:, image].astype(np.float64))
+    spread = np.maximum(np.nan_to_num(draws).std(0), np.finfo(float).tiny)
+    z = (np.nan_to_num(difference) / spread)[before.first : after.last]
+    ahead = np.cumsum(z[::-1])[::-1]
+    return float(bins.starts[before.first + int(ahead.argmax())])
 
 
-def r2_draws(targets: torch.Tensor, predicted: torch.Tensor, weights: torch.Tensor) -> Floats:
-    """Held-out R2 in each bootstrap draw.
+def draws_interval(draws: Floats, bins: Bins, before: Lead, after: Lead, level: float) -> tuple[float, float]:
+    """First and last time at which draws of a difference do not tell it from 0, between two leads.
 
-    The models are not fitted anew: the interval speaks of the images that
-    were held out, as that of an evaluation on a test set does.
-
-    Parameters
-    ----------
-    targets, predicted : torch.Tensor, float64 [target, presentation]
-    weights : torch.Tensor, float64 [draw, presentation]
-        Of `image_draws`.
-
-    Returns
-    -------
-    numpy.ndarray, float64 [draw, target]
+    The same inversion of a test as `crossover.crossing_interval`, with a
+    unit's confidence distributions in place of a t-test over experiments.
     """
-    centred = targets - targets.mean(1, keepdim=True)
-    count = weights.sum(1, keepdim=True)
-    spread = weights @ centred.square().T - (weights @ centred.T).square() / count
-    error = weights @ (targets - predicted).square().T
-    return (1 - error / torch.where(spread > 0, spread, torch.nan)).cpu().numpy()
+    values = np.nan_to_num(draws)
+    z = values.mean(0) / np.maximum(values.std(0), np.finfo(float).tiny)
+    first = before.first + int(np.argmin(z[before.first : before.last]))
+    last = after.first + int(np.argmax(z[after.first : after.last]))
+    times, shares = bins.between(first, last)
+    low, high = np.quantile(values @ shares, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    unsure = times[(low <= 0) & (high >= 0)]
+    if len(unsure) == 0:
+        return np.inf, -np.inf
+    return float(unsure[0]), float(unsure[-1])

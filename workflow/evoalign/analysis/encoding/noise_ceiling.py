@@ -2,67 +2,117 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 Floats = NDArray[np.float64]
 
 
-def from_repeats(
-    responses: Floats, images: ArrayLike, n_splits: int, generator: np.random.Generator
-) -> tuple[Floats, int]:
-    """Single-presentation reliability from split halves of repeated images.
+@dataclass(frozen=True)
+class Ceiling:
+    """Noise ceilings with their intervals; arrays of one shape [..., window].
 
-    The presentations of each image are split at random into halves; the
-    correlation over images of the halves' means is the reliability of a mean
-    of h presentations, and Spearman and Brown's formula brings it to one:
-    r1 = r / (h - (h - 1) r).
+    Attributes
+    ----------
+    value : numpy.ndarray, float64
+        Share of single-presentation variance, from 0; NaN without variance.
+    low, high : numpy.ndarray, float64
+        Interval; not below 0.
+    source : str
+        'repeats' of images or alternate 'bins' of 1 ms.
+    """
+
+    value: Floats
+    low: Floats
+    high: Floats
+    source: str
+
+    def usable(self, floor: float) -> NDArray[np.bool_]:
+        """Where R2 may be divided by the ceiling: its interval is away from 0, and it is above `floor`."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.low > 0) & (self.value >= floor))
+
+
+def pooled(values: Floats, run: int) -> Floats:
+    """Sums over a window and its neighbours, together `run` of them; fewer at the ends.
 
     Parameters
     ----------
-    responses : numpy.ndarray, float64 [target, presentation]
+    values : numpy.ndarray, float64 [..., window]
+    run : int
+        Rounded down to an odd number.
+    """
+    n = values.shape[-1]
+    reach = min((run - 1) // 2, n - 1)
+    total = np.zeros_like(values)
+    for shift in range(-reach, reach + 1):
+        first, last = max(0, shift), min(n, n + shift)
+        total[..., first - shift : last - shift] += values[..., first:last]
+    return total
+
+
+def from_repeats(responses: Floats, images: ArrayLike, run: int, level: float) -> tuple[Ceiling, int]:
+    """Single-presentation reliability from repeated images.
+
+    The intraclass correlation of a one-way analysis of variance, images as
+    random effects, with its interval by F (Shrout and Fleiss 1979, ICC(1,1)).
+    Mean squares are pooled over neighbouring windows, whose noise is not
+    taken for independent: the interval has the freedom of one window.
+
+    Parameters
+    ----------
+    responses : numpy.ndarray, float64 [..., window, presentation]
     images : array_like [presentation]
         Names; images shown once are left out.
-    n_splits : int
-        Random halves that are averaged.
-    generator : numpy.random.Generator
+    run : int
+        Windows that are pooled.
+    level : float
+        Mass of the interval.
 
     Returns
     -------
-    ceiling : numpy.ndarray, float64 [target]
-        Share of variance, 0 to 1; NaN with fewer than three repeated images
-        or without variance.
+    ceiling : Ceiling
+        NaN with fewer than three repeated images or without variance.
     n_images : int
         Repeated images.
     """
-    names, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
-    count = np.bincount(image, minlength=len(names))
-    repeated = np.flatnonzero(count > 1)
-    if len(repeated) < 3:
-        return np.full(len(responses), np.nan), len(repeated)
-    half = count[repeated] // 2
-    total = np.zeros(len(responses))
-    for _ in range(n_splits):
-        first, second = _half_weights(image, repeated, half, generator)
-        total += _correlation(responses @ first, responses @ second)
-    r = total / n_splits
-    h = 1 / np.mean(1 / half)
-    return np.clip(r / (h - (h - 1) * r), 0, 1), len(repeated)
+    _, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
+    kept = np.flatnonzero(np.bincount(image)[image] > 1)
+    _, image, count = np.unique(image[kept], return_inverse=True, return_counts=True)
+    k, n = len(count), len(kept)
+    shape = responses.shape[:-1]
+    if k < 3:
+        nothing = np.full(shape, np.nan)
+        return Ceiling(nothing, nothing, nothing, "repeats"), k
+    y = responses[..., kept]
+    member = (image[:, None] == np.arange(k)) / count  # [presentation, image]
+    means = y @ member
+    centre = y.mean(-1, keepdims=True)
+    between = pooled((count * (means - centre) ** 2).sum(-1), run) / (k - 1)
+    inside = pooled(((y - means[..., image]) ** 2).sum(-1), run) / (n - k)
+    size = (n - (count**2).sum() / n) / (k - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = between / inside
+    tail = (1 - level) / 2
+    ends = (
+        ratio / stats.f.ppf(1 - tail, k - 1, n - k),
+        ratio,
+        ratio * stats.f.ppf(1 - tail, n - k, k - 1),
+    )
+    low, value, high = (np.maximum(_intraclass(f, size), 0) for f in ends)
+    return Ceiling(value, low, high, "repeats"), k
 
 
-def _half_weights(
-    image: NDArray, repeated: NDArray, half: NDArray, generator: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Matrices [presentation, image] that average the first and the second half of each image."""
-    first, second = np.zeros((2, len(image), len(repeated)))
-    for column, (name, h) in enumerate(zip(repeated, half, strict=True)):
-        rows = generator.permutation(np.flatnonzero(image == name))
-        first[rows[:h], column] = 1 / h
-        second[rows[h : 2 * h], column] = 1 / h
-    return first, second
+def _intraclass(ratio: Floats, size: float) -> Floats:
+    """Intraclass correlation of a ratio of mean squares; 1 where nothing varies inside."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isinf(ratio), 1.0, (ratio - 1) / (ratio + size - 1))
 
 
-def from_alternate_ms(even: Floats, odd: Floats) -> Floats:
+def from_alternate_ms(even: Floats, odd: Floats, run: int, level: float) -> Ceiling:
     """Single-presentation reliability from the two halves of a window's milliseconds.
 
     Generated images are shown once. Counts in alternate milliseconds of one
@@ -70,24 +120,28 @@ def from_alternate_ms(even: Floats, odd: Floats) -> Floats:
     else; Spearman and Brown's formula brings their correlation to the whole
     window: r1 = 2 r / (1 + r). What fluctuates from presentation to
     presentation without the image (arousal, drift) counts as explainable
-    here, so this is an upper bound; refractoriness lowers it.
+    here, so this is an upper bound; refractoriness lowers it. The interval is
+    Fisher's of the correlation.
 
     Parameters
     ----------
-    even, odd : numpy.ndarray, float64 [target, presentation]
+    even, odd : numpy.ndarray, float64 [..., window, presentation]
         Counts in the window's even and odd milliseconds.
-
-    Returns
-    -------
-    numpy.ndarray, float64 [target]
-        0 to 1; NaN without variance in a half.
+    run : int
+        Windows whose covariances and variances are pooled.
+    level : float
+        Mass of the interval.
     """
-    r = _correlation(even, odd)
+    a, b = even - even.mean(-1, keepdims=True), odd - odd.mean(-1, keepdims=True)
+    together, first, second = (pooled(part.sum(-1), run) for part in (a * b, a * a, b * b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = together / np.sqrt(first * second)
+    error = stats.norm.ppf((1 + level) / 2) / np.sqrt(max(even.shape[-1] - 3, 1))
+    z = np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
+    low, value, high = (_both_halves(part) for part in (np.tanh(z - error), r, np.tanh(z + error)))
+    return Ceiling(value, low, high, "bins")
+
+
+def _both_halves(r: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(r <= 0, 0.0, 2 * r / (1 + r)) + 0 * r
-
-
-def _correlation(a: Floats, b: Floats) -> Floats:
-    a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1))

@@ -21,20 +21,27 @@ DRAWN_TOGETHER = 64  # permutations from one generator: any run of them can be d
 ROUNDING = 1e-5
 
 
-def permutations(blocks: ArrayLike, first: int, last: int, seed: int) -> NDArray[np.int64]:
+def permutations(
+    blocks: ArrayLike, first: int, last: int, seed: int, run: int | None = 1
+) -> NDArray[np.int64]:
     """Permutations number `first` to `last` of presentations within their blocks.
 
     Under the null hypothesis presentations of a block are exchangeable;
     presentations of different blocks are not, since latents and responses
-    both drift over blocks.
+    both drift over blocks. Where both also depend on the order within a
+    block, runs of neighbours are moved together, or the block is turned.
 
     Parameters
     ----------
     blocks : array_like of int [presentation]
-        One value everywhere gives free permutations.
+        In the order of display within each block. One value everywhere gives
+        free permutations.
     first, last : int
         Half-open range; a permutation depends on its number and the seed alone.
     seed : int
+    run : int or None
+        Presentations that stay side by side, cut from the block turned by a
+        random number of places; None turns the block as a whole.
 
     Returns
     -------
@@ -44,13 +51,37 @@ def permutations(blocks: ArrayLike, first: int, last: int, seed: int) -> NDArray
     base = np.argsort(block, kind="stable")
     parts = []
     for batch in range(first // DRAWN_TOGETHER, -(-last // DRAWN_TOGETHER)):
-        keys = np.random.default_rng([seed, batch]).random((DRAWN_TOGETHER, len(block)))
-        shuffled = np.argsort(block + keys, axis=1, kind="stable")
+        generator = np.random.default_rng([seed, batch])
+        shuffled = _shuffled(block, generator) if run == 1 else _moved(block, run, generator)
         found = np.empty_like(shuffled)
         found[:, base] = shuffled
         start = batch * DRAWN_TOGETHER
         parts.append(found[max(first - start, 0) : last - start])
     return np.concatenate(parts) if parts else np.empty((0, len(block)), dtype=np.int64)
+
+
+def _shuffled(block: NDArray, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Presentations [permutation, place], places sorted by block, single ones shuffled."""
+    keys = generator.random((DRAWN_TOGETHER, len(block)))
+    return np.argsort(block + keys, axis=1, kind="stable")
+
+
+def _moved(block: NDArray, run: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
+    """The same, with each block turned and runs of it shuffled."""
+    found = np.empty((DRAWN_TOGETHER, len(block)), dtype=np.int64)
+    filled = 0
+    for number in range(block.max() + 1):
+        own = np.flatnonzero(block == number)
+        n = len(own)
+        place = (np.arange(n) + generator.integers(n, size=(DRAWN_TOGETHER, 1))) % n
+        turned = np.argsort(place, axis=1)  # which presentation comes to each place
+        if run is not None:
+            piece = np.arange(n) // run
+            keys = generator.random((DRAWN_TOGETHER, piece.max() + 1))[:, piece]
+            turned = np.take_along_axis(turned, np.argsort(keys, axis=1, kind="stable"), axis=1)
+        found[:, filled : filled + n] = own[turned]
+        filled += n
+    return found
 
 
 def null_r2(
@@ -61,6 +92,7 @@ def null_r2(
     seed: int,
     rows: int = 1024,
     done: Callable[[int], None] = lambda _: None,
+    run: int | None = 1,
 ) -> Tensor:
     """Held-out R2 of the data and of permuted responses.
 
@@ -74,7 +106,7 @@ def null_r2(
     targets : torch.Tensor [target, presentation]
         In the order of the presentations, not of `plan.order`.
     blocks : array_like of int [presentation]
-    n_permutations, seed : int
+    n_permutations, seed, run
         See `permutations`. All targets are permuted alike, so the dependence
         between windows and units stays.
     rows : int
@@ -100,7 +132,7 @@ def null_r2(
         index = np.empty((last - first, n), dtype=np.int64)
         skip = 1 if first == 0 else 0
         index[:skip] = np.arange(n)
-        index[skip:] = permutations(blocks, first + skip - 1, last - 1, seed)
+        index[skip:] = permutations(blocks, first + skip - 1, last - 1, seed, run)
         order = torch.from_numpy(index).to(device)[:, plan.order]
         permuted = values.index_select(1, order.flatten()).view(n_targets * (last - first), n)
         error = plan.squared_error(permuted).view(n_targets, last - first)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from evoalign import study, tables
-from evoalign.analysis.encoding.alignment_index import alignment_index, crossover_ms
+from evoalign.analysis.crossover import Bins, Rule, find_crossover
+from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
+from evoalign.analysis.encoding.comparisons import KINDS
 from evoalign.analysis.encoding.results import DIGITS
 from evoalign.analysis.resampling import hierarchical_weights, interval, seeded
 from evoalign.analysis.statistics import benjamini_hochberg
@@ -33,12 +34,11 @@ def pool_encoding(
 ) -> dict[str, pd.DataFrame]:
     """Pool the tables of `encode_session` over sessions, by area.
 
-    A unit counts as explained when either space explains it with q, over all
-    units of the area, at most `encoding.fdr`; units that were not permuted
-    all count. The area's index is that of the mean normalised R2 of its
-    explained units: a mean of single units' indices would weigh units in
-    which next to nothing is explained as much as the others. Intervals:
-    bootstrap over animals, sessions and units.
+    The area's index is that of the mean linear shares of all its units. Units
+    are not chosen by what explains them: a space with fewer dimensions
+    explains more units beyond chance, so such a choice would favour it. A
+    unit without any linear part adds 0 on average. Intervals: bootstrap over
+    animals, sessions and units, each with the noise of its estimate.
 
     Parameters
     ----------
@@ -52,16 +52,17 @@ def pool_encoding(
         `encoding_units`, `population_encoding`,
         `population_encoding_crossover`, `population_encoding_spectrum`.
     """
-    index, units, spectrum = (
-        _together(sessions, name) for name in ("encoding_index", "encoding_crossover", "encoding_spectrum")
+    index, units, spectrum, encoding = (
+        _together(sessions, name)
+        for name in ("encoding_index", "encoding_crossover", "encoding_spectrum", "encoding")
     )
     units = _area_q(units)
     areas, crossings = [], []
     for key, rows in index.groupby(["area", *_MODEL], sort=True):
-        own = units[(units[["area", *_MODEL]] == list(key)).all(axis=1)]
-        area, crossing = _area(dict(zip(["area", *_MODEL], key, strict=True)), rows, own, config)
-        areas.append(area)
-        crossings.append(crossing)
+        own = units[(units[["area", *_MODEL]] == list(key)).all(axis=1)].reset_index(drop=True)
+        model = dict(zip(["area", *_MODEL], key, strict=True))
+        areas.append(_area(model, rows, own, encoding, config))
+        crossings.append(_crossing(model, rows, own, config))
     parts = {
         "encoding_units": units,
         "population_encoding": _concat(areas, tables.POPULATION_ENCODING),
@@ -97,44 +98,81 @@ def _area_q(units: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else units
 
 
-def _explained(units: pd.DataFrame, settings: study.Encoding) -> pd.Series:
+def _explained(units: pd.DataFrame, settings: study.Encoding) -> NDArray[np.bool_]:
+    """Units that either space explains; two spaces are asked, so the smaller q counts twice."""
     least = np.fmin(units["q_texture"].to_numpy(), units["q_object"].to_numpy())
-    return pd.Series(np.isnan(least) | (least <= settings.fdr), index=units.index)
+    return np.asarray(2 * least <= settings.fdr)
+
+
+def _values(rows: pd.DataFrame, units: pd.DataFrame, starts: pd.Series, name: str) -> Floats:
+    """A column of the index table as [unit, window]."""
+    grid = rows.pivot_table(index=_WHO, columns="start_ms", values=name, dropna=False)
+    return grid.reindex(index=pd.MultiIndex.from_frame(units[_WHO]), columns=starts).to_numpy(dtype=float)
 
 
 def _area(
-    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, config: study.Config
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, encoding: pd.DataFrame, config: study.Config
+) -> pd.DataFrame:
     settings = config.encoding
-    chosen = units[_explained(units, settings)]
     windows = rows[["start_ms", "stop_ms"]].drop_duplicates().sort_values("start_ms")
-    values = {
-        kind: rows.pivot_table(index=_WHO, columns="start_ms", values=kind, dropna=False)
-        .reindex(index=pd.MultiIndex.from_frame(chosen[_WHO]), columns=windows["start_ms"])
-        .to_numpy(dtype=float)
-        for kind in ("texture", "object")
-    }
+    share, sd = (
+        {kind: _values(rows, units, windows["start_ms"], kind + end) for kind in KINDS} for end in ("", "_sd")
+    )
     generator = seeded(config.seed, "encoding", *map(str, key.values()))
-    drawn = _draw_units(chosen, settings.n_bootstrap, generator)
-    mean = {kind: _mean(value, np.ones((1, len(chosen))))[0] for kind, value in values.items()}
-    sampled = alignment_index(*(_mean(values[kind], drawn) for kind in ("texture", "object")))
-    index = alignment_index(mean["texture"], mean["object"])
-    explained = _beyond_chance(rows, units, windows, settings)
-    low, high = interval(sampled, settings.interval)
-    frame = windows.assign(
-        **key, n=len(chosen), n_all=len(units), **mean, index=index, low=low, high=high, explained=explained
-    ).assign(**{f"significant_{kind}": _significant(units, kind, settings) for kind in mean})
-    starts = windows["start_ms"].to_numpy()
-    return frame, _crossing(key, chosen, index, sampled, explained, starts, settings)
+    drawn = _draw_units(units, settings.n_bootstrap, generator)
+    once = np.ones((1, len(units)))
+    mean = {kind: _mean(share[kind], once)[0] for kind in KINDS}
+    # Of the mean of the units' estimates, whose noise is independent.
+    error = {kind: np.sqrt(_mean(sd[kind] ** 2, once)[0] / len(units)) for kind in KINDS}
+    floor = noise_floor(error["texture"], error["object"])
+    sampled = {kind: _noisy_mean(share[kind], sd[kind], drawn, generator) for kind in KINDS}
+    low, high = interval(alignment_index(sampled["texture"], sampled["object"], floor), settings.interval)
+    same = _equal(mean, error, floor, settings, generator)
+    tested = units[["p_texture", "p_object"]].notna().any(axis=None)
+    return windows.assign(
+        **key,
+        n=len(units),
+        n_sessions=units["session"].nunique(),
+        n_explained=float(_explained(units, settings).sum()) if tested else np.nan,
+        **mean,
+        index=alignment_index(mean["texture"], mean["object"], floor),
+        low=low,
+        high=high,
+        equal=same[0],
+        equal_low=same[1],
+        equal_high=same[2],
+        **{f"r2_{kind}": _mean_r2(encoding, key, units, kind, windows["start_ms"]) for kind in KINDS},
+        **{f"significant_{kind}": _significant(units, kind, settings) for kind in KINDS},
+    )
 
 
-def _beyond_chance(
-    rows: pd.DataFrame, units: pd.DataFrame, windows: pd.DataFrame, settings: study.Encoding
-) -> NDArray[np.bool_]:
-    """Windows in which more of all units are explained than tests of two spaces would by chance."""
-    count = rows.groupby("start_ms")["explained"].sum().reindex(windows["start_ms"]).to_numpy()
-    chance = 1 - (1 - settings.index_level) ** 2
-    return np.asarray(stats.binom.sf(count - 1, len(units), chance) <= settings.index_level)
+def _equal(
+    mean: dict[str, Floats],
+    error: dict[str, Floats],
+    floor: Floats,
+    settings: study.Encoding,
+    generator: np.random.Generator,
+) -> tuple[Floats, Floats, Floats]:
+    """Mean and ends of the index [window] that equal shares would give with these estimates' noise."""
+    weight = error["object"] ** 2 / (error["texture"] ** 2 + error["object"] ** 2)
+    shared = np.maximum(weight * mean["texture"] + (1 - weight) * mean["object"], 0)
+    size = (settings.n_bootstrap, len(shared))
+    drawn = {kind: shared + error[kind] * generator.standard_normal(size) for kind in KINDS}
+    index = alignment_index(drawn["texture"], drawn["object"], floor)
+    low, high = interval(index, settings.interval)
+    return index.mean(0), low, high
+
+
+def _mean_r2(
+    encoding: pd.DataFrame, key: dict[str, Any], units: pd.DataFrame, kind: str, starts: pd.Series
+) -> Floats:
+    """Mean held-out R2 [window] of the area's units in the model's space of this kind."""
+    model = (encoding["scheme"] == key["scheme"]) & (encoding["projection"] == key["projection"])
+    if key["projection"] != "full":
+        model &= encoding["n_features"] == key["n_features"]
+    rows = encoding[model & (encoding["area"] == key["area"]) & (encoding["kind"] == kind)]
+    rows = rows.merge(units[_WHO], on=_WHO)
+    return rows.groupby("start_ms")["r2"].mean().reindex(starts).to_numpy(dtype=float)
 
 
 def _draw_units(units: pd.DataFrame, n_draws: int, generator: np.random.Generator) -> Floats:
@@ -158,30 +196,51 @@ def _mean(values: Floats, drawn: Floats) -> Floats:
         return np.asarray((drawn @ np.where(present, values, 0)) / (drawn @ present))
 
 
+def _noisy_mean(values: Floats, sd: Floats, drawn: Floats, generator: np.random.Generator) -> Floats:
+    """Means [draw, window] of drawn units, each with the noise of its estimate."""
+    present = ~np.isnan(values)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        count = drawn @ present
+        error = np.sqrt(drawn @ np.where(present, sd**2, 0)) / count
+    return _mean(values, drawn) + error * generator.standard_normal(error.shape)
+
+
 def _significant(units: pd.DataFrame, kind: str, settings: study.Encoding) -> float:
     p = units[f"p_{kind}"].dropna()
     return float((p <= settings.index_level).mean()) if len(p) else np.nan
 
 
 def _crossing(
-    key: dict[str, Any],
-    chosen: pd.DataFrame,
-    index: Floats,
-    sampled: Floats,
-    explained: NDArray[np.bool_],
-    starts: NDArray,
-    settings: study.Encoding,
+    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, config: study.Config
 ) -> pd.DataFrame:
-    times = crossover_ms(sampled, starts, settings.crossover_bins, explained)
-    low, high = interval(times, settings.interval)
-    own = chosen["crossover_ms"].dropna()
+    """Crossover of an area, tested over sessions: units of one session are not independent."""
+    settings = config.analysis
+    windows = rows[["start_ms", "stop_ms"]].drop_duplicates().sort_values("start_ms")
+    difference = rows.assign(difference=rows["object"] - rows["texture"])
+    by_session = difference.pivot_table(index="session", columns="start_ms", values="difference")
+    bins = Bins(
+        tuple(windows["start_ms"].tolist()), int(windows["stop_ms"].iloc[0] - windows["start_ms"].iloc[0])
+    )
+    rule = Rule(
+        settings.cluster_p,
+        settings.lead_p,
+        settings.n_permutations,
+        config.encoding.interval,
+        settings.min_experiments,
+        settings.min_interval_experiments,
+        "sessions",
+    )
+    generator = seeded(config.seed, "encoding crossover", *map(str, key.values()))
+    found = find_crossover(by_session.to_numpy(dtype=float), bins, rule, generator)
+    own = units["crossover_ms"].dropna()
     row = {
         **key,
-        "n": len(chosen),
-        "crossover_ms": float(crossover_ms(index, starts, settings.crossover_bins, explained)),
-        "low_ms": float(low),
-        "high_ms": float(high),
-        "found": float((~np.isnan(times)).mean()),
+        "n": len(units),
+        "n_sessions": units["session"].nunique(),
+        "crossover_ms": found.time_ms,
+        "reason": found.reason,
+        "low_ms": found.low_ms,
+        "high_ms": found.high_ms,
         "unit_median_ms": float(own.median()) if len(own) else np.nan,
         "n_units": len(own),
     }
@@ -197,5 +256,6 @@ def _spectrum(spectrum: pd.DataFrame, units: pd.DataFrame, settings: study.Encod
     bins = ["rank_first", "rank_last"]
     pooled = rows.groupby(by + bins, sort=True)["explained"].agg(["mean", "count"]).reset_index()
     total = pooled.groupby(by)["mean"].transform("sum")
-    share = (pooled["mean"] / total).where(total > 0)
+    # A share of next to nothing is noise over noise.
+    share = (pooled["mean"] / total).where(total >= settings.ceiling_floor)
     return pooled.rename(columns={"mean": "explained", "count": "n"}).assign(share=share)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from os import PathLike
 
 import numpy as np
@@ -16,23 +14,18 @@ from torch import Tensor
 
 from evoalign import spaces, study
 from evoalign.analysis.encoding import results
-from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
-from evoalign.analysis.encoding.kernels import Rotated, random_basis
-from evoalign.analysis.encoding.nested import Plan
-from evoalign.analysis.encoding.noise_ceiling import from_alternate_ms, from_repeats
-from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
-from evoalign.analysis.encoding.ridge import Nested, log_alphas, nested_cv, shortened, weights
-from evoalign.analysis.encoding.shown import (
-    Thread,
-    Windows,
-    repeated_rows,
-    thread_of,
-    unit_rows,
-    window_rates,
-    windows_of,
+from evoalign.analysis.encoding.fitting import (
+    ceiling_of,
+    fit_thread,
+    linear_shares,
+    preferred_weights,
+    spectrum_of,
 )
-from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
-from evoalign.analysis.encoding.stream import Checkpoint, Progress, batch_rows, digest, pieces
+from evoalign.analysis.encoding.order import OrderDependence, order_dependence
+from evoalign.analysis.encoding.parts import Frames, Job, ThreadParts
+from evoalign.analysis.encoding.ridge import log_alphas
+from evoalign.analysis.encoding.shown import Thread, thread_of, unit_rows, window_rates, windows_of
+from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.tuning import shows_axes, shows_evolution
@@ -41,49 +34,8 @@ from evoalign.responses import Responses
 from evoalign.spaces.hessian import Eigenframe, eigenframe, load_eigenframe
 
 Floats = NDArray[np.float64]
-Frames = Mapping[str, Eigenframe]
 
-
-@dataclass(frozen=True)
-class Fitted:
-    """One thread's results for one fold scheme and projection; arrays [unit, window].
-
-    `targets` are [unit x window, presentation]; p values are None when the
-    responses were not permuted.
-    """
-
-    thread: Thread
-    kind: str
-    scheme: str
-    projection: str
-    n_features: int
-    targets: Tensor
-    nested: Nested
-    test: dict[str, NDArray] | None
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all fits of a session share."""
-
-    responses: Responses
-    config: study.Config
-    units: NDArray[np.int64]
-    windows: Windows
-    alphas: Tensor
-    device: str
-    checkpoint: Checkpoint
-    frames: Frames
-
-    @property
-    def settings(self) -> study.Encoding:
-        """The section of the configuration."""
-        return self.config.encoding
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Units and windows."""
-        return len(self.units), len(self.windows.starts_ms)
+N_ORDER_PERMUTATIONS = 999
 
 
 def encode_session(
@@ -110,7 +62,7 @@ def encode_session(
     Returns
     -------
     dict of str to pandas.DataFrame
-        `encoding`, `encoding_index`, `encoding_crossover`,
+        `encoding`, `encoding_index`, `encoding_crossover`, `encoding_order`,
         `encoding_spectrum`, `encoding_weights`. Without rows when the session
         holds no latents at all or no unit of the kinds that are analysed, and
         of a tuning session.
@@ -148,17 +100,57 @@ def encode_session(
         logging.warning("session %s has no unit of kind %s", responses.session, settings.unit_kinds)
         return results.no_units()
     rates = window_rates(responses.values(job.units), responses.start_ms, job.windows)
-    fitted, ceilings, spectra, vectors = [], {}, [], []
-    for thread in threads:
-        kind = space_kind(thread.space, config.analysis)
-        ceilings[thread.number] = _ceiling(job, thread, rates)
-        targets = torch.from_numpy(rates[:, :, thread.rows]).flatten(0, 1).to(device)
-        found = _fit_thread(job, thread, kind, targets)
-        fitted += found
-        spectra += _spectrum(job, thread, kind, targets, found)
-        vectors += _weights(job, thread, kind, targets)
-    mean_rates = rates.mean(-1)
-    return results.session_tables(job, fitted, ceilings, spectra, vectors, mean_rates)
+    parts = [_thread_parts(job, thread, threads, rates) for thread in threads]
+    return results.session_tables(job, parts, rates)
+
+
+def _thread_parts(job: Job, thread: Thread, threads: list[Thread], rates: Floats) -> ThreadParts:
+    """Everything that is computed of one thread."""
+    kind = space_kind(thread.space, job.config.analysis)
+    order = _order(job, thread)
+    ceiling = ceiling_of(job, thread, rates)
+    targets = torch.from_numpy(rates[:, :, thread.rows]).flatten(0, 1).to(job.device)
+    _warn_of(job, thread, targets)
+    fitted = fit_thread(job, thread, kind, targets, min(len(each.rows) for each in threads))
+    return ThreadParts(
+        thread,
+        kind,
+        order,
+        ceiling,
+        fitted,
+        linear_shares(job, thread, targets),
+        spectrum_of(job, thread, targets, fitted),
+        preferred_weights(job, thread, targets),
+    )
+
+
+def _order(job: Job, thread: Thread) -> OrderDependence:
+    """Dependence of the latents on the order of display; a warning with the numbers where there is one."""
+    settings = job.settings
+    seed = int(seeded(job.config.seed, job.responses.session, thread.space, "order").integers(2**31))
+    found = order_dependence(torch.tensor(thread.latents), thread.blocks, N_ORDER_PERMUTATIONS, seed)
+    if min(found.position_p, found.neighbour_p) <= settings.order_p:
+        logging.warning(
+            "session %s, %s: latents depend on the order of display within blocks (a trend explains %.3f "
+            "of their variance, p %.3g; neighbours correlate at %.3f, p %.3g), so permuted responses are "
+            "no fair null: set encoding.remove_trend, or encoding.permute to 'turn' or 'runs'",
+            job.responses.session, thread.space, found.position_share, found.position_p,
+            found.neighbour_correlation, found.neighbour_p,
+        )  # fmt: skip
+    return found
+
+
+def _warn_of(job: Job, thread: Thread, targets: Tensor) -> None:
+    """Say what makes results absent: responses that are not known, latents that do not vary."""
+    where = f"session {job.responses.session}, {thread.space}"
+    unknown = targets.isnan().any(1)
+    if unknown.any():
+        logging.warning(
+            "%s: %d of %d units and windows hold presentations without a known response and have no result",
+            where, int(unknown.sum()), len(targets),
+        )  # fmt: skip
+    if not (np.ptp(thread.latents, axis=0) > 0).any():
+        logging.warning("%s: all latents are equal: they can explain nothing", where)
 
 
 def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eigenframe]:
@@ -179,130 +171,3 @@ def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eig
 @functools.lru_cache(maxsize=8)
 def _computed(space: str, n: int, seed: int) -> Eigenframe:
     return eigenframe(spaces.get_space(space), n, seed)
-
-
-def _folds(job: Job, thread: Thread, scheme: str) -> Folds:
-    generator = seeded(job.config.seed, job.responses.session, thread.space, scheme)
-    deal = image_folds if scheme == "image" else block_folds
-    return deal(thread.images, thread.blocks, job.settings.n_folds, generator)
-
-
-def _predictors(job: Job, thread: Thread) -> list[tuple[str, int, Tensor]]:
-    """Projection, number of directions and predictors [presentation, feature] of each model."""
-    latents = torch.tensor(thread.latents, device=job.device)
-    dim = latents.shape[1]
-    frame = job.frames.get(thread.space)
-    rotated = None
-    if frame is not None:
-        rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.vectors).to(job.device))
-    found: list[tuple[str, int, Tensor]] = []
-    for projection in job.settings.projections:
-        if projection == "full":
-            found.append(("full", dim, shortened(latents)))
-            continue
-        for k in (k for k in job.settings.projection_dims if k < dim):
-            if projection == "random":
-                generator = seeded(job.config.seed, job.responses.session, thread.space, f"random {k}")
-                found.append(("random", k, latents @ random_basis(dim, k, generator).to(job.device)))
-            elif rotated is not None:
-                found.append((projection, k, getattr(rotated, projection)(k)))
-    return [(name, k, shortened(x)) for name, k, x in found]
-
-
-def _fit_thread(job: Job, thread: Thread, kind: str, targets: Tensor) -> list[Fitted]:
-    found = []
-    for scheme in job.settings.schemes:
-        folds = _folds(job, thread, scheme)
-        for projection, k, features in _predictors(job, thread):
-            plan = Plan(features, folds, job.alphas)
-            nested = nested_cv(plan, targets)
-            test = None
-            permuted = (
-                scheme in job.settings.permuted_schemes and projection in job.settings.permuted_projections
-            )
-            if job.settings.n_permutations and permuted:
-                name = f"{thread.space} {scheme} {projection} {k}"
-                test = permuted_test(job, name, plan, targets, thread.blocks)
-            found.append(Fitted(thread, kind, scheme, projection, k, targets, nested, test))
-    return found
-
-
-def permuted_test(job: Job, name: str, plan: Plan, targets: Tensor, blocks: NDArray) -> dict[str, NDArray]:
-    """Permutation p values, in pieces of units that are kept in the checkpoint; see `PermutationTest`."""
-    settings = job.settings
-    n_units, n_windows = job.shape
-    plan = plan.to(torch.float32)
-    seed = int(seeded(job.config.seed, job.responses.session, "permutations").integers(2**31))
-    sizes = (settings.n_permutations, settings.crossover_bins, settings.memory_gb, settings.tf32, seed)
-    key = digest(plan.features, plan.order, plan.frame.raw_bounds, plan.alphas, targets, blocks, sizes)
-    rows = batch_rows(plan, settings.memory_gb)
-    parts: list[dict[str, NDArray]] = []
-    whole_job = n_units * n_windows * (1 + settings.n_permutations)
-    with Progress(f"{job.responses.session} {name}", whole_job) as progress, tensor_cores(settings.tf32):
-        for number, units in enumerate(
-            pieces(n_units, n_windows, settings.n_permutations, settings.memory_gb)
-        ):
-            some = targets.view(n_units, n_windows, -1)[units].flatten(0, 1)
-
-            def compute(some: Tensor = some, n: int = units.stop - units.start) -> dict[str, NDArray]:
-                null = null_r2(plan, some, blocks, settings.n_permutations, seed, rows, progress.add)
-                test = test_windows(null, n, settings.crossover_bins)
-                return {"p": test.p, "p_fwe": test.p_fwe, "p_run": test.p_run, "null_r2": test.null_mean}
-
-            part, computed = job.checkpoint.get(f"{key}-{number:05d}", compute)
-            if computed:
-                progress.piece()
-            else:
-                progress.skip(len(some) * (1 + settings.n_permutations))
-            parts.append(part)
-    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
-
-
-def _ceiling(job: Job, thread: Thread, rates: Floats) -> tuple[Floats, str]:
-    """Noise ceiling [unit, window] of a thread's presentations, and where it comes from.
-
-    Generated images are shown once, so what repeats are the natural
-    references of both threads: one ceiling for the unit, which the spaces
-    share and the alignment index is free of. Halves of milliseconds give each
-    thread a ceiling of its own.
-    """
-    settings = job.settings
-    if settings.ceiling != "bins":
-        again = repeated_rows(job.responses)
-        images = job.responses.presentations["image"].to_numpy(dtype=str)[again]
-        generator = seeded(job.config.seed, job.responses.session, "ceiling")
-        flat = rates[:, :, again].reshape(np.prod(job.shape), len(again))
-        ceiling, n = from_repeats(flat, images, settings.ceiling_splits, generator)
-        if settings.ceiling == "repeats" or n >= settings.ceiling_images:
-            return ceiling.reshape(job.shape), "repeats"
-    counts = job.responses.values(job.units)[:, thread.rows]
-    halves = [window_rates(counts, job.responses.start_ms, job.windows, 2, offset) for offset in (0, 1)]
-    return from_alternate_ms(*halves), "bins"
-
-
-def _spectrum(
-    job: Job, thread: Thread, kind: str, targets: Tensor, fitted: list[Fitted]
-) -> list[tuple[Thread, str, tuple[int, int], Floats]]:
-    """Explained variance [unit, window] of each bin of eigenvalue rank, first fold scheme."""
-    frame = job.frames.get(thread.space)
-    full = [f for f in fitted if f.projection == "full" and f.scheme == job.settings.schemes[0]]
-    if frame is None or not full:
-        return []
-    coordinates = torch.from_numpy(thread.latents @ frame.vectors).to(job.device)
-    folds = _folds(job, thread, full[0].scheme)
-    shares = explained_by_rank(coordinates, targets, folds, full[0].nested.alphas).cpu().numpy()
-    bins = rank_bins(coordinates.shape[1], job.settings.spectrum_bins)
-    return [(thread, kind, (a, b), shares[:, a:b].sum(1).reshape(job.shape)) for a, b in bins]
-
-
-def _weights(job: Job, thread: Thread, kind: str, targets: Tensor) -> list[tuple[Thread, str, int, Floats]]:
-    """Weight vectors [window, latent] of the preferred units: those of all units would be no table."""
-    preferred = job.responses.units["preferred"].to_numpy(dtype=bool)[job.units]
-    folds = _folds(job, thread, "image")
-    latents = torch.tensor(thread.latents, device=job.device)
-    found = []
-    for unit in np.flatnonzero(preferred):
-        some = targets.view(*job.shape, -1)[unit]
-        coefficients, _, _ = weights(latents, some, folds, job.alphas)
-        found.append((thread, kind, int(unit), coefficients.cpu().numpy()))
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ class Thread:
     images : numpy.ndarray of str [presentation]
     blocks : numpy.ndarray, int64 [presentation]
     rows : numpy.ndarray, int64 [presentation]
-        Presentations in the session.
+        Presentations in the session, in the order of display.
     """
 
     number: int
@@ -76,6 +76,27 @@ class Thread:
     images: NDArray
     blocks: NDArray[np.int64]
     rows: NDArray[np.int64]
+
+    def select(self, keep: NDArray[np.int64]) -> Thread:
+        """The thread with some of its presentations."""
+        return replace(
+            self,
+            latents=self.latents[keep],
+            images=self.images[keep],
+            blocks=self.blocks[keep],
+            rows=self.rows[keep],
+        )
+
+
+def spread_over_blocks(thread: Thread, n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Places of `n` presentations of a thread, drawn at random and evenly over its blocks.
+
+    Each block keeps its share of the presentations, to one.
+    """
+    total = len(thread.rows)
+    order = np.lexsort((generator.random(total), thread.blocks))
+    picked = order[(np.arange(n) * total) // n]
+    return np.sort(picked)
 
 
 def thread_of(responses: Responses, thread: int) -> Thread:
@@ -92,6 +113,8 @@ def thread_of(responses: Responses, thread: int) -> Thread:
     generated = own & ~table["reference"].astype(bool) & (table["latent_row"] >= 0)
     where = f"session {responses.session}, thread {thread}"
     chosen = table[generated]
+    if "onset_s" in chosen:
+        chosen = chosen.sort_values("onset_s", kind="stable")
     if chosen.empty:
         raise InputError(
             "no valid presentation of a generated image with a latent", where, "give the folder of latents"
@@ -104,7 +127,7 @@ def thread_of(responses: Responses, thread: int) -> Thread:
         latents=latents,
         images=chosen["image"].to_numpy(dtype=str),
         blocks=chosen["block"].to_numpy(dtype=np.int64),
-        rows=np.flatnonzero(generated.to_numpy()),
+        rows=chosen.index.to_numpy(dtype=np.int64),
     )
 
 

@@ -1,0 +1,187 @@
+"""Fits, shares, ceilings and permutations of one thread of a session."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evoalign.analysis.encoding.distribution import share_distribution
+from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
+from evoalign.analysis.encoding.kernels import Rotated, random_basis
+from evoalign.analysis.encoding.nested import Plan
+from evoalign.analysis.encoding.noise_ceiling import Ceiling, from_alternate_ms, from_repeats
+from evoalign.analysis.encoding.parts import Fitted, Job, Shares
+from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
+from evoalign.analysis.encoding.ridge import nested_cv, shortened, weights
+from evoalign.analysis.encoding.shown import Thread, repeated_rows, spread_over_blocks, window_rates
+from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
+from evoalign.analysis.encoding.stream import Progress, batch_rows, digest, pieces
+from evoalign.analysis.encoding.variance import linear_kernel, linear_share, noise_correlation
+from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
+from evoalign.analysis.resampling import seeded
+
+Floats = NDArray[np.float64]
+
+
+def _folds(job: Job, thread: Thread, scheme: str) -> Folds:
+    generator = seeded(job.config.seed, job.responses.session, thread.space, scheme)
+    deal = image_folds if scheme == "image" else block_folds
+    return deal(thread.images, thread.blocks, job.settings.n_folds, generator)
+
+
+def _predictors(job: Job, thread: Thread) -> list[tuple[str, int, Tensor]]:
+    """Projection, number of directions and predictors [presentation, feature] of each model."""
+    latents = torch.tensor(thread.latents, device=job.device)
+    if job.settings.remove_trend:
+        latents = latents - _effects(job, thread).trend(latents.T).T
+    dim = latents.shape[1]
+    frame = job.frames.get(thread.space)
+    rotated = None
+    if frame is not None:
+        rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.vectors).to(job.device))
+    found: list[tuple[str, int, Tensor]] = []
+    for projection in job.settings.projections:
+        if projection == "full":
+            found.append(("full", dim, shortened(latents)))
+            continue
+        for k in (k for k in job.settings.projection_dims if k < dim):
+            if projection == "random":
+                generator = seeded(job.config.seed, job.responses.session, thread.space, f"random {k}")
+                found.append(("random", k, latents @ random_basis(dim, k, generator).to(job.device)))
+            elif rotated is not None:
+                found.append((projection, k, getattr(rotated, projection)(k)))
+    return [(name, k, shortened(x)) for name, k, x in found]
+
+
+def _effects(job: Job, thread: Thread) -> WithinBlocks:
+    return within_blocks(thread.blocks, job.device, np.arange(len(thread.rows)))
+
+
+def linear_shares(job: Job, thread: Thread, targets: Tensor) -> list[Shares]:
+    """Linear shares [unit, window] of each projection, over all presentations of the thread."""
+    found = []
+    order = np.arange(len(thread.rows)) if job.settings.remove_trend else None
+    for projection, k, features in _predictors(job, thread):
+        kernel = linear_kernel(features, thread.blocks, thread.images, order)
+        generator = seeded(job.config.seed, job.responses.session, thread.space, f"share {projection} {k}")
+        distribution = share_distribution(kernel, job.settings.n_bootstrap, generator)
+        estimate = linear_share(kernel, targets).cpu().numpy()
+        tail = (1 - job.settings.interval) / 2
+        ends = distribution.quantiles(estimate, [tail, 1 - tail])
+        found.append(
+            Shares(
+                projection,
+                k,
+                estimate.reshape(job.shape),
+                ends[:, 0].reshape(job.shape),
+                ends[:, 1].reshape(job.shape),
+                distribution,
+                noise_correlation(kernel, targets, job.shape),
+            )
+        )
+    return found
+
+
+def fit_thread(job: Job, thread: Thread, kind: str, targets: Tensor, n_smaller: int) -> list[Fitted]:
+    """Fit every fold scheme and projection; projections with the presentations of the smaller thread."""
+    settings, found = job.settings, []
+    generator = seeded(job.config.seed, job.responses.session, thread.space, "matched")
+    matched = spread_over_blocks(thread, n_smaller, generator)
+    if settings.remove_trend:
+        targets = targets - _effects(job, thread).trend(targets)
+    for scheme in settings.schemes:
+        for projection, k, features in _predictors(job, thread):
+            every = projection == "full" or not settings.match_presentations
+            kept = np.arange(len(thread.rows)) if every else matched
+            some, responses = thread.select(kept), targets[:, torch.from_numpy(kept).to(targets.device)]
+            plan = Plan(shortened(features[kept]), _folds(job, some, scheme), job.alphas)
+            nested = nested_cv(plan, responses)
+            test = None
+            permuted = scheme in settings.permuted_schemes and projection in settings.permuted_projections
+            if settings.n_permutations and permuted:
+                name = f"{thread.space} {scheme} {projection} {k}"
+                test = permuted_test(job, name, plan, responses, some.blocks)
+            found.append(Fitted(some, kind, scheme, projection, k, nested, test))
+    return found
+
+
+def permuted_test(job: Job, name: str, plan: Plan, targets: Tensor, blocks: NDArray) -> dict[str, NDArray]:
+    """Permutation p values, in pieces of units that are kept in the checkpoint; see `PermutationTest`."""
+    settings = job.settings
+    n_units, n_windows = job.shape
+    plan = plan.to(torch.float32)
+    seed = int(seeded(job.config.seed, job.responses.session, "permutations").integers(2**31))
+    run = {"shuffle": 1, "runs": settings.permute_run, "turn": None}[settings.permute]
+    sizes = (settings.n_permutations, settings.crossover_bins, settings.memory_gb, settings.tf32, seed, run)
+    key = digest(plan.features, plan.order, plan.frame.raw_bounds, plan.alphas, targets, blocks, sizes)
+    rows = batch_rows(plan, settings.memory_gb)
+    parts: list[dict[str, NDArray]] = []
+    whole_job = n_units * n_windows * (1 + settings.n_permutations)
+    with Progress(f"{job.responses.session} {name}", whole_job) as progress, tensor_cores(settings.tf32):
+        for number, units in enumerate(
+            pieces(n_units, n_windows, settings.n_permutations, settings.memory_gb)
+        ):
+            some = targets.view(n_units, n_windows, -1)[units].flatten(0, 1)
+
+            def compute(some: Tensor = some, n: int = units.stop - units.start) -> dict[str, NDArray]:
+                null = null_r2(plan, some, blocks, settings.n_permutations, seed, rows, progress.add, run)
+                test = test_windows(null, n, settings.crossover_bins)
+                return {"p": test.p, "p_fwe": test.p_fwe, "p_run": test.p_run, "null_r2": test.null_mean}
+
+            part, computed = job.checkpoint.get(f"{key}-{number:05d}", compute)
+            if computed:
+                progress.piece()
+            else:
+                progress.skip(len(some) * (1 + settings.n_permutations))
+            parts.append(part)
+    return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
+
+
+def ceiling_of(job: Job, thread: Thread, rates: Floats) -> Ceiling:
+    """Noise ceilings [unit, window] of a thread's presentations.
+
+    Generated images are shown once, so what repeats are the natural
+    references of both threads: one ceiling for the unit, which the spaces
+    share. Halves of milliseconds give each thread a ceiling of its own.
+    """
+    settings = job.settings
+    how = (settings.crossover_bins, settings.interval)
+    if settings.ceiling != "bins":
+        again = repeated_rows(job.responses)
+        images = job.responses.presentations["image"].to_numpy(dtype=str)[again]
+        ceiling, n = from_repeats(rates[:, :, again], images, *how)
+        if settings.ceiling == "repeats" or n >= settings.ceiling_images:
+            return ceiling
+    counts = job.responses.values(job.units)[:, thread.rows]
+    even, odd = (window_rates(counts, job.responses.start_ms, job.windows, 2, offset) for offset in (0, 1))
+    return from_alternate_ms(even, odd, *how)
+
+
+def spectrum_of(
+    job: Job, thread: Thread, targets: Tensor, fitted: list[Fitted]
+) -> list[tuple[tuple[int, int], Floats]]:
+    """Explained variance [unit, window] of each bin of eigenvalue rank, first fold scheme."""
+    frame = job.frames.get(thread.space)
+    full = [f for f in fitted if f.projection == "full" and f.scheme == job.settings.schemes[0]]
+    if frame is None or not full:
+        return []
+    coordinates = torch.from_numpy(thread.latents @ frame.vectors).to(job.device)
+    folds = _folds(job, thread, full[0].scheme)
+    shares = explained_by_rank(coordinates, targets, folds, full[0].nested.alphas).cpu().numpy()
+    bins = rank_bins(coordinates.shape[1], job.settings.spectrum_bins)
+    return [((a, b), shares[:, a:b].sum(1).reshape(job.shape)) for a, b in bins]
+
+
+def preferred_weights(job: Job, thread: Thread, targets: Tensor) -> list[tuple[int, Floats]]:
+    """Weight vectors [window, latent] of the preferred units: those of all units would be no table."""
+    preferred = job.responses.units["preferred"].to_numpy(dtype=bool)[job.units]
+    folds = _folds(job, thread, "image")
+    latents = torch.tensor(thread.latents, device=job.device)
+    found = []
+    for unit in np.flatnonzero(preferred):
+        some = targets.view(*job.shape, -1)[unit]
+        coefficients, _, _ = weights(latents, some, folds, job.alphas)
+        found.append((int(unit), coefficients.cpu().numpy()))
+    return found
