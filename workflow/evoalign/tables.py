@@ -360,6 +360,34 @@ PSTH = _table(
     _column("n", INT, "", "presentations"),
 )
 
+BLOCK_IMAGES = _table(
+    "block_images",
+    *_THREAD,
+    _BLOCK,
+    _BLOCK_INDEX,
+    _column("image", TEXT, "", "generated image with the largest mean evoked rate; '' without any"),
+    _column("mean_hz", FLOAT, "spikes/s", "its mean evoked rate; NaN without any"),
+    _column("n", INT, "", "its presentations"),
+)
+
+REFERENCE_IMAGES = _table(
+    "reference_images",
+    *_experiment_columns("session", "subject", "area"),
+    _column("image", TEXT, "", "name of the natural image"),
+    _column("n", INT, "", "presentations, in both threads and all blocks"),
+    _column("mean_hz", FLOAT, "spikes/s", "mean evoked rate"),
+    _column("sem_hz", FLOAT, "spikes/s", "standard error over presentations; NaN with one"),
+)
+
+REFERENCE_PSTH = _table(
+    "reference_psth",
+    *_experiment_columns("session", "subject", "area"),
+    _column("image", TEXT, "", "name of the natural image"),
+    _column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
+    _column("mean_hz", FLOAT, "spikes/s", "mean over presentations"),
+    _column("sem_hz", FLOAT, "spikes/s", "standard error over presentations; NaN with one"),
+)
+
 ATTRIBUTION = _table(
     "attribution",
     *_THREAD,

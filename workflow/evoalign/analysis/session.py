@@ -23,6 +23,7 @@ from evoalign.analysis.session_dynamics import (
     late_tables,
     time_constants_table,
 )
+from evoalign.analysis.session_images import image_tables
 from evoalign.analysis.trajectories import best_image
 from evoalign.analysis.tuning import shows_axes, shows_evolution, tune_session
 from evoalign.responses import Responses
@@ -55,7 +56,8 @@ def analyse_session(
     -------
     dict of str to pandas.DataFrame
         Tables by the lower-case names of their contracts. Of an evolution:
-        experiments, success, trajectories, psth, attribution, centres,
+        experiments, success, trajectories, psth, block_images, reference_images,
+        reference_psth, attribution, centres,
         time_constants, contrast, crossover; where image names
         carry eigen-axes: those of `tune_session`; of a session with both, all.
         Of a session without units, or whose sheet names a preferred unit on
@@ -107,6 +109,7 @@ def analyse_experiment(
         "success": _success(measured, comparisons, settings, seed),
         "trajectories": _trajectories(measured, settings),
         "psth": _psth(measured, settings),
+        **image_tables(measured, settings),
         "attribution": attribution_table(measured, settings),
         "centres": centres_table(measured, settings),
         "time_constants": time_constants_table(measured, settings),

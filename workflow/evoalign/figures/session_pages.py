@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign.figures import alignment, paired_evolution, quality, raster
+from evoalign.figures import (
+    alignment,
+    evolved_images,
+    paired_evolution,
+    quality,
+    raster,
+    reference_responses,
+)
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
 from evoalign.nwb import SessionContents
@@ -34,7 +41,9 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
     Drawn
         Always ``quality`` and ``raster``; ``alignment`` with an alignment
         report; ``paired_evolution`` and SESSION_FIGURES with tables of an
-        evolution, TUNING_FIGURES with those of a tuning session.
+        evolution, ``evolved_images`` where the file holds these,
+        ``reference_responses`` where natural references were shown;
+        TUNING_FIGURES with those of a tuning session.
     """
     if len(contents.alignment):
         shown = contents.presentations, contents.alignment
@@ -61,6 +70,12 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
         prototypes = _prototypes(contents, tables["experiments"].iloc[0])
         page = paired_evolution.draw_paired_evolution(tables, prototypes)
         yield Drawn("paired_evolution", *page, paired_evolution.caption(tables))
+        if len(evolved_images.shown_blocks(tables["block_images"], contents.images)):
+            strip = evolved_images.draw_evolved_images(tables, contents.images)
+            yield Drawn("evolved_images", *strip, evolved_images.caption(tables, contents.images))
+        if len(tables["reference_images"]):
+            natural = reference_responses.draw_reference_responses(tables, contents.images)
+            yield Drawn("reference_responses", *natural, reference_responses.caption(tables))
         yield from draw_all(tables, SESSION_FIGURES)
 
 

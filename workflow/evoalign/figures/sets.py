@@ -82,6 +82,8 @@ PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")
 # As a reader meets them on the page: the answer first, then what it rests on.
 ORDER = (
     "paired_evolution",
+    "evolved_images",
+    "reference_responses",
     *SESSION_FIGURES,
     *TUNING_FIGURES,
     *POPULATION_FIGURES,
