@@ -172,6 +172,8 @@ def other_cell(study, folder, column):
         "photodiode": "",
         "unstable_baseline": "moved",
         "follows": "IT_blackrock",
+        "site": "one of two",
+        "optimisers": "CMA-ES;Adam",
     }
     if column in plain:
         return lambda cell: plain[column]

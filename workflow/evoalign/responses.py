@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evoalign.events.codes import Codes
     from evoalign.nwb import SessionContents
 
-FORMAT = 1  # of the responses folder
+FORMAT = 2  # of the responses folder
 CUT_SIGMAS = 3  # the study's kernel: sigma 2 ms, cut at +-6 ms
 # Times are compared in whole nanoseconds: a spike at the very edge of a bin
 # belongs to the bin that starts there, whatever the rounding of its seconds.
@@ -61,6 +61,8 @@ class Responses:
     envelope : ndarray, float32 [electrode, presentation, ms]
         Multi-unit envelope in µV, of the last rows of `units`; NaN where
         nothing was recorded.
+    site : str
+        Recording site of the preferred unit; '' when unknown.
     """
 
     counts: NDArray[np.uint16]
@@ -72,6 +74,7 @@ class Responses:
     area: str
     codes: Codes
     envelope: NDArray[np.float32] = field(default_factory=_no_envelope)
+    site: str = ""
 
     def values(self, rows: ArrayLike) -> NDArray[Any]:
         """Return what happened in each ms, by row of `units`, ``[row, presentation, ms]``.
@@ -130,6 +133,7 @@ def responses_from(contents: SessionContents, settings: study.Responses) -> Resp
         subject=contents.subject,
         area=contents.area,
         codes=dict(sorted(contents.latents.items())),
+        site=contents.site,
         **envelope,
     )
 
@@ -337,7 +341,7 @@ def write_responses(responses: Responses, folder: str | PathLike[str]) -> None:
         for (block, thread), (codes, ids) in sorted(responses.codes.items()):
             added = _add_array(group, f"latents/block{block:03d}_thread{thread:03d}", codes, None)
             added.attrs.update({"block": block, "thread": thread, "images": list(ids)})
-        names = ("start_ms", "session", "subject", "area")
+        names = ("start_ms", "session", "subject", "area", "site")
         group.attrs.update({"format": FORMAT, **{name: getattr(responses, name) for name in names}})
         tables.write(responses.units, tables.UNITS, partial / "units.parquet")
         tables.write(responses.presentations, tables.PRESENTATIONS, partial / "presentations.parquet")
@@ -413,4 +417,5 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         str(facts["area"]),
         dict(sorted(codes.items())),
         envelope,
+        str(facts["site"]),
     )

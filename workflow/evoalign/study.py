@@ -468,6 +468,10 @@ class Session(_Section):
         description="channel and online unit letter that drove the evolution, as 12a",
         pattern=r"^(\d+[a-z]?)?$",
     )
+    site: str = Field(
+        "",
+        description="recording site: the same name in every session of it; '' = animal, array, channel, unit",
+    )
     spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
     optimisers: tuple[str, ...] = Field(
         (), description="optimiser of thread 0 and of thread 1, separated by ';'; '' = unknown"

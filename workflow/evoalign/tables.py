@@ -242,6 +242,7 @@ def _experiment_columns(*more: str) -> list[pa.Field]:
         "session": (TEXT, "session"),
         "subject": (TEXT, "the animal"),
         "area": (TEXT, "visual area of the unit; '' when unknown"),
+        "site": (TEXT, "recording site: animal, array, channel and unit; the session when unknown"),
         "thread": (INT, "thread 0 or 1; -1 for a comparison across threads"),
         "space": (TEXT, "name of the thread's space; '' across threads"),
         "kind": (TEXT, "'texture', 'object' or '': what the space counts as"),
@@ -250,7 +251,7 @@ def _experiment_columns(*more: str) -> list[pa.Field]:
     return [_column(name, meanings[name][0], "", meanings[name][1]) for name in more]
 
 
-_THREAD = _experiment_columns("session", "subject", "area", "thread", "space", "kind")
+_THREAD = _experiment_columns("session", "subject", "area", "site", "thread", "space", "kind")
 _START = _column("start_ms", INT, "ms", "start of the window, from image onset")
 _STOP = _column("stop_ms", INT, "ms", "end of the window (not in it)")
 _BLOCK = _column("block", INT, "", "block number as in the stimulus log")
@@ -288,7 +289,7 @@ _LARGER = _column("larger", TEXT, "", "the larger space where q is below the lev
 
 EXPERIMENTS = _table(
     "experiments",
-    *_experiment_columns("session", "subject", "area"),
+    *_experiment_columns("session", "subject", "area", "site"),
     _column("unit", INT, "", "unit number in the session"),
     _column("space_0", TEXT, "", "space of thread 0"),
     _column("space_1", TEXT, "", "space of thread 1"),
@@ -415,7 +416,7 @@ TIME_CONSTANTS = _table(
 
 CONTRAST = _table(
     "contrast",
-    *_experiment_columns("session", "subject", "area"),
+    *_experiment_columns("session", "subject", "area", "site"),
     _column("window", TEXT, "", "'evoked' or 'binned'"),
     _START,
     _STOP,
@@ -483,7 +484,7 @@ SUCCESS_SPLITS = _table(
 
 PADDED = _table(
     "padded",
-    *_experiment_columns("session", "subject", "area", "kind"),
+    *_experiment_columns("session", "subject", "area", "site", "kind"),
     _BLOCK_INDEX,
     _column("value", FLOAT, "", "evoked block mean over the normaliser, padded"),
     _column("real", FLAG, "", "a block that was shown; else padding"),
@@ -515,7 +516,7 @@ POPULATION_TRAJECTORIES = _table(
 
 ACTIVATION = _table(
     "activation",
-    *_experiment_columns("session", "subject", "area", "kind"),
+    *_experiment_columns("session", "subject", "area", "site", "kind"),
     _column("stage", TEXT, "", "'initial' (first block) or 'final' (last padded block)"),
     _column("value", FLOAT, "", "evoked block mean over the normaliser"),
 )

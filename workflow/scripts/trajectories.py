@@ -13,5 +13,6 @@ with job(snakemake) as (config, facts):
         unstable=row.unstable_baseline,
         preferred=row.preferred,
         optimisers=row.optimisers,
+        site=row.site,
     )
     tables.write_all(found, snakemake.output.tables, facts)

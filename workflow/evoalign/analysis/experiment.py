@@ -41,6 +41,8 @@ class Experiment:
         Presentations left out because they may not be analysed.
     dropped_last : bool
         The last block was too short and is left out.
+    site : str
+        Recording site: animal, array, channel and unit; '' when unknown, and then the session's own.
     images : ndarray, str [presentation] or None
         Names of the images; None when unknown.
     optimisers : tuple of str
@@ -62,6 +64,7 @@ class Experiment:
     n_invalid: int = 0
     dropped_last: bool = False
     images: NDArray[np.str_] | None = None
+    site: str = ""
     optimisers: tuple[str, str] = ("", "")
 
     @property

@@ -90,7 +90,8 @@ def _split(both: Moments, at: int) -> tuple[Moments, Moments]:
 
 def facts(experiment: Experiment) -> dict[str, str]:
     """Columns that say which experiment this is."""
-    return {"session": experiment.session, "subject": experiment.subject, "area": experiment.area}
+    who = {"session": experiment.session, "subject": experiment.subject, "area": experiment.area}
+    return who | {"site": experiment.site or experiment.session}
 
 
 def thread_axis(experiment: Experiment, settings: study.Analysis) -> dict[str, tuple[Any, ...]]:

@@ -154,7 +154,7 @@ def padded_table(study_: Study, trajectories: Trajectories) -> pd.DataFrame:
         },
     )
     row = frame.pop("row").to_numpy()
-    for name in ("session", "subject", "area"):
+    for name in ("session", "subject", "area", "site"):
         frame[name] = study_.experiments[name].to_numpy()[row]
     return frame
 
@@ -169,7 +169,9 @@ def activation(study_: Study, trajectories: Trajectories) -> dict[str, pd.DataFr
         error = {kind: trajectories.errors[kind][:, 0, [block]] for kind in SPACES}
         for kind in SPACES:
             points.append(
-                own[["session", "subject", "area"]].assign(kind=kind, stage=stage, value=value[kind][:, 0])
+                own[["session", "subject", "area", "site"]].assign(
+                    kind=kind, stage=stage, value=value[kind][:, 0]
+                )
             )
         for area, selection, rows in study_.selections():
             chosen = {kind: value[kind][rows] for kind in SPACES}

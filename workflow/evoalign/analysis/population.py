@@ -117,8 +117,14 @@ class Study:
     def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
         """Bootstrap weights of some experiments, and the generator to go on with."""
         generator = seeded(self.seed, *names)
-        subjects = self.experiments["subject"].iloc[rows].tolist()
-        return hierarchical_weights(subjects, self.settings.n_bootstrap, generator), generator
+        own = self.experiments.iloc[rows]
+        who = own["subject"].tolist(), self.settings.n_bootstrap, generator, own["site"].tolist()
+        return hierarchical_weights(*who), generator
+
+    def sites(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Site of each of some experiments, counted from 0; an animal's name is part of the site's."""
+        own = self.experiments.iloc[rows]
+        return np.asarray(own.groupby(["subject", "site"], sort=False).ngroup(), dtype=np.int64)
 
 
 # Tables that are arranged as arrays of the valid experiments, and the columns that this takes.

@@ -79,6 +79,8 @@ def experiment_from(
         unstable=unstable,
         n_invalid=int((evolution & ~keep).sum()),
         images=table["image"].astype(np.str_),
+        # Of another unit than the preferred one the site is not told.
+        site=responses.site if unit is None else "",
     )
     return drop_short_last_block(experiment, settings.min_last_block)
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from zlib import crc32
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -20,9 +21,12 @@ def seeded(seed: int, *names: str) -> np.random.Generator:
 
 
 def hierarchical_weights(
-    subjects: Sequence[str], n_draws: int, generator: np.random.Generator
+    subjects: Sequence[str],
+    n_draws: int,
+    generator: np.random.Generator,
+    sites: Sequence[str] | None = None,
 ) -> NDArray[np.int64]:
-    """How often each experiment is drawn: animals with replacement, then their experiments.
+    """How often each experiment is drawn: animals with replacement, their sites, the sites' experiments.
 
     Parameters
     ----------
@@ -30,22 +34,39 @@ def hierarchical_weights(
         Animal of each experiment.
     n_draws : int
     generator : numpy.random.Generator
+    sites : sequence of str, optional
+        Recording site of each experiment, unique within its animal; when left
+        out each experiment is a site of its own.
 
     Returns
     -------
     numpy.ndarray, int64 [draw, experiment]
-        Each draw takes as many animals as there are and, of each animal each
-        time it is drawn, as many experiments as it has.
+        Each draw takes as many animals as there are; of each animal each time
+        it is drawn, as many sites as it has; and of each site each time, as
+        many experiments as were made there.
     """
     names, owner = np.unique(np.asarray(subjects, dtype=str), return_inverse=True)
     weights = np.zeros((n_draws, len(owner)), dtype=np.int64)
     animals = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
     for animal in range(len(names)):
         own = np.flatnonzero(owner == animal)
-        # An animal drawn twice gives twice as many draws of its experiments: multinomials add up.
-        size = animals[:, animal] * len(own)
-        weights[:, own] = generator.multinomial(size, np.full(len(own), 1 / len(own)))
+        members = _members(own, sites)
+        # An animal drawn twice gives twice as many draws of its sites: multinomials add up.
+        size = animals[:, animal] * len(members)
+        drawn = generator.multinomial(size, np.full(len(members), 1 / len(members)))
+        for times, rows in zip(drawn.T, members, strict=True):
+            one = len(rows) == 1
+            shares = np.full(len(rows), 1 / len(rows))
+            weights[:, rows] = times[:, None] if one else generator.multinomial(times * len(rows), shares)
     return weights
+
+
+def _members(rows: NDArray[np.int64], sites: Sequence[str] | None) -> list[NDArray[np.int64]]:
+    """Experiments of each site, sites in the order in which they appear."""
+    if sites is None:
+        return list(rows[:, None])
+    codes, found = pd.factorize(np.asarray(sites, dtype=object)[rows])
+    return [rows[codes == site] for site in range(len(found))]
 
 
 def mean_draws(

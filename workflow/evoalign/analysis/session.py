@@ -36,6 +36,7 @@ def analyse_session(
     unstable: str = "",
     preferred: str = "",
     optimisers: tuple[str, ...] = (),
+    site: str = "",
 ) -> dict[str, pd.DataFrame]:
     """Analyse one session's preferred unit.
 
@@ -51,6 +52,8 @@ def analyse_session(
         What the sample sheet calls the preferred unit; '' when it names none.
     optimisers : tuple of str
         Of thread 0 and thread 1; empty when unknown.
+    site : str
+        What the sample sheet calls the recording site; '' when the responses tell it.
 
     Returns
     -------
@@ -78,6 +81,8 @@ def analyse_session(
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     if optimisers:
         experiment = replace(experiment, optimisers=(optimisers[0], optimisers[1]))
+    if site:
+        experiment = replace(experiment, site=site)
     return analyse_experiment(experiment, config.analysis, config.seed) | tuned
 
 

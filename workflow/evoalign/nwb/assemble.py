@@ -73,6 +73,7 @@ def assemble(
             session=session.session,
             subject=session.subject,
             preferred=session.preferred,
+            site=session.site,
             spaces=session.spaces,
             photodiode=session.photodiode,
             unstable_baseline=session.unstable_baseline,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,6 +50,8 @@ class SessionFacts:
         Names of the session and of the animal.
     preferred : str
         Channel and online unit letter that drove the evolution, as ``12a``.
+    site : str
+        Recording site; '' when array, channel and unit tell it.
     spaces : tuple of str
         Space of thread 0 and of thread 1.
     photodiode : str
@@ -69,6 +72,7 @@ class SessionFacts:
     unstable_baseline: str = ""
     recorder: str = ""
     identifier: str = ""
+    site: str = ""
 
 
 @dataclass
@@ -138,6 +142,44 @@ class SessionContents:
         """Area of the preferred unit; '' when there is none or its area is unknown."""
         preferred = self.units[self.units["preferred"].astype(bool)]
         return str(preferred["area"].iloc[0]) if len(preferred) else ""
+
+    @property
+    def site(self) -> str:
+        """Recording site of the preferred unit; '' when neither it nor its unit is named."""
+        unit = self.facts.preferred or _preferred_unit(self.units)
+        if self.facts.site or not unit:
+            return self.facts.site
+        channel = int(unit.rstrip(string.ascii_lowercase))
+        own = self.channels[(self.channels["channel"] == channel) & (self.channels["kind"] == "neural")]
+        array = str(own["array"].iloc[0]) if len(own) else ""
+        return site_name(self.subject, array, channel, unit.lstrip(string.digits))
+
+
+def site_name(subject: str, array: str, channel: int, letter: str) -> str:
+    """Return the name of a recording site: animal, array, channel and online unit.
+
+    Sites of one animal have one name only if array, channel and unit are the
+    same (METHODS section 3).
+
+    Examples
+    --------
+    >>> site_name("A", "IT array", 12, "a")
+    'A/IT array/12a'
+    >>> site_name("A", "", 12, "")
+    'A/12'
+    """
+    return "/".join([subject, *([array] if array else []), f"{channel}{letter}"])
+
+
+def _preferred_unit(units: pd.DataFrame) -> str:
+    """Channel and online letter of the unit that is marked as preferred, as ``12a``; '' without one."""
+    preferred = units[units["preferred"].astype(bool)]
+    if preferred.empty:
+        return ""
+    online = preferred[preferred["vendor_unit"].between(1, len(string.ascii_lowercase))]
+    row = (online if len(online) else preferred).iloc[0]
+    letter = string.ascii_lowercase[int(row["vendor_unit"]) - 1] if len(online) else ""
+    return f"{int(row['channel'])}{letter}"
 
 
 def check_contents(contents: SessionContents) -> SessionContents:

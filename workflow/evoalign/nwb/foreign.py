@@ -65,6 +65,7 @@ def read_foreign(
             session=session.session if session else str(nwb.session_id or nwb.identifier),
             subject=session.subject if session else str(getattr(nwb.subject, "subject_id", "") or ""),
             preferred=session.preferred if session else "",
+            site=session.site if session else "",
             spaces=session.spaces if session else (),
             unstable_baseline=session.unstable_baseline if session else "",
             identifier=str(nwb.identifier),

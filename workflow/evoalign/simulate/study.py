@@ -24,7 +24,7 @@ from evoalign.simulate.study_design import AREAS, Design, draw_study
 from evoalign.simulate.study_rates import effect
 from evoalign.simulate.study_session import simulate_contents
 
-SHEET = ("session", "subject", "nwb", "preferred", "spaces", "unstable_baseline")
+SHEET = ("session", "subject", "nwb", "preferred", "site", "spaces", "unstable_baseline")
 
 
 def write_study(
@@ -65,6 +65,7 @@ def sample_sheet(designs: Sequence[Design], folder: Path) -> pd.DataFrame:
             one.subject,
             (folder / f"{one.session}.nwb").as_posix(),
             one.preferred,
+            one.site,
             ";".join(one.spaces),
             one.unstable,
         )
@@ -75,7 +76,9 @@ def sample_sheet(designs: Sequence[Design], folder: Path) -> pd.DataFrame:
 
 def designs_table(designs: Sequence[Design]) -> pd.DataFrame:
     """Return the designs, one row an experiment; pairs become two columns."""
-    frame = pd.DataFrame([dataclasses.asdict(one) | {"valid": one.valid} for one in designs])
+    frame = pd.DataFrame(
+        [dataclasses.asdict(one) | {"valid": one.valid, "site": one.site} for one in designs]
+    )
     for name in ("spaces", "founders", "images", "rises"):
         pairs = frame.pop(name).tolist()
         frame[f"{name}_0"], frame[f"{name}_1"] = zip(*pairs, strict=True)

@@ -84,6 +84,7 @@ def draw_batch(
             "session": [f"s{row:06d}" for row in range(n)],
             "subject": np.tile(["A", "B"], n)[:n],
             "area": [f"study{row // n_experiments:05d}" for row in range(n)],
+            "site": [f"s{row:06d}" for row in range(n)],
             "n_blocks": n_blocks,
         }
     )

@@ -79,6 +79,11 @@ class Design:
         return f"{self.channel}{self.letter}"
 
     @property
+    def site(self) -> str:
+        """The recording site: several experiments may be of one."""
+        return f"{self.subject}/{self.area}/{self.preferred}"
+
+    @property
     def valid(self) -> bool:
         """The experiment is planned to pass METHODS section 3's inclusion."""
         analysed = self.n_blocks - (self.last_images < 10)

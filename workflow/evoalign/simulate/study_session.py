@@ -105,9 +105,8 @@ def simulate_responses(design: Design, start_ms: int, stop_ms: int, null: bool =
     truth = draw_truth(design, start_ms, stop_ms, null)
     counts = draw_counts(design, truth, shown, latents)
     units = study_units(design.channel, design.area, int(counts.sum()), len(shown))
-    return Responses(
-        counts[None], start_ms, units, shown, design.session, design.subject, design.area, latents
-    )
+    who = (design.session, design.subject, design.area)
+    return Responses(counts[None], start_ms, units, shown, *who, latents, site=design.site)
 
 
 def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> SessionContents:
@@ -122,6 +121,7 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
             design.preferred,
             design.spaces,
             unstable_baseline=design.unstable,
+            site=design.site,
             identifier=f"{design.session}-{design.seed}",
         ),
         start=design.start,
