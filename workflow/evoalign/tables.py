@@ -270,6 +270,17 @@ def _test_columns(across: str) -> list[pa.Field]:
     ]
 
 
+def _site_columns(*, paired: bool = True, family: bool = False) -> list[pa.Field]:
+    names = ("n_sites",) if paired else ("texture_n_sites", "object_n_sites")
+    return [
+        *(_column(name, INT, "", "recording sites that have a value") for name in names),
+        _column("t_site", FLOAT, "", "the same test over site means; NaN with too few sites"),
+        _column("df_site", FLOAT, "", "its degrees of freedom"),
+        _column("p_site", FLOAT, "", "its two-sided p value"),
+        *([_column("q_site", FLOAT, "", "p_site adjusted as q is")] if family else []),
+    ]
+
+
 def _space_columns(unit: str, paired: bool) -> list[pa.Field]:
     columns = []
     for kind in ("texture", "object"):
@@ -466,6 +477,10 @@ SUCCESS_RATES = _table(
     _column("rate", FLOAT, "", "k / n; NaN when n is 0"),
     _column("low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1)"),
     _column("high", FLOAT, "", "95 % quantile of it"),
+    _column("n_sites", INT, "", "recording sites"),
+    _column("site_rate", FLOAT, "", "mean over sites of the share of a site's experiments that succeed"),
+    _column("site_low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1) with n sites and k = n x site_rate"),
+    _column("site_high", FLOAT, "", "95 % quantile of it"),
 )
 
 SUCCESS_SPLITS = _table(
@@ -512,6 +527,7 @@ POPULATION_TRAJECTORIES = _table(
     *_test_columns("paired over experiments, texture minus object"),
     _FAMILY,
     _LARGER,
+    *_site_columns(family=True),
 )
 
 ACTIVATION = _table(
@@ -529,6 +545,7 @@ ACTIVATION_TESTS = _table(
     _column("n", INT, "", "experiments"),
     *_space_columns("", paired=True),
     *_test_columns("paired over experiments, texture minus object"),
+    *_site_columns(),
 )
 
 POPULATION_TIME_CONSTANTS = _table(
@@ -538,6 +555,7 @@ POPULATION_TIME_CONSTANTS = _table(
     _column("theta", FLOAT, "", "share of the maximum"),
     *_space_columns("blocks", paired=False),
     *_test_columns("two-sample over successful threads, texture minus object"),
+    *_site_columns(paired=False),
 )
 
 TIME_CONSTANT_TESTS = _table(
@@ -557,6 +575,9 @@ TIME_CONSTANT_TESTS = _table(
     _column("low", FLOAT, "blocks", "lower end of its 95 % interval, of the t distribution"),
     _column("high", FLOAT, "blocks", "upper end of it"),
     *_test_columns("first minus second group"),
+    _column("n_sites_1", INT, "", "recording sites of the first group; of the pairs"),
+    _column("n_sites_2", INT, "", "recording sites of the second group; of the pairs"),
+    *_site_columns(paired=False)[2:],
     _column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the tests of the level and theta"),
     _column("study", FLAG, "", "one of the study's three tests"),
 )
@@ -580,6 +601,7 @@ POPULATION_ATTRIBUTION = _table(
     *_test_columns("two-sample over successful threads, texture minus object"),
     _column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the bins of one width"),
     _LARGER,
+    *_site_columns(paired=False, family=True),
 )
 
 POPULATION_CENTRES = _table(
@@ -588,6 +610,7 @@ POPULATION_CENTRES = _table(
     _column("curve", TEXT, "", "'attribution', or the PSTH of the 'first', 'best' or 'last' block"),
     *_space_columns("ms", paired=False),
     *_test_columns("two-sample over successful threads, texture minus object"),
+    *_site_columns(paired=False),
 )
 
 POPULATION_CONTRAST = _table(
@@ -603,6 +626,7 @@ POPULATION_CONTRAST = _table(
     _column("high", FLOAT, "", "upper end of it"),
     *_test_columns("over experiments, against 0"),
     _FAMILY,
+    *_site_columns(family=True),
     _column("z", FLOAT, "", "inverse-variance mean over its error: speaks of these experiments only"),
     _column("z_p", FLOAT, "", "its two-sided p value"),
     _column("z_q", FLOAT, "", "the same, Benjamini-Hochberg adjusted over the bins"),
@@ -667,6 +691,7 @@ SPECIFICATIONS = _table(
     _column("mean", FLOAT, "", "late object minus texture; spikes/s with normaliser 'none'"),
     _column("effect", FLOAT, "", "paired t over the square root of n, object minus texture; NaN with n < 3"),
     *_test_columns("object minus texture over experiments"),
+    *_site_columns(),
 )
 
 CLUSTERS = _table(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from evoalign import study, tables
 from evoalign.analysis.frames import long_table
@@ -34,6 +35,7 @@ from evoalign.analysis.population import (
     test_columns,
     unpaired_columns,
 )
+from evoalign.analysis.sites import paired_over_sites, site_means
 from evoalign.analysis.statistics import paired_t, rate_interval
 
 CARRIED = ("experiments", "success", "time_constants")
@@ -139,8 +141,23 @@ def success_rates(study_: Study) -> pd.DataFrame:
                 rows.append(
                     {"area": area, "threshold": threshold, "threads": threads, "k": k, "n": n}
                     | {"rate": k / n, "low": float(low), "high": float(high)}
+                    | _rate_of_sites(succeeds, study_.sites(members), settings.success_interval)
                 )
     return pd.DataFrame(rows)
+
+
+def _rate_of_sites(
+    succeeds: NDArray[np.bool_], sites: NDArray[np.int64], level: float
+) -> dict[str, float | int]:
+    """Success rate with one vote a site: the mean over sites of the share of their experiments.
+
+    The share of a site varies at most as one experiment would, so the
+    interval of n experiments, taken for n sites, is wide enough.
+    """
+    shares = site_means(succeeds.astype(np.float64), sites)
+    low, high = rate_interval(shares.sum(), len(shares), level)
+    ends = {"site_low": float(low), "site_high": float(high)}
+    return {"n_sites": len(shares), "site_rate": float(shares.mean()), **ends}
 
 
 def padded_table(study_: Study, trajectories: Trajectories) -> pd.DataFrame:
@@ -183,6 +200,7 @@ def activation(study_: Study, trajectories: Trajectories) -> dict[str, pd.DataFr
                 ("activation", area, selection, stage),
             )
             test = paired_t(*(torch.from_numpy(chosen[kind].T.copy()) for kind in SPACES))
+            columns |= paired_over_sites(chosen["texture"] - chosen["object"], study_.sites(rows))
             frame = long_table({"stage": [stage]}, columns | {"n": n} | test_columns(test))
             tested.append(frame.assign(area=area, selection=selection))
     return {

@@ -13,6 +13,7 @@ from scipy import stats
 
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import SPACES, Study, over_experiments, successful, test_columns
+from evoalign.analysis.sites import paired_over_sites, unpaired_over_sites
 from evoalign.analysis.statistics import Moments, Test, benjamini_hochberg, one_sample_t, two_sample_t
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,7 @@ class _Comparison:
     difference: Floats
     error: Floats
     test: Test
+    over_sites: dict[str, Floats]
 
 
 def time_constant_tests(study_: Study) -> pd.DataFrame:
@@ -59,6 +61,7 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
             "low": one.difference - reach,
             "high": one.difference + reach,
             **test_columns(one.test),
+            **one.over_sites,
         }
         parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(**one.names))
     found = pd.concat(parts, ignore_index=True)
@@ -71,10 +74,13 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
 def _between_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
     values = {area: successful(study_, rows, array) for area, rows in study_.areas()}
     for kind, (first, second) in itertools.product(SPACES, itertools.combinations(values, 2)):
-        one, other = (over_experiments(values[area][kind][1]) for area in (first, second))
+        groups = [values[area][kind] for area in (first, second)]
+        one, other = (over_experiments(array) for _, array in groups)
+        over_sites = unpaired_over_sites(*((array, study_.sites(rows)) for rows, array in groups))
         names = {"comparison": "areas", "area_1": first, "area_2": second, "space_1": kind, "space_2": kind}
         difference, error = (one.mean - other.mean).numpy(), _error(one, other)
-        yield _Comparison(names, _n(one, other), difference, error, two_sample_t(one, other))
+        test = two_sample_t(one, other)
+        yield _Comparison(names, _n(one, other), difference, error, test, over_sites)
 
 
 def _within_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
@@ -86,7 +92,10 @@ def _within_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
         names = {"comparison": "spaces", "area_1": area, "area_2": area}
         names |= {"space_1": SPACES[0], "space_2": SPACES[1]}
         mean, error = pairs.mean.numpy(), pairs.sem.numpy()
-        yield _Comparison(names, _n(pairs, pairs), mean, error, one_sample_t(pairs))
+        over_sites = paired_over_sites(texture - object_, study_.sites(rows[both[rows]]))
+        counts = over_sites.pop("n_sites")
+        over_sites |= {"n_sites_1": counts, "n_sites_2": counts}
+        yield _Comparison(names, _n(pairs, pairs), mean, error, one_sample_t(pairs), over_sites)
 
 
 def _error(first: Moments, second: Moments) -> Floats:

@@ -21,6 +21,7 @@ from evoalign.analysis.population import (
 )
 from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
 from evoalign.analysis.session_dynamics import crossover_row
+from evoalign.analysis.sites import paired_over_sites
 from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
 from evoalign.tables import CROSSOVER
 
@@ -91,6 +92,7 @@ def attribution(study_: Study) -> pd.DataFrame:
             columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
             q = benjamini_hochberg(columns["p"])
             columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
+            columns |= {"q_site": benjamini_hochberg(columns["p_site"])}
             part = long_table({"start_ms": starts}, columns | {"stop_ms": starts + width})
             parts.append(part.assign(area=area))
     return pd.concat(parts, ignore_index=True)
@@ -150,6 +152,7 @@ def _contrast_columns(
         "high": high,
         **test_columns(test),
         "q": benjamini_hochberg(test.p),
+        **paired_over_sites(values, study_.sites(rows), family=True),
         "z": z,
         "z_p": z_p,
         "z_q": benjamini_hochberg(z_p),

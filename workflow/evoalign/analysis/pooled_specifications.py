@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evoalign.analysis.dynamics import late_blocks
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import SPACES, Study, over_experiments, test_columns
+from evoalign.analysis.sites import paired_over_sites
 from evoalign.analysis.statistics import one_sample_t
 
 Floats = NDArray[np.float64]
@@ -41,7 +42,8 @@ def specifications(study_: Study) -> pd.DataFrame:
     parts = []
     for area, members in study_.areas():
         for selection, keep in _selections(study_):
-            columns = _tested(difference[members[keep[members]]])
+            rows = members[keep[members]]
+            columns = _tested(difference[rows]) | paired_over_sites(difference[rows], study_.sites(rows))
             frame = long_table({"at": range(len(windows)), "normaliser": list(normalisers)}, columns)
             at = frame.pop("at").to_numpy()
             labels = {"start_ms": np.asarray(starts)[at], "stop_ms": np.asarray(stops)[at]}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population import SPACES, Study, larger, paired_columns, test_columns
+from evoalign.analysis.sites import paired_over_sites
 from evoalign.analysis.statistics import benjamini_hochberg, paired_t
 from evoalign.analysis.trajectories import pad
 
@@ -92,6 +93,8 @@ def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.Dat
         q = benjamini_hochberg(test.p)
         columns |= {"n": n, "n_real": trajectories.real[rows].sum(0)[None], **test_columns(test)}
         columns |= {"q": q, "larger": larger(test.t, q, study_.settings.fdr)}
+        difference = values["texture"] - values["object"]
+        columns |= paired_over_sites(difference, study_.sites(rows), family=True)
         frame = long_table({"at": range(len(names)), "block_index": range(q.shape[-1])}, columns)
         at = frame.pop("at").to_numpy()
         parts.append(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from evoalign import study
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.resampling import hierarchical_weights, interval, mean_draws, seeded
+from evoalign.analysis.sites import unpaired_over_sites
 from evoalign.analysis.statistics import Moments, Test, moments, two_sample_t
 
 Floats = NDArray[np.float64]
@@ -340,7 +341,7 @@ def unpaired_columns(
     Returns
     -------
     dict of str to numpy.ndarray [...]
-        Columns of a pooled table up to ``p``.
+        Columns of a pooled table up to ``p``, and those of the test over site means.
     """
     columns: dict[str, Any] = {}
     found = {}
@@ -361,7 +362,10 @@ def unpaired_columns(
             f"{kind}_low": low,
             f"{kind}_high": high,
         }
-    return columns | test_columns(two_sample_t(found["texture"], found["object"]))
+    columns |= test_columns(two_sample_t(found["texture"], found["object"]))
+    over_sites = unpaired_over_sites(*((groups[kind][1], study_.sites(groups[kind][0])) for kind in SPACES))
+    counts = {f"{kind}_n_sites": over_sites.pop(f"n_sites_{at}") for at, kind in enumerate(SPACES, 1)}
+    return columns | counts | over_sites
 
 
 def test_columns(test: Test) -> dict[str, Floats]:
