@@ -92,6 +92,8 @@ def cluster_leads(
 
     def score(t: Floats) -> tuple[Floats, list[tuple[int, int, float]]]:
         ahead = [(a, b) for a, b in runs_beyond(t[0], limit) if t[0, a] > 0]
+        if not ahead:  # nothing to compare with the flips
+            return np.zeros(len(t)), []
         return largest_mass(t, limit), [(a, b, float(t[0, a:b].sum())) for a, b in ahead]
 
     return _both(flipped_t(differences, sign_flips(n, n_flips, generator)), score, level)
