@@ -49,6 +49,8 @@ class Law:
         Variance of a presentation's gain: 0 is Poisson.
     site : int
         Experiments that share one preference.
+    by_site : bool
+        Decide over means of sites.
     drift : float
         Correlation of preferences from one replicate to the next (of blocks, in time).
     """
@@ -62,6 +64,7 @@ class Law:
     skew: bool = False
     overdispersion: float = 0.3
     site: int = 1
+    by_site: bool = False
     drift: float = 0.0
 
     def effect(self) -> np.ndarray:
@@ -96,6 +99,7 @@ SESSIONS = {
 # Replicates that are not independent: what the test does not promise.
 DEPENDENT = {
     "object late; sites of 2 experiments": Law(LATE, site=2),
+    "the same over site means": Law(LATE, site=2, by_site=True),
     "object late; preferences drift, 0.7 a block": Law(LATE, presentations=(40, 25), drift=0.7),
 }
 PLANTED = {
@@ -148,7 +152,8 @@ def area(law: Law, n: int, rng: np.random.Generator) -> np.ndarray:
 def decisions(law: Law, n: int, n_areas: int, seed: int) -> list[Crossover]:
     """The decision of each of many areas."""
     rng = np.random.default_rng([seed, n])
-    return [find_crossover(area(law, n, rng), BINS, RULE, rng) for _ in range(n_areas)]
+    sites = np.arange(n) // law.site if law.by_site else None
+    return [find_crossover(area(law, n, rng), BINS, RULE, rng, sites) for _ in range(n_areas)]
 
 
 def false_rate(law: Law, n: int, n_areas: int, seed: int = 1) -> float:

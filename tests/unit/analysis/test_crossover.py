@@ -122,6 +122,22 @@ def test_replicates_with_a_gap_are_left_out():
     assert decided(np.full((9, 15), np.nan)).reason == "fewer than 5 experiments"
 
 
+def test_replicates_of_a_group_count_once_by_their_mean():
+    values = experiments(12, -2.0, 2.0, seed=9)
+    sites = np.array(list("aabcbddeffgh"))
+    means = np.stack([values[sites == site].mean(0) for site in "abcdefgh"])
+    found = find_crossover(values, BINS, RULE, np.random.default_rng(0), groups=sites)
+    expected = decided(means)
+    assert found.time_ms == pytest.approx(expected.time_ms) and found.p_object == expected.p_object
+    assert found.low_ms == pytest.approx(expected.low_ms)
+    # A gap leaves its replicate out, and with the last one its group.
+    values[[2, 3], 0] = np.nan
+    found = find_crossover(values, BINS, RULE, np.random.default_rng(0), groups=sites)
+    assert found.interval_reason == "fewer than 8 experiments"
+    four = find_crossover(values, BINS, RULE, np.random.default_rng(0), groups=np.array(list("aaabbbcccddd")))
+    assert four.reason == "fewer than 5 experiments"
+
+
 def test_time_is_the_last_zero_of_the_straight_line_before_the_objects_lead():
     contrast = np.array([0, -2, -2, -2, 1, -1, 3, 4, 5, 5, 5, 5, 5, 5, 5.0])
     leads = Leads((Lead(1, 4, 0.01),), (Lead(7, 15, 0.01),), 0.01, 0.01)

@@ -101,7 +101,13 @@ class Crossover:
     p_object: float = NAN
 
 
-def find_crossover(differences: Floats, bins: Bins, rule: Rule, generator: np.random.Generator) -> Crossover:
+def find_crossover(
+    differences: Floats,
+    bins: Bins,
+    rule: Rule,
+    generator: np.random.Generator,
+    groups: ArrayLike | None = None,
+) -> Crossover:
     """Decide on the crossover of replicates: experiments of an area, or blocks of an experiment.
 
     Parameters
@@ -114,8 +120,16 @@ def find_crossover(differences: Floats, bins: Bins, rule: Rule, generator: np.ra
     rule : Rule
     generator : numpy.random.Generator
         Draws the sign flips.
+    groups : array_like [replicate], optional
+        Names of what replicates share (the site of an experiment): those of one
+        group are not independent, so that their mean counts as one replicate.
     """
-    values = differences[~np.isnan(differences).any(1)]
+    known = ~np.isnan(differences).any(1)
+    values = differences[known]
+    if groups is not None and len(values):
+        _, group = np.unique(np.asarray(groups)[known], return_inverse=True)
+        member = group == np.arange(group.max() + 1)[:, None]
+        values = member @ values / member.sum(1, keepdims=True)
     if len(values) < rule.min_replicates:
         return Crossover(reason=f"fewer than {rule.min_replicates} {rule.noun}")
     leads = cluster_leads(values, rule.cluster_p, rule.lead_p, rule.n_flips, generator)
