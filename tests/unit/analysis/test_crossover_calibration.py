@@ -9,6 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evoalign import study
+from evoalign.analysis.pooled import pool_sessions
+from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.session import analyse_experiment
+from evoalign.simulate.study_design import draw_study
+from evoalign.simulate.study_session import simulate_responses
+
 pytestmark = pytest.mark.slow
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -74,3 +81,23 @@ def test_intervals_hold_the_planted_time_as_often_as_they_say(simulated, n, tail
     reported, held, _ = simulated.coverage(tails, n, N_AREAS)
     assert reported > N_AREAS / 2
     assert stats.binomtest(held, reported, 0.95).pvalue > 1e-3
+
+
+def test_null_sessions_and_their_areas_have_no_crossover_more_often_than_alpha():
+    """Whole sessions of the sample study without a difference between the spaces."""
+    config = study.Config(device="cpu", analysis=study.Analysis(n_bootstrap=20, bins_ms=(10, 50)))
+    span = (config.responses.start_ms, config.responses.stop_ms)
+    designs = [one for one in draw_study(90, seed=3) if one.n_blocks <= 30][:40]
+    responses = [simulate_responses(one, *span, null=True) for one in designs]
+    tables = [
+        analyse_experiment(experiment_from(one, config.analysis), config.analysis, 0) for one in responses
+    ]
+    found = pool_sessions(tables, config)["crossover"]
+    sessions, areas = (found[found["scope"] == scope] for scope in ("session", "area"))
+    assert len(sessions) >= 30 and (areas["n"] >= 5).any()
+    assert (
+        stats.binomtest(int(sessions["crossover_ms"].notna().sum()), len(sessions), ALPHA, "greater").pvalue
+        > 1e-3
+    )
+    assert areas["crossover_ms"].isna().all()
+    assert (found["reason"] != "").eq(found["crossover_ms"].isna()).all()

@@ -21,7 +21,7 @@ def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        `specifications`.
+        `specifications` and `crossover`.
 
     Returns
     -------
@@ -45,6 +45,10 @@ def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
         _curve(axes[0, column], rows)
         _matrix(axes[1, column], rows, labels)
         axes[0, column].set_title(f"{area_label(area)} ({len(rows)} specifications)")
+        without = _no_crossover(tables, area).removeprefix("; ")
+        axes[0, column].text(
+            0.97, 0.03, without, transform=axes[0, column].transAxes, color=REFERENCE_COLOUR, ha="right"
+        )
     axes[0, 0].set_ylabel("Effect (paired t / root of n)\nobject minus texture")
     axes[1, 0].set_yticks(range(len(labels)), [label for _, label in labels])
     space_legend(axes[0, 0], loc="upper left")
