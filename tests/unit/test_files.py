@@ -5,14 +5,14 @@ import shutil
 
 import pytest
 
-from evoalign.files import no_space, remove_partials, sha256, whole
+from evoalign.files import atomic_write, no_space, remove_partials, sha256
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
     path = tmp_path / "out" / "a.txt"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("old")
-    with pytest.raises(RuntimeError), whole(path) as partial:
+    with pytest.raises(RuntimeError), atomic_write(path) as partial:
         partial.write_text("new, but")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -21,7 +21,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
 
 def test_until_the_end_nothing_stands_under_the_name(tmp_path):
     path = tmp_path / "a.txt"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("x")
         assert not path.exists()
     assert path.read_text() == "x"
@@ -30,7 +30,7 @@ def test_until_the_end_nothing_stands_under_the_name(tmp_path):
 def test_a_folder_replaces_a_folder_whole(tmp_path):
     path = tmp_path / "store"
     for name in ("one", "two"):
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.mkdir()
             (partial / name).write_text(name)
     assert [p.name for p in path.iterdir()] == ["two"]
@@ -46,7 +46,7 @@ def test_sha256_is_hashlibs_and_a_folders_depends_on_names_and_contents(tmp_path
 
 def test_while_a_folder_is_replaced_its_name_holds_a_whole_one_or_none(tmp_path, monkeypatch):
     path = tmp_path / "store"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.mkdir()
         (partial / "one").touch()
     seen = []
@@ -57,7 +57,7 @@ def test_while_a_folder_is_replaced_its_name_holds_a_whole_one_or_none(tmp_path,
         rmtree(folder, *rest, **named)
 
     monkeypatch.setattr("evoalign.files.shutil.rmtree", watch)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.mkdir()
         (partial / "two").touch()
     assert seen == [["two"]], "the old one goes when the new one stands"
@@ -65,7 +65,7 @@ def test_while_a_folder_is_replaced_its_name_holds_a_whole_one_or_none(tmp_path,
 
 def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "store"
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.mkdir()
         (partial / "old").touch()
     replace = type(path).replace
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monke
         return replace(self, target)
 
     monkeypatch.setattr(type(path), "replace", refuse)
-    with pytest.raises(OSError, match="refused"), whole(path) as partial:
+    with pytest.raises(OSError, match="refused"), atomic_write(path) as partial:
         partial.mkdir()
     assert [p.name for p in path.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [path]

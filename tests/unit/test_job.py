@@ -135,14 +135,14 @@ def test_a_full_disk_is_one_message_that_says_how_much_is_left_where(snakemake, 
 WRITES = """
 import sys
 from types import SimpleNamespace
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.job import job
 
 folder = sys.argv[1]
 given = SimpleNamespace(
     rule="responses", input=type("Input", (list,), {"get": {}.get})(), wildcards={}, threads=1,
     output=[f"{folder}/made"], log=[f"{folder}/rule.log"], config={}, params={})
-with job(given), whole(f"{folder}/made") as partial:
+with job(given), atomic_write(f"{folder}/made") as partial:
     partial.write_bytes(bytes(10_000_000))
 """
 

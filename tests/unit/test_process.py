@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from evoalign import process
-from evoalign.process import alone, end_with, scratch, this_process
+from evoalign.process import end_with, file_lock, temporary_directory, this_process
 
 WAIT_S = 60
 
@@ -67,8 +67,8 @@ def test_numbers_of_another_container_mean_nothing(run):
 HOLD = """
 import sys, time
 from pathlib import Path
-from evoalign.process import alone
-with alone(sys.argv[1]):
+from evoalign.process import file_lock
+with file_lock(sys.argv[1]):
     Path(sys.argv[2]).touch()
     time.sleep(600)
 """
@@ -99,7 +99,7 @@ def test_a_file_system_without_locks_is_said_and_does_not_stop_a_job(tmp_path, m
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(process.fcntl, "lockf", refuse)
-    with alone(tmp_path / "lock"):
+    with file_lock(tmp_path / "lock"):
         pass
     assert "has no locks" in caplog.text
 
@@ -107,7 +107,7 @@ def test_a_file_system_without_locks_is_said_and_does_not_stop_a_job(tmp_path, m
 def test_temporary_files_lie_in_a_folder_that_goes_with_the_job(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("TMPDIR", raising=False)
-    with scratch() as folder:
+    with temporary_directory() as folder:
         assert folder.parent == tmp_path
         assert Path(tempfile.mkdtemp()).parent == folder
         assert os.environ["TMPDIR"] == str(folder)
@@ -118,8 +118,8 @@ def test_temporary_files_lie_in_a_folder_that_goes_with_the_job(tmp_path, monkey
 
 SCRATCH = """
 import time
-from evoalign.process import scratch
-with scratch() as folder:
+from evoalign.process import temporary_directory
+with temporary_directory() as folder:
     (folder / 'large').write_text('x')
     print(folder, flush=True)
     time.sleep(600)
@@ -138,7 +138,7 @@ def test_temporary_files_of_a_killed_job_are_removed_by_the_next_and_those_of_a_
         for folder in (killed, living):
             os.utime(folder, (0, 0))
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        with scratch():
+        with temporary_directory():
             assert not killed.exists()
             assert (living / "large").exists()
     finally:

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all, and checksums of files."""
+"""Atomic writes (an output appears complete or not at all) and checksums of files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` on success.
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write atomically: yield a temporary name beside `path`, rename it to `path` on success.
 
     The block writes a file or a folder under the temporary name. When it
     raises, what it wrote is removed and `path` stays as it was. What it wrote
@@ -28,7 +28,7 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path
-        Where the whole output is to appear; its folder is made.
+        Where the complete output is to appear; its folder is made.
 
     Yields
     ------

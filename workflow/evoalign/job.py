@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from evoalign.depends import config_of
 from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
-from evoalign.process import RUN, alone, end_with, scratch
+from evoalign.process import RUN, end_with, file_lock, temporary_directory
 from evoalign.provenance import DEPENDENCIES, provenance
 from evoalign.provenance.measure import Meter
 from evoalign.provenance.records import Job, named, record_file, write_job
@@ -64,12 +64,12 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         logging.captureWarnings(True)
         _tell(stream, f"{_name(snakemake)}: process {os.getpid()} on {socket.gethostname()}")
         # Not the log itself: Snakemake removes that before a job starts.
-        stack.enter_context(alone(log.with_name(f".{log.name}.lock")))
+        stack.enter_context(file_lock(log.with_name(f".{log.name}.lock")))
         for output in snakemake.output:
             remove_partials(output)
             remove_partials(Path(output).parent)
         try:
-            stack.enter_context(scratch())
+            stack.enter_context(temporary_directory())
             stack.enter_context(threadpool_limits(snakemake.threads))
             config = config_of(snakemake)
             remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))

@@ -1,4 +1,4 @@
-"""The process of a job: gone with its run, alone at its outputs, tidy with temporary files."""
+"""The process of a job: it ends with its run, locks its outputs and removes its temporary files."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def _number_space() -> str:
 
 
 @contextmanager
-def alone(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold a lock of which there is one at a time; wait until whoever has it ends.
+def file_lock(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold an exclusive lock on a file; wait until the process that holds it ends.
 
     The lock ends with the process, however that ends, and holds between the
     nodes of a cluster. It is a POSIX lock, since forked workers do not
@@ -104,8 +104,8 @@ def alone(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """Make a folder the place of all temporary files, and remove it at the end.
+def temporary_directory() -> Iterator[Path]:
+    """Put all temporary files into a new folder, and remove it at the end.
 
     Folders of processes that were killed are removed first: each process holds
     a lock on its own, which ends with it and its children.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from evoalign import study, tables
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 # What reads responses needs no NWB library: loading it takes a second of each job.
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ def write_responses(responses: Responses, folder: str | PathLike[str]) -> None:
     ``latents/block{BBB}_thread{TTT}`` are Zarr arrays; ``units.parquet`` and
     ``presentations.parquet`` lie beside them. Equal responses give equal bytes.
     """
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         group = zarr.open_group(str(partial), mode="w", zarr_version=2)
         counts = responses.counts
         chunks = (1, max(counts.shape[1], 1), max(counts.shape[2], 1))

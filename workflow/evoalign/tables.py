@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 INT, FLOAT, TEXT, FLAG = pa.int64(), pa.float64(), pa.string(), pa.bool_()
 
@@ -1220,7 +1220,7 @@ def write(
     table = _to_arrow(frame, contract)
     extra = {f"provenance.{k}": v for k, v in sorted((provenance or {}).items())}
     table = table.replace_schema_metadata({**contract.metadata, **extra})
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         pq.write_table(table, partial, compression="zstd")
 
 
@@ -1251,7 +1251,7 @@ def write_all(
     provenance: Mapping[str, str] | None = None,
 ) -> None:
     """Write tables by the lower-case names of their contracts: a folder that appears whole."""
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         for name, frame in frames.items():
             write(frame, contract_of(name), partial / f"{name}.parquet", provenance)

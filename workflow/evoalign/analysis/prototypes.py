@@ -17,7 +17,7 @@ from torch import Tensor
 from evoalign import spaces, study, tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents
 from evoalign.spaces import Space
 
@@ -194,7 +194,7 @@ def image_name(session: str, one: Prototype) -> str:
 
 def write_pictures(pictures: Mapping[str, Tensor], folder: str | PathLike[str]) -> None:
     """Write images ``[3, H, W]`` in 0..1 as PNG files by name: a folder that appears whole."""
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         for name, pixels in sorted(pictures.items()):
             Image.fromarray(spaces.to_bytes(pixels[None])[0]).save(partial / f"{name}.png", compress_level=6)

@@ -17,7 +17,7 @@ from evoalign.errors import InputError
 from evoalign.events.behavior_hdf5 import is_hdf5, read_hdf5
 from evoalign.events.mat5 import read_mat5
 from evoalign.events.names import image_stem, parse_image_name
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 Codes = dict[tuple[int, int], tuple[NDArray[np.float64], list[str]]]
 
@@ -58,7 +58,7 @@ def write_codes(
     _check_counts(codes, ids, path)
     names = np.empty(len(ids), object)
     names[:] = list(ids)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         savemat(partial, {"codes": np.asarray(codes, np.float64), "ids": names}, oned_as="row")
         with partial.open("r+b") as stream:
             stream.write(_HEADER)

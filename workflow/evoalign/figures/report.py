@@ -15,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from evoalign.figures.sets import ORDER
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 # What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.
 ACCOUNT = "provenance"
@@ -148,5 +148,5 @@ def write_report(
         results=results,
         account=ACCOUNT,
     )
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
@@ -79,15 +79,15 @@ def save_figure(
     with mpl.rc_context({"svg.hashsalt": "evoalign"}):
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
             written.append(stem.with_name(stem.name + suffix))
-            with whole(written[-1]) as partial:
+            with atomic_write(written[-1]) as partial:
                 figure.savefig(partial, dpi=dpi, metadata=metadata)
     for panel, frame in source.items():
         written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
-        with whole(written[-1]) as partial:
+        with atomic_write(written[-1]) as partial:
             frame.to_csv(partial, index=False, float_format=CSV_FLOATS, lineterminator="\n")
     if caption:
         written.append(stem.with_name(f"{stem.name}.txt"))
-        with whole(written[-1]) as partial:
+        with atomic_write(written[-1]) as partial:
             partial.write_text(caption + "\n", encoding="utf-8")
     return tuple(written)
 

@@ -34,7 +34,7 @@ from evoalign.figures import (
 from evoalign.figures.panels import Source, Tables
 from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 Draw = Callable[[Tables], tuple[Figure, Source]]
 Caption = Callable[[Tables], str]
@@ -168,7 +168,7 @@ def save_all(
         As for `use_style`.
     """
     use_style(style)
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         for one in drawn:
             save_figure(one.figure, partial / one.name, one.source, dpi, one.caption)

@@ -17,7 +17,7 @@ import yaml
 
 from evoalign import study
 from evoalign.errors import InputError
-from evoalign.files import sha256, whole
+from evoalign.files import atomic_write, sha256
 from evoalign.nwb.read import opened
 from evoalign.nwb.stores import is_zarr
 
@@ -128,7 +128,7 @@ def write_dandiset(
                 f"both would be {place}", f"{places[place]} and {file}", "name the sessions apart"
             )
         places[place] = file
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         for place, file in sorted(places.items()):
             (partial / place).parent.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from evoalign import study
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.nwb.build import build
 from evoalign.nwb.contents import SessionContents, check_contents
 from evoalign.nwb.stores import store_for
@@ -36,6 +36,6 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
     check_contents(contents)
     store = store_for(Path(path), config.nwb)
     nwb = build(contents, config, store.pack)
-    with whole(path) as partial, warnings.catch_warnings():
+    with atomic_write(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="hdmf|pynwb|zarr")
         store.write(nwb, partial)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from evoalign.files import sha256, whole
+from evoalign.files import atomic_write, sha256
 from evoalign.provenance.records import Job
 
 REMEMBERED = "provenance/checksums.json"
@@ -75,7 +75,7 @@ def taken(files: Sequence[str], results: str | PathLike[str]) -> dict[str, str]:
 
 
 def _remember(memory: Path, entries: Mapping[str, Mapping[str, str]]) -> None:
-    with whole(memory) as partial:
+    with atomic_write(memory) as partial:
         partial.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 

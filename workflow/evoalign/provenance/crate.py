@@ -22,7 +22,7 @@ from rocrate.model.contextentity import ContextEntity
 from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.provenance.account import Account
 from evoalign.provenance.crate_files import CrateFiles, local_id
 from evoalign.provenance.energy import energy_wh, gpu_s
@@ -69,7 +69,7 @@ def write_crate(
     """
     root = Path(named(Path(path).parent))
     content = _Crate(found, root, Path(named(workflow)), config, facts).content()
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.provenance.account import JOB_COLUMNS, Account, jobs_table, rules_table, totals
 from evoalign.provenance.energy import MEMORY_W_PER_GB
 
@@ -68,9 +68,9 @@ def write_pages(
         "report": found.report,
     }
     for name, source in (("page", Path(template).name), ("totals", "totals.html.j2")):
-        with whole(files[name]) as partial:
+        with atomic_write(files[name]) as partial:
             partial.write_text(environment.get_template(source).render(shown), encoding="utf-8")
-    with whole(files["jobs"]) as partial:
+    with atomic_write(files["jobs"]) as partial:
         jobs.to_csv(partial, sep="\t", index=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.provenance.measure import Usage
 
 JOBS = "provenance/jobs"
@@ -67,7 +67,7 @@ def record_file(results: str | PathLike[str], rule: str, wildcards: Mapping[str,
 
 def write_job(job: Job, results: str | PathLike[str]) -> None:
     """Write a job's record, in the place of that of its last run."""
-    with whole(record_file(results, job.rule, job.wildcards)) as partial:
+    with atomic_write(record_file(results, job.rule, job.wildcards)) as partial:
         partial.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 

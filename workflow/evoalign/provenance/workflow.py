@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 # Name in the copy -> what it is.
 PARTS = {
@@ -41,7 +41,7 @@ def copy_workflow(
     folder : path
         Holds `PARTS` afterwards.
     """
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         for name in PARTS:
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
         (partial / "workflow/rules").mkdir()

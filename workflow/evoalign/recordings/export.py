@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evoalign import tables
-from evoalign.files import sha256, whole
+from evoalign.files import atomic_write, sha256
 
 if TYPE_CHECKING:
     from evoalign.recordings.recording import Recording
@@ -37,5 +37,5 @@ def write_recording_tables(
     descriptor = recording.descriptor() | {"sha256": checksums}
     for name in ("channels", "segments", "words", "online_spikes"):
         tables.write(getattr(recording, name), tables.contract_of(name), files[name], provenance)
-    with whole(files["descriptor"]) as partial:
+    with atomic_write(files["descriptor"]) as partial:
         partial.write_text(json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.recordings import blackrock_layout as layout
 from evoalign.recordings.blackrock_nev import PARALLEL, SERIAL
 
@@ -111,7 +111,7 @@ def write_nev(
     basic["time_origin"] = _systemtime(start)
     basic["application"] = APPLICATION
     basic["number_of_extended_headers"] = len(headers)
-    with whole(path) as partial, partial.open("wb") as stream:
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         stream.write(basic.tobytes() + headers.tobytes() + packets[order].tobytes())
 
 
@@ -171,7 +171,7 @@ def write_nsx(
         raise InputError(f"{sampling_rate_hz} Hz is no divisor of 30 kHz", path)
     if (version == "2.1" and (pauses or resets or first_tick)) or (ptp and version != "3.0"):
         raise InputError(f"NSx {version} holds no such time stamps", path)
-    with whole(path) as partial, partial.open("wb") as stream:
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         if version == "2.1":
             basic = np.zeros(1, layout.NSX_BASIC_21)
             basic["file_type_id"], basic["label"] = layout.NSX_MAGIC_21, b"evoalign"

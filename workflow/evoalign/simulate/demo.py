@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from evoalign.errors import InputError
 from evoalign.events import write_codes
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.simulate import truth
 from evoalign.simulate.experiment import SPACES, Evolved, run_evolution
 from evoalign.simulate.population import Population, populate
@@ -136,7 +136,7 @@ def simulate_session(
         with threadpool_limits(1):
             evolved = run_evolution(area, settings, seed)
             people = populate(evolved, area, settings, preferred_channel(settings), seed)
-            with whole(folder) as partial:
+            with atomic_write(folder) as partial:
                 _write(partial, Path(folder).name, area, vendor, settings, evolved, people, seed)
     finally:
         torch.set_num_threads(threads)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import savemat
 
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 _TYPES = {
     "f8": "double",
@@ -53,7 +53,7 @@ def write_bhv2(path: str | PathLike[str], tree: Mapping[str, Any], *, indexed: b
         The layout of 2023, with IndexPosition and FileInfo before and FileIndex
         after the variables, in UTF-8; else that of 2017, of the variables alone.
     """
-    with whole(path) as partial, partial.open("wb") as stream:
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         places: list[tuple[str, int, int]] = []
 
         def write(name: str, value: Any) -> None:
@@ -118,7 +118,7 @@ def _kind(value: Any) -> tuple[str, tuple[int, ...]]:
 
 def write_h5(path: str | PathLike[str], tree: Mapping[str, Any]) -> None:
     """Write a tree as MonkeyLogic's .h5: groups under /ML with the attributes class and size."""
-    with whole(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_write(path) as partial, h5py.File(partial, "w") as file:
         for name, value in tree.items():
             _node(file.require_group("ML"), name, value)
 
@@ -149,7 +149,7 @@ def _node(parent: h5py.Group, name: str, value: Any) -> None:
 
 def write_mat(path: str | PathLike[str], tree: Mapping[str, Any]) -> None:
     """Write a tree as a .mat of version 5, without the date in its head."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         savemat(partial, dict(tree), long_field_names=True, oned_as="row")
         with partial.open("r+b") as stream:
             stream.write(_HEADER)

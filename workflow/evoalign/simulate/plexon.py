@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.recordings import plexon_layout as plx
 from evoalign.simulate.plexon_blocks import (
     Piece,
@@ -157,7 +157,7 @@ def write_plx(
         len, (dsp, event, slow)
     )
     sources += [counter.events(edges, 0), counter.events(words, len(groups) + 2)]
-    with whole(path) as partial, partial.open("wb") as stream:
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         for table in (header, dsp, event, slow):
             stream.write(table.tobytes())
         for _, _, piece in heapq.merge(*sources, key=lambda piece: piece[:2]):

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.recordings import plexon2_layout as pl2
 from evoalign.simulate.plexon import NO_SPIKES, NO_WORDS, Continuous
 from evoalign.simulate.plexon2_headers import (
@@ -103,7 +103,7 @@ def write_pl2(
     sources = [writer.analog(group, order, first_tick, block_samples) for order, group in enumerate(groups)]
     sources.append(writer.spikes(spikes, waveforms, len(groups)))
     sources.append(writer.events(words, len(groups) + 1))
-    with whole(path) as partial, partial.open("wb") as stream:
+    with atomic_write(path) as partial, partial.open("wb") as stream:
         writer.open(stream)
         for block in heapq.merge(*sources, key=lambda block: block[:2]):
             writer.put(stream, block)

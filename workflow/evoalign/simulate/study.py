@@ -18,7 +18,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from evoalign import study
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.nwb import write_nwb
 from evoalign.simulate.study_design import AREAS, Design, draw_study
 from evoalign.simulate.study_rates import effect
@@ -95,7 +95,7 @@ def effects_table(start_ms: int, stop_ms: int, null: bool = False) -> pd.DataFra
 
 def _write_tsv(path: Path, frame: pd.DataFrame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         frame.to_csv(partial, sep="\t", index=False, lineterminator="\n")
 
 

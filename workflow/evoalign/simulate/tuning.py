@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import study, tables
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents, SessionFacts, write_nwb
 from evoalign.responses import Responses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
@@ -237,5 +237,5 @@ def write_tuning_session(
     """
     span = (config.responses.start_ms, config.responses.stop_ms)
     write_nwb(path, simulate_tuning_contents(design, *span), config)
-    with whole(truth) as partial:
+    with atomic_write(truth) as partial:
         planted_kinds(design).to_csv(partial, sep="\t", index=False, lineterminator="\n")

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from evoalign import study
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.simulate.study import sample_sheet, write_study
 from evoalign.simulate.study_design import Design, draw_study
 from evoalign.simulate.tuning import after_evolution, write_tuning_session
@@ -40,7 +40,7 @@ def write_tuning_study(folder: str | PathLike[str], designs: Sequence[Design], c
             write_tuning_session(path, folder / "truth" / f"{tuning.session}.tsv", tuning, config)
         cells = {name: getattr(tuning, name) for name in ("session", "subject", "preferred", "follows")}
         rows.loc[len(rows)] = dict.fromkeys(rows.columns, "") | cells | {"nwb": path.as_posix()}
-    with whole(folder / "sessions.tsv") as partial:
+    with atomic_write(folder / "sessions.tsv") as partial:
         rows.to_csv(partial, sep="\t", index=False, lineterminator="\n")
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import signal, stats
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.recordings import Recording
 from evoalign.sorting.artefacts import blank, from_table
 from evoalign.sorting.parallel import run
@@ -125,7 +125,7 @@ def write_envelope(
     n_jobs : int
         Threads.
     """
-    with whole(folder) as partial_folder:
+    with atomic_write(folder) as partial_folder:
         group = zarr.open_group(str(partial_folder), mode="w", zarr_version=2)
         group.attrs.update({"channels": [], "starts_s": []})
         if BROADBAND in recording.streams:

@@ -16,7 +16,7 @@ from spikeinterface.core.base import base_period_dtype
 from spikeinterface.exporters import export_to_phy
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.recordings import Recording
 from evoalign.sorting.artefacts import COMMON, from_table
 from evoalign.sorting.external import PITCH_UM
@@ -92,7 +92,7 @@ def write_analyzer(
         prepared.channel_ids,
     )
     quiet = {"n_jobs": 1, "progress_bar": False}
-    with whole(folder) as partial, warnings.catch_warnings():
+    with atomic_write(folder) as partial, warnings.catch_warnings():
         # The sorting is written whole: that it cannot be rebuilt from elsewhere is no news.
         warnings.filterwarnings("ignore", message=".*not serializable", category=UserWarning)
         analyzer = si.create_sorting_analyzer(
@@ -105,7 +105,7 @@ def write_analyzer(
 
 def write_phy(analyzer: str | PathLike[str], folder: str | PathLike[str]) -> None:
     """Write phy's template-gui format, with a copy of the preprocessed voltages, whole or not at all."""
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         export_to_phy(
             si.load_sorting_analyzer(analyzer),
             partial,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evoalign.errors import InputError
-from evoalign.files import whole
+from evoalign.files import atomic_write
 from evoalign.spaces.interface import Space, check_latents
 
 Floats = NDArray[np.float64]
@@ -153,7 +153,7 @@ def eigenframe(
 
 def save_eigenframe(frame: Eigenframe, path: str | PathLike[str]) -> None:
     """Write an eigenframe as .npz: `space`, `values`, `vectors` and `provenance` (JSON)."""
-    with whole(Path(path).with_suffix(".npz")) as partial:
+    with atomic_write(Path(path).with_suffix(".npz")) as partial:
         np.savez(
             partial,
             space=np.array(frame.space),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evoalign.analysis.encoding.nested import Plan
-from evoalign.files import whole
+from evoalign.files import atomic_write
 
 CACHE_BYTES = 16e6  # of a processor: larger batches were measured to run up to half as fast
 ROWS_CPU = (256, 4096)  # permuted targets at a time: enough for products of full speed
@@ -82,7 +82,7 @@ class Checkpoint:
             except (OSError, ValueError, zipfile.BadZipFile):
                 logging.warning("%s cannot be read and is computed anew", path)
         arrays = dict(compute())
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             np.savez(partial, **arrays)  # type: ignore[arg-type]
         return arrays, True
 
