@@ -384,7 +384,7 @@ BLOCK_IMAGES = _table(
 
 REFERENCE_IMAGES = _table(
     "reference_images",
-    *_experiment_columns("session", "subject", "area"),
+    *_experiment_columns("session", "subject", "area", "site"),
     _column("image", TEXT, "", "name of the natural image"),
     _column("n", INT, "", "presentations, in both threads and all blocks"),
     _column("mean_hz", FLOAT, "spikes/s", "mean evoked rate"),
@@ -393,7 +393,7 @@ REFERENCE_IMAGES = _table(
 
 REFERENCE_PSTH = _table(
     "reference_psth",
-    *_experiment_columns("session", "subject", "area"),
+    *_experiment_columns("session", "subject", "area", "site"),
     _column("image", TEXT, "", "name of the natural image"),
     _column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
     _column("mean_hz", FLOAT, "spikes/s", "mean over presentations"),
