@@ -1,12 +1,12 @@
 from evoalign import tables
 from evoalign.job import job
-from evoalign.sorting import Sorted
+from evoalign.sorting import SortingResult
 from evoalign.sorting.session import curate_session
 from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
     by_hand = curate_session(
-        Sorted.read(snakemake.input),
+        SortingResult.read(snakemake.input),
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
         segments=tables.read(snakemake.input.segments, tables.SEGMENTS),
         online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),

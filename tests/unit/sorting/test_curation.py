@@ -9,10 +9,10 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.sorting import Sorted
+from evoalign.sorting import SortingResult
 from evoalign.sorting.curation import curate
 from evoalign.sorting.quality import RecordedTime, metrics
-from evoalign.sorting.result import Train
+from evoalign.sorting.result import UnitSpikes
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.study import Session, Sorting, check_curations
 
@@ -75,7 +75,7 @@ def test_merged_units_have_all_spikes_their_mean_waveform_and_new_metrics(record
     np.testing.assert_array_equal(times_of(result, row["unit"]), both)
     nothing = np.zeros(0)
     expected = metrics(
-        Train("sorted", 1, both, nothing, nothing, nothing), 1.0, RecordedTime(SPANS), Sorting()
+        UnitSpikes("sorted", 1, both, nothing, nothing, nothing), 1.0, RecordedTime(SPANS), Sorting()
     )
     for name in ("n_spikes", "rate_hz", "isi_violations_ratio", "presence_ratio"):
         assert row[name] == pytest.approx(expected[name])
@@ -148,7 +148,7 @@ def test_a_damaged_curation_is_one_message(recorded, tmp_path, content):
 
 def test_nothing_to_curate_is_one_message(recorded, tmp_path):
     recording, channels, found = recorded
-    empty = Sorted(
+    empty = SortingResult(
         *(tables.empty(c) for c in (tables.UNITS, tables.SPIKES, tables.WAVEFORMS)), found.bad_channels
     )
     with pytest.raises(InputError, match="no sorted units"):

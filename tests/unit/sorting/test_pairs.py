@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_spikes import RATE, train, wave
 
+from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.pairs import settle
-from evoalign.sorting.passes import Spikes
 from evoalign.sorting.waveforms import WaveSums
 
 SECONDS, REFRACTORY_S = 1800.0, 1e-3
@@ -23,7 +23,7 @@ def make(trains, shapes, sizes_uv=None, row=0, n_segments=1):
     """Units of one electrode, each of spikes of one shape, dealt to segments of equal length."""
     units, waves = {}, WaveSums(60)
     for number, (times, shape) in enumerate(zip(trains, shapes, strict=True)):
-        key, of_unit = ("sorted", row, number), Spikes()
+        key, of_unit = ("sorted", row, number), CollectedSpikes()
         length = SECONDS / n_segments
         for segment in range(n_segments):
             mine = times[(times >= segment * length) & (times < (segment + 1) * length)]

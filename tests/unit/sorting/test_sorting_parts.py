@@ -15,7 +15,7 @@ from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import Templates, match, shifted
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
 from evoalign.sorting.quality import RecordedTime, metrics
-from evoalign.sorting.result import Sorted, Train
+from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.sort import sort_online_only
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.whitening import whiten, whitening_kernels
@@ -247,7 +247,7 @@ def test_isi_violations_are_hills_in_closed_form():
     times = np.sort(np.concatenate([times, times[:7] + 5e-4]))
     nothing = np.zeros(0)
     found = metrics(
-        Train("sorted", 1, times, nothing, nothing, nothing), np.nan, RecordedTime([(0, 50)]), Sorting()
+        UnitSpikes("sorted", 1, times, nothing, nothing, nothing), np.nan, RecordedTime([(0, 50)]), Sorting()
     )
     assert found["isi_violations_ratio"] == pytest.approx(7 * 50 / (2 * 107**2 * 1e-3))
     assert found["rate_hz"] == 107 / 50
@@ -257,7 +257,7 @@ def test_isi_violations_are_hills_in_closed_form():
 def test_presence_and_rate_do_not_count_a_pause():
     times = np.concatenate([np.arange(0.05, 10, 0.1), np.arange(110.05, 120, 0.1)])
     nothing = np.zeros(0)
-    train = Train("sorted", 1, times, nothing, nothing, nothing)
+    train = UnitSpikes("sorted", 1, times, nothing, nothing, nothing)
     found = metrics(train, 1.0, RecordedTime([(0, 10), (110, 120)]), Sorting())
     assert found["presence_ratio"] == 1
     assert found["rate_hz"] == pytest.approx(10)
@@ -288,7 +288,7 @@ def candidates(online):
     made = sort_online_only(online, make_channels(3), Sorting(), 100.0)
     units, spikes = made.units.copy(), made.spikes
     units["kind"] = ["sorted", "sorted", "multiunit"]
-    return Sorted(units, spikes, made.waveforms, made.bad_channels)
+    return SortingResult(units, spikes, made.waveforms, made.bad_channels)
 
 
 def test_preferred_is_the_sorted_unit_that_agrees_or_else_the_multiunit():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 
 from evoalign.sorting.clustering import coincidence
+from evoalign.sorting.detect_and_match import _crossings_of_row
 from evoalign.sorting.electrode import Crossings, detect, learn_noise
-from evoalign.sorting.passes import _of_row
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.study import Sorting
 
@@ -33,7 +33,7 @@ def test_two_units_coincide_as_often_in_a_part_of_their_spikes_as_in_all(two_uni
     chunks = two_units.traces.chunks()
     n_crossings = sum(len(detect(two_units, 0, chunk).sample) for chunk in chunks)
     found = [detect(two_units, n_crossings // len(chunks) // share, chunk) for chunk in chunks]
-    waves, sizes, times = _of_row(two_units, found, 0)
+    waves, sizes, times = _crossings_of_row(two_units, found, 0)
     assert len(waves) == len(sizes) == pytest.approx(n_crossings / share, rel=0.05)
     large = sizes > (LARGE_UV + SMALL_UV) / 2
     assert coincidence(times[large], times[~large], 1e-3) == pytest.approx(1, abs=0.3)
@@ -60,7 +60,7 @@ def chunked(draw):
 
 @given(parts=chunked())
 def test_the_clock_of_picked_crossings_runs_on_and_keeps_the_intervals_of_a_chunk(two_units, parts):
-    waves, sizes, times = _of_row(two_units, parts, 0)
+    waves, sizes, times = _crossings_of_row(two_units, parts, 0)
     expected = np.concatenate([part.sample[part.picked] for part in parts])
     np.testing.assert_array_equal(waves[:, 0], expected)
     np.testing.assert_array_equal(sizes, expected + 0.5)

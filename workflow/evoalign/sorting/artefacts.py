@@ -16,12 +16,12 @@ from evoalign.sorting.traces import Chunk, Traces
 COMMON, SATURATED = "common", "saturated"
 LAG_S = 0.5e-3  # of the second difference: a band-pass around 1 kHz that costs two subtractions
 STEP_S = 0.5e-3  # electrodes that are hit within two of these are hit at once
-MAX_LOOKED = 16  # electrodes of a group: the share of so many that are hit is the share of all
+MAX_INSPECTED = 16  # electrodes of a group: the share of so many that are hit is the share of all
 RAIL_SDS = 5.0  # an amplifier's limit lies at least so far from the median
 
 
 @dataclass(frozen=True)
-class Group:
+class ReferenceGroup:
     """Electrodes that share a reference, and with it their artefacts.
 
     Attributes
@@ -30,7 +30,7 @@ class Group:
         Array or connector; '' when all electrodes are one group.
     rows : ndarray
         Channels ``[n]``.
-    looked : ndarray
+    inspected : ndarray
         Those in which artefacts are looked for.
     limit : ndarray
         Size of a second difference that hits each of these, in counts.
@@ -38,12 +38,12 @@ class Group:
 
     name: str
     rows: np.ndarray
-    looked: np.ndarray
+    inspected: np.ndarray
     limit: np.ndarray
 
 
 @dataclass(frozen=True)
-class Found:
+class Artefact:
     """An artefact: why, in which group or channel, which rows it blanks, and when."""
 
     reason: str
@@ -53,7 +53,7 @@ class Found:
     period: Chunk
 
 
-def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Found]:
+def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
     """Find artefacts that electrodes have in common, and saturated stretches of single ones.
 
     An artefact is common when ``sorting.artefact_share`` of the electrodes of a
@@ -73,7 +73,7 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Found]:
 
     Returns
     -------
-    list of Found
+    list of Artefact
         By time, with ``sorting.blank_pad_ms`` on both sides; stretches that
         touch are one.
     """
@@ -84,92 +84,98 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Found]:
     centre = np.median(sampled, axis=0)
     spread = MAD_TO_SD * np.median(np.abs(sampled - centre), axis=0)
     groups = _groups(traces, sampled)
-    pieces = traces.chunks()
-    found: dict[tuple[str, str, int], tuple[np.ndarray, list[Chunk]]] = {}
-    for parts in run(_of_chunk, (traces, groups, centre, RAIL_SDS * spread), pieces, n_jobs, "artefacts"):
-        for part in parts:
-            key = (part.reason, part.group, part.channel)
-            found.setdefault(key, (part.rows, []))[1].append(part.period)
-    joined = [
-        Found(*key, rows, period)
-        for key, (rows, periods) in found.items()
+    chunks = traces.chunks()
+    periods_of: dict[tuple[str, str, int], tuple[np.ndarray, list[Chunk]]] = {}
+    for artefacts in run(
+        _artefacts_of_chunk, (traces, groups, centre, RAIL_SDS * spread), chunks, n_jobs, "artefacts"
+    ):
+        for artefact in artefacts:
+            key = (artefact.reason, artefact.group, artefact.channel)
+            periods_of.setdefault(key, (artefact.rows, []))[1].append(artefact.period)
+    padded = [
+        Artefact(*key, rows, period)
+        for key, (rows, periods) in periods_of.items()
         for period in _padded(traces, periods)
     ]
-    return sorted(joined, key=lambda f: (f.period.segment, f.period.start, f.channel, f.group))
+    return sorted(padded, key=lambda hit: (hit.period.segment, hit.period.start, hit.channel, hit.group))
 
 
-def blank(traces: Traces, found: Iterable[Found]) -> None:
+def blank(traces: Traces, artefacts: Iterable[Artefact]) -> None:
     """Blank artefacts from now on, those of the reasons that the config names."""
-    wanted = _wanted(traces)
-    traces.blank([(one.period, one.rows) for one in found if wanted[one.reason]])
+    is_blanked = _is_blanked(traces)
+    traces.blank([(artefact.period, artefact.rows) for artefact in artefacts if is_blanked[artefact.reason]])
 
 
-def artefact_table(traces: Traces, found: Iterable[Found], left_out: Iterable[int]) -> pd.DataFrame:
+def artefact_table(
+    traces: Traces, artefacts: Iterable[Artefact], bad_channels: Iterable[int]
+) -> pd.DataFrame:
     """Return `tables.ARTEFACTS`, without the electrodes that are left out altogether."""
-    starts, bad = [start for start, _ in traces.spans], set(left_out)
+    starts, left_out = [start for start, _ in traces.spans], set(bad_channels)
     rows = [
         (
-            one.reason,
-            one.group,
-            one.channel,
-            starts[one.period.segment] + one.period.start / traces.rate_hz,
-            starts[one.period.segment] + one.period.stop / traces.rate_hz,
+            artefact.reason,
+            artefact.group,
+            artefact.channel,
+            starts[artefact.period.segment] + artefact.period.start / traces.rate_hz,
+            starts[artefact.period.segment] + artefact.period.stop / traces.rate_hz,
         )
-        for one in found
-        if one.channel not in bad
+        for artefact in artefacts
+        if artefact.channel not in left_out
     ]
     frame = pd.DataFrame(rows, columns=tables.ARTEFACTS.names) if rows else tables.empty(tables.ARTEFACTS)
     return tables.conform(frame, tables.ARTEFACTS)
 
 
-def from_table(traces: Traces, artefacts: pd.DataFrame) -> list[Found]:
+def from_table(traces: Traces, artefacts: pd.DataFrame) -> list[Artefact]:
     """Return the artefacts of `artefact_table` again, for traces of the same recording."""
     starts = np.array([start for start, _ in traces.spans])
     times = artefacts[["start_s", "stop_s"]].to_numpy(np.float64)
-    found = []
+    listed = []
     for row, (start_s, stop_s) in enumerate(times):
         segment = int(np.searchsorted(starts, start_s + 1e-9, side="right")) - 1
         first, end = (round((time - starts[segment]) * traces.rate_hz) for time in (start_s, stop_s))
         reason, group, channel = (artefacts[name].iloc[row] for name in ("reason", "group", "channel"))
-        alone = np.flatnonzero(traces.channel_ids == channel)
-        rows = traces.hit_together.get(group, alone) if reason == COMMON else alone
-        found.append(Found(reason, group, int(channel), rows, Chunk(segment, first, end)))
-    return found
+        single_row = np.flatnonzero(traces.channel_ids == channel)
+        rows = traces.artefact_groups.get(group, single_row) if reason == COMMON else single_row
+        listed.append(Artefact(reason, group, int(channel), rows, Chunk(segment, first, end)))
+    return listed
 
 
-def blanked_share(traces: Traces, found: Iterable[Found]) -> np.ndarray:
+def blanked_share(traces: Traces, artefacts: Iterable[Artefact]) -> np.ndarray:
     """Return the share of the recorded time in which each channel is blanked, ``[channel]``."""
-    wanted = _wanted(traces)
+    is_blanked = _is_blanked(traces)
     blanked = np.zeros(len(traces.channel_ids))
-    until: dict[tuple[int, int], int] = {}
-    for one in found:
-        for row in one.rows.tolist() if wanted[one.reason] else []:
+    blanked_until: dict[tuple[int, int], int] = {}
+    for artefact in artefacts:
+        for row in artefact.rows.tolist() if is_blanked[artefact.reason] else []:
             # By time, so that a stretch which a channel has in two ways counts once.
-            last = until.get((one.period.segment, row), 0)
-            blanked[row] += max(one.period.stop - max(one.period.start, last), 0)
-            until[one.period.segment, row] = max(one.period.stop, last)
+            previous_stop = blanked_until.get((artefact.period.segment, row), 0)
+            blanked[row] += max(artefact.period.stop - max(artefact.period.start, previous_stop), 0)
+            blanked_until[artefact.period.segment, row] = max(artefact.period.stop, previous_stop)
     segments = range(traces.recording.get_num_segments())
     return blanked / max(sum(traces.recording.get_num_samples(s) for s in segments), 1)
 
 
-def _wanted(traces: Traces) -> dict[str, bool]:
+def _is_blanked(traces: Traces) -> dict[str, bool]:
     return {COMMON: traces.settings.blank_artefacts, SATURATED: traces.settings.blank_saturated}
 
 
-def _groups(traces: Traces, sampled: np.ndarray) -> list[Group]:
+def _groups(traces: Traces, sampled: np.ndarray) -> list[ReferenceGroup]:
     settings = traces.settings
     lag = _samples(LAG_S, traces)
     if len(sampled) <= 2 * lag:
         return []
     noise = MAD_TO_SD * np.median(np.abs(_second_difference(sampled, lag)), axis=0)
-    made = []
-    for name, rows in traces.hit_together.items():
-        alive = rows[noise[rows] > 0]
-        if len(alive) < settings.reference_min_channels:
+    groups = []
+    for name, rows in traces.artefact_groups.items():
+        varying = rows[noise[rows] > 0]
+        if len(varying) < settings.reference_min_channels:
             continue
-        looked = alive[np.linspace(0, len(alive) - 1, min(len(alive), MAX_LOOKED)).round().astype(int)]
-        made.append(Group(name, rows, looked, settings.artefact_threshold * noise[looked]))
-    return made
+        inspected = varying[
+            np.linspace(0, len(varying) - 1, min(len(varying), MAX_INSPECTED)).round().astype(int)
+        ]
+        groups.append(ReferenceGroup(name, rows, inspected, settings.artefact_threshold * noise[inspected]))
+    return groups
 
 
 def _second_difference(raw: np.ndarray, lag: int) -> np.ndarray:
@@ -181,25 +187,25 @@ def _samples(seconds: float, traces: Traces) -> int:
     return max(1, round(seconds * traces.rate_hz))
 
 
-def _of_chunk(
-    traces: Traces, groups: list[Group], centre: np.ndarray, rail: np.ndarray, chunk: Chunk
-) -> list[Found]:
+def _artefacts_of_chunk(
+    traces: Traces, groups: list[ReferenceGroup], centre: np.ndarray, rail: np.ndarray, chunk: Chunk
+) -> list[Artefact]:
     step, lag = _samples(STEP_S, traces), _samples(LAG_S, traces)
     raw = traces.raw(chunk, step + lag)
-    parts = []
+    artefacts = []
     for group in groups:
-        bent = _second_difference(raw[:, group.looked].astype(np.float32), lag)
-        hits = np.abs(bent) > group.limit
+        difference = _second_difference(raw[:, group.inspected].astype(np.float32), lag)
+        hits = np.abs(difference) > group.limit
         for start, stop in _at_once(hits, step, traces.settings.artefact_share):
             # The first step lies before the chunk.
             period = _within(chunk, chunk.start + start - step, chunk.start + stop - step)
-            parts.append(Found(COMMON, group.name, -1, group.rows, period))
-    own = raw[step + lag : len(raw) - step - lag]
+            artefacts.append(Artefact(COMMON, group.name, -1, group.rows, period))
+    inner = raw[step + lag : len(raw) - step - lag]
     shortest = _samples(traces.settings.saturated_ms * 1e-3, traces)
-    for row, start, stop in _at_limit(own, centre, rail, shortest):
+    for row, start, stop in _at_limit(inner, centre, rail, shortest):
         period = Chunk(chunk.segment, chunk.start + start, chunk.start + stop)
-        parts.append(Found(SATURATED, "", int(traces.channel_ids[row]), np.array([row]), period))
-    return [part for part in parts if part.period.stop > part.period.start]
+        artefacts.append(Artefact(SATURATED, "", int(traces.channel_ids[row]), np.array([row]), period))
+    return [artefact for artefact in artefacts if artefact.period.stop > artefact.period.start]
 
 
 def _within(chunk: Chunk, start: int, stop: int) -> Chunk:
@@ -211,12 +217,12 @@ def _at_once(hits: np.ndarray, step: int, share: float) -> Iterator[tuple[int, i
     n = -(-len(hits) // step)
     padded = np.zeros((n * step, hits.shape[1]), dtype=bool)
     padded[: len(hits)] = hits
-    of_step = np.asarray(padded.reshape(n, step, -1).any(axis=1))
-    enough = (of_step[:-1] | of_step[1:]).mean(axis=1) >= share
-    marked = np.zeros(n, dtype=bool)
-    marked[:-1] |= enough
-    marked[1:] |= enough
-    for start, stop in _runs(marked):
+    hit_in_step = np.asarray(padded.reshape(n, step, -1).any(axis=1))
+    is_common = (hit_in_step[:-1] | hit_in_step[1:]).mean(axis=1) >= share
+    is_artefact = np.zeros(n, dtype=bool)
+    is_artefact[:-1] |= is_common
+    is_artefact[1:] |= is_common
+    for start, stop in _runs(is_artefact):
         yield start * step, stop * step
 
 
@@ -226,29 +232,29 @@ def _at_limit(
     """Runs (row, start, stop) of at least `shortest` samples at a channel's far extreme."""
     if len(raw) == 0:
         return
-    for extreme, out in ((raw.max(axis=0), 1), (raw.min(axis=0), -1)):
-        at = np.asarray(raw == extreme)
-        far = out * (extreme - centre) > rail
-        for row in np.flatnonzero(far & (at.sum(axis=0) >= shortest)):
-            for start, stop in _runs(at[:, row]):
+    for extreme, direction in ((raw.max(axis=0), 1), (raw.min(axis=0), -1)):
+        is_extreme = np.asarray(raw == extreme)
+        beyond_rail = direction * (extreme - centre) > rail
+        for row in np.flatnonzero(beyond_rail & (is_extreme.sum(axis=0) >= shortest)):
+            for start, stop in _runs(is_extreme[:, row]):
                 if stop - start >= shortest:
                     yield int(row), start, stop
 
 
-def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(marked.astype(np.int8), prepend=0, append=0))
+def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _padded(traces: Traces, periods: list[Chunk]) -> list[Chunk]:
     """Widen stretches by the pad and join those that touch."""
     pad = round(traces.settings.blank_pad_ms * 1e-3 * traces.rate_hz)
-    made: list[Chunk] = []
-    for one in sorted(periods, key=lambda p: (p.segment, p.start)):
-        last = traces.recording.get_num_samples(one.segment)
-        start, stop = max(one.start - pad, 0), min(one.stop + pad, last)
-        if made and made[-1].segment == one.segment and made[-1].stop >= start:
-            made[-1] = Chunk(one.segment, made[-1].start, max(stop, made[-1].stop))
+    joined: list[Chunk] = []
+    for period in sorted(periods, key=lambda p: (p.segment, p.start)):
+        segment_end = traces.recording.get_num_samples(period.segment)
+        start, stop = max(period.start - pad, 0), min(period.stop + pad, segment_end)
+        if joined and joined[-1].segment == period.segment and joined[-1].stop >= start:
+            joined[-1] = Chunk(period.segment, joined[-1].start, max(stop, joined[-1].stop))
         else:
-            made.append(Chunk(one.segment, start, stop))
-    return made
+            joined.append(Chunk(period.segment, start, stop))
+    return joined

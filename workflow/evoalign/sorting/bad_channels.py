@@ -19,15 +19,15 @@ MAD_TO_SD = 1.4826
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
 
 
-def noise_level(parts: list[np.ndarray]) -> np.ndarray:
+def noise_level(stretches: list[np.ndarray]) -> np.ndarray:
     """Return the noise of each channel: 1.4826 times the median of absolute values.
 
     Parameters
     ----------
-    parts : list of ndarray
+    stretches : list of ndarray
         Filtered voltages ``[channel, sample]`` of stretches, µV.
     """
-    return MAD_TO_SD * np.array([np.median(np.abs(row)) for row in _rows(parts)])
+    return MAD_TO_SD * np.array([np.median(np.abs(row)) for row in _rows(stretches)])
 
 
 def find_bad_channels(traces: Traces) -> pd.DataFrame:
@@ -63,47 +63,51 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     hum = np.max([_hum_share(raw, hz, traces.rate_hz) for hz in HUM_HZ], axis=0)
     _mark(reason, hum > settings.bad_line_noise, "line noise")
     traces.leave_out(reason != "")
-    found = {"raw_sd_uv": _sd([traces.microvolts(stretch) for stretch in stretches])}
-    parts = [traces.filtered(stretch, referenced=False) for stretch in stretches]
-    found["filtered_sd_uv"] = _sd(parts)
+    sd_of_step = {"raw_sd_uv": _sd([traces.microvolts(stretch) for stretch in stretches])}
+    voltages = [traces.filtered(stretch, referenced=False) for stretch in stretches]
+    sd_of_step["filtered_sd_uv"] = _sd(voltages)
     # The reference would lend an open input the noise of the others.
-    own = noise_level(parts)
-    for part in parts:
-        traces.reference(part)
-    found["referenced_sd_uv"] = _sd(parts)
-    for part, stretch in zip(parts, stretches, strict=True):
-        traces.silence(part, stretch)
-    found["blanked_sd_uv"] = _sd(parts)
-    noise = found["noise_uv"] = noise_level(parts)
-    usual = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
-    _mark(reason, np.minimum(noise, own) * settings.bad_noise_ratio < usual, "disconnected")
-    _mark(reason, noise > settings.bad_noise_ratio * usual, "noise")
-    _mark(reason, _repeats(parts, reason == "", settings.bad_duplicate), "duplicate")
+    unreferenced_noise = noise_level(voltages)
+    for voltage in voltages:
+        traces.reference(voltage)
+    sd_of_step["referenced_sd_uv"] = _sd(voltages)
+    for voltage, stretch in zip(voltages, stretches, strict=True):
+        traces.silence(voltage, stretch)
+    sd_of_step["blanked_sd_uv"] = _sd(voltages)
+    noise = sd_of_step["noise_uv"] = noise_level(voltages)
+    typical_noise = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
+    _mark(
+        reason,
+        np.minimum(noise, unreferenced_noise) * settings.bad_noise_ratio < typical_noise,
+        "disconnected",
+    )
+    _mark(reason, noise > settings.bad_noise_ratio * typical_noise, "noise")
+    _mark(reason, _duplicates(voltages, reason == "", settings.bad_duplicate), "duplicate")
     if not settings.leave_out_bad:
         reason[reason != "flat"] = ""
     traces.leave_out(reason != "")
-    return _table(traces, reason, found)
+    return _table(traces, reason, sd_of_step)
 
 
-def _table(traces: Traces, reason: np.ndarray, found: dict[str, np.ndarray]) -> pd.DataFrame:
+def _table(traces: Traces, reason: np.ndarray, sd_of_step: dict[str, np.ndarray]) -> pd.DataFrame:
     frame = pd.DataFrame({"channel": traces.channel_ids, "reason": reason.astype(str)})
     for name in STEPS:
-        frame[name] = found[name].astype(float) if name in found else np.nan
+        frame[name] = sd_of_step[name].astype(float) if name in sd_of_step else np.nan
     return tables.conform(frame.assign(blanked_share=0.0), tables.BAD_CHANNELS)
 
 
-def _rows(parts: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _rows(stretches: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Each channel's samples of all stretches; one channel at a time, for a copy of all takes much memory."""
-    return (np.concatenate([part[row] for part in parts]) for row in range(len(parts[0])))
+    return (np.concatenate([stretch[row] for stretch in stretches]) for row in range(len(stretches[0])))
 
 
-def _sd(parts: list[np.ndarray]) -> np.ndarray:
+def _sd(stretches: list[np.ndarray]) -> np.ndarray:
     """SD of each channel over stretches ``[channel, sample]``."""
-    return np.array([row.std(dtype=np.float64) for row in _rows(parts)])
+    return np.array([row.std(dtype=np.float64) for row in _rows(stretches)])
 
 
-def _mark(reason: np.ndarray, found: np.ndarray, name: str) -> None:
-    reason[found & (reason == "")] = name
+def _mark(reason: np.ndarray, mask: np.ndarray, name: str) -> None:
+    reason[mask & (reason == "")] = name
 
 
 def _equal_share(block: np.ndarray) -> np.ndarray:
@@ -126,32 +130,34 @@ def _hum_share(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.nd
             block.astype(np.float64), rate_hz, "hann", detrend="constant", axis=0
         )
         harmonic = hum_hz * np.arange(1, HUM_HARMONICS + 1)
-        near = np.abs(frequency[:, None] - harmonic).min(axis=1) <= max(1.0, 1.5 * rate_hz / len(block))
+        is_hum = np.abs(frequency[:, None] - harmonic).min(axis=1) <= max(1.0, 1.5 * rate_hz / len(block))
         total = power.sum(axis=0)
-        shares.append(power[near].sum(axis=0) / np.where(total > 0, total, 1.0))
+        shares.append(power[is_hum].sum(axis=0) / np.where(total > 0, total, 1.0))
     return np.median(shares, axis=0)
 
 
-def _repeats(parts: list[np.ndarray], good: np.ndarray, limit: float) -> np.ndarray:
+def _duplicates(stretches: list[np.ndarray], good: np.ndarray, limit: float) -> np.ndarray:
     """Mark good channels whose voltages follow those of a good channel before them."""
-    found = np.zeros(len(good), dtype=bool)
+    is_repeat = np.zeros(len(good), dtype=bool)
     rows = np.flatnonzero(good)
     if len(rows) < 2:
-        return found
-    alike = np.triu(correlation(parts)[np.ix_(rows, rows)] > limit, k=1)
+        return is_repeat
+    correlated = np.triu(correlation(stretches)[np.ix_(rows, rows)] > limit, k=1)
     for column in range(len(rows)):
-        found[rows[column]] = any(alike[row, column] and not found[rows[row]] for row in range(column))
-    return found
+        is_repeat[rows[column]] = any(
+            correlated[row, column] and not is_repeat[rows[row]] for row in range(column)
+        )
+    return is_repeat
 
 
-def correlation(parts: list[np.ndarray]) -> np.ndarray:
+def correlation(stretches: list[np.ndarray]) -> np.ndarray:
     """Return the correlation of channels over stretches ``[channel, sample]``; NaN with a flat one."""
-    n, sums, products = 0, np.zeros(len(parts[0])), np.zeros((len(parts[0]),) * 2)
-    for part in parts:
-        exact = part.astype(np.float64)
-        n += exact.shape[1]
-        sums += exact.sum(axis=1)
-        products += exact @ exact.T
+    n, sums, products = 0, np.zeros(len(stretches[0])), np.zeros((len(stretches[0]),) * 2)
+    for stretch in stretches:
+        voltages = stretch.astype(np.float64)
+        n += voltages.shape[1]
+        sums += voltages.sum(axis=1)
+        products += voltages @ voltages.T
     covariance = products / n - np.outer(sums, sums) / n**2
     sd = np.sqrt(np.clip(np.diag(covariance), 0, None))
     with np.errstate(invalid="ignore", divide="ignore"):

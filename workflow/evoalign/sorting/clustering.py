@@ -70,10 +70,10 @@ def cluster(waves: np.ndarray, min_spikes: int) -> np.ndarray:
 def _renumbered(labels: np.ndarray, min_spikes: int) -> np.ndarray:
     """Number the clusters of enough spikes from 0; the others' spikes are -1."""
     names, counts = np.unique(labels[labels >= 0], return_counts=True)
-    new = np.where(labels >= 0, -1, labels)
+    renumbered = np.where(labels >= 0, -1, labels)
     for number, name in enumerate(names[counts >= min_spikes]):
-        new[labels == name] = number
-    return new
+        renumbered[labels == name] = number
+    return renumbered
 
 
 def split(labels: np.ndarray, waves: np.ndarray, min_spikes: int) -> np.ndarray:
@@ -89,57 +89,61 @@ def split(labels: np.ndarray, waves: np.ndarray, min_spikes: int) -> np.ndarray:
     ndarray
         New labels: the spikes that show what each unit looks like, -1 for collided ones.
     """
-    new, n = np.where(labels >= 0, -1, labels), 0
+    relabelled, n = np.where(labels >= 0, -1, labels), 0
     for name in np.unique(labels[labels >= 0]):
-        mine = np.flatnonzero(labels == name)
-        mine = mine[~_collided(waves[mine])]
-        parts = _parts(waves[mine], min_spikes)
-        new[mine[parts >= 0]] = parts[parts >= 0] + n
-        n += parts.max(initial=-1) + 1
-    return _renumbered(new, min_spikes)
+        members = np.flatnonzero(labels == name)
+        members = members[~_collided(waves[members])]
+        part_of = _gaussian_clouds(waves[members], min_spikes)
+        relabelled[members[part_of >= 0]] = part_of[part_of >= 0] + n
+        n += part_of.max(initial=-1) + 1
+    return _renumbered(relabelled, min_spikes)
 
 
 def _collided(waves: np.ndarray) -> np.ndarray:
     """Mark spikes that the cluster's mean, at the best scale, leaves much more of than usual."""
     mean = np.median(waves, axis=0)
     scale = waves @ mean / max(float(mean @ mean), 1e-12)
-    rest = np.sum((waves - scale[:, None] * mean) ** 2, axis=1)
-    usual = np.median(rest)
-    return rest > usual + COLLIDED_SD * 1.4826 * np.median(np.abs(rest - usual))
+    residual = np.sum((waves - scale[:, None] * mean) ** 2, axis=1)
+    typical_residual = np.median(residual)
+    return residual > typical_residual + COLLIDED_SD * 1.4826 * np.median(np.abs(residual - typical_residual))
 
 
-def _some(scores: np.ndarray) -> np.ndarray:
+def _evenly_picked(scores: np.ndarray) -> np.ndarray:
     """Return at most `SPLIT_SPIKES` rows, evenly picked."""
     return scores[np.linspace(0, len(scores) - 1, min(len(scores), SPLIT_SPIKES)).astype(np.int64)]
 
 
-def _parts(waves: np.ndarray, min_spikes: int) -> np.ndarray:
+def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     """Split one cluster into narrow Gaussian clouds, -1 in wide ones; all 0 if none is narrow."""
-    whole = np.zeros(len(waves), dtype=np.int64)
+    undivided = np.zeros(len(waves), dtype=np.int64)
     if len(waves) < 2 * min_spikes:
-        return whole
-    x = components(waves, SPLIT_COMPONENTS)
-    fitted = _some(x)
+        return undivided
+    scores = components(waves, SPLIT_COMPONENTS)
+    subset = _evenly_picked(scores)
     best, best_bic = None, np.inf
-    for n in range(1, min(SPLIT_PARTS, len(fitted) // min_spikes) + 1):
+    for n in range(1, min(SPLIT_PARTS, len(subset) // min_spikes) + 1):
         model = GaussianMixture(
             n, reg_covar=0.05, n_init=2, random_state=0, tol=1e-2, max_iter=200, init_params="k-means++"
-        ).fit(fitted)
-        bic = model.bic(fitted)
+        ).fit(subset)
+        bic = model.bic(subset)
         if bic < best_bic - SPLIT_BIC:
             best, best_bic = model, bic
         elif best is not None and n >= best.n_components + 2:
             break
     assert best is not None
-    labels = best.predict(x)
+    labels = best.predict(scores)
     variance = [np.linalg.eigvalsh(covariance)[:-1].mean() for covariance in best.covariances_]
-    narrow = [part for part, v in enumerate(variance) if v < NARROW and np.sum(labels == part) >= min_spikes]
+    narrow = [
+        part
+        for part, mean_variance in enumerate(variance)
+        if mean_variance < NARROW and np.sum(labels == part) >= min_spikes
+    ]
     if not narrow:
-        return whole
-    new = np.full(len(waves), -1)
+        return undivided
+    part_of = np.full(len(waves), -1)
     for number, part in enumerate(narrow):
-        new[labels == part] = number
-    return new
+        part_of[labels == part] = number
+    return part_of
 
 
 def merge(labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, refractory_s: float) -> np.ndarray:
@@ -208,10 +212,10 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
     spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
     axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
-    parts = [_some(first) @ axis, _some(second) @ axis]
-    labels = np.repeat([1, 2], [len(part) for part in parts]).astype(np.int32)
-    together = np.concatenate(parts)
-    return len(np.unique(isosplit(together[:, None], labels))) == 1
+    projections = [_evenly_picked(first) @ axis, _evenly_picked(second) @ axis]
+    labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
+    both = np.concatenate(projections)
+    return len(np.unique(isosplit(both[:, None], labels))) == 1
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
@@ -234,10 +238,10 @@ def coincidences(
 
     Near is from half to one and a half of it, in either order.
     """
-    near, far = 0.5 * refractory_s, 1.5 * refractory_s
-    edges = np.searchsorted(second_s, first_s[:, None] + np.array([-far, -near, near, far]))
+    lower, upper = 0.5 * refractory_s, 1.5 * refractory_s
+    edges = np.searchsorted(second_s, first_s[:, None] + np.array([-upper, -lower, lower, upper]))
     counted = np.sum(edges[:, 1] - edges[:, 0]) + np.sum(edges[:, 3] - edges[:, 2])
-    return int(counted), len(first_s) * len(second_s) * 2 * (far - near) / duration_s
+    return int(counted), len(first_s) * len(second_s) * 2 * (upper - lower) / duration_s
 
 
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:
@@ -282,13 +286,13 @@ def is_mixture(templates: Templates, dead: int) -> np.ndarray:
     # The largest first: sums are larger than their parts.
     for unit in np.argsort(-energy, kind="stable"):
         # Coincidences are rarer than the spikes that coincide.
-        others = np.flatnonzero(
+        smaller_units = np.flatnonzero(
             units & ~mixed & (n_spikes * MIXTURE_COUNT >= n_spikes[unit]) & (np.arange(n) != unit)
         )
-        if len(others) < 2 or not units[unit]:
+        if len(smaller_units) < 2 or not units[unit]:
             continue
         trace = np.pad(templates.waves[unit, 0], length)
-        parts = replace(templates.only(others), n_spikes=np.ones(len(others)))
-        found = match(trace, parts, 10.0, dead)[0]
-        mixed[unit] = len(found) >= 2 and float(trace @ trace) < MIXTURE_REST * energy[unit]
+        part_templates = replace(templates.only(smaller_units), n_spikes=np.ones(len(smaller_units)))
+        positions = match(trace, part_templates, 10.0, dead)[0]
+        mixed[unit] = len(positions) >= 2 and float(trace @ trace) < MIXTURE_REST * energy[unit]
     return mixed

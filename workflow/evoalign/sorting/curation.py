@@ -24,7 +24,7 @@ from spikeinterface.curation.curation_model import Curation
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.sorting.quality import RecordedTime, describe
-from evoalign.sorting.result import Sorted, Train, ordered
+from evoalign.sorting.result import SortingResult, UnitSpikes, ordered
 from evoalign.study import Sorting
 
 # The words of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
@@ -43,7 +43,7 @@ MEND = "curate the sorting that is there: export it again"
 
 
 @dataclass(frozen=True)
-class Curated:
+class CuratedGroups:
     """What a person has decided.
 
     Attributes
@@ -60,21 +60,21 @@ class Curated:
 
 
 @dataclass(frozen=True)
-class Changed:
+class CuratedUnit:
     """A unit after curation, the unit that it is unchanged, and its manual label, if any."""
 
-    train: Train
+    train: UnitSpikes
     origin: int | None = None
     label: str = ""
 
 
 def curate(
-    automatic: Sorted,
+    automatic: SortingResult,
     path: str | PathLike[str],
     channels: pd.DataFrame,
     segments: pd.DataFrame,
     settings: Sorting,
-) -> Sorted:
+) -> SortingResult:
     """Apply a manual curation to the sorted units; multi- and online units stay as they are.
 
     Units that changed get their metrics anew, and the mean of the waveforms
@@ -83,7 +83,7 @@ def curate(
 
     Parameters
     ----------
-    automatic : Sorted
+    automatic : SortingResult
         What the sorter made.
     path : path
         A ``.json`` file, or a folder of phy or a file in it.
@@ -94,7 +94,7 @@ def curate(
 
     Returns
     -------
-    Sorted
+    SortingResult
         With numbers anew; no unit is marked as preferred.
 
     Raises
@@ -104,76 +104,78 @@ def curate(
         electrodes, or was made for another sorting.
     """
     units = automatic.units
-    mine = automatic.spikes[automatic.spikes["unit"].isin(units.loc[units["kind"] == "sorted", "unit"])]
-    spikes = mine.sort_values(["time_s", "unit"], kind="stable", ignore_index=True)
-    place = Path(path)
+    sorted_spikes = automatic.spikes[
+        automatic.spikes["unit"].isin(units.loc[units["kind"] == "sorted", "unit"])
+    ]
+    spikes = sorted_spikes.sort_values(["time_s", "unit"], kind="stable", ignore_index=True)
+    source = Path(path)
     if spikes.empty:
-        raise InputError("there are no sorted units to curate", place, "leave the column curation empty")
-    read = _read_json if place.suffix == ".json" else _read_phy
-    decided = read(place, spikes["unit"].to_numpy())
-    changed = _other_units(automatic) + _sorted_units(automatic, spikes, decided, place)
+        raise InputError("there are no sorted units to curate", source, "leave the column curation empty")
+    read = _read_json if source.suffix == ".json" else _read_phy
+    decisions = read(source, spikes["unit"].to_numpy())
+    curated_units = _other_units(automatic) + _sorted_units(automatic, spikes, decisions, source)
     noise = dict(zip(automatic.bad_channels["channel"], automatic.bad_channels["noise_uv"], strict=True))
     shapes = automatic.waveforms
     time_ms = (
         shapes.loc[shapes["unit"] == shapes["unit"].iloc[0], "time_ms"].to_numpy() if len(shapes) else []
     )
-    trains = ordered([one.train for one in changed])
+    trains = ordered([curated.train for curated in curated_units])
     units, spikes, waveforms = describe(
         trains, channels, noise, _recorded(segments), np.asarray(time_ms), settings
     )
-    by_train = {id(one.train): one for one in changed}
-    units = _kept(units, [by_train[id(train)] for train in trains], automatic.units)
+    by_train = {id(curated.train): curated for curated in curated_units}
+    units = _with_original_metrics(units, [by_train[id(train)] for train in trains], automatic.units)
     return replace(automatic, units=units, spikes=spikes, waveforms=waveforms)
 
 
-def _read_json(path: Path, unit: np.ndarray) -> Curated:
+def _read_json(path: Path, unit: np.ndarray) -> CuratedGroups:
     """Let SpikeInterface apply its own format to the ranks of the spikes, which are exact."""
     try:
         model = Curation(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"the curation cannot be read: {error!r}", path, "save it again") from error
     except ValidationError as error:
-        said = "; ".join(str(item["msg"]) for item in error.errors())
-        raise InputError(f"the curation is not valid: {said}", path, "save it again") from error
+        messages = "; ".join(str(item["msg"]) for item in error.errors())
+        raise InputError(f"the curation is not valid: {messages}", path, "save it again") from error
     except ValueError as error:
         raise InputError(f"the curation is no valid JSON: {error}", path, "save it again") from error
     sorted_units = np.unique(unit).tolist()
-    named = {str(name) for name in model.unit_ids}
-    if named != {str(number) for number in sorted_units}:
-        differ = sorted(named ^ {str(number) for number in sorted_units})
-        raise InputError(f"the curation was made for other units: {', '.join(differ[:10])}", path, MEND)
-    as_named = {str(name): name for name in model.unit_ids}
-    ranks = {as_named[str(number)]: np.flatnonzero(unit == number) for number in sorted_units}
+    curated_names = {str(name) for name in model.unit_ids}
+    if curated_names != {str(number) for number in sorted_units}:
+        unknown = sorted(curated_names ^ {str(number) for number in sorted_units})
+        raise InputError(f"the curation was made for other units: {', '.join(unknown[:10])}", path, MEND)
+    name_of = {str(name): name for name in model.unit_ids}
+    ranks = {name_of[str(number)]: np.flatnonzero(unit == number) for number in sorted_units}
     try:
-        found = apply_curation(si.NumpySorting.from_unit_dict([ranks], 1.0), model)
+        curated_sorting = apply_curation(si.NumpySorting.from_unit_dict([ranks], 1.0), model)
     except (ValueError, AssertionError, KeyError, IndexError) as error:
         raise InputError(f"the curation cannot be applied: {error}", path, MEND) from error
     group = np.full(len(unit), REMOVED)
-    for number, name in enumerate(found.unit_ids):
-        group[found.get_unit_spike_train(name, 0)] = number
-    said_of = {
+    for number, name in enumerate(curated_sorting.unit_ids):
+        group[curated_sorting.get_unit_spike_train(name, 0)] = number
+    label_of = {
         int(str(manual.unit_id)): _label([word for words in manual.labels.values() for word in words])
         for manual in model.manual_labels or []
     }
-    return Curated(group, _agreed(group, unit, said_of))
+    return CuratedGroups(group, _agreed(group, unit, label_of))
 
 
-def _agreed(group: np.ndarray, unit: np.ndarray, said_of: dict[int, str]) -> dict[int, str]:
+def _agreed(group: np.ndarray, unit: np.ndarray, label_of: dict[int, str]) -> dict[int, str]:
     """Labels of groups whose labelled members have the same one."""
-    found = {}
+    labels = {}
     for number in np.unique(group[group != REMOVED]).tolist():
-        said = {said_of.get(member, "") for member in np.unique(unit[group == number]).tolist()} - {""}
-        if len(said) == 1:
-            found[number] = said.pop()
-    return found
+        named = {label_of.get(member, "") for member in np.unique(unit[group == number]).tolist()} - {""}
+        if len(named) == 1:
+            labels[number] = named.pop()
+    return labels
 
 
 def _label(words: list[str]) -> str:
-    known = {LABELS[word.lower()] for word in words if word.lower() in LABELS}
-    return known.pop() if len(known) == 1 else ""
+    recognised = {LABELS[word.lower()] for word in words if word.lower() in LABELS}
+    return recognised.pop() if len(recognised) == 1 else ""
 
 
-def _read_phy(path: Path, unit: np.ndarray) -> Curated:
+def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
     folder = path if path.is_dir() else path.parent
     try:
         cluster, template = (
@@ -182,7 +184,7 @@ def _read_phy(path: Path, unit: np.ndarray) -> Curated:
         )
         ids = pd.read_csv(folder / "cluster_si_unit_ids.tsv", sep="\t").set_index("cluster_id")["si_unit_id"]
         groups = pd.read_csv(folder / "cluster_group.tsv", sep="\t")
-        said_of = dict(zip(groups["cluster_id"].astype(int), groups["group"].astype(str), strict=True))
+        label_of = dict(zip(groups["cluster_id"].astype(int), groups["group"].astype(str), strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"this is no folder of phy: {error}", folder, "give the folder of params.py"
@@ -194,55 +196,61 @@ def _read_phy(path: Path, unit: np.ndarray) -> Curated:
         raise InputError(what, folder, MEND)
     group = np.full(len(unit), REMOVED)
     for number in np.unique(unit):
-        theirs, ours = np.flatnonzero(original == number), np.flatnonzero(unit == number)
-        if len(theirs) != len(ours):
+        in_phy, in_sorting = np.flatnonzero(original == number), np.flatnonzero(unit == number)
+        if len(in_phy) != len(in_sorting):
             raise InputError(
-                f"unit {number} has {len(theirs)} spikes in phy, {len(ours)} in the sorting", folder, MEND
+                f"unit {number} has {len(in_phy)} spikes in phy, {len(in_sorting)} in the sorting",
+                folder,
+                MEND,
             )
-        group[ours] = cluster[theirs]
-    labels = {name: _label([word]) for name, word in said_of.items()}
-    return Curated(group, {name: label for name, label in labels.items() if label})
+        group[in_sorting] = cluster[in_phy]
+    labels = {name: _label([word]) for name, word in label_of.items()}
+    return CuratedGroups(group, {name: label for name, label in labels.items() if label})
 
 
-def _other_units(automatic: Sorted) -> list[Changed]:
+def _other_units(automatic: SortingResult) -> list[CuratedUnit]:
     """Multi- and online units, as they are."""
     shapes = dict(iter(automatic.waveforms.groupby("unit")))
     times_of = _times(automatic)
-    made = []
-    others = automatic.units[automatic.units["kind"] != "sorted"]
-    columns = (others[name] for name in ("unit", "kind", "channel", "vendor_unit"))
+    curated = []
+    not_sorted = automatic.units[automatic.units["kind"] != "sorted"]
+    columns = (not_sorted[name] for name in ("unit", "kind", "channel", "vendor_unit"))
     for unit, kind, channel, vendor_unit in zip(*columns, strict=True):
         times, shape = times_of.get(unit, np.zeros(0)), _shape(shapes, [unit])
-        made.append(Changed(Train(kind, int(channel), times, np.zeros(0), *shape, int(vendor_unit)), unit))
-    return made
+        curated.append(
+            CuratedUnit(UnitSpikes(kind, int(channel), times, np.zeros(0), *shape, int(vendor_unit)), unit)
+        )
+    return curated
 
 
-def _sorted_units(automatic: Sorted, spikes: pd.DataFrame, decided: Curated, path: Path) -> list[Changed]:
+def _sorted_units(
+    automatic: SortingResult, spikes: pd.DataFrame, decisions: CuratedGroups, path: Path
+) -> list[CuratedUnit]:
     shapes = dict(iter(automatic.waveforms.groupby("unit")))
     times_of = _times(automatic)
     channel_of = automatic.units.set_index("unit")["channel"]
     unit_of, time_of = spikes["unit"].to_numpy(), spikes["time_s"].to_numpy()
-    made = []
-    for group in np.unique(decided.group[decided.group != REMOVED]).tolist():
-        inside = decided.group == group
-        members = np.unique(unit_of[inside]).tolist()
+    curated = []
+    for group in np.unique(decisions.group[decisions.group != REMOVED]).tolist():
+        in_group = decisions.group == group
+        members = np.unique(unit_of[in_group]).tolist()
         channel = channel_of[members].unique().tolist()
         if len(channel) > 1:
             what = f"units {members} are merged, but lie on electrodes {channel}"
             raise InputError(what, path, "merge units of one electrode")
-        times, shape = time_of[inside], (np.zeros(0), np.zeros(0))
-        complete = len(times) == sum(len(times_of[member]) for member in members)
-        if complete:
+        times, shape = time_of[in_group], (np.zeros(0), np.zeros(0))
+        is_unsplit = len(times) == sum(len(times_of[member]) for member in members)
+        if is_unsplit:
             shape = _shape(shapes, members, [len(times_of[member]) for member in members])
         if len(members) > 1:
             times = times[np.diff(times, prepend=-np.inf) >= MIN_ISI_S]
-        train = Train("sorted", channel[0], times, np.zeros(0), *shape)
-        origin = members[0] if complete and len(members) == 1 else None
-        made.append(Changed(train, origin, decided.labels.get(group, "")))
-    return made
+        train = UnitSpikes("sorted", channel[0], times, np.zeros(0), *shape)
+        origin = members[0] if is_unsplit and len(members) == 1 else None
+        curated.append(CuratedUnit(train, origin, decisions.labels.get(group, "")))
+    return curated
 
 
-def _times(automatic: Sorted) -> dict[Any, np.ndarray]:
+def _times(automatic: SortingResult) -> dict[Any, np.ndarray]:
     return {unit: times.to_numpy() for unit, times in automatic.spikes.groupby("unit")["time_s"]}
 
 
@@ -270,13 +278,15 @@ def _recorded(segments: pd.DataFrame) -> RecordedTime:
     return RecordedTime(list(zip(stream["start_s"], stops, strict=True)))
 
 
-def _kept(made: pd.DataFrame, changed: list[Changed], automatic: pd.DataFrame) -> pd.DataFrame:
+def _with_original_metrics(
+    recomputed: pd.DataFrame, curated_units: list[CuratedUnit], automatic: pd.DataFrame
+) -> pd.DataFrame:
     """Units that did not change keep their metrics; manual labels win."""
-    before = automatic.set_index("unit")
-    columns = [name for name in before.columns if not name.startswith("preferred")]
-    rows = made.to_dict("records")
-    for row, one in zip(rows, changed, strict=True):
-        if one.origin is not None:
-            row.update(before.loc[one.origin, columns].to_dict())
-        row["label"] = one.label or row["label"]
+    original = automatic.set_index("unit")
+    columns = [name for name in original.columns if not name.startswith("preferred")]
+    rows = recomputed.to_dict("records")
+    for row, curated in zip(rows, curated_units, strict=True):
+        if curated.origin is not None:
+            row.update(original.loc[curated.origin, columns].to_dict())
+        row["label"] = curated.label or row["label"]
     return tables.conform(pd.DataFrame(rows, columns=tables.UNITS.names), tables.UNITS)

@@ -49,7 +49,7 @@ class Crossings:
 
 
 @dataclass(frozen=True)
-class Electrodes:
+class WhitenedElectrodes:
     """What the first pass learnt: everything that a chunk needs to be sorted.
 
     Attributes
@@ -90,13 +90,13 @@ class Electrodes:
         return WINDOW // 2 + 2 * max(self.length, len(time_axis_ms(self.traces.rate_hz)))
 
 
-def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> Electrodes:
+def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> WhitenedElectrodes:
     """Make whitening filters and thresholds of the channels ``good [channel]``."""
     rows = np.flatnonzero(good)
     stretches = traces.samples(N_STRETCHES)
     values = np.concatenate([traces.filtered(stretch)[rows] for stretch in stretches], axis=1)
     threshold = traces.settings.detect_threshold * noise_uv[rows]
-    return Electrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows]))
+    return WhitenedElectrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows]))
 
 
 def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
@@ -104,18 +104,19 @@ def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
     return signal.find_peaks(-values, height=threshold_uv, distance=max(dead, 1))[0]
 
 
-def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
+def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Crossings:
     """Find the threshold crossings of a chunk; cut out up to `max_waves` in a row of each electrode."""
     margin, before = electrodes.margin, electrodes.before
     values = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
-    at = [
+    troughs_of = [
         troughs(trace, limit, electrodes.dead)
         for trace, limit in zip(values, electrodes.threshold_uv, strict=True)
     ]
-    at = [t[(t >= margin) & (t < values.shape[1] - margin)] for t in at]
-    row = np.repeat(np.arange(len(at)), [len(t) for t in at])
-    sample = np.concatenate(at) if at else np.zeros(0, dtype=np.int64)
-    picked = np.concatenate([_run(len(t), max_waves) for t in at]) if at else np.zeros(0, dtype=bool)
+    troughs_of = [t[(t >= margin) & (t < values.shape[1] - margin)] for t in troughs_of]
+    counts = [len(t) for t in troughs_of]
+    row = np.repeat(np.arange(len(counts)), counts)
+    sample = np.concatenate(troughs_of) if counts else np.zeros(0, dtype=np.int64)
+    picked = np.concatenate([_run(n, max_waves) for n in counts]) if counts else np.zeros(0, dtype=bool)
     waves = np.zeros((0, electrodes.length), dtype=np.float32)
     if picked.any():
         white = whiten(values, electrodes.kernels)
@@ -127,30 +128,34 @@ def detect(electrodes: Electrodes, max_waves: int, chunk: Chunk) -> Crossings:
     return Crossings(chunk, row, sample - margin + chunk.start, -values[row, sample], picked, waves)
 
 
-def _run(n: int, most: int) -> np.ndarray:
-    """Mark at most `most` of `n` things in a row, in their middle.
+def _run(n: int, max_marked: int) -> np.ndarray:
+    """Mark at most `max_marked` of `n` things in a row, in their middle.
 
     Every other one, say, would leave out all coincidences of two units, which then look like one.
     """
-    first = max(n - most, 0) // 2
-    return (np.arange(n) >= first) & (np.arange(n) < first + most)
+    first = max(n - max_marked, 0) // 2
+    return (np.arange(n) >= first) & (np.arange(n) < first + max_marked)
 
 
-def _vertex(three: np.ndarray) -> np.ndarray:
+def _vertex(samples: np.ndarray) -> np.ndarray:
     """Sub-sample position of the minimum of the parabola through three samples ``[spike, 3]``."""
-    left, middle, right = three.T
-    bend = left - 2 * middle + right
-    return np.clip((left - right) / (2 * np.where(bend > 0, bend, np.inf)), -0.5, 0.5)
+    left, middle, right = samples.T
+    curvature = left - 2 * middle + right
+    return np.clip((left - right) / (2 * np.where(curvature > 0, curvature, np.inf)), -0.5, 0.5)
 
 
 def find_templates(
-    electrodes: Electrodes, threshold_uv: float, waves: np.ndarray, size_uv: np.ndarray, times_s: np.ndarray
+    electrodes: WhitenedElectrodes,
+    threshold_uv: float,
+    waves: np.ndarray,
+    size_uv: np.ndarray,
+    times_s: np.ndarray,
 ) -> Templates | None:
     """Make the templates of one electrode from its threshold crossings; None without units.
 
     Parameters
     ----------
-    electrodes : Electrodes
+    electrodes : WhitenedElectrodes
         From `learn_noise`.
     threshold_uv : float
         The electrode's detection threshold.
@@ -160,22 +165,22 @@ def find_templates(
         Trough size and time of each, ``[spike]``.
     """
     settings = electrodes.traces.settings
-    least = settings.min_size * threshold_uv
-    labels = _without_background(cluster(waves, settings.min_spikes), size_uv, least)
+    min_size_uv = settings.min_size * threshold_uv
+    labels = _without_background(cluster(waves, settings.min_spikes), size_uv, min_size_uv)
     labels = split(labels, waves, settings.min_spikes)
     labels = merge(labels, waves, times_s, settings.refractory_ms * 1e-3)
-    labels = _without_background(labels, size_uv, least)
+    labels = _without_background(labels, size_uv, min_size_uv)
     if not np.any(labels >= 0):
         return None
-    made = templates_of(labels, waves, electrodes.before)
-    return made.only(np.flatnonzero(~is_mixture(made, electrodes.dead)))
+    templates = templates_of(labels, waves, electrodes.before)
+    return templates.only(np.flatnonzero(~is_mixture(templates, electrodes.dead)))
 
 
-def _without_background(labels: np.ndarray, size_uv: np.ndarray, least_uv: float) -> np.ndarray:
-    """Relabel clusters whose median spike is smaller than `least_uv`: the hash of far cells."""
+def _without_background(labels: np.ndarray, size_uv: np.ndarray, min_size_uv: float) -> np.ndarray:
+    """Relabel clusters whose median spike is smaller than `min_size_uv`: the hash of far cells."""
     labels = labels.copy()
     for name in np.unique(labels[labels >= 0]):
-        if np.median(size_uv[labels == name]) < least_uv:
+        if np.median(size_uv[labels == name]) < min_size_uv:
             labels[labels == name] = BACKGROUND
     return labels
 
@@ -192,15 +197,15 @@ class Matches:
 
 
 def match_chunk(
-    electrodes: Electrodes, found: list[Templates | None], chunk: Chunk, values: np.ndarray
+    electrodes: WhitenedElectrodes, templates_of: list[Templates | None], chunk: Chunk, values: np.ndarray
 ) -> Matches:
     """Explain a chunk of all electrodes by their templates.
 
     Parameters
     ----------
-    electrodes : Electrodes
+    electrodes : WhitenedElectrodes
         From `learn_noise`.
-    found : list of Templates or None
+    templates_of : list of Templates or None
         Of each electrode.
     chunk : Chunk
         The stretch.
@@ -208,14 +213,14 @@ def match_chunk(
         Its filtered voltages ``[electrode, sample]``, with `electrodes.margin` on both sides.
     """
     margin, gain = electrodes.margin, electrodes.traces.settings.match_gain
-    rows = [row for row, templates in enumerate(found) if templates is not None]
+    rows = [row for row, templates in enumerate(templates_of) if templates is not None]
     columns = [(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))]
     for row, white in zip(rows, whiten(values[rows], electrodes.kernels[rows]), strict=True):
-        templates = found[row]
+        templates = templates_of[row]
         assert templates is not None
         position, unit, scale, _ = match(white, templates, gain, electrodes.dead)
         inside = (position >= margin) & (position < values.shape[1] - margin)
-        at = position[inside] - margin + chunk.start
-        columns.append((np.full(len(at), row), unit[inside], at, scale[inside]))
+        samples = position[inside] - margin + chunk.start
+        columns.append((np.full(len(samples), row), unit[inside], samples, scale[inside]))
     row_, unit_, position_, scale_ = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Matches(chunk, row_.astype(np.int64), unit_.astype(np.int64), position_, scale_)

@@ -86,19 +86,19 @@ class Envelope:
                 rows = np.flatnonzero(np.isfinite(onsets_s) & (of_segment == segment))
                 begins = (onsets_s[rows] - start_s) * RATE_HZ + start_ms + 0.5
                 for first in range(start_ms - 1, n, READ_MS):
-                    near = (begins >= first) & (begins < first + READ_MS)
-                    reach = max(first, 0), min(first + READ_MS + stop_ms - start_ms + 2, n)
-                    if near.any() and reach[1] > reach[0]:
-                        values = read(segment, *reach)
-                        for row, begin in zip(rows[near], begins[near] - reach[0], strict=True):
+                    in_reach = (begins >= first) & (begins < first + READ_MS)
+                    bounds = max(first, 0), min(first + READ_MS + stop_ms - start_ms + 2, n)
+                    if in_reach.any() and bounds[1] > bounds[0]:
+                        values = read(segment, *bounds)
+                        for row, begin in zip(rows[in_reach], begins[in_reach] - bounds[0], strict=True):
                             cut[:, row] = on_line(values, begin + np.arange(stop_ms - start_ms))
         return cut
 
 
-def on_line(values: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float32]:
+def on_line(values: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return ``values [sample, channel]`` at fractions of samples, float32 ``[channel, at]``; NaN beyond."""
     grid = np.arange(len(values))
-    return np.stack([np.interp(at, grid, row, np.nan, np.nan) for row in values.T]).astype(np.float32)
+    return np.stack([np.interp(positions, grid, row, np.nan, np.nan) for row in values.T]).astype(np.float32)
 
 
 def write_envelope(
@@ -192,24 +192,24 @@ def _fill(group: zarr.Group, traces: Traces, n_jobs: int) -> None:
             compressor=zarr.codecs.Zstd(level=1),
             filters=[zarr.codecs.Shuffle(4)],
         )
-        pieces = [(segment, first, min(first + CHUNK_MS, n)) for first in range(0, n, CHUNK_MS)]
-        found = run(_envelope, (traces, rows), pieces, n_jobs, "envelope")
-        for (_, first, end), values in zip(pieces, found, strict=True):
+        stretches = [(segment, first, min(first + CHUNK_MS, n)) for first in range(0, n, CHUNK_MS)]
+        envelopes = run(_envelope, (traces, rows), stretches, n_jobs, "envelope")
+        for (_, first, end), values in zip(stretches, envelopes, strict=True):
             array[first:end] = values
 
 
-def _envelope(traces: Traces, rows: np.ndarray, piece: tuple[int, int, int]) -> NDArray[np.float32]:
+def _envelope(traces: Traces, rows: np.ndarray, stretch: tuple[int, int, int]) -> NDArray[np.float32]:
     """Envelope of a stretch of ms, float32 µV ``[ms, channel]``."""
-    segment, first, end = piece
+    segment, first, end = stretch
     n, rate = traces.recording.get_num_samples(segment), traces.rate_hz
     margin = round(MARGIN_S * rate)
     start, stop = int(first * rate / RATE_HZ), min(int(np.ceil(end * rate / RATE_HZ)) + 1, n)
     chunk = Chunk(segment, start, stop)
     values = np.abs(traces.filtered(chunk, margin)[rows])
     level = MEAN_OVER_MEDIAN * np.median(values, axis=1)
-    for at, begin, last in traces.blanked_in(chunk, margin):
-        mine = np.isin(rows, at)
-        values[mine, begin:last] = level[mine, None]
+    for blanked_rows, begin, end_sample in traces.blanked_in(chunk, margin):
+        is_blanked = np.isin(rows, blanked_rows)
+        values[is_blanked, begin:end_sample] = level[is_blanked, None]
     sos = signal.butter(FILTER_ORDER, traces.settings.envelope_lowpass_hz, "lowpass", fs=rate, output="sos")
     at_ms = np.arange(first, end) * rate / RATE_HZ - start + margin
     grid = np.arange(values.shape[1])

@@ -84,23 +84,23 @@ def write_analyzer(
     stream = recording.streams[BROADBAND]
     files = tuple(Path(file).resolve() for file in stream.files)
     voltages = replace(stream, files=files).to_spikeinterface()
-    prepared = preprocessed(voltages, tables_of, settings)
+    filtered = preprocessed(voltages, tables_of, settings)
     sorting = as_sorting(units, tables_of["spikes"], voltages)
     sparsity = si.ChannelSparsity.from_unit_id_to_channel_ids(
         {int(unit): [int(channel)] for unit, channel in zip(units["unit"], units["channel"], strict=True)},
         sorting.unit_ids,
-        prepared.channel_ids,
+        filtered.channel_ids,
     )
     quiet = {"n_jobs": 1, "progress_bar": False}
     with atomic_write(folder) as partial, warnings.catch_warnings():
         # The sorting is written whole: that it cannot be rebuilt from elsewhere is no news.
         warnings.filterwarnings("ignore", message=".*not serializable", category=UserWarning)
         analyzer = si.create_sorting_analyzer(
-            sorting, prepared, format="binary_folder", folder=partial, sparsity=sparsity
+            sorting, filtered, format="binary_folder", folder=partial, sparsity=sparsity
         )
-        wanted = {name: dict(options) for name, options in EXTENSIONS.items()}
-        wanted["random_spikes"]["seed"] = seed
-        analyzer.compute(wanted, **quiet)
+        extensions = {name: dict(options) for name, options in EXTENSIONS.items()}
+        extensions["random_spikes"]["seed"] = seed
+        analyzer.compute(extensions, **quiet)
 
 
 def write_phy(analyzer: str | PathLike[str], folder: str | PathLike[str]) -> None:
@@ -138,10 +138,10 @@ def joined_samples(times_s: np.ndarray, voltages: si.BaseRecording) -> np.ndarra
     segments = range(voltages.get_num_segments())
     starts = np.array([voltages.get_start_time(segment) for segment in segments])
     lengths = np.array([voltages.get_num_samples(segment) for segment in segments])
-    before = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    first_sample = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     segment = np.clip(np.searchsorted(starts, times_s + 1e-9, side="right") - 1, 0, None)
-    inside = np.rint((times_s - starts[segment]) * voltages.get_sampling_frequency()).astype(np.int64)
-    return before[segment] + np.clip(inside, 0, lengths[segment] - 1)
+    sample = np.rint((times_s - starts[segment]) * voltages.get_sampling_frequency()).astype(np.int64)
+    return first_sample[segment] + np.clip(sample, 0, lengths[segment] - 1)
 
 
 def preprocessed(
@@ -151,7 +151,7 @@ def preprocessed(
     bad = tables_of["bad_channels"].set_index("channel")["reason"]
     channels = tables_of["channels"].set_index("channel")
     good = [int(c) for c in voltages.channel_ids if bad.get(int(c), "") == ""]
-    found = from_table(Traces(voltages, tables_of["channels"], settings), tables_of["artefacts"])
+    artefacts = from_table(Traces(voltages, tables_of["channels"], settings), tables_of["artefacts"])
     nyquist = voltages.get_sampling_frequency() / 2
     filtered = preprocessing.bandpass_filter(
         voltages.select_channels(good),
@@ -159,46 +159,55 @@ def preprocessed(
         freq_max=min(settings.lowpass_hz, 0.95 * nyquist),
         filter_order=FILTER_ORDER,
     )
-    by = channels[settings.reference if settings.reference != "none" else "array"].reindex(good).fillna("")
-    parts = []
-    for name in sorted(set(by)):
-        part = filtered.select_channels(by.index[by == name].tolist())
-        if settings.reference != "none" and part.get_num_channels() >= settings.reference_min_channels:
-            part = preprocessing.common_reference(part, reference="global", operator="median")
+    reference_group = (
+        channels[settings.reference if settings.reference != "none" else "array"].reindex(good).fillna("")
+    )
+    groups = []
+    for name in sorted(set(reference_group)):
+        group = filtered.select_channels(reference_group.index[reference_group == name].tolist())
+        if settings.reference != "none" and group.get_num_channels() >= settings.reference_min_channels:
+            group = preprocessing.common_reference(group, reference="global", operator="median")
         if settings.blank_artefacts:
-            own = "" if settings.reference == "none" else name
+            artefact_group = "" if settings.reference == "none" else name
             # Saturated electrodes show their voltages.
-            part = _silenced(part, [a.period for a in found if a.reason == COMMON and a.group == own])
-        parts.append(part)
-    together = si.aggregate_channels(parts) if len(parts) > 1 else parts[0]
-    together = together.select_channels(good)
-    if together.get_num_segments() > 1:
-        together = si.concatenate_recordings([together])
-    return _placed(together, channels.reindex(good))
+            group = _silenced(
+                group,
+                [
+                    artefact.period
+                    for artefact in artefacts
+                    if artefact.reason == COMMON and artefact.group == artefact_group
+                ],
+            )
+        groups.append(group)
+    joined = si.aggregate_channels(groups) if len(groups) > 1 else groups[0]
+    joined = joined.select_channels(good)
+    if joined.get_num_segments() > 1:
+        joined = si.concatenate_recordings([joined])
+    return _placed(joined, channels.reindex(good))
 
 
-def _silenced(part: si.BaseRecording, periods: list[Chunk]) -> si.BaseRecording:
+def _silenced(recording: si.BaseRecording, periods: list[Chunk]) -> si.BaseRecording:
     """Set stretches to zero."""
     if not periods:
-        return part
+        return recording
     rows = [(period.segment, period.start, period.stop) for period in periods]
-    silent = np.zeros(len(rows), dtype=base_period_dtype)
+    silenced = np.zeros(len(rows), dtype=base_period_dtype)
     for field, values in zip(PERIOD, np.transpose(rows), strict=True):
-        silent[field] = values
-    return preprocessing.silence_periods(part, periods=silent, mode="zeros")
+        silenced[field] = values
+    return preprocessing.silence_periods(recording, periods=silenced, mode="zeros")
 
 
 def _placed(recording: si.BaseRecording, channels: pd.DataFrame) -> si.BaseRecording:
     """Attach a probe: places on each array, arrays side by side; a square where they are unknown."""
     arrays, of_array = np.unique(channels["array"].fillna("").to_numpy(dtype=str), return_inverse=True)
     places = channels[["x_um", "y_um"]].to_numpy(np.float64)
-    known = places + of_array[:, None] * np.array([ARRAY_PITCH_UM, 0.0])
-    if not np.isfinite(known).all() or len(np.unique(known, axis=0)) < len(known):
-        side = int(np.ceil(np.sqrt(len(known))))
-        known = np.stack(np.divmod(np.arange(len(known)), side), axis=1) * PITCH_UM
+    positions = places + of_array[:, None] * np.array([ARRAY_PITCH_UM, 0.0])
+    if not np.isfinite(positions).all() or len(np.unique(positions, axis=0)) < len(positions):
+        side = int(np.ceil(np.sqrt(len(positions))))
+        positions = np.stack(np.divmod(np.arange(len(positions)), side), axis=1) * PITCH_UM
     probe = probeinterface.Probe(ndim=2, si_units="um")
-    probe.set_contacts(known, shapes="circle", shape_params={"radius": 7.5})
-    probe.set_device_channel_indices(np.arange(len(known)))
+    probe.set_contacts(positions, shapes="circle", shape_params={"radius": 7.5})
+    probe.set_device_channel_indices(np.arange(len(positions)))
     recording.set_probe(probe)
-    recording.set_property("group", of_array if len(arrays) > 1 else np.zeros(len(known), dtype=np.int64))
+    recording.set_property("group", of_array if len(arrays) > 1 else np.zeros(len(positions), dtype=np.int64))
     return recording

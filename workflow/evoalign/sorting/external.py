@@ -15,10 +15,10 @@ from rapidfuzz import process
 
 from evoalign.errors import InputError
 from evoalign.files import no_space
-from evoalign.sorting.bridged import without_artefacts
-from evoalign.sorting.electrode import Electrodes
-from evoalign.sorting.passes import Spikes
-from evoalign.sorting.waveforms import Key
+from evoalign.sorting.detect_and_match import CollectedSpikes
+from evoalign.sorting.electrode import WhitenedElectrodes
+from evoalign.sorting.interpolated import without_artefacts
+from evoalign.sorting.waveforms import UnitKey
 from evoalign.study import Sorting
 
 PITCH_UM = 400.0  # between electrodes whose places are unknown: far enough that no unit is on two
@@ -36,14 +36,14 @@ def check_sorter(name: str, params: dict[str, Any]) -> dict[str, Any]:
         The sorter is unknown or not installed, or has no such parameter (with
         the nearest valid one).
     """
-    where = "config, sorting.sorter"
-    known = sorters.available_sorters()
-    if name not in known:
-        raise InputError(f"no sorter is called '{name}'", where, _nearest(name, ["electrode", *known]))
+    setting = "config, sorting.sorter"
+    available = sorters.available_sorters()
+    if name not in available:
+        raise InputError(f"no sorter is called '{name}'", setting, _nearest(name, ["electrode", *available]))
     if name not in sorters.installed_sorters():
         raise InputError(
             f"the sorter '{name}' is not installed",
-            where,
+            setting,
             f"install it, or choose one of: {', '.join(['electrode', *sorters.installed_sorters()])}",
         )
     defaults = sorters.get_default_sorter_params(name)
@@ -57,18 +57,20 @@ def check_sorter(name: str, params: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **params}
 
 
-def _nearest(word: str, known: list[str]) -> str:
-    best = process.extractOne(word, known, score_cutoff=50)
-    return f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(known)}"
+def _nearest(word: str, valid: list[str]) -> str:
+    match = process.extractOne(word, valid, score_cutoff=50)
+    return f"did you mean '{match[0]}'?" if match else f"valid: {', '.join(valid)}"
 
 
-def run_external(electrodes: Electrodes, settings: Sorting, seed: int, n_jobs: int) -> dict[Key, Spikes]:
+def run_external(
+    electrodes: WhitenedElectrodes, settings: Sorting, seed: int, n_jobs: int
+) -> dict[UnitKey, CollectedSpikes]:
     """Run a SpikeInterface sorter on the good electrodes, together or one by one.
 
     Returns
     -------
-    dict of Key to Spikes
-        Key ('sorted', electrode row, number on that electrode).
+    dict of UnitKey to CollectedSpikes
+        UnitKey ('sorted', electrode row, number on that electrode).
     """
     params = check_sorter(settings.sorter, settings.sorter_params)
     for key, value in (("seed", seed), ("n_jobs", n_jobs)):
@@ -77,18 +79,20 @@ def run_external(electrodes: Electrodes, settings: Sorting, seed: int, n_jobs: i
     recording = _prepared(electrodes)
     lengths = [electrodes.traces.recording.get_num_samples(s) for s in range(len(electrodes.traces.spans))]
     if settings.per_electrode:
-        found = []
+        trains_by_row = []
         for row, channel in enumerate(recording.channel_ids):
-            alone = recording.select_channels([channel])
-            alone = _with_probe(alone, np.zeros((1, 2)))
-            found += [(row, train) for train in _run(settings.sorter, alone, params, f"electrode {channel}")]
+            electrode = recording.select_channels([channel])
+            electrode = _with_probe(electrode, np.zeros((1, 2)))
+            trains_by_row += [
+                (row, train) for train in _run(settings.sorter, electrode, params, f"electrode {channel}")
+            ]
     else:
-        together = _run(settings.sorter, recording, params, "the array")
-        found = list(zip(_rows(electrodes, together, lengths), together, strict=True))
-    return _numbered(found, lengths)
+        trains = _run(settings.sorter, recording, params, "the array")
+        trains_by_row = list(zip(_rows(electrodes, trains, lengths), trains, strict=True))
+    return _numbered(trains_by_row, lengths)
 
 
-def _prepared(electrodes: Electrodes) -> si.BaseRecording:
+def _prepared(electrodes: WhitenedElectrodes) -> si.BaseRecording:
     """Good electrodes as one segment without artefacts, with a place each."""
     recording = without_artefacts(electrodes.traces)
     recording = recording.select_channels([recording.channel_ids[row] for row in electrodes.rows])
@@ -107,7 +111,9 @@ def _with_probe(recording: si.BaseRecording, places: np.ndarray) -> si.BaseRecor
     return recording
 
 
-def _run(name: str, recording: si.BaseRecording, params: dict[str, Any], what: str) -> list[np.ndarray]:
+def _run(
+    name: str, recording: si.BaseRecording, params: dict[str, Any], recorded_by: str
+) -> list[np.ndarray]:
     """Return spike samples of each unit; [] where the sorter gives up, as some do without units."""
     with tempfile.TemporaryDirectory(prefix="evoalign-") as folder:
         try:
@@ -118,12 +124,12 @@ def _run(name: str, recording: si.BaseRecording, params: dict[str, Any], what: s
             # Where the machine gave up rather than the sorter, units would be lost without a word.
             if no_space(error) or isinstance(error, MemoryError) or "MemoryError" in str(error):
                 raise
-            log.warning("%s found nothing on %s: %s", name, what, error)
+            log.warning("%s found nothing on %s: %s", name, recorded_by, error)
             return []
         return [np.asarray(sorting.get_unit_spike_train(unit, 0)) for unit in sorting.unit_ids]
 
 
-def _rows(electrodes: Electrodes, trains: list[np.ndarray], lengths: list[int]) -> list[int]:
+def _rows(electrodes: WhitenedElectrodes, trains: list[np.ndarray], lengths: list[int]) -> list[int]:
     """Electrode of each unit: where its mean trough is deepest."""
     starts = np.concatenate([[0], np.cumsum(lengths)])
     before, after = 10, 20
@@ -131,18 +137,20 @@ def _rows(electrodes: Electrodes, trains: list[np.ndarray], lengths: list[int]) 
     for stretch in electrodes.traces.samples(N_LOCATE):
         values = electrodes.traces.filtered(stretch)[electrodes.rows]
         for unit, train in enumerate(trains):
-            at = train - starts[stretch.segment] - stretch.start
-            at = at[(at >= before) & (at < values.shape[1] - after)]
-            for sample in at[:100]:
+            samples = train - starts[stretch.segment] - stretch.start
+            samples = samples[(samples >= before) & (samples < values.shape[1] - after)]
+            for sample in samples[:100]:
                 sums[unit] += values[:, sample - before : sample + after]
     return [int(np.argmin(wave.min(axis=1))) for wave in sums]
 
 
-def _numbered(found: list[tuple[int, np.ndarray]], lengths: list[int]) -> dict[Key, Spikes]:
+def _numbered(
+    trains_by_row: list[tuple[int, np.ndarray]], lengths: list[int]
+) -> dict[UnitKey, CollectedSpikes]:
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    units: dict[Key, Spikes] = {}
-    for number, (row, train) in enumerate(found):
-        spikes = units.setdefault(("sorted", row, number), Spikes())
+    units: dict[UnitKey, CollectedSpikes] = {}
+    for number, (row, train) in enumerate(trains_by_row):
+        spikes = units.setdefault(("sorted", row, number), CollectedSpikes())
         segment = np.searchsorted(starts, train, side="right") - 1
         for index in range(len(lengths)):
             samples = train[segment == index] - starts[index]

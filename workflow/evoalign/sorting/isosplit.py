@@ -44,8 +44,8 @@ def isosplit(
         child = _idle.pop()
     except IndexError:
         child = _Child()
-    labels, last = child.ask(points, initial_labels)
-    if last:
+    labels, is_full = child.ask(points, initial_labels)
+    if is_full:
         child.end()
     else:
         _idle.append(child)
@@ -69,14 +69,14 @@ class _Child:
         self, points: NDArray[np.float64], initial_labels: NDArray[np.int32] | None
     ) -> tuple[NDArray[np.int32], bool]:
         """Return the labels, and whether the process has grown too large for more."""
-        head = np.array([*points.shape, initial_labels is not None], np.int64)
+        header = np.array([*points.shape, initial_labels is not None], np.int64)
         labels = [] if initial_labels is None else [initial_labels.astype(np.int32).tobytes()]
-        answer, into, out = b"", self._process.stdin, self._process.stdout
-        assert into is not None and out is not None
+        answer, requests, answers = b"", self._process.stdin, self._process.stdout
+        assert requests is not None and answers is not None
         try:
-            into.write(b"".join([head.tobytes(), points.astype(np.float64).tobytes(), *labels]))
-            into.flush()
-            answer = out.read(4 * len(points) + 1)
+            requests.write(b"".join([header.tobytes(), points.astype(np.float64).tobytes(), *labels]))
+            requests.flush()
+            answer = answers.read(4 * len(points) + 1)
         except BrokenPipeError:
             pass
         if len(answer) < 4 * len(points) + 1:

@@ -18,16 +18,16 @@ from isosplit6 import isosplit6
 
 def main(max_rss: int) -> None:
     """Answer requests on standard input, until this process takes more than `max_rss` bytes."""
-    read, write, me = sys.stdin.buffer, sys.stdout.buffer, psutil.Process()
-    more = True
-    while more and len(head := read.read(24)) == 24:
-        n, m, has_labels = np.frombuffer(head, np.int64).tolist()
-        points = np.frombuffer(read.read(8 * n * m), np.float64).reshape(n, m)
-        labels = np.frombuffer(read.read(4 * n), np.int32) if has_labels else None
-        found = isosplit6(points, initial_labels=labels)
-        more = me.memory_info().rss < max_rss
-        write.write(found.tobytes() + bytes([not more]))
-        write.flush()
+    requests, answers, process = sys.stdin.buffer, sys.stdout.buffer, psutil.Process()
+    goes_on = True
+    while goes_on and len(header := requests.read(24)) == 24:
+        n, m, has_labels = np.frombuffer(header, np.int64).tolist()
+        points = np.frombuffer(requests.read(8 * n * m), np.float64).reshape(n, m)
+        labels = np.frombuffer(requests.read(4 * n), np.int32) if has_labels else None
+        clusters = isosplit6(points, initial_labels=labels)
+        goes_on = process.memory_info().rss < max_rss
+        answers.write(clusters.tobytes() + bytes([not goes_on]))
+        answers.flush()
 
 
 if __name__ == "__main__":

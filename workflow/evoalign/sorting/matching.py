@@ -58,10 +58,12 @@ class Templates:
         """Templates of units, which come first."""
         return len(self.waves) - self.has_background
 
-    def only(self, kept: np.ndarray) -> Templates:
-        """Return these templates; of the background as well if its index is among ``kept [template]``."""
-        background = self.has_background and bool(np.isin(len(self.waves) - 1, kept))
-        return Templates(self.waves[kept], self.before, self.scale_sd[kept], self.n_spikes[kept], background)
+    def only(self, indices: np.ndarray) -> Templates:
+        """Return these templates; of the background as well if its index is among ``indices [template]``."""
+        background = self.has_background and bool(np.isin(len(self.waves) - 1, indices))
+        return Templates(
+            self.waves[indices], self.before, self.scale_sd[indices], self.n_spikes[indices], background
+        )
 
     def cost(self) -> np.ndarray:
         """Return what a spike of each must gain more than one of the commonest, float32 ``[template]``.
@@ -130,13 +132,13 @@ def match(
     """
     energy = np.sum(templates.waves**2, axis=2, dtype=np.float32)
     precision = (1 / np.maximum(templates.scale_sd, 1e-3) ** 2).astype(np.float32)
-    found = _peel(
+    spikes = _peel(
         trace, templates.waves, energy, precision, templates.cost(), np.float32(threshold), templates.before,
         dead, *SCALES,
     )  # fmt: skip
-    found = tuple(column[found[1] < templates.n_units] for column in found)
-    order = np.argsort(found[0], kind="stable")
-    return tuple(column[order] for column in found)
+    spikes = tuple(column[spikes[1] < templates.n_units] for column in spikes)
+    order = np.argsort(spikes[0], kind="stable")
+    return tuple(column[order] for column in spikes)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

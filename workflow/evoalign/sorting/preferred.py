@@ -9,7 +9,7 @@ import pandas as pd
 import spikeinterface as si
 from spikeinterface.comparison import compare_two_sorters
 
-from evoalign.sorting.result import Sorted
+from evoalign.sorting.result import SortingResult
 
 CLOCK_HZ = 30_000.0  # of the comparison's time grid
 DELTA_MS = 0.4  # spikes closer than this are the same, SpikeInterface's default
@@ -17,12 +17,12 @@ MAX_LAG_S = 1e-3  # a rig's time stamp is a threshold crossing, ours a trough
 
 
 def choose_preferred(
-    sorted_units: Sorted,
+    sorted_units: SortingResult,
     online_spikes: pd.DataFrame,
     channel: int,
     unit: int,
     min_agreement: float = 0.5,
-) -> Sorted:
+) -> SortingResult:
     """Mark the units that stand for the online unit that drove the evolution.
 
     Each unit of the channel is compared with the online unit: agreement is
@@ -34,7 +34,7 @@ def choose_preferred(
 
     Parameters
     ----------
-    sorted_units : Sorted
+    sorted_units : SortingResult
         All units of the session.
     online_spikes : DataFrame
         `tables.ONLINE_SPIKES`.
@@ -46,7 +46,7 @@ def choose_preferred(
 
     Returns
     -------
-    Sorted
+    SortingResult
         With columns preferred and preferred_agreement set. Nothing is marked
         for a channel without units.
     """
@@ -56,22 +56,22 @@ def choose_preferred(
     if unit > 0:
         of_channel = of_channel[of_channel["unit"] == unit]
     online = np.sort(of_channel["time_s"].to_numpy())
-    here = units["channel"] == channel
-    spikes = sorted_units.spikes[sorted_units.spikes["unit"].isin(units.loc[here, "unit"])]
-    for row in units.index[here]:
+    on_channel = units["channel"] == channel
+    spikes = sorted_units.spikes[sorted_units.spikes["unit"].isin(units.loc[on_channel, "unit"])]
+    for row in units.index[on_channel]:
         times = spikes.loc[spikes["unit"] == units.loc[row, "unit"], "time_s"].to_numpy()
         units.loc[row, "preferred_agreement"] = agreement(online, times)
-    for row in _marked(units[here], unit, min_agreement):
+    for row in _preferred_rows(units[on_channel], unit, min_agreement):
         units.loc[row, "preferred"] = True
     return replace(sorted_units, units=units)
 
 
-def _marked(units: pd.DataFrame, unit: int, min_agreement: float) -> list[int]:
+def _preferred_rows(units: pd.DataFrame, unit: int, min_agreement: float) -> list[int]:
     rows = list(units.index[units["kind"] == "multiunit"])
     rows += list(units.index[(units["kind"] == "online") & (units["vendor_unit"] == unit)])
-    alike = units[(units["kind"] == "sorted") & (units["preferred_agreement"] >= min_agreement)]
-    if unit > 0 and len(alike):
-        rows.append(alike["preferred_agreement"].idxmax())
+    agreeing = units[(units["kind"] == "sorted") & (units["preferred_agreement"] >= min_agreement)]
+    if unit > 0 and len(agreeing):
+        rows.append(agreeing["preferred_agreement"].idxmax())
     return rows
 
 
@@ -92,8 +92,8 @@ def agreement(first_s: np.ndarray, second_s: np.ndarray) -> float:
 
 def lag(first_s: np.ndarray, second_s: np.ndarray) -> float:
     """Return the median time from a spike of the first train to the nearest of the second within 1 ms."""
-    right = np.clip(np.searchsorted(second_s, first_s), 1, max(len(second_s) - 1, 1))
-    choice = np.stack([second_s[right - 1], second_s[np.minimum(right, len(second_s) - 1)]]) - first_s
-    nearest = np.where(np.abs(choice[0]) <= np.abs(choice[1]), choice[0], choice[1])
-    near = nearest[np.abs(nearest) <= MAX_LAG_S]
-    return float(np.median(near)) if len(near) else 0.0
+    after = np.clip(np.searchsorted(second_s, first_s), 1, max(len(second_s) - 1, 1))
+    neighbours = np.stack([second_s[after - 1], second_s[np.minimum(after, len(second_s) - 1)]]) - first_s
+    lag_s = np.where(np.abs(neighbours[0]) <= np.abs(neighbours[1]), neighbours[0], neighbours[1])
+    lags = lag_s[np.abs(lag_s) <= MAX_LAG_S]
+    return float(np.median(lags)) if len(lags) else 0.0

@@ -7,7 +7,7 @@ import pandas as pd
 from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff, isi_violations
 
 from evoalign import tables
-from evoalign.sorting.result import Train, ordered
+from evoalign.sorting.result import UnitSpikes, ordered
 from evoalign.study import Sorting
 
 PRESENCE_BINS = 100  # of the recorded time, as SpikeInterface's presence ratio
@@ -35,8 +35,8 @@ class RecordedTime:
         segment = np.searchsorted(self._starts, times_s, side="right") - 1
         times_s, segment = times_s[segment >= 0], segment[segment >= 0]
         since = times_s - self._starts[segment]
-        recorded = since <= self._lengths[segment]
-        return since[recorded] + self._before[segment[recorded]]
+        is_recorded = since <= self._lengths[segment]
+        return since[is_recorded] + self._before[segment[is_recorded]]
 
 
 def trough_uv(mean_uv: np.ndarray) -> float:
@@ -47,12 +47,14 @@ def trough_uv(mean_uv: np.ndarray) -> float:
     return float(baseline - mean_uv.min())
 
 
-def metrics(train: Train, noise_uv: float, recorded: RecordedTime, settings: Sorting) -> dict[str, float]:
+def metrics(
+    train: UnitSpikes, noise_uv: float, recorded: RecordedTime, settings: Sorting
+) -> dict[str, float]:
     """Return a unit's quality metrics, by SpikeInterface's functions.
 
     Parameters
     ----------
-    train : Train
+    train : UnitSpikes
         The unit.
     noise_uv : float
         Noise SD of its electrode; NaN when unknown.
@@ -89,22 +91,22 @@ def metrics(train: Train, noise_uv: float, recorded: RecordedTime, settings: Sor
     }
 
 
-def label(kind: str, vendor_unit: int, found: dict[str, float], settings: Sorting) -> str:
+def label(kind: str, vendor_unit: int, metrics_of_unit: dict[str, float], settings: Sorting) -> str:
     """Return 'good', 'mua' or 'noise' by the thresholds in config; unknown metrics are passed over."""
-    if found["snr"] < settings.noise_snr:
+    if metrics_of_unit["snr"] < settings.noise_snr:
         return "noise"
     if kind == "multiunit" or vendor_unit == 0:
         return "mua"
     doubtful = (
-        found["snr"] < settings.good_snr
-        or found["isi_violations_ratio"] > settings.good_isi_violations
-        or found["presence_ratio"] < settings.good_presence
+        metrics_of_unit["snr"] < settings.good_snr
+        or metrics_of_unit["isi_violations_ratio"] > settings.good_isi_violations
+        or metrics_of_unit["presence_ratio"] < settings.good_presence
     )
     return "mua" if doubtful else "good"
 
 
 def describe(
-    trains: list[Train],
+    trains: list[UnitSpikes],
     channels: pd.DataFrame,
     noise_uv: dict[int, float],
     recorded: RecordedTime,
@@ -115,7 +117,7 @@ def describe(
 
     Parameters
     ----------
-    trains : list of Train
+    trains : list of UnitSpikes
         In any order.
     channels : DataFrame
         `tables.CHANNELS`, for the area.
@@ -136,7 +138,7 @@ def describe(
     area = dict(zip(channels["channel"], channels["area"], strict=True))
     units, spikes, waveforms = [], [], []
     for number, train in enumerate(ordered(trains)):
-        found = metrics(train, noise_uv.get(train.channel, np.nan), recorded, settings)
+        unit_metrics = metrics(train, noise_uv.get(train.channel, np.nan), recorded, settings)
         units.append(
             {
                 "unit": number,
@@ -144,8 +146,8 @@ def describe(
                 "channel": train.channel,
                 "vendor_unit": train.vendor_unit,
                 "area": area.get(train.channel, ""),
-                **found,
-                "label": label(train.kind, train.vendor_unit, found, settings),
+                **unit_metrics,
+                "label": label(train.kind, train.vendor_unit, unit_metrics, settings),
                 "preferred": False,
                 "preferred_agreement": np.nan,
                 "baseline_hz": np.nan,

@@ -18,7 +18,7 @@ KIND_ORDER = ("sorted", "multiunit", "online")
 
 
 @dataclass(frozen=True)
-class Sorted:
+class SortingResult:
     """Units of a session with their spikes.
 
     Attributes
@@ -42,7 +42,7 @@ class Sorted:
     artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
 
     @classmethod
-    def read(cls, files: Mapping[str, str | PathLike[str]]) -> Sorted:
+    def read(cls, files: Mapping[str, str | PathLike[str]]) -> SortingResult:
         """Read what `write` wrote; `files` names the path of each table."""
         return cls(**{name: tables.read(files[name], tables.contract_of(name)) for name in TABLES})
 
@@ -63,7 +63,7 @@ class Sorted:
 
 
 @dataclass(frozen=True)
-class Train:
+class UnitSpikes:
     """One unit before it has a number and quality.
 
     Attributes
@@ -91,10 +91,10 @@ class Train:
     vendor_unit: int = -1
 
 
-def ordered(trains: list[Train]) -> list[Train]:
+def ordered(trains: list[UnitSpikes]) -> list[UnitSpikes]:
     """Sort units by kind, channel, vendor's unit, then falling size of the mean waveform."""
 
-    def rank(train: Train) -> tuple[int, int, int, float, int]:
+    def rank(train: UnitSpikes) -> tuple[int, int, int, float, int]:
         trough = float(train.mean_uv.min()) if len(train.mean_uv) else 0.0
         return (
             KIND_ORDER.index(train.kind),

@@ -7,7 +7,7 @@ import pandas as pd
 from evoalign.recordings import Recording
 from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
-from evoalign.sorting.result import Sorted
+from evoalign.sorting.result import SortingResult
 from evoalign.sorting.sort import sort, sort_online_only
 from evoalign.study import Session, Sorting
 
@@ -22,7 +22,7 @@ def sort_recording(
     settings: Sorting,
     seed: int,
     n_jobs: int = 1,
-) -> Sorted:
+) -> SortingResult:
     """Sort a session: its broadband voltages, or else what the rig sorted online.
 
     Parameters
@@ -44,7 +44,7 @@ def sort_recording(
 
     Returns
     -------
-    Sorted
+    SortingResult
         With the preferred units marked, when the sheet names one.
     """
     if BROADBAND in recording.streams:
@@ -56,18 +56,18 @@ def sort_recording(
 
 
 def curate_session(
-    automatic: Sorted,
+    automatic: SortingResult,
     channels: pd.DataFrame,
     segments: pd.DataFrame,
     online_spikes: pd.DataFrame,
     session: Session,
     settings: Sorting,
-) -> Sorted:
+) -> SortingResult:
     """Apply the curation that a session's row names, and choose the preferred units anew.
 
     Parameters
     ----------
-    automatic : Sorted
+    automatic : SortingResult
         From `sort_recording`.
     channels, segments, online_spikes : DataFrame
         Tables of the recording.
@@ -86,8 +86,8 @@ def curate_session(
 
 
 def _with_preferred(
-    result: Sorted, online_spikes: pd.DataFrame, session: Session, settings: Sorting
-) -> Sorted:
+    result: SortingResult, online_spikes: pd.DataFrame, session: Session, settings: Sorting
+) -> SortingResult:
     if session.preferred_channel < 0:
         return result
     return choose_preferred(
@@ -103,5 +103,5 @@ def _duration_s(recording: Recording) -> float:
     """Time to the end of the last segment, or else to the last spike or word."""
     segments = recording.segments
     ends = segments["start_s"] + segments["n_samples"] / segments["sampling_rate_hz"]
-    last = [ends, recording.online_spikes["time_s"], recording.words["time_s"]]
-    return float(max((times.max() for times in last if len(times)), default=0.0))
+    last_times = [ends, recording.online_spikes["time_s"], recording.words["time_s"]]
+    return float(max((times.max() for times in last_times if len(times)), default=0.0))

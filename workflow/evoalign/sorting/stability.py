@@ -10,7 +10,7 @@ from evoalign import tables
 from evoalign.study import Sorting
 
 COLUMNS = ("baseline_hz", "baseline_drift", "baseline_p")
-MIN_SHOWN = 10  # presentations below which no trend is told
+MIN_PRESENTATIONS = 10  # presentations below which no trend is told
 
 
 def with_stability(
@@ -38,14 +38,16 @@ def with_stability(
         presentations with their block). NaN with fewer than ten valid
         presentations; drift and p are NaN for a unit without baseline spikes.
     """
-    shown = presentations[presentations["valid"].astype(bool) & np.isfinite(presentations["onset_s"])]
-    if len(shown) < MIN_SHOWN or units.empty:
+    presented = presentations[presentations["valid"].astype(bool) & np.isfinite(presentations["onset_s"])]
+    if len(presented) < MIN_PRESENTATIONS or units.empty:
         return units
-    onset = shown["onset_s"].to_numpy(np.float64)
-    order = _order(shown)
+    onset = presented["onset_s"].to_numpy(np.float64)
+    order = _order(presented)
     times = {unit: np.sort(frame.to_numpy()) for unit, frame in spikes.groupby("unit")["time_s"]}
-    found = [trend(_rates(times.get(unit, np.zeros(0)), onset, baseline_ms), order) for unit in units["unit"]]
-    columns = dict(zip(COLUMNS, np.array(found).T, strict=True))
+    trends = [
+        trend(_rates(times.get(unit, np.zeros(0)), onset, baseline_ms), order) for unit in units["unit"]
+    ]
+    columns = dict(zip(COLUMNS, np.array(trends).T, strict=True))
     return tables.conform(units.assign(**columns), tables.UNITS)
 
 
@@ -66,14 +68,14 @@ def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:
 
 def unstable(units: pd.DataFrame, settings: Sorting) -> pd.Series:
     """Mark units whose baseline drifts beyond ``sorting.stable_drift`` and ``sorting.stable_p``."""
-    large = units["baseline_drift"].abs() > settings.stable_drift
-    return large & (units["baseline_p"] < settings.stable_p)
+    drifts = units["baseline_drift"].abs() > settings.stable_drift
+    return drifts & (units["baseline_p"] < settings.stable_p)
 
 
-def _order(shown: pd.DataFrame) -> np.ndarray:
-    block = shown["block"].to_numpy(np.float64)
+def _order(presented: pd.DataFrame) -> np.ndarray:
+    block = presented["block"].to_numpy(np.float64)
     if len(np.unique(block[block >= 0])) < 2 or (block < 0).any():
-        return stats.rankdata(shown["onset_s"])
+        return stats.rankdata(presented["onset_s"])
     return block
 
 

@@ -68,7 +68,7 @@ class Traces:
         self._blanked: list[tuple[Chunk, np.ndarray]] = []
 
     @property
-    def hit_together(self) -> dict[str, np.ndarray]:
+    def artefact_groups(self) -> dict[str, np.ndarray]:
         """Rows of the channels that have artefacts in common, as `groups`; without these all, named ''."""
         return self.groups or {"": np.arange(len(self.channel_ids))}
 
@@ -99,8 +99,8 @@ class Traces:
 
     def chunks(self) -> list[Chunk]:
         """Return all stretches of the recording in order; their length depends on the channels alone."""
-        wanted = CHUNK_VALUES / max(len(self.channel_ids), 1)
-        step = round(float(np.clip(wanted, CHUNK_S[0] * self.rate_hz, CHUNK_S[1] * self.rate_hz)))
+        target = CHUNK_VALUES / max(len(self.channel_ids), 1)
+        step = round(float(np.clip(target, CHUNK_S[0] * self.rate_hz, CHUNK_S[1] * self.rate_hz)))
         return [
             Chunk(segment, start, min(start + step, n))
             for segment in range(self.recording.get_num_segments())
@@ -111,13 +111,13 @@ class Traces:
     def samples(self, n: int, length_s: float = 1.0) -> list[Chunk]:
         """Return up to `n` short stretches spread evenly over the recording."""
         step = round(length_s * self.rate_hz)
-        every = [
+        stretches = [
             Chunk(c.segment, start, min(start + step, c.stop))
             for c in self.chunks()
             for start in range(c.start, c.stop, step)
         ]
-        picked = {int(i) for i in np.linspace(0, len(every) - 1, n).round()} if every else set()
-        return [every[i] for i in sorted(picked)]
+        picked = {int(i) for i in np.linspace(0, len(stretches) - 1, n).round()} if stretches else set()
+        return [stretches[i] for i in sorted(picked)]
 
     def raw(self, chunk: Chunk, margin: int = 0) -> np.ndarray:
         """Return raw values as the recording holds them, ``[sample, channel]``; zeros beyond its ends."""
@@ -182,8 +182,8 @@ class Traces:
             before, after = values[rows, max(start - 1, 0)], values[rows, min(stop, values.shape[1] - 1)]
             # What has no neighbour inside takes that of the other side.
             before, after = (after if start == 0 else before), (before if stop == values.shape[1] else after)
-            along = np.linspace(0, 1, stop - start, dtype=np.float32)
-            values[rows, start:stop] = before[:, None] + (after - before)[:, None] * along
+            fraction = np.linspace(0, 1, stop - start, dtype=np.float32)
+            values[rows, start:stop] = before[:, None] + (after - before)[:, None] * fraction
 
     def blanked_in(self, chunk: Chunk, margin: int) -> Iterator[tuple[np.ndarray, int, int]]:
         """Yield rows, first and end sample of the blanked stretches in a chunk and its margins."""

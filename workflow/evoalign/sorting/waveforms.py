@@ -6,7 +6,7 @@ import numpy as np
 
 BEFORE_MS, AFTER_MS = 1.0, 2.0
 
-Key = tuple[str, int, int]  # kind, electrode row, unit
+UnitKey = tuple[str, int, int]  # kind, electrode row, unit
 
 
 def time_axis_ms(rate_hz: float) -> np.ndarray:
@@ -26,12 +26,14 @@ class WaveSums:
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._sums: dict[Key, list[np.ndarray]] = {}
+        self._sums: dict[UnitKey, list[np.ndarray]] = {}
 
-    def add(self, key: Key, trace: np.ndarray, samples: np.ndarray, before: int) -> None:
+    def add(self, key: UnitKey, trace: np.ndarray, samples: np.ndarray, before: int) -> None:
         """Cut waveforms around ``samples`` out of ``trace`` and add them to unit `key`."""
-        inside = (samples >= before) & (samples + self._length - before <= len(trace))
-        waves = trace[samples[inside][:, None] + np.arange(-before, self._length - before)].astype(np.float64)
+        is_complete = (samples >= before) & (samples + self._length - before <= len(trace))
+        waves = trace[samples[is_complete][:, None] + np.arange(-before, self._length - before)].astype(
+            np.float64
+        )
         self._join(key, [np.array(len(waves)), waves.sum(axis=0), (waves**2).sum(axis=0)])
 
     def join(self, other: WaveSums) -> None:
@@ -39,15 +41,15 @@ class WaveSums:
         for key, sums in other._sums.items():
             self._join(key, sums)
 
-    def join_units(self, kept: Key, other: Key) -> None:
-        """Add the sums of unit `other` to those of `kept`, and forget them."""
-        self._join(kept, self._sums.pop(other))
+    def join_units(self, first: UnitKey, second: UnitKey) -> None:
+        """Add the sums of unit `second` to those of `first`, and forget them."""
+        self._join(first, self._sums.pop(second))
 
-    def _join(self, key: Key, sums: list[np.ndarray]) -> None:
-        known = self._sums.get(key)
-        self._sums[key] = sums if known is None else [a + b for a, b in zip(known, sums, strict=True)]
+    def _join(self, key: UnitKey, sums: list[np.ndarray]) -> None:
+        previous = self._sums.get(key)
+        self._sums[key] = sums if previous is None else [a + b for a, b in zip(previous, sums, strict=True)]
 
-    def mean_sd(self, key: Key) -> tuple[np.ndarray, np.ndarray]:
+    def mean_sd(self, key: UnitKey) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and SD, µV ``[sample]``; empty for a unit without waveforms."""
         count, total, squares = self._sums.get(key, [np.array(0), np.zeros(0), np.zeros(0)])
         if not count:

@@ -36,8 +36,10 @@ def whitening_kernels(values: np.ndarray, noise_uv: np.ndarray) -> np.ndarray:
             continue
         windows = trace[: len(trace) // WINDOW * WINDOW].reshape(-1, WINDOW).astype(np.float64)
         largest = np.abs(windows).max(axis=1)
-        quiet = np.argsort(largest, kind="stable")[: max(MIN_WINDOWS, np.sum(largest < QUIET * noise))]
-        power = np.mean(np.abs(np.fft.rfft(windows[quiet] * taper)) ** 2, axis=0) / np.sum(taper**2)
+        quiet_windows = np.argsort(largest, kind="stable")[
+            : max(MIN_WINDOWS, np.sum(largest < QUIET * noise))
+        ]
+        power = np.mean(np.abs(np.fft.rfft(windows[quiet_windows] * taper)) ** 2, axis=0) / np.sum(taper**2)
         response = 1 / np.sqrt(np.maximum(power, FLOOR * power.max()))
         kernel = np.fft.fftshift(np.fft.irfft(response, WINDOW))
         kernels[row] = np.append(kernel, kernel[0]) * np.hanning(WINDOW + 1)

@@ -12,7 +12,7 @@ from planted_spikes import GAIN, RATE, make_channels, make_recording
 from evoalign.recordings import open_recording
 from evoalign.simulate.blackrock import write_nsx
 from evoalign.sorting import sort
-from evoalign.sorting.bridged import without_artefacts
+from evoalign.sorting.interpolated import without_artefacts
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.study import Sorting
 
@@ -75,7 +75,7 @@ def test_sorters_that_open_it_from_a_file_see_the_same(tmp_path):
     made.recording = made.recording.save(folder=tmp_path / "raw", verbose=False)
     seen = without_artefacts(made)
     seen.dump(tmp_path / "seen.json")
-    assert json.loads((tmp_path / "seen.json").read_text())["class"].endswith("BridgedRecording")
+    assert json.loads((tmp_path / "seen.json").read_text())["class"].endswith("InterpolatedRecording")
     np.testing.assert_array_equal(si.load(tmp_path / "seen.json").get_traces(), seen.get_traces())
 
 

@@ -21,15 +21,16 @@ def without_artefacts(traces: Traces) -> si.BaseRecording:
     """
     if not traces.blanked:
         return traces.recording
-    rows = {of.tobytes(): of for _, of in traces.blanked}
-    number = {key: index for index, key in enumerate(rows)}
+    rows = {channels.tobytes(): channels for _, channels in traces.blanked}
+    index_of = {key: index for index, key in enumerate(rows)}
     periods = [
-        (period.segment, period.start, period.stop, number[of.tobytes()]) for period, of in traces.blanked
+        (period.segment, period.start, period.stop, index_of[channels.tobytes()])
+        for period, channels in traces.blanked
     ]
-    return BridgedRecording(traces.recording, periods, [of.tolist() for of in rows.values()])
+    return InterpolatedRecording(traces.recording, periods, [channels.tolist() for channels in rows.values()])
 
 
-class BridgedRecording(BasePreprocessor):
+class InterpolatedRecording(BasePreprocessor):
     """A recording with lines over some stretches of some channels.
 
     Parameters
@@ -50,16 +51,22 @@ class BridgedRecording(BasePreprocessor):
     ) -> None:
         BasePreprocessor.__init__(self, recording)
         for index, segment in enumerate(recording.segments):
-            own = [(start, stop, np.asarray(rows[of])) for at, start, stop, of in periods if at == index]
-            self.add_recording_segment(_Segment(segment, own, recording.get_num_channels()))
+            of_segment = [
+                (start, stop, np.asarray(rows[row_set]))
+                for period_segment, start, stop, row_set in periods
+                if period_segment == index
+            ]
+            self.add_recording_segment(
+                _InterpolatedSegment(segment, of_segment, recording.get_num_channels())
+            )
         self._kwargs = {
             "recording": recording,
             "periods": [[int(value) for value in period] for period in periods],
-            "rows": [[int(row) for row in of] for of in rows],
+            "rows": [[int(row) for row in row_set] for row_set in rows],
         }
 
 
-class _Segment(BasePreprocessorSegment):
+class _InterpolatedSegment(BasePreprocessorSegment):
     def __init__(self, parent: Any, periods: list[tuple[int, int, np.ndarray]], n_channels: int) -> None:
         BasePreprocessorSegment.__init__(self, parent)
         self._periods = periods
@@ -69,23 +76,27 @@ class _Segment(BasePreprocessorSegment):
         """Return raw values ``[sample, channel]``, in the recording's own dtype."""
         parent = self.parent_recording_segment
         values: np.ndarray = parent.get_traces(start_frame, end_frame, channel_indices)
-        near = [(a, b, rows) for a, b, rows in self._periods if a < end_frame and b > start_frame]
-        if not near:
+        overlapping = [(a, b, rows) for a, b, rows in self._periods if a < end_frame and b > start_frame]
+        if not overlapping:
             return values
         values = np.array(values)
-        asked = self._channels[slice(None) if channel_indices is None else channel_indices]
-        for start, stop, rows in near:
-            at = np.flatnonzero(np.isin(asked, rows))
+        channels = self._channels[slice(None) if channel_indices is None else channel_indices]
+        for start, stop, rows in overlapping:
+            columns = np.flatnonzero(np.isin(channels, rows))
             first, last = max(start, start_frame), min(stop, end_frame)
-            line = self._line(start, stop, asked[at])[first - start : last - start]
-            values[first - start_frame : last - start_frame, at] = line
+            line = self._line(start, stop, channels[columns])[first - start : last - start]
+            values[first - start_frame : last - start_frame, columns] = line
         return values
 
     def _line(self, start: int, stop: int, rows: np.ndarray) -> np.ndarray:
         """Values ``[sample, row]`` between those before and after; what has no neighbour takes the other."""
         parent, n = self.parent_recording_segment, self.get_num_samples()
-        ends = [parent.get_traces(at, at + 1, rows)[0] for at in (start - 1, stop) if 0 <= at < n]
-        if not ends:
+        neighbours = [
+            parent.get_traces(sample, sample + 1, rows)[0] for sample in (start - 1, stop) if 0 <= sample < n
+        ]
+        if not neighbours:
             return np.zeros((stop - start, len(rows)))
-        along = np.linspace(0, 1, stop - start)[:, None]
-        return np.asarray(np.rint(ends[0] + (ends[-1].astype(np.float64) - ends[0]) * along))
+        fraction = np.linspace(0, 1, stop - start)[:, None]
+        return np.asarray(
+            np.rint(neighbours[0] + (neighbours[-1].astype(np.float64) - neighbours[0]) * fraction)
+        )
