@@ -78,6 +78,19 @@ def test_strict_trajectories_are_the_means_of_those_in_which_both_threads_succee
     assert ("none in" in text) == bool(absent)
 
 
+@pytest.mark.parametrize("name", ["population_trajectories", "binned_trajectories", "strict_trajectories"])
+def test_padded_trajectories_tell_how_many_experiments_showed_a_block(pooled, name):
+    figure, source = POPULATION_FIGURES[name][0](pooled)
+    figure.draw_without_rendering()
+    frame = source["a"]
+    area = next(area for area in ("V1", "V4", "IT") if area in set(frame["area"]))
+    rows = frame[(frame["area"] == area) & (frame["start_ms"] == 50)].sort_values("block_index")
+    n_real = rows["n_real"].to_numpy()
+    written = [int(text.get_text()) for text in figure.axes[0].texts if text.get_text().isdigit()]
+    assert written[0] == n_real[0] == rows["n"].max() and written[-1] == n_real[-1]
+    assert "experiments that showed the block" in POPULATION_FIGURES[name][1](pooled)
+
+
 def test_attribution_has_a_row_of_panels_for_every_width_with_its_dots(pooled):
     figure, source = POPULATION_FIGURES["attribution"][0](pooled)
     frame = source["a"].assign(width=source["a"]["stop_ms"] - source["a"]["start_ms"])

@@ -17,6 +17,8 @@ from evoalign.figures.panels import (
     chosen,
     counts,
     padded_line,
+    real_strip,
+    room_for_strip,
     significance,
     space_legend,
     words,
@@ -84,6 +86,10 @@ def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tu
     for own, (label, frame) in zip(axes, rows.items(), strict=True):
         for panel, start in zip(own, starts, strict=True):
             _panel(panel, frame[frame["start_ms"] == start].sort_values("block_index"))
+        room_for_strip(own[0])
+        # Every time bin shows the same blocks: one strip with numbers is enough.
+        first = frame[frame["start_ms"] == starts[0]].sort_values("block_index")
+        real_strip(own[0], first["block_index"].to_numpy() + 1, first["n_real"].to_numpy(), numbers=2, size=4)
         own[0].set_ylabel(label)
     for panel, start in zip(axes[0], starts, strict=True):
         panel.set_title(f"{start}–{start + width_ms}", loc="center", fontsize=6, pad=7)
@@ -134,7 +140,8 @@ def explained(width_ms: int) -> str:
         f"""
         Trajectories in consecutive {width_ms} ms bins (above: from-to) over the experiment's universal
         normaliser: mean over experiments, shading one standard error; dotted: more than half of the
-        experiments padded. Dots: texture and object differ in the block (paired t-test over experiments,
+        experiments padded; grey strip and numbers in the first panel of a row: experiments that showed the
+        block. Dots: texture and object differ in the block (paired t-test over experiments,
         Benjamini-Hochberg over the blocks of a panel, q < 0.05), coloured by the larger space.
         """
     )

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from evoalign.figures.style import (
     COLUMN,
     PAGE,
+    REFERENCE_COLOUR,
     area_label,
     in_order,
     new_figure,
@@ -24,6 +25,7 @@ from evoalign.figures.style import (
 )
 
 Tables = Mapping[str, pd.DataFrame]
+STRIP = 0.07  # height of the strip of real experiments, of the panel's
 Source = dict[str, pd.DataFrame]
 SPACES = ("texture", "object")
 
@@ -92,6 +94,43 @@ def padded_line(axes: Axes, x: np.ndarray, y: np.ndarray, real: np.ndarray, colo
         # The dotted part starts at the last real point, so that the line does not break.
         start = max(int(np.flatnonzero(real).max(initial=0)), 0)
         axes.plot(x[start:], y[start:], color=colour, linestyle=(0, (1, 1.2)), **how)
+
+
+def real_strip(axes: Axes, block: np.ndarray, n_real: np.ndarray, numbers: int = 3, size: float = 5) -> None:
+    """Grey strip at the foot of a panel: how many experiments showed each block; the others are padded.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Make room for the strip with `room_for_strip`.
+    block, n_real : numpy.ndarray [block]
+        Block from 1, and experiments that showed it.
+    numbers : int
+        So many of the numbers are written, evenly spaced from the first block to the last.
+    size : float
+        Font size of these, in points.
+    """
+    height = STRIP * np.asarray(n_real) / max(float(np.max(n_real)), 1.0)
+    where = axes.get_xaxis_transform()
+    axes.fill_between(block, 0, height, step="mid", color="0.8", linewidth=0, transform=where, zorder=0)
+    for at in np.unique(np.linspace(0, len(block) - 1, numbers).round().astype(int)) if numbers else ():
+        side = {0: "left", len(block) - 1: "right"}.get(int(at), "center")
+        axes.text(
+            float(block[at]),
+            STRIP + 0.01,
+            f"{int(n_real[at])}",
+            ha=side,
+            va="bottom",
+            fontsize=size,
+            color=REFERENCE_COLOUR,
+            transform=where,
+        )
+
+
+def room_for_strip(axes: Axes) -> None:
+    """Move the data above the strip of `real_strip`."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - (high - low) * 2 * STRIP, high)
 
 
 def significance(axes: Axes, x: np.ndarray, larger: np.ndarray, level: float = 1.02, size: float = 5) -> None:

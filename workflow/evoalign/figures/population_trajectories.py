@@ -15,6 +15,8 @@ from evoalign.figures.panels import (
     chosen,
     counts,
     padded_line,
+    real_strip,
+    room_for_strip,
     significance,
     space_legend,
     title,
@@ -60,6 +62,7 @@ def draw_population_trajectories(tables: Tables) -> tuple[Figure, Source]:
         space_legend(axes[0, 0], loc="upper left")
         low, high = axes[0, 0].get_ylim()
         axes[0, 0].set_ylim(min(low, 0), max(high, 1.25))
+        room_for_strip(axes[0, 0])
     return figure, {"a": pd.concat(parts, ignore_index=True) if parts else frame}
 
 
@@ -73,6 +76,7 @@ def _mean(panel: Axes, rows: pd.DataFrame, n: int) -> None:
         panel.fill_between(block, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
         padded_line(panel, block, mean, real, colour)
     significance(panel, block, rows["larger"].to_numpy())
+    real_strip(panel, block, rows["n_real"].to_numpy())
 
 
 def _single(panel: Axes, tables: Tables, area: str, selection: str) -> None:
@@ -97,8 +101,9 @@ def caption(tables: Tables) -> str:
         Evoked block means over the experiment's maximum, mean over experiments; shading: one standard error
         over experiments; thin lines: single experiments, where they are few. Runs are padded to the longest
         with the mean of their last two blocks; dotted: padding (of a mean: more than half of the
-        experiments padded). Dots: texture and object differ (paired t-test over experiments,
-        Benjamini-Hochberg over blocks, q < 0.05), coloured by the larger space. Experiments in which both
+        experiments padded); grey strip and numbers: experiments that showed the block. Dots: texture and
+        object differ (paired t-test over experiments, Benjamini-Hochberg over blocks, q < 0.05), coloured by
+        the larger space. Experiments in which both
         threads succeed unless said: {counts(frame[frame["window"] == "evoked"])}.
         """
     )
