@@ -204,7 +204,7 @@ def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: stu
     """Return `tables.PROTOTYPES` of a session."""
     rows = [
         {
-            **{name: experiment[name] for name in ("session", "subject", "area")},
+            **{name: experiment[name] for name in ("session", "subject", "area", "site")},
             **{name: getattr(one, name) for name in ("thread", "space", "prototype", "block")},
             **{name: getattr(one, name) for name in ("image", "source", "n")},
             "kind": space_kind(one.space, settings),
