@@ -30,7 +30,8 @@ def evolution(session, names=("texture", "object"), seed=0, change=0.0, images=N
             shown += [(one, block, thread) for one in ids]
     experiment = {
         "session": session, "subject": "A", "area": "IT", "site": session, "unit": 0,
-        "normaliser_hz": 10.0, "valid": True, "both_succeed": True, "space_0": names[0], "space_1": names[1], "best_block_0": 1, "best_block_1": 2,
+        "normaliser_hz": 10.0, "valid": True, "both_succeed": True,
+        "space_0": names[0], "space_1": names[1], "best_block_0": 1, "best_block_1": 2,
         "best_image_0": latents[2, 0][1][3], "best_image_1": latents[3, 1][1][1],
     }  # fmt: skip
     time = np.arange(200)

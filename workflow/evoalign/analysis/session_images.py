@@ -61,7 +61,10 @@ def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
     own = {"image": names.tolist(), "n": [int(one.n) for one in each]}
     own |= {"mean_hz": [float(one.mean) for one in each], "sem_hz": [float(one.sem) for one in each]}
     times = np.arange(rates.shape[1]) + experiment.start_ms
-    values = {name: torch.stack([getattr(one, name[:-3]) for one in psths]) for name in ("mean_hz", "sem_hz")}
+    values = {
+        "mean_hz": torch.stack([one.mean for one in psths]),
+        "sem_hz": torch.stack([one.sem for one in psths]),
+    }
     columns = long_columns([{"image": names}, {"time_ms": times}], values)
     return {
         "reference_images": table_of(tables.REFERENCE_IMAGES, own | facts(experiment)),

@@ -19,11 +19,6 @@ from evoalign.spaces.distances import IMAGENET_MEAN, IMAGENET_SD
 from evoalign.spaces.lpips import Lpips, load_lpips
 
 DEFAULT_NETWORK = "efficientnet_lite0"
-# Measure -> what LPIPS runs on, and the knobs that name its two files.
-LPIPS_MEASURES = {
-    "lpips": ("alexnet", "lpips_alexnet", "lpips_linear"),
-    "lpips_squeeze": ("squeezenet", "lpips_squeezenet", "lpips_squeeze_linear"),
-}
 
 
 def load_network(path: str | PathLike[str]) -> torch.jit.ScriptModule:
@@ -104,15 +99,23 @@ def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
     InputError
         As for `load_lpips`; one of a network's two files is not named.
     """
+    # Each knob by its name: a rule reruns for the knobs whose names its code holds.
+    given = {
+        "lpips": ("alexnet", settings.lpips_alexnet, settings.lpips_linear),
+        "lpips_squeeze": ("squeezenet", settings.lpips_squeezenet, settings.lpips_squeeze_linear),
+    }
+    knobs = {
+        "lpips": "lpips_alexnet, lpips_linear",
+        "lpips_squeeze": "lpips_squeezenet, lpips_squeeze_linear",
+    }
     found = {}
-    for measure, (network, *knobs) in LPIPS_MEASURES.items():
-        weights, linear = (str(getattr(settings, knob)) for knob in knobs)
+    for measure, (network, weights, linear) in given.items():
         if not (weights or linear):
             continue
         if not (weights and linear):
             raise InputError(
                 "LPIPS needs two files of weights, and one is named",
-                f"prototypes.{', '.join(knobs)}",
+                f"prototypes.{knobs[measure]}",
                 "name both, or none",
             )
         found[measure] = load_lpips(weights, linear, network)
