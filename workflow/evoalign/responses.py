@@ -22,7 +22,7 @@ from evoalign.files import atomic_write
 
 # What reads responses needs no NWB library: loading it takes a second of each job.
 if TYPE_CHECKING:
-    from evoalign.events.codes import Codes
+    from evoalign.events.latent_codes import Codes
     from evoalign.nwb import SessionContents
 
 FORMAT = 2  # of the responses folder

@@ -1,12 +1,12 @@
 from evoalign import tables
 from evoalign.depends import only
-from evoalign.events import present
+from evoalign.events import align_session
 from evoalign.job import job
 from evoalign.recordings import open_recording
 from evoalign.study import Session, with_local_stimuli
 
 with job(snakemake) as (config, facts):
-    alignment = present(
+    alignment = align_session(
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
         recording=open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),

@@ -113,7 +113,9 @@ def test_a_reset_that_looks_like_none_is_found_by_its_step():
 
 
 def test_a_clock_that_wanders_is_followed():
-    rig = simulate_rig(4, n_presentations=4000, faults=replace(FAULTS, wander_ppm=5.0, delay_ms=(0.0, 0.0)))
+    rig = simulate_rig(
+        4, n_presentations=4000, faults=replace(FAULTS, residual_drift_ppm=5.0, delay_ms=(0.0, 0.0))
+    )
     p = aligned(rig, photodiode=False).presentations
     assert wrong_and_unmatched(rig, p) == (0, 0)
     by_log = p["valid"] & (p["onset_source"] == "log")

@@ -1,4 +1,4 @@
-"""Event words meet the stimulus log: presentations on the recording's clock."""
+"""Align the stimulus log with the recorded event codes ("words")."""
 
 from __future__ import annotations
 
@@ -10,21 +10,15 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events.clocks import Fit, Found, Series, find_clocks, fit_clocks, split_clocks
-from evoalign.events.matching import heaviest_chain, pairs_within
-from evoalign.events.onsets import Placed, place_onsets
+from evoalign.events.clocks import SegmentClocks, find_clocks
+from evoalign.events.match_events import MatchedEvents, match_events
+from evoalign.events.onsets import PresentationTimes, place_onsets
 from evoalign.events.photodiode import Photodiode
-from evoalign.events.series import Aligned, prepare
+from evoalign.events.series import AlignmentInput, prepare
 from evoalign.study import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-ROUNDS = 4
-MIN_LAG_WORDS = 5
-COARSE_S = 0.025  # first tolerance at least; later rounds take the words' own jitter
-JITTERS, FLOOR_S = 8.0, 0.001  # later tolerance: so many robust standard deviations, and this on top
-ECHO_JITTERS, ECHO_FLOOR_S = 4.0, 1e-4  # of several good words the first counts: doubles come after
 
 
 @dataclass(frozen=True)
@@ -43,16 +37,6 @@ class Alignment:
     report: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class Matched:
-    """Index of each event's word, -1 without; clocks and fit; how much later offset words come."""
-
-    word: Ints
-    found: Found
-    fit: Fit
-    offset_lag_s: float
-
-
 def align(
     log: pd.DataFrame,
     words: pd.DataFrame,
@@ -64,12 +48,13 @@ def align(
 ) -> Alignment:
     """Match event words to the presentations of a stimulus log, and time the presentations.
 
-    The clocks' offset is found from votes of equal words, for each piece of the
-    recording between resets; words and events within a tolerance are then
-    aligned by the heaviest chain of pairs (an optimal sequence alignment), and
-    offsets and drift fitted robustly, in turns. Dropped, doubled and spurious
-    words, pauses and resets are survived; presentations that cannot be trusted
-    stay in the table with ``valid`` False and the reason.
+    For each piece of the recording between resets, the offset between the two
+    clocks is estimated from a histogram of offsets between equal words. Words
+    and events within a tolerance are then paired by a maximum-weight sequence
+    alignment, and offsets and drift are fitted robustly; both steps alternate.
+    Dropped, doubled and spurious words, pauses and resets are tolerated;
+    presentations that cannot be trusted stay in the table with ``valid`` False
+    and the reason.
 
     Onsets are, in this order: the photodiode's; the word's time plus the
     display delay (the median measured by the photodiode where there is one,
@@ -90,8 +75,8 @@ def align(
     session : str
         Name for the report.
     segments : pandas.DataFrame, optional
-        `tables.SEGMENTS`: tells exactly when was recorded; without it, the
-        first and last word of each segment do.
+        `tables.SEGMENTS`, the exact recorded spans; without it, each segment
+        is taken to last from its first to its last word.
 
     Returns
     -------
@@ -106,27 +91,34 @@ def align(
     """
     if log.empty:
         return Alignment(tables.empty(tables.PRESENTATIONS), _empty_report(session))
-    ready = prepare(log, words, settings, segments)
-    found = find_clocks(ready.series, len(ready.start_s), settings.max_drift_ppm * 1e-6)
-    if not found.clocks:
-        raise _nothing(ready, found)
-    matched = _match(ready, found, settings)
-    placed = place_onsets(
-        log, ready, matched.found, matched.word, matched.fit, matched.offset_lag_s, settings, photodiode
+    inputs = prepare(log, words, settings, segments)
+    segment_clocks = find_clocks(inputs.series, len(inputs.start_s), settings.max_drift_ppm * 1e-6)
+    if not segment_clocks.clocks:
+        raise _no_clock_error(inputs, segment_clocks)
+    matched = match_events(inputs, segment_clocks, settings)
+    times = place_onsets(
+        log,
+        inputs,
+        matched.segment_clocks,
+        matched.word,
+        matched.fit,
+        matched.offset_lag_s,
+        settings,
+        photodiode,
     )
-    residual_s = placed.word_s - placed.line_s
-    _check(placed, residual_s, settings)
-    presentations = _presentations(log, placed, residual_s)
-    report = _report(session, presentations, placed, residual_s, ready, matched, settings)
+    residual_s = times.word_s - times.linear_fit_s
+    _check_quality(times, residual_s, settings)
+    presentations = _presentations(log, times, residual_s)
+    report = _report(session, presentations, times, residual_s, inputs, matched, settings)
     return Alignment(presentations, report)
 
 
-def _nothing(ready: Aligned, found: Found) -> InputError:
-    n_events, n_words = int((~ready.is_offset).sum()), len(ready.series.word_s)
-    if found.ambiguous:
-        best, other = found.ambiguous
+def _no_clock_error(inputs: AlignmentInput, segment_clocks: SegmentClocks) -> InputError:
+    n_events, n_words = int((~inputs.is_offset).sum()), len(inputs.series.word_s)
+    if segment_clocks.ambiguous:
+        best, runner_up = segment_clocks.ambiguous
         return InputError(
-            f"the words fit the log at two places: {best} match at one, {other} at another",
+            f"the words fit the log at two places: {best} match at one, {runner_up} at another",
             "words and log",
             "the task is periodic and words are missing: give the log of this recording alone",
         )
@@ -137,121 +129,49 @@ def _nothing(ready: Aligned, found: Found) -> InputError:
     )
 
 
-def _match(ready: Aligned, found: Found, settings: Events) -> Matched:
-    """Align and fit in turns: the better the fit, the narrower the tolerance."""
-    series = ready.series
-    fit = Fit(found.clocks, 0.0, [(np.empty(0), np.empty(0))] * len(found.clocks))
-    coarse = max(COARSE_S, 2.5 * settings.max_residual_ms / 1000)
-    tolerance, lag = coarse, 0.0
-    partner = np.full(len(series.event_s), -1, np.int64)
-    for turn in range(ROUNDS):
-        before = partner
-        partner = _chain(ready, found, fit, lag, tolerance)
-        both = np.flatnonzero(partner >= 0)
-        lag = _lag(ready, partner, both, fit, found, lag)
-        log_s, word_s = series.event_s[both] + lag * ready.is_offset[both], series.word_s[partner[both]]
-        segment = series.segment[partner[both]]
-        fit = fit_clocks(found.clocks, found.of_segment[segment], log_s, word_s)
-        if turn == 0:
-            found = split_clocks(found, segment, word_s - fit.lines(found.of_segment[segment], log_s))
-            fit = fit_clocks(found.clocks, found.of_segment[segment], log_s, word_s)
-        tolerance = float(np.clip(JITTERS * fit.sd_s + FLOOR_S, 2 * FLOOR_S, coarse))
-        if (partner == before).all():
-            break
-    return Matched(partner, found, fit, lag)
-
-
-def _chain(ready: Aligned, found: Found, fit: Fit, lag: float, tolerance_s: float) -> Ints:
-    """Word of each event in the best alignment under the clocks' fit, -1 without."""
-    series = ready.series
-    clock = found.of_segment[series.segment]
-    usable = np.flatnonzero(clock >= 0)
-    log_s = _on_log_clock(series, fit, clock, usable)
-    expected_s = series.event_s + lag * ready.is_offset
-    event, index = pairs_within(expected_s, series.event_word, log_s, series.word[usable], tolerance_s)
-    weight = _weights(event, log_s[index] - expected_s[event], tolerance_s, fit.sd_s)
-    chain = heaviest_chain(event, index, weight)
-    partner = np.full(len(series.event_s), -1, np.int64)
-    partner[event[chain]] = usable[index[chain]]
-    return partner
-
-
-def _on_log_clock(series: Series, fit: Fit, clock: Ints, usable: Ints) -> Floats:
-    """Log times of words, with the slow deviation of their clock taken off."""
-    log_s = np.empty(len(usable))
-    for k, line in enumerate(fit.clocks):
-        own = clock[usable] == k
-        straight = line.log_time(series.word_s[usable[own]])
-        times, deviation = fit.wander[k]
-        log_s[own] = straight - np.interp(straight, times, deviation) if len(times) else straight
-    return log_s
-
-
-def _weights(event: Ints, residual_s: Floats, tolerance_s: float, sd_s: float) -> Floats:
-    """Matching one more event always counts more than matching it better."""
-    weight = 1 + 0.2 * (1 - np.abs(residual_s) / tolerance_s)
-    if sd_s > 0:
-        # A doubled word is an echo: of equally good ones the first is the rig's own.
-        good = np.flatnonzero(np.abs(residual_s) <= ECHO_JITTERS * sd_s + ECHO_FLOOR_S)
-        _, first = np.unique(event[good], return_index=True)
-        weight[good[first]] += 0.2
-    return weight
-
-
-def _lag(ready: Aligned, partner: Ints, both: Ints, fit: Fit, found: Found, lag: float) -> float:
-    """How much later offset words come after their log times than onset words do."""
-    series = ready.series
-    clock = found.of_segment[series.segment[partner[both]]]
-    residual = series.word_s[partner[both]] - fit.lines(clock, series.event_s[both])
-    off = ready.is_offset[both]
-    if min(off.sum(), (~off).sum()) < MIN_LAG_WORDS:
-        return lag
-    return float(np.median(residual[off]) - np.median(residual[~off]))
-
-
-def _check(placed: Placed, residual_s: Floats, settings: Events) -> None:
-    matched = np.isfinite(placed.word_s)
-    recordable = ~placed.in_pause
+def _check_quality(times: PresentationTimes, residual_s: Floats, settings: Events) -> None:
+    matched = np.isfinite(times.word_s)
+    recordable = ~times.in_pause
     share = matched.sum() / max(recordable.sum(), 1)
     if share < settings.min_matched:
-        outside = int(placed.outside.sum())
-        lost = f", {outside} of them before or after the recording" if outside else ""
+        outside = int(times.outside.sum())
+        outside_text = f", {outside} of them before or after the recording" if outside else ""
         raise InputError(
             f"only {matched.sum()} of {recordable.sum()} presentations match an event word "
-            f"({share:.1%}; at least {settings.min_matched:.1%}){lost}",
+            f"({share:.1%}; at least {settings.min_matched:.1%}){outside_text}",
             "words and log",
             "give the log of the same session; lower events.min_matched if the rest is right",
         )
-    worst = 1000 * float(np.percentile(np.abs(residual_s[matched]), 99))
-    if worst > settings.max_residual_ms:
+    residual_p99_ms = 1000 * float(np.percentile(np.abs(residual_s[matched]), 99))
+    if residual_p99_ms > settings.max_residual_ms:
         raise InputError(
-            f"words lie off the clock fit: the 99th percentile is {worst:.2f} ms, "
+            f"words lie off the clock fit: the 99th percentile is {residual_p99_ms:.2f} ms, "
             f"the limit {settings.max_residual_ms:g} ms ({matched.sum()} words)",
             "words and log",
             "give the log of the same session; raise events.max_residual_ms if the log's times are coarse",
         )
-    if placed.photodiode_share < 0.5:
+    if times.photodiode_share < 0.5:
         raise InputError(
-            f"the photodiode follows only {placed.photodiode_share:.1%} of the words within "
+            f"the photodiode follows only {times.photodiode_share:.1%} of the words within "
             f"{settings.photodiode_min_delay_ms:g} to {settings.photodiode_max_delay_ms:g} ms",
             "photodiode",
             "correct the column photodiode in sessions.tsv, or leave it empty",
         )
 
 
-def _presentations(log: pd.DataFrame, placed: Placed, residual_s: Floats) -> pd.DataFrame:
-    same = ["presentation", "trial", "image", "block", "thread", "space", "latent_row", "reference"]
+def _presentations(log: pd.DataFrame, times: PresentationTimes, residual_s: Floats) -> pd.DataFrame:
+    log_columns = ["presentation", "trial", "image", "block", "thread", "space", "latent_row", "reference"]
     repeat = log.groupby("image").cumcount().where(log["image"] != "", 0)
-    frame = log[same].assign(
+    frame = log[log_columns].assign(
         repeat=repeat.astype("int64"),
-        onset_s=placed.onset_s,
-        offset_s=placed.offset_s,
-        onset_source=placed.source,
-        word_s=placed.word_s,
+        onset_s=times.onset_s,
+        offset_s=times.offset_s,
+        onset_source=times.source,
+        word_s=times.word_s,
         log_s=log["onset_s"],
         residual_ms=1000 * residual_s,
-        valid=placed.reason == "",
-        reason=placed.reason,
+        valid=times.reason == "",
+        reason=times.reason,
     )
     return tables.conform(frame, tables.PRESENTATIONS)
 
@@ -259,41 +179,41 @@ def _presentations(log: pd.DataFrame, placed: Placed, residual_s: Floats) -> pd.
 def _report(
     session: str,
     presentations: pd.DataFrame,
-    placed: Placed,
+    times: PresentationTimes,
     residual_s: Floats,
-    ready: Aligned,
-    matched: Matched,
+    inputs: AlignmentInput,
+    matched: MatchedEvents,
     settings: Events,
 ) -> pd.DataFrame:
-    has_word = np.isfinite(placed.word_s)
-    # After a reset there are several clocks: the report tells the first one's offset.
-    of_segment = matched.found.of_segment
+    has_word = np.isfinite(times.word_s)
+    # After a reset there are several clocks: the report holds the offset of the first.
+    of_segment = matched.segment_clocks.of_segment
     first_clock = int(of_segment[of_segment >= 0][0])
     residual_ms = 1000 * np.abs(residual_s[has_word])
-    delay_ms = placed.delay_ms[np.isfinite(placed.delay_ms)]
+    delay_ms = times.delay_ms[np.isfinite(times.delay_ms)]
     row = {
         "session": session,
         "n_presentations": len(presentations),
         "n_valid": int(presentations["valid"].sum()),
         "matched": int(has_word.sum()),
         "missing": int((~has_word).sum()),
-        "extra": _extra(ready, matched.word, settings),
+        "extra": _count_extra(inputs, matched.word, settings),
         "offset_s": matched.fit.clocks[first_clock].offset_s,
         "drift_ppm": 1e6 * matched.fit.clocks[0].drift,
         "residual_median_ms": float(np.median(residual_ms)),
         "residual_p99_ms": float(np.percentile(residual_ms, 99)),
-        "photodiode_fraction": float((placed.source == "photodiode").mean()),
+        "photodiode_fraction": float((times.source == "photodiode").mean()),
         "delay_median_ms": float(np.median(delay_ms)) if len(delay_ms) else np.nan,
         "delay_p99_ms": float(np.percentile(delay_ms, 99)) if len(delay_ms) else np.nan,
     }
     return tables.conform(pd.DataFrame([row]), tables.ALIGNMENT)
 
 
-def _extra(ready: Aligned, partner: Ints, settings: Events) -> int:
-    """Onset words after fixation that belong to no presentation."""
-    first, last = settings.onset_words
-    series = ready.series
-    image_word = series.inside & (series.word >= first) & (series.word <= last)
+def _count_extra(inputs: AlignmentInput, partner: Ints, settings: Events) -> int:
+    """Count onset words after fixation that belong to no presentation."""
+    first_word, last_word = settings.onset_words
+    series = inputs.series
+    image_word = series.inside & (series.word >= first_word) & (series.word <= last_word)
     image_word[partner[partner >= 0]] = False
     return int(image_word.sum())
 

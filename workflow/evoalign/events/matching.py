@@ -1,4 +1,4 @@
-"""Sequence alignment in time: pairs of events and words, and the heaviest chain of them."""
+"""Sequence alignment in time: pairs of events and words, and their maximum-weight alignment."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ def pairs_within(
     Parameters
     ----------
     event_s, event_word : ndarray
-        Time and word value that each event expects, ``[event]``.
+        Time, s, and word that was sent for each event, ``[event]``.
     word_s, word : ndarray
-        Time on the same clock and value of each word, ``[word]``.
+        Time on the same clock, s, and value of each word, ``[word]``.
     tolerance_s : float
-        Greatest distance in time.
+        Greatest distance in time, s.
 
     Returns
     -------
     event, index : ndarray
-        Indices of the pairs, sorted by event, then word.
+        int ``[pair]``: indices of events and words, sorted by event, then word.
     """
     if not len(event_s) or not len(word_s):
         return np.empty(0, np.int64), np.empty(0, np.int64)
     low = min(event_s.min(), word_s.min())
     # Values are laid one after the other on one axis, so that one search serves all of them.
     stride = max(event_s.max(), word_s.max()) - low + 3 * tolerance_s + 1
-    place = np.unique(np.concatenate([event_word, word]), return_inverse=True)[1]
-    event_key = event_s - low + stride * place[: len(event_s)]
-    word_key = word_s - low + stride * place[len(event_s) :]
+    value_index = np.unique(np.concatenate([event_word, word]), return_inverse=True)[1]
+    event_key = event_s - low + stride * value_index[: len(event_s)]
+    word_key = word_s - low + stride * value_index[len(event_s) :]
     order = np.argsort(word_key, kind="stable")
-    ordered = word_key[order]
-    first = np.searchsorted(ordered, event_key - tolerance_s, side="left")
-    last = np.searchsorted(ordered, event_key + tolerance_s, side="right")
-    count = last - first
+    sorted_key = word_key[order]
+    first_match = np.searchsorted(sorted_key, event_key - tolerance_s, side="left")
+    end_match = np.searchsorted(sorted_key, event_key + tolerance_s, side="right")
+    count = end_match - first_match
     event = np.repeat(np.arange(len(event_s)), count)
     within = np.arange(len(event)) - np.repeat(np.cumsum(count) - count, count)
-    found = order[np.repeat(first, count) + within]
-    by_event = np.lexsort((found, event))
-    return event[by_event], found[by_event]
+    matched_word = order[np.repeat(first_match, count) + within]
+    by_event = np.lexsort((matched_word, event))
+    return event[by_event], matched_word[by_event]
 
 
-def heaviest_chain(left: Ints, right: Ints, weight: Floats) -> Ints:
-    """Return the pairs of the heaviest chain that rises strictly on both sides.
+def maximum_weight_alignment(left: Ints, right: Ints, weight: Floats) -> Ints:
+    """Return the pairs of the maximum-weight alignment of two sequences.
 
-    This is the optimal alignment of two sequences: nothing is matched twice,
-    nothing crosses, and the sum of weights is the greatest possible. Pairs are
+    No element is matched twice, no two matches cross, and the sum of weights
+    is the greatest possible. Pairs are
     taken in the order of `left`; the frontier holds, for each end on the right,
     the best weight so far (Fredman 1975, for weights), so that the cost is
     O(n log n) without a band.
@@ -69,7 +69,7 @@ def heaviest_chain(left: Ints, right: Ints, weight: Floats) -> Ints:
     Returns
     -------
     ndarray
-        Indices of the chosen pairs, in the order of `left`.
+        int ``[chosen pair]``, indices of the chosen pairs, in the order of `left`.
     """
     # Within equal `left` from right to left: so no chain can take two of them.
     order = np.lexsort((-right, left))

@@ -1,4 +1,4 @@
-"""Times of presentations from words, photodiode and clock fit, and whether to trust them."""
+"""Onset and offset times of presentations, their source, and why some are not valid."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign.events.clocks import Fit, Found
+from evoalign.events.clocks import ClockFit, SegmentClocks
 from evoalign.events.photodiode import Photodiode
-from evoalign.events.series import Aligned
+from evoalign.events.series import AlignmentInput
 from evoalign.study import Events
 
 Ints = NDArray[np.int64]
@@ -27,8 +27,8 @@ CUT = "the recording ends too soon after the onset"
 
 
 @dataclass(frozen=True)
-class Placed:
-    """What is known of each presentation; arrays ``[presentation]``.
+class PresentationTimes:
+    """Times and validity of each presentation; arrays ``[presentation]``.
 
     Attributes
     ----------
@@ -36,12 +36,12 @@ class Placed:
         Best estimates, s on the recording's clock.
     word_s : ndarray
         Time of the onset word; NaN without.
-    line_s : ndarray
-        Time of the onset by the straight clock fit.
+    linear_fit_s : ndarray
+        Time of the onset by the linear clock fit.
     source : ndarray of str
         'photodiode', 'word' or 'log'.
     reason : ndarray of str
-        Why not to trust it; '' otherwise.
+        Why the presentation is not valid; '' otherwise.
     delay_ms : ndarray
         Photodiode minus word; NaN where one is missing.
     in_pause, outside : ndarray of bool
@@ -53,7 +53,7 @@ class Placed:
     onset_s: Floats
     offset_s: Floats
     word_s: Floats
-    line_s: Floats
+    linear_fit_s: Floats
     source: NDArray[np.object_]
     reason: NDArray[np.object_]
     delay_ms: Floats
@@ -64,23 +64,23 @@ class Placed:
 
 def place_onsets(
     log: pd.DataFrame,
-    ready: Aligned,
-    found: Found,
+    inputs: AlignmentInput,
+    segment_clocks: SegmentClocks,
     partner: Ints,
-    fit: Fit,
+    fit: ClockFit,
     offset_lag_s: float,
     settings: Events,
     photodiode: Photodiode | None,
-) -> Placed:
-    """Give each presentation of the log its onset, offset, source and reason.
+) -> PresentationTimes:
+    """Return onset, offset, source and reason against validity of each presentation of the log.
 
     Parameters
     ----------
     log : pandas.DataFrame
         `tables.LOG`.
-    ready : Aligned
+    inputs : AlignmentInput
         Events, words and bounds of segments.
-    found, fit : Found, Fit
+    segment_clocks, fit : SegmentClocks, ClockFit
         Clocks of the segments, and their fit.
     partner : ndarray
         int ``[event]``, index of each event's word, -1 without.
@@ -90,7 +90,7 @@ def place_onsets(
         Delays.
     photodiode : Photodiode or None
     """
-    places = _Places(log, ready, found, partner, fit, offset_lag_s)
+    places = _Places(log, inputs, segment_clocks, partner, fit, offset_lag_s)
     segment, reason = places.segments()
     on_word, off_word = places.words(False), places.words(True)
     on_expected = np.where(np.isfinite(on_word), on_word, places.expected(segment, False))
@@ -98,20 +98,33 @@ def place_onsets(
     flash = _flashes(photodiode, segment, on_expected, off_expected, settings)
     has_word, has_flash = np.isfinite(on_word), np.isfinite(flash.on_s)
     delay_s = np.where(flash.late, np.nan, flash.on_s - on_word)
-    known = delay_s[np.isfinite(delay_s)]
-    delay = float(np.median(known)) if len(known) >= MIN_DELAYS else settings.display_delay_ms / 1000
+    measured_delay_s = delay_s[np.isfinite(delay_s)]
+    delay = (
+        float(np.median(measured_delay_s))
+        if len(measured_delay_s) >= MIN_DELAYS
+        else settings.display_delay_ms / 1000
+    )
     onset = np.where(has_flash, flash.on_s, on_expected + delay)
     # Without a flash at its end, the image is taken to have been on as long as asked for.
     offset = np.where(np.isfinite(flash.off_s), flash.off_s, off_expected + (onset - on_expected))
     source = np.where(has_flash, "photodiode", np.where(has_word, "word", "log")).astype(object)
-    _add_reasons(reason, log, ready, segment, onset, has_word | np.isfinite(off_word), flash, settings)
+    _add_reasons(reason, log, inputs, segment, onset, has_word | np.isfinite(off_word), flash, settings)
     outside = np.isin(reason, (BEFORE, AFTER))
     in_pause = (segment < 0) & ~outside
     share = 1.0
     if photodiode is not None:
         share = float((has_flash & ~flash.late)[has_word].mean()) if has_word.any() else 0.0
-    return Placed(
-        onset, offset, on_word, places.line(segment), source, reason, 1000 * delay_s, in_pause, outside, share
+    return PresentationTimes(
+        onset,
+        offset,
+        on_word,
+        places.linear_fit(segment),
+        source,
+        reason,
+        1000 * delay_s,
+        in_pause,
+        outside,
+        share,
     )
 
 
@@ -119,31 +132,41 @@ class _Places:
     """Finds segment and expected times of presentations from the events around them."""
 
     def __init__(
-        self, log: pd.DataFrame, ready: Aligned, found: Found, partner: Ints, fit: Fit, offset_lag_s: float
+        self,
+        log: pd.DataFrame,
+        inputs: AlignmentInput,
+        segment_clocks: SegmentClocks,
+        partner: Ints,
+        fit: ClockFit,
+        offset_lag_s: float,
     ) -> None:
         self._n = len(log)
         self._log_s = {False: log["onset_s"].to_numpy(np.float64), True: log["offset_s"].to_numpy(np.float64)}
-        self._ready, self._found, self._partner, self._fit = ready, found, partner, fit
+        self._inputs, self._segment_clocks, self._partner, self._fit = inputs, segment_clocks, partner, fit
         self._lag = {False: 0.0, True: offset_lag_s}
 
     def words(self, offsets: bool) -> Floats:
         """Time of the matched onset or offset word, ``[presentation]``."""
         times = np.full(self._n, np.nan)
-        chosen = (self._ready.is_offset == offsets) & (self._partner >= 0)
-        times[self._ready.presentation[chosen]] = self._ready.series.word_s[self._partner[chosen]]
+        chosen = (self._inputs.is_offset == offsets) & (self._partner >= 0)
+        times[self._inputs.presentation[chosen]] = self._inputs.series.word_s[self._partner[chosen]]
         return times
 
     def segments(self) -> tuple[Ints, NDArray[np.object_]]:
         """Segment of each presentation, and why it has none."""
         has_word = self._partner >= 0
-        own = np.where(has_word, self._ready.series.segment[np.maximum(self._partner, 0)], -1)
-        index = np.arange(len(own))
+        event_segment = np.where(has_word, self._inputs.series.segment[np.maximum(self._partner, 0)], -1)
+        index = np.arange(len(event_segment))
         before = np.maximum.accumulate(np.where(has_word, index, -1))
-        after = np.minimum.accumulate(np.where(has_word, index, len(own))[::-1])[::-1]
-        at = np.full(self._n, -1, np.int64)
-        at[self._ready.presentation[~self._ready.is_offset]] = index[~self._ready.is_offset]
-        left = np.where(before[at] >= 0, own[np.maximum(before[at], 0)], -1)
-        right = np.where(after[at] < len(own), own[np.minimum(after[at], len(own) - 1)], -1)
+        after = np.minimum.accumulate(np.where(has_word, index, len(event_segment))[::-1])[::-1]
+        onset_event = np.full(self._n, -1, np.int64)
+        onset_event[self._inputs.presentation[~self._inputs.is_offset]] = index[~self._inputs.is_offset]
+        left = np.where(before[onset_event] >= 0, event_segment[np.maximum(before[onset_event], 0)], -1)
+        right = np.where(
+            after[onset_event] < len(event_segment),
+            event_segment[np.minimum(after[onset_event], len(event_segment) - 1)],
+            -1,
+        )
         segment = np.where(left == right, left, -1)
         reason = np.full(self._n, "", object)
         for row in np.flatnonzero(left != right):
@@ -152,21 +175,21 @@ class _Places:
 
     def _between(self, left: int, right: int, row: int) -> tuple[int, str]:
         """Choose among the segments of the words before and after a presentation without word."""
-        start, end = self._ready.start_s, self._ready.end_s
+        start, end = self._inputs.start_s, self._inputs.end_s
         for segment in {left, right} - {-1}:
             time = self._time(segment, self._log_s[False][[row]])[0]
             if start[segment] <= time <= end[segment]:
                 return segment, ""
         if left < 0 or right < 0:
             return -1, BEFORE if left < 0 else AFTER
-        skipped = self._found.of_segment[left + 1 : right]
+        skipped = self._segment_clocks.of_segment[left + 1 : right]
         return -1, NO_CLOCK if (skipped < 0).any() else PAUSE
 
     def _time(self, segment: int, log_s: Floats) -> Floats:
-        return self._fit.recording_time(int(self._found.of_segment[segment]), log_s)
+        return self._fit.recording_time(int(self._segment_clocks.of_segment[segment]), log_s)
 
     def expected(self, segment: Ints, offsets: bool) -> Floats:
-        """When the word should come, ``[presentation]``; by the clock before for those without a segment."""
+        """Expected time of the word, ``[presentation]``; without a segment, by the clock before."""
         clock = self._clock(segment)
         log_s = self._log_s[offsets] + self._lag[offsets]
         times = np.full(self._n, np.nan)
@@ -174,15 +197,15 @@ class _Places:
             times[clock == k] = self._fit.recording_time(int(k), log_s[clock == k])
         return times
 
-    def line(self, segment: Ints) -> Floats:
-        """Onset by the straight clock fit, ``[presentation]``."""
-        return self._fit.lines(self._clock(segment), self._log_s[False])
+    def linear_fit(self, segment: Ints) -> Floats:
+        """Onset by the linear clock fit, ``[presentation]``."""
+        return self._fit.linear_times(self._clock(segment), self._log_s[False])
 
     def _clock(self, segment: Ints) -> Ints:
         index = np.maximum.accumulate(np.where(segment >= 0, np.arange(self._n), -1))
-        first = segment[segment >= 0][0] if (segment >= 0).any() else 0
-        filled = np.where(index >= 0, segment[np.maximum(index, 0)], first)
-        return np.maximum(self._found.of_segment[filled], 0)
+        first_segment = segment[segment >= 0][0] if (segment >= 0).any() else 0
+        filled = np.where(index >= 0, segment[np.maximum(index, 0)], first_segment)
+        return np.maximum(self._segment_clocks.of_segment[filled], 0)
 
 
 @dataclass(frozen=True)
@@ -196,14 +219,14 @@ def _flashes(
     photodiode: Photodiode | None, segment: Ints, on_s: Floats, off_s: Floats, settings: Events
 ) -> _Flashes:
     n = len(on_s)
-    nothing = _Flashes(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
+    without_photodiode = _Flashes(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
     if photodiode is None:
-        return nothing
+        return without_photodiode
     upright = _find_flashes(photodiode, segment, on_s, off_s, settings)
     swapped = _find_flashes(photodiode.swapped(), segment, on_s, off_s, settings)
     # The square under the diode may be dark while the image is on.
-    seen = [np.isfinite(f.on_s[~f.late]).sum() for f in (upright, swapped)]
-    return upright if seen[0] >= seen[1] else swapped
+    n_flashes = [np.isfinite(f.on_s[~f.late]).sum() for f in (upright, swapped)]
+    return upright if n_flashes[0] >= n_flashes[1] else swapped
 
 
 def _find_flashes(
@@ -211,10 +234,10 @@ def _find_flashes(
 ) -> _Flashes:
     low, high = settings.photodiode_min_delay_ms / 1000, settings.photodiode_max_delay_ms / 1000
     following = np.append(on_s[1:], np.inf)
-    last = np.where(np.isfinite(off_s), off_s, np.nan_to_num(following, nan=np.inf))
+    latest_end = np.where(np.isfinite(off_s), off_s, np.nan_to_num(following, nan=np.inf))
     # After a reset the next onset can have a smaller time.
     follows = following > on_s
-    until = np.where(follows, np.minimum(last + high, following + low), last + high)
+    until = np.where(follows, np.minimum(latest_end + high, following + low), latest_end + high)
     in_segment = segment >= 0
     on = _first_from(photodiode.on_s, photodiode.on_segment, on_s + low, segment)
     on = np.where(in_segment & (on <= until), on, np.nan)
@@ -231,34 +254,36 @@ def _find_flashes(
 
 
 def _first_from(times: Floats, segments: Ints | None, start: Floats, segment: Ints) -> Floats:
-    """First change at or after each start; inf when there is none."""
-    found = np.full(len(start), np.inf)
+    """Return the first change at or after each start, ``[presentation]``; inf without."""
+    first_change = np.full(len(start), np.inf)
     if segments is None or not (np.diff(times) < 0).any():
         groups = [(np.ones(len(times), bool), np.ones(len(start), bool))]
     else:
         groups = [(segments == s, segment == s) for s in np.unique(segments)]
-    for those, rows in groups:
-        own = np.append(times[those], np.inf)
-        found[rows] = own[np.searchsorted(own, np.nan_to_num(start[rows], nan=np.inf))]
-    return found
+    for of_segment, rows in groups:
+        segment_times = np.append(times[of_segment], np.inf)
+        first_change[rows] = segment_times[
+            np.searchsorted(segment_times, np.nan_to_num(start[rows], nan=np.inf))
+        ]
+    return first_change
 
 
 def _add_reasons(
     reason: NDArray[np.object_],
     log: pd.DataFrame,
-    ready: Aligned,
+    inputs: AlignmentInput,
     segment: Ints,
     onset: Floats,
     has_word: Flags,
     flash: _Flashes,
     settings: Events,
 ) -> None:
-    """Write why presentations are not to be trusted; the first reason stays."""
+    """Enter the reasons why presentations are not valid; the first reason stays."""
     broken = ~np.isfinite(log["offset_s"].to_numpy(np.float64))
     lost = ~has_word & ~np.isfinite(flash.on_s)
-    end = ready.end_s[np.maximum(segment, 0)]
+    end = inputs.end_s[np.maximum(segment, 0)]
     # Words alone do not tell how long recording went on after them.
-    cut = (onset + settings.recorded_ms / 1000 > end) & ready.exact
+    cut = (onset + settings.recorded_ms / 1000 > end) & inputs.exact
     late = f"photodiode later than {settings.photodiode_max_delay_ms:g} ms after the word"
-    for wrong, text in ((broken, BROKEN), (lost, NO_WORD), (flash.late, late), (cut, CUT)):
-        reason[wrong & (reason == "")] = text
+    for applies, text in ((broken, BROKEN), (lost, NO_WORD), (flash.late, late), (cut, CUT)):
+        reason[applies & (reason == "")] = text

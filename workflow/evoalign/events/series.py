@@ -1,4 +1,4 @@
-"""From tables to what is aligned: events of the log, words of the recording, bounds of segments."""
+"""Turn tables into the arrays to align: events of the log, words of the recording, bounds of segments."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
-from evoalign.events.clocks import Series
-from evoalign.events.words import after_fixation
+from evoalign.events.clocks import EventSeries
+from evoalign.events.event_codes import after_fixation
 from evoalign.study import Events
 
 Ints = NDArray[np.int64]
@@ -23,22 +23,22 @@ _EXPORT = "record or export the file again, or leave the session out"
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """Input of the alignment in arrays.
+class AlignmentInput:
+    """Arrays that the alignment works on.
 
     Attributes
     ----------
-    series : Series
+    series : EventSeries
         Onsets and offsets of the log as events, and the words.
     presentation, is_offset : ndarray ``[event]``
         Row of the log and kind of each event.
     start_s, end_s : ndarray ``[segment]``
         Recorded span of each segment, gaps of lost packets closed.
     exact : bool
-        The span is told by the recording, not only by its words.
+        The span is taken from the recording's segments, not only from its words.
     """
 
-    series: Series
+    series: EventSeries
     presentation: Ints
     is_offset: NDArray[np.bool_]
     start_s: Floats
@@ -48,7 +48,7 @@ class Aligned:
 
 def prepare(
     log: pd.DataFrame, words: pd.DataFrame, settings: Events, segments: pd.DataFrame | None
-) -> Aligned:
+) -> AlignmentInput:
     """Check the tables and turn them into arrays.
 
     Raises
@@ -65,10 +65,10 @@ def prepare(
         # A rig without the word of fixation: better all words than none.
         inside = np.ones(len(word), bool)
     start_s, end_s, exact = _bounds(time_s, segment, segments)
-    series = Series(
+    series = EventSeries(
         event_s, event_word, time_s[expected], word[expected], segment[expected], inside[expected]
     )
-    return Aligned(series, presentation, is_offset, start_s, end_s, exact)
+    return AlignmentInput(series, presentation, is_offset, start_s, end_s, exact)
 
 
 def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:

@@ -14,7 +14,7 @@ import pandas as pd
 from evoalign import study, tables
 from evoalign.errors import InputError
 from evoalign.events import read_codes
-from evoalign.events.codes import Codes
+from evoalign.events.latent_codes import Codes
 from evoalign.files import sha256
 from evoalign.nwb.contents import Pixels, SessionContents, SessionFacts
 from evoalign.nwb.facts import flat

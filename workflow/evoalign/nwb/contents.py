@@ -17,7 +17,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 
 if TYPE_CHECKING:
-    from evoalign.events.codes import Codes
+    from evoalign.events.latent_codes import Codes
     from evoalign.recordings import Stream
     from evoalign.sorting.envelope import Envelope
 

@@ -15,7 +15,7 @@ from pynwb.image import IndexSeries
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events.codes import Codes
+from evoalign.events.latent_codes import Codes
 from evoalign.nwb.columns import MEND, Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module

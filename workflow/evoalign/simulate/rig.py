@@ -56,7 +56,7 @@ class Faults:
         Share of images that the photodiode misses, or sees 60 ms late.
     broken : float
         Share of trials that break while an image is shown.
-    wander_ppm : float
+    residual_drift_ppm : float
         Slow change of the drift, over the whole session.
     """
 
@@ -72,7 +72,7 @@ class Faults:
     flash_missing: float = 0.0
     flash_late: float = 0.0
     broken: float = 0.03
-    wander_ppm: float = 0.0
+    residual_drift_ppm: float = 0.0
 
 
 NO_FAULTS = Faults(0, 0, 0, 0, 0, 0, 0, (0.0, 0.0), 0, 0, 0, 0, 0)
@@ -201,7 +201,8 @@ class _Recorder:
             clocks.append(clocks[-1] + (i in resets))
         stops.append(end)
         self._start, self._stop, self._clock = np.array(starts), np.array(stops), np.array(clocks)
-        self._drift, self._wander, self._end = faults.drift_ppm * 1e-6, faults.wander_ppm * 1e-6, end
+        self._drift, self._residual_drift = faults.drift_ppm * 1e-6, faults.residual_drift_ppm * 1e-6
+        self._end = end
         self._offset = [faults.offset_s]
         for clock in range(1, clocks[-1] + 1):
             first = float(self._run(self._start[self._clock == clock][:1])[0])
@@ -211,7 +212,7 @@ class _Recorder:
             self._offset.append(begin - first if overlapping else np.ceil(last + 1) + begin - first)
 
     def _run(self, true_s: Floats) -> Floats:
-        return true_s + self._drift * true_s + self._wander * true_s * (true_s / self._end - 1)
+        return true_s + self._drift * true_s + self._residual_drift * true_s * (true_s / self._end - 1)
 
     def segment(self, true_s: Floats) -> NDArray[np.int64]:
         """Segment of each time; -1 in a pause."""

@@ -6,7 +6,7 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import present, write_codes
+from evoalign.events import align_session, write_codes
 from evoalign.recordings import Recording
 from evoalign.simulate.flashes import photodiode_stream
 from evoalign.simulate.rig import Faults, simulate_rig
@@ -58,7 +58,7 @@ def session(rig, tmp_path):
 
 
 def test_onsets_are_the_photodiodes_and_rows_the_latents(rig, recording, session):
-    result = present(rig.log, rig.words, recording=recording, session=session, settings=Events())
+    result = align_session(rig.log, rig.words, recording=recording, session=session, settings=Events())
     p = result.presentations
     assert result.report["session"].tolist() == ["s1"]
     assert p["valid"].all()
@@ -72,7 +72,7 @@ def test_onsets_are_the_photodiodes_and_rows_the_latents(rig, recording, session
 
 def test_a_row_without_stimuli_and_photodiode_is_enough(rig, recording):
     row = Session(session="s1", subject="m", log="log.tsv")
-    p = present(rig.log, rig.words, recording=recording, session=row, settings=Events()).presentations
+    p = align_session(rig.log, rig.words, recording=recording, session=row, settings=Events()).presentations
     assert set(p["onset_source"]) <= {"word", "log"}
     assert (p["latent_row"] == -1).all()
 
@@ -80,7 +80,7 @@ def test_a_row_without_stimuli_and_photodiode_is_enough(rig, recording):
 def test_wrong_stimuli_stop_the_session(rig, recording, session, tmp_path):
     (tmp_path / "images" / f"{rig.log['image'][3]}.png").unlink()
     with pytest.raises(InputError, match="1 of 150 images are missing"):
-        present(rig.log, rig.words, recording=recording, session=session, settings=Events())
+        align_session(rig.log, rig.words, recording=recording, session=session, settings=Events())
     next((tmp_path / "latents").iterdir()).unlink()
     with pytest.raises(InputError, match="no codes for"):
-        present(rig.log, rig.words, recording=recording, session=session, settings=Events())
+        align_session(rig.log, rig.words, recording=recording, session=session, settings=Events())

@@ -1,4 +1,4 @@
-"""The grammar of the rig's event words.
+"""Order and meaning of the event codes ("words") that the rig sends.
 
 As sent for a trial (METHODS section 1): 9, 9, 9 start; 201 then the block
 number; 202 then the trial counter; 5 fixation; then 101, 201, 102, 202, ..
@@ -18,7 +18,7 @@ _BLOCK_FOLLOWS, _TRIAL_FOLLOWS = 0, 1  # places in Events.header_words
 
 
 def after_fixation(words: NDArray[np.int64], settings: Events) -> NDArray[np.bool_]:
-    """Tell which words stand after the word of fixation of their trial.
+    """Return which words come after the word of fixation of their trial.
 
     Parameters
     ----------
@@ -66,16 +66,16 @@ def image_pairs(words: NDArray[np.int64], settings: Events) -> tuple[list[tuple[
         Number k of the image in the trial from 1, index of its onset word and
         of its offset word (-1 when the trial broke before).
     int
-        Block number from the trial's head; -1 when it tells none.
+        Block number from the trial's head; -1 when it has none.
     """
     inside = after_fixation(words, settings)
     first_on, last_on = settings.onset_words
-    shown = []
+    images = []
     for on in np.flatnonzero(inside & (words >= first_on) & (words <= last_on)):
         number = int(words[on]) - first_on + 1
         off = np.flatnonzero(words[on + 1 :] == settings.offset_words[0] + number - 1)
-        shown.append((number, int(on), int(on + 1 + off[0]) if len(off) else -1))
-    return shown, _block(words, inside, settings)
+        images.append((number, int(on), int(on + 1 + off[0]) if len(off) else -1))
+    return images, _block(words, inside, settings)
 
 
 def _block(words: NDArray[np.int64], inside: NDArray[np.bool_], settings: Events) -> int:

@@ -1,4 +1,4 @@
-"""Presentations of one session from its recording, log and stimuli: what the pipeline's rule calls."""
+"""Alignment of one session: its recording, log, photodiode and stimuli (rule `presentations`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pandas as pd
 
 from evoalign.errors import InputError
 from evoalign.events.align import Alignment, align
-from evoalign.events.codes import attach_latents, check_images, read_codes
+from evoalign.events.latent_codes import attach_latents, check_images, read_codes
 from evoalign.events.photodiode import Photodiode, photodiode_crossings
 from evoalign.recordings import Recording
 from evoalign.study import Events, Session
 
 
-def present(
+def align_session(
     log: pd.DataFrame,
     words: pd.DataFrame,
     *,
@@ -37,7 +37,7 @@ def present(
     Returns
     -------
     Alignment
-        `latent_row` is that of the latents' files, where the row names them.
+        `latent_row` is the row in the latents' files, where the session has such files.
 
     Raises
     ------
