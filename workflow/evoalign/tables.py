@@ -342,6 +342,20 @@ SUCCESS = _table(
         "",
         "maxinit, maxend: one-sided p that allows for the choice of the best block; else NaN",
     ),
+    _column(
+        "log_ratio",
+        FLOAT,
+        "",
+        "a thread's: change of log(generated over reference rate of the block), first minus second group; "
+        "NaN across threads, with under 2 references in a block, or with a block without response",
+    ),
+    _column("t_relative", FLOAT, "", "log_ratio over its standard error, the references' noise included"),
+    _column(
+        "p_relative",
+        FLOAT,
+        "",
+        "its one-sided p, which a drift of gain does not change and which allows for the choice of the block",
+    ),
 )
 
 TRAJECTORIES = _table(

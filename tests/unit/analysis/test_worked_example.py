@@ -122,6 +122,24 @@ def test_each_success_statistic(found, statistic, thread):
     assert (row["n_1"], row["n_2"]) == (6, 6)
 
 
+def test_success_relative_to_references(found):
+    # References are 5 in every block, without noise: the ratio changes as the texture thread's rate does.
+    # Squares of 2 in each block of three: relative variance sum(2 / m^2) / 12, over 3 in a block's mean.
+    row = found["success"].set_index(["statistic", "thread"]).loc[("endinit", 0)]
+    change = np.log(9) - (np.log(2) + np.log(3)) / 2
+    noise = sum(2 / m**2 for m in MEANS[0]) / 12 / 3
+    assert row["log_ratio"] == pytest.approx(change)
+    assert row["t_relative"] == pytest.approx(change / noise**0.5)
+    across = found["success"][found["success"]["thread"] == -1]
+    assert across["p_relative"].isna().all()
+
+
+def test_the_site_is_the_sessions_where_it_is_not_known(found):
+    assert found["experiments"]["site"].tolist() == ["worked"]
+    told = analyse_experiment(replace(worked(), site="A/IT/4a"), SETTINGS, 0)
+    assert {one for name in ("success", "psth", "contrast") for one in told[name]["site"]} == {"A/IT/4a"}
+
+
 def test_one_t_in_full(found):
     # maxinit of the texture thread: means 9.5 and 2.5; squares 5.5 each, so the
     # pooled variance is 11 / 10 and t = 7 / sqrt(1.1 (1/6 + 1/6)).

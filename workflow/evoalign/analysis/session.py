@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from evoalign import study, tables
 from evoalign.analysis import success
@@ -15,6 +16,13 @@ from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
 from evoalign.analysis.measured import STIMULI, Measured, facts, measure, thread_axis
 from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.relative import (
+    UNKNOWN,
+    Relative,
+    generated_levels,
+    reference_levels,
+    relative_success,
+)
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.selection import selected_p
 from evoalign.analysis.session_dynamics import (
@@ -156,6 +164,7 @@ def _success(
     measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
 ) -> pd.DataFrame:
     corrected = _corrected(measured, comparisons, settings, seed)
+    relative = _relative(measured, settings, seed)
     threads = thread_axis(measured.experiment, settings)
     space, kind = (dict(zip((0, 1, -1), (*threads[name], ""), strict=True)) for name in ("space", "kind"))
     rows = [
@@ -172,6 +181,9 @@ def _success(
             "n_1": int(c.first.n),
             "n_2": int(c.second.n),
             "p_selected": corrected.get((c.thread, c.statistic), float("nan")),
+            "log_ratio": relative.get((c.thread, c.statistic), UNKNOWN).log_ratio,
+            "t_relative": relative.get((c.thread, c.statistic), UNKNOWN).t,
+            "p_relative": relative.get((c.thread, c.statistic), UNKNOWN).p,
         }
         for c in comparisons
     ]
@@ -196,6 +208,29 @@ def _corrected(
         corrected = selected_p(shown, peaks, settings.n_permutations, generator)
         found |= {(thread, name): p for name, p in corrected.items()}
     return found
+
+
+def _relative(measured: Measured, settings: study.Analysis, seed: int) -> dict[tuple[int, str], Relative]:
+    """Success statistics of both threads relative to the references of each block."""
+    experiment = measured.experiment
+    natural = as_array(experiment.reference).astype(bool)
+    rates, block = as_array(measured.rates[:, 0])[natural], as_array(experiment.block)[natural]
+    # Without names each image may be another.
+    images = np.arange(len(rates)) if experiment.images is None else experiment.images[natural]
+    references = reference_levels(rates, block, images, experiment.n_blocks)
+    generator = seeded(seed, experiment.session, "relative")
+    found: dict[tuple[int, str], Relative] = {}
+    for thread in experiment.by_kind(settings):
+        parts = (as_array(part[thread, :, 0]) for part in (measured.generated.n, *_spread(measured)))
+        shown, mean, squares = (part.astype(np.float64) for part in parts)
+        levels = generated_levels(shown, mean, squares)
+        own = relative_success(levels, references, shown, settings.n_permutations, generator)
+        found |= {(thread, name): one for name, one in own.items()}
+    return found
+
+
+def _spread(measured: Measured) -> tuple[Tensor, Tensor]:
+    return measured.generated.mean, measured.generated.squares
 
 
 def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from evoalign.figures.panels import (
     p_words,
     shaded,
     significance,
+    site_words,
     space_legend,
     success_words,
     words,
@@ -117,6 +118,9 @@ def caption(tables: Tables) -> str:
         a width in an area, q < 0.05; not corrected over widths and areas), coloured by the larger.
         Triangles: mean centre of mass from 25 ms on, of texture and object (two-sample t-test, not
         corrected):
-        {"; ".join(centres) or "fewer than two threads of a space"}.
+        {"; ".join(centres) or "fewer than two threads of a space"}. Dots and p are of tests over
+        experiments; over the means of recording sites (columns t_site to q_site), centre of mass (sites of
+        texture and object):
+        {site_words(found, "p_site")}.
         """
     )

@@ -20,6 +20,7 @@ from evoalign.figures.panels import (
     real_strip,
     room_for_strip,
     significance,
+    site_words,
     space_legend,
     words,
 )
@@ -131,7 +132,11 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     frame, width = evoked_bins(tables["population_trajectories"], None)
-    return f"{explained(width)} Experiments in which both threads succeed unless said: {counts(frame)}."
+    return (
+        f"{explained(width)} Experiments in which both threads succeed unless said: {counts(frame)}; "
+        "dots show this test; that over the means of recording sites is in columns t_site to q_site "
+        f"(sites: {site_words(frame)})."
+    )
 
 
 def explained(width_ms: int) -> str:

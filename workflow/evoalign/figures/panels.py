@@ -166,6 +166,26 @@ def counts(frame: pd.DataFrame) -> str:
     return ", ".join(parts) or "no valid experiment"
 
 
+def site_words(frame: pd.DataFrame, p: str = "") -> str:
+    """Words for the test over site means: N of sites by area and, of a table with one row an area, p.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A pooled table with column `n_sites`, or `texture_n_sites` and `object_n_sites`; of one selection.
+    p : str
+        Column of the p value to give; '' for none.
+    """
+    parts = []
+    for area in areas_of(frame):
+        rows = chosen(frame, area)[0] if "selection" in frame else frame[frame["area"] == area]
+        names = [name for name in rows if str(name).endswith("n_sites")]
+        n = " and ".join(str(int(rows[name].max())) for name in names)
+        told = p_words(float(rows[p].iloc[0])) if p else ""
+        parts.append(f"{area_label(area)} {n}{': ' * bool(told)}{told}")
+    return "; ".join(parts) or "none"
+
+
 def success_level(tables: Tables) -> float:
     """Threshold `success_p` of a study: the first that `success_rates` holds; NaN without experiments."""
     rates = tables["success_rates"]

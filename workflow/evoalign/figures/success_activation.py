@@ -15,6 +15,7 @@ from evoalign.figures.panels import (
     chosen,
     counts,
     p_words,
+    site_words,
     success_level,
     success_words,
     title,
@@ -133,6 +134,33 @@ def _sessions(experiments: pd.DataFrame, area: str, selection: str) -> pd.Series
     return experiments.loc[keep, "session"]
 
 
+def _final(tests: pd.DataFrame) -> pd.DataFrame:
+    return tests[tests["stage"] == "final"]
+
+
+def _relative(tables: Tables) -> str:
+    """Sentence: how many threads succeed relative to the references of each block, which drift cannot do."""
+    frame = tables.get("success")
+    if frame is None or frame.empty:
+        return ""
+    own = tables["experiments"]
+    valid = set(own.loc[own["valid"].astype(bool), "session"])
+    peaks = frame[(frame["statistic"] == "maxinit") & frame["session"].isin(valid)]
+    known = peaks[np.isfinite(peaks["p_relative"])]
+    level = success_level(tables)
+    found = [
+        f"{int((rows['p_relative'] < level).sum())} of {len(rows)} {space_label(kind)} threads"
+        for kind, rows in known.groupby("kind")
+        if kind
+    ]
+    without = len(peaks) - len(known)
+    said = f"; not told of {without} with too few references or a block without response" if without else ""
+    return (
+        " Relative to the natural references of each block, whatever the unit's gain does, succeed "
+        f"{' and '.join(found) or 'none'} (p_relative < {level:g}{said})."
+    )
+
+
 def caption(tables: Tables) -> str:
     """State N, tests and corrections."""
     return words(
@@ -142,6 +170,7 @@ def caption(tables: Tables) -> str:
         Beta(k+1, n-k+1). b, Evoked rate of the first and the last (padded) block over the experiment's
         maximum, mean and standard error over experiments; lines join the threads of an experiment; p of the
         paired t-test, not corrected. Experiments in which both threads succeed unless said:
-        {counts(tables["activation_tests"])}.
+        {counts(tables["activation_tests"])}. The same test over the means of recording sites, final
+        activation (sites): {site_words(_final(tables["activation_tests"]), "p_site")}.{_relative(tables)}
         """
     )
