@@ -160,3 +160,20 @@ def test_experiments_of_a_site_are_not_independent_and_sites_are(correlation, pu
     print(f"sites {over_sites.mean():.3f}")
     # Sites with few experiments vary more than others, which a t-test of 53 hardly feels.
     assert_share(over_sites, 0.05, tolerance=0.003)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.25, 0.5, 0.75])
+def test_intervals_hold_the_mean_when_sites_are_drawn(correlation):
+    """Two animals that do not differ; the second table of docs/methods.md section 3."""
+    rng = np.random.default_rng([7, int(100 * correlation)])
+    animal = np.where(rng.permutation(STUDY_SITES.max() + 1)[STUDY_SITES] % 2, "A", "B").tolist()
+    values = correlated(correlation, 2000, rng)
+    held = {}
+    for name, sites in (("with", STUDY_SITES.tolist()), ("without", None)):
+        weights = hierarchical_weights(animal, 1000, rng, sites)
+        low, high = np.quantile(weights @ values / weights.sum(1, keepdims=True), (0.025, 0.975), axis=0)
+        held[name] = float(np.mean((low <= 0) & (high >= 0)))
+    print(f"correlation {correlation}: {held}")
+    # Nested draws count the spread of experiments at each level, so that intervals are rather too wide.
+    assert 0.94 <= held["with"] <= 0.995
+    assert correlation < 0.5 or held["without"] < 0.92
