@@ -68,9 +68,8 @@ slurm-down:  ## end it and remove its state
 checksums: $(READY)  ## SHA-256 of every table, to compare two runs
 	@python workflow/scripts/checksums.py results
 
-schemas: $(READY)  ## write the JSON schemas and docs/reruns.md from the typed models and the sources
+schemas: $(READY)  ## write the JSON schemas from the typed models
 	python workflow/scripts/schemas.py
-	python workflow/scripts/reruns.py
 
 envs: $(READY)  ## write envs/environment.yaml from the pins of envs/requirements.lock
 	python workflow/scripts/environment.py

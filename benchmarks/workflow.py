@@ -28,7 +28,8 @@ rule empty:
     log:
         f"{RESULTS}/logs/empty/{{n}}.log",
     params:
-        **depends_on("empty"),
+        code=code("empty"),
+        settings=settings(),
     script:
         "workflow/scripts/empty.py"
 
@@ -41,7 +42,8 @@ rule followed:
     log:
         f"{RESULTS}/logs/followed/{{n}}.log",
     params:
-        **depends_on("empty"),
+        code=code("empty"),
+        settings=settings(),
     script:
         "workflow/scripts/empty.py"
 

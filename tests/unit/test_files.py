@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from evoalign.files import atomic_write, no_space, remove_partials, sha256
+from evoalign.files import atomic_write, no_space, pieces, remove_partials, sha256
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path):
@@ -103,3 +103,14 @@ def test_a_full_disk_is_known_however_a_library_wraps_it(number):
         assert no_space(wrapped)
     assert not no_space(OSError(errno.EACCES, "denied"))
     assert not no_space(ValueError("no samples"))
+
+
+def test_pieces_outlive_a_job_that_fails_for_its_own_version_and_go_when_it_ends_well(tmp_path):
+    with pytest.raises(KeyboardInterrupt), pieces(tmp_path / "out", "1") as folder:
+        with atomic_write(folder / "a") as partial:
+            partial.write_text("a piece")
+        raise KeyboardInterrupt
+    with pieces(tmp_path / "out", "2") as folder:
+        assert not folder.exists()
+        assert (tmp_path / "out.pieces/1/a").read_text() == "a piece"
+    assert list(tmp_path.iterdir()) == []

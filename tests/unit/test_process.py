@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from evoalign import process
-from evoalign.process import end_with, file_lock, temporary_directory, this_process
+from evoalign.process import end_with, temporary_directory, this_process
 
 WAIT_S = 60
 
@@ -62,46 +62,6 @@ def test_a_job_whose_run_has_ended_before_it_does_not_begin():
 @pytest.mark.parametrize("run", [None, "", "1@pid:[another container]"])
 def test_numbers_of_another_container_mean_nothing(run):
     end_with(run)
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from evoalign.process import file_lock
-with file_lock(sys.argv[1]):
-    Path(sys.argv[2]).touch()
-    time.sleep(600)
-"""
-
-
-def test_a_second_writer_begins_when_the_first_is_killed(tmp_path):
-    lock, first, second = (tmp_path / name for name in ("lock", "first", "second"))
-    holder = python(HOLD, lock, first)
-    while not first.exists():
-        time.sleep(0.02)
-    waiter = python(HOLD, lock, second)
-    try:
-        time.sleep(1.5)
-        assert not second.exists()
-        holder.kill()
-        until = time.monotonic() + WAIT_S
-        while not second.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        assert second.exists()
-    finally:
-        for one in (holder, waiter):
-            one.kill()
-            one.wait()
-
-
-def test_a_file_system_without_locks_is_said_and_does_not_stop_a_job(tmp_path, monkeypatch, caplog):
-    def refuse(*_):
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(process.fcntl, "lockf", refuse)
-    with file_lock(tmp_path / "lock"):
-        pass
-    assert "has no locks" in caplog.text
 
 
 def test_temporary_files_lie_in_a_folder_that_goes_with_the_job(tmp_path, monkeypatch):

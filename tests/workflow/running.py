@@ -62,7 +62,8 @@ def start(*arguments, cwd, **options) -> subprocess.Popen:
     """Start Snakemake as a user does, its output as text in a pipe."""
     command = [sys.executable, "-m", "snakemake", *map(str, arguments)]
     # The library of the copy, not of the checkout: a test may change it.
-    environment = os.environ | {"PYTHONPATH": str(Path(cwd) / "workflow")}
+    path = [str(Path(cwd) / "workflow"), str(Path(__file__).parent / "site")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(command, cwd=cwd, env=environment, **(pipes | options))
 

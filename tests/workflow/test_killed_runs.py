@@ -3,11 +3,15 @@
 ``make kill-test`` sets ``EVOALIGN_KILLS`` to the number of kills, over as many runs as that takes.
 """
 
+import base64
 import os
+import shutil
 
 import pytest
 from killing import Campaign, begin_anew, made, small_disk
-from running import small_study, snakemake, start
+from running import jobs, small_study, snakemake, start
+
+from evoalign.runs import GUARD
 
 KILLS = int(os.environ.get("EVOALIGN_KILLS", "0"))
 ORDER = ("controller", "job", "disk", "controller")
@@ -53,8 +57,24 @@ def test_a_second_run_in_the_folder_is_refused_while_the_first_lives(study, tmp_
                 break
         second = snakemake("--cores", 1, cwd=folder, check=False)
         assert second.returncode != 0
-        assert "cannot be locked" in second.stdout
+        assert "Another run is at work in 'results'" in second.stdout
         assert "was killed" not in second.stdout
     finally:
         first.kill()
         first.wait()
+
+
+def test_what_a_killed_run_made_and_could_not_record_is_made_again(study, tmp_path):
+    """A job ends, and Snakemake is killed before it writes down with which parameters it ran."""
+    folder = shutil.copytree(study, tmp_path / "study", symlinks=True)
+    name = "results/sessions/V1_plexon/events/log.parquet"
+    record = base64.urlsafe_b64encode(name.encode()).decode()
+    (folder / ".snakemake/metadata" / record).unlink()
+    assert "Nothing to be done" in snakemake("-n", cwd=folder).stdout
+    guard = folder / "results" / GUARD
+    guard.write_text("process 1 on a node\n")
+    os.utime(guard, (0, 0))
+    planned = snakemake("-n", cwd=folder).stdout
+    assert "The last run here was killed; of its outputs, 1 are made again." in planned
+    assert jobs(planned)["stimulus_log"] == 1
+    assert "wildcards: session=IT_blackrock" not in planned

@@ -1,44 +1,44 @@
-"""Every row of docs/reruns.md on a finished run: those rules are planned, what follows them, and no more."""
+"""What a change reruns, on a finished run: what each job has loaded and been given, and what follows it.
 
-import functools
-import importlib.util
+What a rule depends on is not asked of the rule, but of its jobs: the modules
+that Python had loaded at a job's end (`site/sitecustomize.py`), and the settings
+and fields of the sheet in the job's record.
+"""
+
 import itertools
+import json
 import os
 import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
-from running import ROOT, jobs, snakemake
+from running import jobs, small_study, snakemake
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from evoalign import depends
-from evoalign.reach import Library
-from evoalign.study import Config, Session
+from evoalign import versions
+from evoalign.declared import WHERE
+from evoalign.provenance.records import read_jobs
+from evoalign.study import Config
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs/reruns.md").read_text(encoding="utf-8")
 
-SECTIONS = {name: list(type(value).model_fields) for name, value in Config() if isinstance(value, BaseModel)}
-
-
-def rows(title):
-    """Rows of a table of the page: what is changed -> rules that rerun first."""
-    text = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-    found = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    return [
-        (re.findall(r"`([^`]+)`", changed), set(rules.split(", ")) - {"nothing"}) for changed, rules in found
-    ]
-
-
-def named(value):
-    """A short name of a row for its test: what is changed first."""
-    return value[0] if isinstance(value, list) else "then"
+SECTIONS = {name for name, value in Config() if isinstance(value, BaseModel)}
+# Of a study: rules that nothing of the report comes from, and a target of each.
+ON_REQUEST = {
+    "phy": "results/sessions/V1_plexon/phy",
+    "envelope": "results/sessions/V1_plexon/sorting/envelope.zarr",
+    "dandiset": "results/dandiset",
+    "demo_tuning": "data/demo/IT_tuning/IT_tuning.nwb",
+}
+TARGETS = tuple(ON_REQUEST.values())
+CURATED = "results/sessions/IT_blackrock/curated/units.parquet"
 
 
-def planned(folder, **config):
+def planned(folder, *targets, **config):
     """Rules that Snakemake would run, and of each rule those that take its outputs."""
     quiet = OutputSettings(quiet={Quietness.ALL})
     with SnakemakeApi(quiet) as api:
@@ -48,7 +48,7 @@ def planned(folder, **config):
             snakefile=folder / "Snakefile",
             workdir=folder,
         )
-        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        workflow.dag(DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
         dag = workflow._workflow.dag
         taken = {(before.rule.name, job.rule.name) for job in dag.jobs for before in dag.dependencies[job]}
         return {job.rule.name for job in dag.jobs if dag.needrun(job)}, taken
@@ -63,8 +63,149 @@ def and_what_follows(rules, taken):
     return found
 
 
+@pytest.fixture(scope="module")
+def whole(study, tmp_path_factory):
+    """The finished study, in which every rule has run."""
+    folder = shutil.copytree(study, tmp_path_factory.mktemp("whole") / "study", symlinks=True)
+    units = pd.read_parquet(folder / "results/sessions/IT_blackrock/sorting/units.parquet")
+    labels = {
+        "format_version": "2",
+        "unit_ids": units.loc[units["kind"] == "sorted", "unit"].tolist(),
+        "label_definitions": {"quality": {"label_options": ["good", "noise"], "exclusive": True}},
+    }
+    (folder / "curation.json").write_text(json.dumps(labels))
+    sheet = edited_sheet(folder, folder, "curation", str(folder / "curation.json"), "IT_blackrock")
+    snakemake("--cores", 2, "--", *TARGETS, cwd=folder)
+    snakemake("--cores", 2, "--config", f"sessions={sheet}", "--", CURATED, cwd=folder)
+    return folder
+
+
+def edited_sheet(study, folder, column, value, session="V1_plexon"):
+    """The study's sheet, in a folder, with another value in a column of a session's row."""
+    lines = [line.split("\t") for line in (study / "config/sessions.tsv").read_text().splitlines()]
+    if column not in lines[0]:
+        lines = [[*lines[0], column], *([*line, ""] for line in lines[1:])]
+    (row,) = (line for line in lines if line[0] == session)
+    row[lines[0].index(column)] = value
+    sheet = folder / "sessions.tsv"
+    sheet.write_text("\n".join("\t".join(line) for line in lines) + "\n")
+    return sheet
+
+
+@pytest.fixture(scope="module")
+def loaded(whole):
+    """Rule -> the library's modules that its jobs had loaded at their ends."""
+    found = {}
+    for file in (whole / "loaded_modules").glob("*.json"):
+        told = json.loads(file.read_text())
+        found.setdefault(told["rule"], set()).update(told["modules"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def taken(study):
+    needed, taken = planned(study)
+    assert not needed, "a finished run has nothing to do"
+    return taken
+
+
+def test_a_finished_study_plans_nothing_also_of_what_is_made_on_request(whole):
+    assert planned(whole, "all", *TARGETS)[0] == set()
+
+
+# --- the library
+
+
+def test_every_rule_was_run(whole, loaded):
+    text = "".join(file.read_text() for file in (whole / "workflow/rules").glob("*.smk"))
+    assert set(re.findall(r"^rule (\w+):", text, flags=re.M)) == set(loaded)
+
+
+def test_a_change_of_any_module_that_a_job_had_loaded_reruns_its_rule(study, loaded, monkeypatch):
+    text = versions._module_text
+    lock = str(study / "envs/requirements.lock")
+    missed = []
+    for rule, names in loaded.items():
+        script = "demo" if rule in ("demo_blackrock", "demo_plexon") else rule
+        file = str(study / f"workflow/scripts/{script}.py")
+        before = versions.of(file, lock)
+        for other in names:
+            versions.of.cache_clear()
+            changed = {other: "changed"}
+            monkeypatch.setattr(
+                versions, "_module_text", lambda name, new=changed: text(name) + new.get(name, "")
+            )
+            if versions.of(file, lock) == before:
+                missed.append((rule, other))
+        monkeypatch.setattr(versions, "_module_text", text)
+        versions.of.cache_clear()
+    assert missed == []
+
+
+EDITS = {
+    "a figure of the population": (
+        "workflow/evoalign/figures/crossover.py",
+        ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
+        {"population_figures", "session_figures"},
+    ),
+    "what pools sessions": (
+        "workflow/evoalign/analysis/pooled.py",
+        ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
+        {"population"},
+    ),
+    "what pools encoding": (
+        "workflow/evoalign/analysis/encoding/pool.py",
+        ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
+        {"population_encoding"},
+    ),
+    "a comment": ("workflow/evoalign/files.py", ("\n\ndef ", "\n\n# changed\n\n\ndef "), set()),
+    "a script": (
+        "workflow/scripts/trajectories.py",
+        ("\nwith", "\nprint('changed')\nwith"),
+        {"trajectories"},
+    ),
+    "a pin": ("envs/requirements.lock", ("isosplit6==", "isosplit6==9"), {"spike_sorting", "nwb"}),
+    "a pin of tools": ("envs/requirements.lock", ("\nruff==", "\nruff==9"), set()),
+    "a setting": ("config/config.yaml", ("strict: false", "strict: true"), {"nwb_findings"}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_in_a_checkout_reruns_what_depends_on_it_and_no_more(study, taken, tmp_path, edit):
+    """By files and the command line, as a user does it."""
+    name, (old, new), first = EDITS[edit]
+    folder = shutil.copytree(study, tmp_path / "study", symlinks=True)
+    before = (folder / name).read_text()
+    assert old in before
+    (folder / name).write_text(before.replace(old, new, 1))
+    told = set(jobs(snakemake("-n", cwd=folder).stdout)) - {"total", "all"}
+    expected = and_what_follows(first, taken)
+    assert expected - {"all"} <= told
+    if edit not in ("a pin", "a figure of the population"):
+        assert told == expected - {"all"}
+
+
+def test_a_changed_generator_reruns_the_encoding(study, tmp_path):
+    """A study of one NWB session: nothing in it but the encoding draws images, by `register_space`."""
+    folder = small_study(tmp_path / "study", source=study)
+    shutil.copy2(study / "results/nwb/V1_plexon.nwb", folder / "V1.nwb")
+    (folder / "config/sessions.tsv").write_text("session\tsubject\tnwb\nV1\tAda\tV1.nwb\n")
+    target = "results/sessions/V1/encoding"
+    snakemake("--cores", 1, "--", target, cwd=folder)
+    assert "Nothing to be done" in snakemake("-n", target, cwd=folder).stdout
+    file = folder / "workflow/evoalign/spaces/procedural.py"
+    source = file.read_text()
+    changed = source.replace("contrast = 0.17", "contrast = 0.3", 1)
+    assert changed != source
+    file.write_text(changed)
+    assert "encoding" in jobs(snakemake("-n", target, cwd=folder).stdout)
+
+
+# --- settings and the sheet
+
+
 def other_values(value):
-    """Values to try in place of a knob's own."""
+    """Values to try in place of a setting's own."""
     match value:
         case bool():
             yield not value
@@ -89,9 +230,8 @@ def other_values(value):
             yield from ({"a": "b"}, {"a": {"age": "P1Y"}})
 
 
-def changed(key, own):
-    """A valid configuration with another value of a knob than a study's own."""
-    section, _, name = key.rpartition(".")
+def changed(section, name, own):
+    """A valid configuration with another value of a setting than a study's own."""
     value = own[section][name] if section else own[name]
     for other in other_values(value):
         try:
@@ -100,70 +240,59 @@ def changed(key, own):
             continue
         if other != value:
             return {section: {name: other}} if section else {name: other}
-    pytest.fail(f"no other value of {key} is known to this test: add one")
+    pytest.fail(f"no other value of {section}.{name} is known to this test: add one")
 
 
-def merged(one, other):
-    """Two nested configurations as one."""
-    both = one | other
-    return {
-        name: one[name] | other[name] if {name} <= one.keys() & other.keys() and name in SECTIONS else value
-        for name, value in both.items()
+def holders(study):
+    """Setting, as (section, name) -> rules whose jobs were given it."""
+    found = {}
+    for job in read_jobs(study / "results"):
+        for section, value in job.knobs.items():
+            if section not in WHERE:
+                for key in [(section, name) for name in value] if section in SECTIONS else [("", section)]:
+                    found.setdefault(key, set()).add(job.rule)
+    return found
+
+
+@pytest.mark.parametrize("section", ["", *sorted(SECTIONS)])
+def test_each_setting_that_jobs_were_given_reruns_them_when_it_changes(whole, section):
+    own = Config.model_validate(yaml.safe_load((whole / "config/config.yaml").read_text()))
+    wrong = {}
+    for (place, name), rules in holders(whole).items():
+        if place == section:
+            new = changed(section, name, own.model_dump(mode="json"))
+            needed, then = planned(whole, "all", *TARGETS, **new)
+            missed = needed ^ and_what_follows(rules, then)
+            if "curated" in rules:
+                missed |= {"curated"} - planned(whole, CURATED, sessions=f"{whole}/sessions.tsv", **new)[0]
+            if missed:
+                wrong[name] = missed
+    assert wrong == {}
+
+
+def test_every_setting_is_given_to_some_job(whole):
+    own = Config()
+    given = {*holders(whole), *(("", name) for name in WHERE)}
+    every = {(section, name) for section in SECTIONS for name in type(getattr(own, section)).model_fields} | {
+        ("", name) for name in Config.model_fields if name not in SECTIONS
     }
+    assert every == given
 
 
-@pytest.fixture(scope="module")
-def taken(study):
-    needed, taken = planned(study)
-    assert not needed, "a finished run has nothing to do"
-    return taken
-
-
-def test_the_page_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("reruns", ROOT / "workflow/scripts/reruns.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.page(PAGE) == PAGE, "run `make schemas`"
-
-
-def test_every_knob_stands_in_the_table_once():
-    keys = [
-        f"{name}.{key}" if name in SECTIONS else name
-        for name in Config.model_fields
-        for key in SECTIONS.get(name, [""])
-        if name not in depends.WHERE
-    ]
-    assert sorted(key for keys, _ in rows("Knobs") for key in keys) == sorted(keys)
-
-
-@pytest.mark.parametrize(("keys", "rules"), rows("Knobs"), ids=named)
-def test_a_changed_knob_reruns_what_reads_it(study, taken, keys, rules):
-    own = Config.model_validate(yaml.safe_load((study / "config/config.yaml").read_text()))
-    new = {key: changed(key, own.model_dump(mode="json")) for key in keys}
-    together = functools.reduce(merged, new.values())
-    for config in (new[keys[0]], new[keys[-1]], together):
-        needed, then = planned(study, **config)
-        assert needed == and_what_follows(rules, taken | then), config  # a knob may bring a rule in
+def test_two_values_that_are_swapped_rerun_what_reads_them(study, taken):
+    own = yaml.safe_load((study / "config/config.yaml").read_text())["analysis"]
+    swapped = {"success_p": own["both_succeed_p"], "both_succeed_p": own["success_p"]}
+    assert "trajectories" in planned(study, analysis=swapped)[0]
+    demo = {"n_blocks": 6, "n_electrodes": 5}
+    assert "demo_plexon" in planned(study, demo=demo)[0]
 
 
 def test_the_device_reruns_nothing(study):
     assert planned(study, device="cpu")[0] == set()
 
 
-def edited_sheet(study, folder, column, change):
-    """The study's sheet, in a folder, with another value in a column of the first row."""
-    lines = [line.split("\t") for line in (study / "config/sessions.tsv").read_text().splitlines()]
-    if column not in lines[0]:
-        lines = [[*lines[0], column], *([*line, ""] for line in lines[1:])]
-    place = lines[0].index(column)
-    lines[1][place] = change(lines[1][place])
-    sheet = folder / "sessions.tsv"
-    sheet.write_text("\n".join("\t".join(line) for line in lines) + "\n")
-    return str(sheet)
-
-
 def other_cell(study, folder, column):
-    """A function from a cell to another that is valid."""
+    """Another valid value of a column: of files, a copy under another name."""
     plain = {
         "subject": "Ada",
         "date": "2026-01-02",
@@ -176,75 +305,52 @@ def other_cell(study, folder, column):
         "optimisers": "CMA-ES;Adam",
     }
     if column in plain:
-        return lambda cell: plain[column]
-
-    def copied(cell):
-        """A copy of the file or folder under another name."""
-        source = study / cell.split(";")[0] if cell else study / "config/sessions.tsv"
-        target = folder / source.name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
-        return str(target)
-
-    return copied
+        return plain[column]
+    lines = [line.split("\t") for line in (study / "config/sessions.tsv").read_text().splitlines()]
+    cell = dict(zip(lines[0], next(line for line in lines if line[0] == "V1_plexon"), strict=True))[column]
+    source = study / cell
+    (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / source.name)
+    return str(folder / source.name)
 
 
-@pytest.mark.parametrize(("columns", "rules"), rows("Cells of `sessions.tsv`"), ids=named)
-def test_a_changed_cell_reruns_what_reads_it(study, taken, tmp_path, columns, rules):
-    expected = and_what_follows(rules, taken)
-    for column in columns:
-        (tmp_path / column).mkdir()
-        sheet = edited_sheet(study, tmp_path / column, column, other_cell(study, tmp_path / column, column))
-        assert planned(study, sessions=sheet)[0] == expected, column
+CELLS = {
+    "raw": {"recording", "spike_sorting", "presentations", "nwb"},
+    "arrays": {"recording"},
+    "log": {"stimulus_log", "presentations"},
+    "spaces": {"stimulus_log", "nwb", "responses", "session_figures", "prototypes"},
+    "latents": {"presentations", "nwb"},
+    "images": {"presentations", "nwb"},
+    "photodiode": {"presentations", "nwb"},
+    "preferred": {"spike_sorting", "nwb", "responses", "trajectories", "session_figures", "prototypes"},
+    "subject": {"nwb", "responses", "session_figures", "prototypes"},
+    "unstable_baseline": {"nwb", "responses", "trajectories", "session_figures", "prototypes"},
+    "date": {"nwb"},
+    "follows": {"population_tuning"},
+}
 
 
-def test_every_column_stands_in_the_table():
-    told = [column for columns, _ in rows("Cells of `sessions.tsv`") for column in columns]
-    assert sorted([*told, "session", "nwb", "curation"]) == sorted(Session.model_fields)
+@pytest.mark.parametrize("column", CELLS)
+def test_a_changed_cell_reruns_what_reads_it(study, taken, tmp_path, column):
+    sheet = edited_sheet(study, tmp_path, column, other_cell(study, tmp_path, column))
+    assert planned(study, sessions=str(sheet))[0] == and_what_follows(CELLS[column], taken)
 
 
-@pytest.mark.parametrize(("rooms", "rules"), rows("The library, by room"), ids=named)
-def test_a_changed_room_reruns_what_reaches_it(study, taken, tmp_path, monkeypatch, rooms, rules):
-    root = tmp_path / "evoalign"
-    shutil.copytree(depends.ROOT, root, ignore=shutil.ignore_patterns("__pycache__"))
-    files = [file for room in rooms for file in [root / f"{room}.py", *root.glob(f"{room}/**/*.py")]]
-    for file in files:
-        if file.exists():
-            file.write_text(file.read_text() + "\nprint('changed')\n")
-    library = Library(root)
-    monkeypatch.setattr(depends, "library", lambda: library)
-    assert planned(study)[0] == and_what_follows(rules, taken)
+# --- files
 
 
-@pytest.mark.parametrize(("packages", "rules"), rows("Pins"), ids=named)
-def test_a_new_pin_reruns_what_imports_the_package(study, taken, monkeypatch, packages, rules):
-    lock = depends.read_lock(study / "envs/requirements.lock")
-    new = lock | dict.fromkeys(packages, "0.0.1")
-    monkeypatch.setattr(depends, "read_lock", lambda path: new)
-    assert planned(study)[0] == and_what_follows(rules, taken)
-
-
-def test_edits_in_a_checkout_are_seen(study, tmp_path):
-    """The same by files and command line, as a user does it: one of each kind."""
+@pytest.mark.parametrize(
+    ("name", "touched", "not_touched"),
+    [
+        ("V1_plexon.plx", {"recording", "spike_sorting", "nwb"}, {"stimulus_log"}),
+        ("latents/*", {"presentations", "nwb"}, {"recording", "spike_sorting"}),
+        ("images/*", {"presentations", "nwb"}, {"recording", "spike_sorting"}),
+    ],
+)
+def test_a_file_overwritten_in_place_reruns_its_session_alone(study, tmp_path, name, touched, not_touched):
     folder = shutil.copytree(study, tmp_path / "study", symlinks=True)
-    edits = {
-        "workflow/evoalign/figures/crossover.py": ("0.5", "0.6", {"population_figures"}),
-        "envs/requirements.lock": ("isosplit6==", "isosplit6==9", {"spike_sorting"}),
-        "config/config.yaml": ("strict: false", "strict: true", {"nwb_findings"}),
-    }
-    for name, (old, new, rules) in edits.items():
-        file = folder / name
-        before = file.read_text()
-        assert old in before
-        file.write_text(before.replace(old, new, 1))
-        assert rules <= set(jobs(snakemake("-n", cwd=folder).stdout)) - {"total"}, name
-        file.write_text(before)
-    assert "Nothing to be done" in snakemake("-n", cwd=folder).stdout
-
-
-def test_a_new_raw_file_reruns_its_session_alone(study, tmp_path):
-    folder = shutil.copytree(study, tmp_path / "study", symlinks=True)
-    os.utime(folder / "data/demo/V1_plexon/V1_plexon.plx")
-    planned = snakemake("-n", cwd=folder).stdout
-    assert jobs(planned)["spike_sorting"] == jobs(planned)["recording"] == jobs(planned)["nwb"] == 1
-    assert "stimulus_log" not in jobs(planned)
-    assert "wildcards: session=IT_blackrock" not in planned
+    file = next(p for p in sorted((folder / "data/demo/V1_plexon").glob(name)) if p.name[0] != ".")
+    os.utime(file)
+    told = snakemake("-n", cwd=folder).stdout
+    assert all(jobs(told).get(rule) == 1 for rule in touched)
+    assert not not_touched & set(jobs(told))
+    assert "wildcards: session=IT_blackrock" not in told

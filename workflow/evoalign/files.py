@@ -49,6 +49,27 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def pieces(path: str | os.PathLike[str], version: str) -> Iterator[Path]:
+    """Keep finished pieces of a long computation beside its output until that is there.
+
+    Parameters
+    ----------
+    path : path
+        The output.
+    version : str
+        Of the code that makes it: pieces of another are not taken.
+
+    Yields
+    ------
+    pathlib.Path
+        A folder, which a job that is killed leaves and that goes when the job ends well.
+    """
+    folder = Path(f"{path}.pieces")
+    yield folder / version
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_partials(path: str | os.PathLike[str]) -> None:
     """Remove what killed processes left of `path` under temporary names.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -17,11 +18,11 @@ from typing import Any, TextIO
 
 from threadpoolctl import threadpool_limits
 
-from evoalign.depends import config_of
+from evoalign.declared import config_of
 from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
-from evoalign.process import RUN, end_with, file_lock, temporary_directory
-from evoalign.provenance import DEPENDENCIES, provenance
+from evoalign.process import RUN, end_with, temporary_directory
+from evoalign.provenance import provenance
 from evoalign.provenance.measure import Meter
 from evoalign.provenance.records import Job, named, record_file, write_job
 from evoalign.study import Config
@@ -38,9 +39,8 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
     the rule's log, without a traceback, and so does a full disk; anything else
     is a defect of ours and leaves its traceback in both.
 
-    The process ends with the Snakemake that started it. It begins when no
-    other process writes the same outputs any more, and removes what a killed
-    one left of them. What it took is recorded when it ends well.
+    The process ends with the Snakemake that started it. It removes what a
+    killed one left of its outputs. What it took is recorded when it ends well.
 
     Parameters
     ----------
@@ -63,8 +63,6 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         logging.basicConfig(stream=stream, level=logging.INFO, force=True)
         logging.captureWarnings(True)
         _tell(stream, f"{_name(snakemake)}: process {os.getpid()} on {socket.gethostname()}")
-        # Not the log itself: Snakemake removes that before a job starts.
-        stack.enter_context(file_lock(log.with_name(f".{log.name}.lock")))
         for output in snakemake.output:
             remove_partials(output)
             remove_partials(Path(output).parent)
@@ -74,8 +72,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
             config = config_of(snakemake)
             remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))
             checksums = _checksums(snakemake)
-            packages = snakemake.params.get("pins", DEPENDENCIES)
-            facts = provenance(config, _by_name(checksums, config.results), packages)
+            facts = provenance(config, _by_name(checksums, config.results))
             yield config, facts
             write_job(_job(snakemake, meter, facts, checksums), config.results)
         except Exception as error:
@@ -143,8 +140,8 @@ def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[st
         threads=snakemake.threads,
         usage=meter.read(),
         facts={name: value for name, value in facts.items() if not name.startswith("input:")},
-        knobs=dict(snakemake.params.get("knobs", {})),
-        row=dict(snakemake.params.get("row", {})),
+        knobs=json.loads(snakemake.params.settings),
+        row=json.loads(snakemake.params.get("session", "{}")),
         inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
         outputs=tuple(map(named, snakemake.output)),
     )

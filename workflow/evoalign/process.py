@@ -1,9 +1,8 @@
-"""The process of a job: it ends with its run, locks its outputs and removes its temporary files."""
+"""The process of a job: it ends with its run and removes its temporary files."""
 
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import select
 import shutil
@@ -23,8 +22,6 @@ RUN = "EVOALIGN_RUN"
 YOUNG_S = 60.0
 # Where NVIDIA's driver tells of its GPUs, a folder each.
 DRIVER = Path("/proc/driver/nvidia")
-
-log = logging.getLogger(__name__)
 
 
 def this_process() -> str:
@@ -74,33 +71,6 @@ def _number_space() -> str:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
-
-
-@contextmanager
-def file_lock(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Hold an exclusive lock on a file; wait until the process that holds it ends.
-
-    The lock ends with the process, however that ends, and holds between the
-    nodes of a cluster. It is a POSIX lock, since forked workers do not
-    inherit those: one that hangs holds nothing. A process must not open `path`
-    a second time, for closing it would give the lock away.
-
-    Parameters
-    ----------
-    path : path
-        A file that stays empty and is never removed.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as held:
-        try:
-            fcntl.lockf(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            log.warning("a process of an earlier run still writes these outputs: waiting until it ends")
-            fcntl.lockf(held, fcntl.LOCK_EX)
-        except OSError as error:
-            log.warning("the file system of %s has no locks (%s): see docs/cluster.md", path, error)
-        yield
 
 
 @contextmanager

@@ -1,7 +1,6 @@
-"""Runs of Snakemake in a folder: what one that was killed left is put in order by the next.
+"""Runs of Snakemake: one at a time in a folder of results; the next puts in order what a killed one left.
 
 A run that ends by itself leaves nothing to do. One that is killed leaves
-Snakemake's lock on the folder, which would ask the user for ``--unlock``;
 outputs that its jobs finished, but of which it could no longer record with
 which parameters; and on a cluster jobs that go on.
 """
@@ -9,22 +8,28 @@ which parameters; and on a cluster jobs that go on.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import fcntl
 import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
+from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 from snakemake.persistence.file import FilePersistence
 
-LOCK = Path(".snakemake/evoalign.lock")
-# There from when a killed run is found until its cluster jobs are ended: a dry run may come between.
-KILLED = Path(".snakemake/evoalign.killed")
+from evoalign.provenance.records import read_jobs
+
+# In the folder of results.
+GUARD = "logs/run.lock"
+# By so much the clocks of nodes may differ.
+SKEW_S = 60.0
 # SLURM jobs of Snakemake are named by the run's UUID, perhaps after a prefix.
 _JOB_NAME = re.compile(r"(?:[\w-]+_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 120.0
@@ -34,53 +39,88 @@ _BEGAN = re.compile(r"(.+): process \d+ on .+")
 log = logging.getLogger("snakemake")
 
 
-def enter_folder() -> None:
-    """Say that a run is at work in this folder, and put in order what a killed run left.
+def begin(results: str | os.PathLike[str]) -> None:
+    """Take a folder of results for this process, to its end; end SLURM jobs that a killed run left.
 
-    Each run shares a lock on the folder, which ends with its process. Who gets
-    it alone knows that no other run lives, on whatever node: then locks of
-    Snakemake are those of runs that were killed. Their outputs that Snakemake
-    has no record of count as incomplete (`rerun-incomplete` of the profiles
-    makes them again), and the locks are removed.
+    The guard is a locked file that says who is at work. The lock ends with
+    the process, however that ends, and holds between the nodes of a cluster.
+    A run that ends by itself empties the file: one that nobody holds and that
+    is not empty was left by a run that was killed.
+
+    Raises
+    ------
+    WorkflowError
+        Another run is at work in it.
     """
-    LOCK.parent.mkdir(exist_ok=True)
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)  # open until the process ends
+    file = Path(results) / GUARD
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = _lock(file)
+    if held is None:
+        who = file.read_text(encoding="utf-8").strip()
+        raise WorkflowError(f"Another run is at work in '{results}' ({who}): wait for its end, or end it")
+    if os.pread(held, 1, 0):
+        end_slurm_jobs(Path.cwd())
+    os.ftruncate(held, 0)
+    os.write(held, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    atexit.register(os.ftruncate, held, 0)
+
+
+def tidy(results: str | os.PathLike[str]) -> None:
+    """Have what a killed run made without a record made again: to be called before Snakemake plans.
+
+    Such outputs count as incomplete from now on, and `rerun-incomplete` of the
+    profiles makes them again. Nothing is done while another run lives.
+    """
+    file = Path(results) / GUARD
+    if file.exists() and file.stat().st_size and (held := _lock(file)) is not None:
+        again = unrecorded(results, since=file.stat().st_mtime - SKEW_S)
+        # A method of Snakemake's for a job that begins; of the job it asks for the outputs alone.
+        FilePersistence().started(SimpleNamespace(output=again))
+        log.warning(f"The last run here was killed; of its outputs, {len(again)} are made again.")
+        os.close(held)
+
+
+def _lock(file: Path) -> int | None:
+    """Open and lock a file; None while another process holds it."""
+    held = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        with suppress(
-            BlockingIOError
-        ):  # another run lives: Snakemake's locks say whether ours may run beside it
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _forget_killed()
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
     except OSError as error:
-        log.warning(f"{LOCK} cannot be locked ({error}): after a killed run, use --unlock")
+        log.warning(f"{file} cannot be locked ({error}): see docs/cluster.md")
+    return held
 
 
-def _forget_killed() -> None:
-    persistence = FilePersistence()
-    planned = {key for kind, key in persistence._read_locks() if kind == "output"}
-    if not any(persistence._read_locks()):
-        return
-    KILLED.touch()
-    there = sorted(key for key in planned if Path(key).exists())
-    times = asyncio.run(_times(there))
-    unrecorded = [key for key in there if not _recorded(persistence, key, times[key])]
-    for key in unrecorded:
-        persistence._mark_incomplete(key, None)
-    # Last: should this be interrupted, the next run does it again.
-    persistence._delete_locks()
-    log.warning(f"The last run here was killed; of its outputs, {len(unrecorded)} are made again.")
+def unrecorded(results: str | os.PathLike[str], since: float) -> list[IOFile]:
+    """Return the outputs of jobs that have ended, of which Snakemake has not recorded the parameters.
+
+    A job tells in its own record what it has made; Snakemake's record of an
+    output holds the output's time.
+
+    Parameters
+    ----------
+    results : path
+        The folder of results.
+    since : float
+        Seconds since the epoch: jobs that ended before do not count.
+    """
+    names = {o for job in read_jobs(results) if job.usage.ended.timestamp() > since for o in job.outputs}
+    files = [IOFile(name) for name in sorted(names) if Path(name).exists()]
+    times = asyncio.run(_times(files))
+    kept = FilePersistence()
+    records = [kept.metadata(file) for file in files]
+    return [
+        file
+        for file, time, record in zip(files, times, records, strict=True)
+        if record is None or record.endtime != time
+    ]
 
 
-async def _times(keys: list[str]) -> dict[str, float]:
+async def _times(files: list[IOFile]) -> list[float]:
     """Return when outputs were made, as Snakemake takes it of files and of folders."""
-    return {key: (await IOFile(key).mtime_uncached(skip_storage=True)).local() for key in keys}
-
-
-def _recorded(persistence: FilePersistence, key: str, made: float) -> bool:
-    """Whether Snakemake's record is of the output that is there: it holds the output's time."""
-    record = persistence._read_record(key)
-    return record is not None and record.endtime == made
+    return [(await file.mtime_uncached(skip_storage=True)).local() for file in files]
 
 
 def end_slurm_jobs(folder: str | os.PathLike[str]) -> None:
@@ -91,8 +131,6 @@ def end_slurm_jobs(folder: str | os.PathLike[str]) -> None:
     folder : path
         Where the run was started: jobs of other folders are none of ours.
     """
-    if not KILLED.exists():
-        return
     jobs = _slurm_jobs(folder) if shutil.which("squeue") else []
     if jobs:
         log.warning(f"Cancelling {len(jobs)} SLURM jobs that the killed run left: {' '.join(jobs)}")
@@ -100,7 +138,6 @@ def end_slurm_jobs(folder: str | os.PathLike[str]) -> None:
     until = time.monotonic() + CANCEL_S
     while jobs and _slurm_jobs(folder) and time.monotonic() < until:
         time.sleep(1)
-    KILLED.unlink()
 
 
 def _slurm_jobs(folder: str | os.PathLike[str]) -> list[str]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -25,6 +25,13 @@ from evoalign.errors import InputError
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # else mypy would take any name for a setting
+
+        def __getattr__(self, name):
+            if name in type(self).model_fields:
+                raise AttributeError(f"{type(self).__name__}.{name} is not listed by the job's rule")
+            return super().__getattr__(name)
 
 
 def _knob(default: Any, reason: str, **bounds: Any) -> Any:

@@ -14,8 +14,9 @@ rule stimulus_log:
         mem_mb=1000,
         runtime=10,
     params:
-        **depends_on("stimulus_log"),
-        row=cells_for("stimulus_log"),
+        code=code("stimulus_log"),
+        settings=settings("events"),
+        session=session_fields("log", "spaces"),
     script:
         "../scripts/stimulus_log.py"
 
@@ -36,7 +37,11 @@ rule presentations:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("presentations"),
-        row=cells_for("presentations"),
+        code=code("presentations"),
+        settings=settings("events", "recordings"),
+        session=session_fields(
+            "session", "raw", "log", "latents", "images", "photodiode"
+        ),
+        folders=state_of(raw_files, stimuli),
     script:
         "../scripts/presentations.py"

@@ -15,8 +15,9 @@ rule trajectories:
         runtime=30,
         gpu=GPUS,
     params:
-        **depends_on("trajectories"),
-        row=cells_for("trajectories"),
+        code=code("trajectories"),
+        settings=settings("analysis", "tuning", "responses", "seed"),
+        session=session_fields("preferred", "unstable_baseline", "optimisers", "site"),
     script:
         "../scripts/trajectories.py"
 
@@ -34,7 +35,8 @@ rule population:
         mem_mb=4000,
         runtime=60,
     params:
-        **depends_on("population"),
+        code=code("population"),
+        settings=settings("analysis", "seed"),
     script:
         "../scripts/population.py"
 
@@ -53,8 +55,11 @@ rule population_tuning:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("population_tuning"),
-        follows={name: row.follows for name, row in SESSIONS.items() if row.follows},
+        code=code("population_tuning"),
+        settings=settings("tuning", "seed"),
+        follows=lambda wildcards: declared.text(
+            **{name: row.follows for name, row in SESSIONS.items() if row.follows}
+        ),
     script:
         "../scripts/population_tuning.py"
 
@@ -73,7 +78,15 @@ rule encoding:
         runtime=240,
         gpu=GPUS,
     params:
-        **depends_on("encoding"),
+        code=code("encoding", in_job=True),
+        settings=settings(
+            "encoding",
+            "responses",
+            "analysis.texture_spaces",
+            "analysis.object_spaces",
+            "seed",
+            without=["encoding.fdr"],
+        ),
     script:
         "../scripts/encoding.py"
 
@@ -91,7 +104,8 @@ rule population_encoding:
         mem_mb=4000,
         runtime=60,
     params:
-        **depends_on("population_encoding"),
+        code=code("population_encoding"),
+        settings=settings("encoding", "analysis", "seed"),
     script:
         "../scripts/population_encoding.py"
 
@@ -99,7 +113,7 @@ rule population_encoding:
 # Images that stand for each thread, and whether alike ones drive the unit alike.
 rule prototypes:
     input:
-        nwb=[nwb_of(session) for session in STUDIED],
+        nwb=studied_files,
         sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
         encoding=expand(f"{SESSION}/encoding", session=STUDIED),
     output:
@@ -113,10 +127,20 @@ rule prototypes:
         mem_mb=4000,
         runtime=120,
     params:
-        **depends_on("prototypes"),
-        rows={
-            session: depends.cells(script_file("prototypes"), SESSIONS[session])
-            for session in STUDIED
-        },
+        code=code("prototypes"),
+        settings=settings(
+            "prototypes",
+            "analysis",
+            "seed",
+            *READING_NWB,
+            without=["prototypes.measure", "prototypes.mask"],
+        ),
+        folders=state_of(studied_files),
+        sessions=lambda wildcards: declared.text(
+            **{
+                name: declared.fields(SESSIONS[name], SESSION_IN_NWB)
+                for name in STUDIED
+            }
+        ),
     script:
         "../scripts/prototypes.py"

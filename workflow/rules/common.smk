@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from evoalign import depends, process, tables
+from evoalign import declared, process, tables, versions
 from evoalign import storage as remote
 from evoalign.errors import InputError
 from evoalign.study import check_config, check_curations, load_sessions
@@ -60,10 +60,7 @@ def load_study():
 CACHING = workflow.workflow_settings.cache is not None
 
 STUDY, SESSIONS = load_study()
-# Nothing of the report comes from these scripts: run on request, or of the report itself.
-NOT_UPSTREAM = {"dandiset", "analyzer", "phy", "provenance"}
-UPSTREAM = depends.scripts_of_jobs(f"{workflow.basedir}/workflow/scripts", NOT_UPSTREAM)
-PINS = depends.read_lock(f"{workflow.basedir}/envs/requirements.lock")
+LOCK = f"{workflow.basedir}/envs/requirements.lock"
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"
 
@@ -73,6 +70,32 @@ LOGGED = [name for name, row in SESSIONS.items() if row.log]
 STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row.log)]
 PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
 
+# Settings by which an NWB file that another tool made is read.
+READING_NWB = ["nwb.presentations", "nwb.columns", "nwb.unit_columns"]
+# Fields of a session that an NWB file holds, or the sheet in the place of such a file.
+SESSION_IN_NWB = [
+    "session",
+    "subject",
+    "nwb",
+    "preferred",
+    "spaces",
+    "unstable_baseline",
+    "site",
+]
+# Settings of sorting that come after the sorter: of the figures, of the envelope.
+STABILITY = ["sorting.stable_drift", "sorting.stable_p"]
+NOT_OF_SORTER = [
+    *STABILITY,
+    "sorting.envelope",
+    "sorting.envelope_band_hz",
+    "sorting.envelope_lowpass_hz",
+]
+# The report tells by what settings everything was made; of the estimate of energy the page of provenance does.
+REPORTED = [
+    name
+    for name in type(STUDY).model_fields
+    if name not in (*declared.WHERE, "provenance")
+]
 
 # Jobs that compute on a GPU ask for one: see docs/cluster.md.
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and process.has_gpu()))
@@ -116,6 +139,14 @@ def packaged(path):
 
 def nwb_file(wildcards):
     return nwb_of(wildcards.session)
+
+
+def packaged_files(wildcards):
+    return [nwb_of(session) for session in PACKAGED]
+
+
+def studied_files(wildcards):
+    return [nwb_of(session) for session in STUDIED]
 
 
 def presentation_tables(wildcards):
@@ -169,23 +200,41 @@ def table_files(folder, names):
     return {name: f"{folder}/{name}.parquet" for name in names}
 
 
-def depends_on(script, *upstream):
-    """Parameters of a rule: the code that its script reaches, its pins and knobs, so that a change reruns it.
+def settings(*names, without=()):
+    """What a rule's script reads of the configuration, as one parameter; a job gets no more.
 
-    `upstream`: scripts whose knobs and pins its output tells as well.
+    A function, as all here: in a plain text Snakemake would look for wildcards.
     """
-    scripts = [script_file(name) for name in (script, *upstream)]
-    return {
-        "code": lambda wildcards: depends.library().digest(scripts[0]),
-        "pins": lambda wildcards: depends.pins(scripts, PINS),
-        "knobs": lambda wildcards: depends.knobs(scripts, STUDY),
-    }
+    return lambda wildcards: declared.settings(STUDY, names, without)
 
 
-def cells_for(script):
-    """The cells of a session's row that a script reads, as a parameter."""
-    return lambda wildcards: depends.cells(script_file(script), row(wildcards))
+def session_fields(*names):
+    """What a rule's script reads of the session's row, as one parameter; a job gets no more."""
+    return lambda wildcards: declared.text(**declared.fields(row(wildcards), names))
+
+
+def state_of(*files):
+    """What lies in the folders among a job's files: Snakemake looks at their dates alone."""
+    return lambda wildcards: declared.folders(
+        file for given in files for file in listed(given(wildcards))
+    )
+
+
+def code(script, in_job=False):
+    """Version of what a rule's script runs, as a parameter: of the library, and pins.
+
+    Snakemake starts itself again for each job: there nobody compares versions, unless the script asks for its own.
+    """
+    return lambda wildcards: (
+        versions.of(script_file(script), LOCK)
+        if workflow.is_main_process or in_job
+        else ""
+    )
 
 
 def script_file(name):
     return f"{workflow.basedir}/workflow/scripts/{name}.py"
+
+
+def listed(files):
+    return [files] if isinstance(files, str) else files

@@ -17,7 +17,8 @@ rule demo_blackrock:
         mem_mb=3000,
         runtime=15,
     params:
-        **depends_on("demo"),
+        code=code("demo"),
+        settings=settings("demo"),
         vendor="blackrock",
     script:
         "../scripts/demo.py"
@@ -39,7 +40,8 @@ rule demo_plexon:
         mem_mb=3000,
         runtime=15,
     params:
-        **depends_on("demo"),
+        code=code("demo"),
+        settings=settings("demo"),
         vendor="plexon",
     script:
         "../scripts/demo.py"
@@ -58,6 +60,20 @@ rule demo_tuning:
         mem_mb=2000,
         runtime=15,
     params:
-        **depends_on("demo_tuning"),
+        code=code("demo_tuning"),
+        settings=settings(
+            "demo",
+            "experimenter",
+            "institution",
+            "lab",
+            "species",
+            "nwb",
+            "responses",
+            "sorting.reference",
+            "sorting.envelope",
+            "sorting.envelope_band_hz",
+            "sorting.envelope_lowpass_hz",
+            without=["nwb.strict", *READING_NWB],
+        ),
     script:
         "../scripts/demo_tuning.py"

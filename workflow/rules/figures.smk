@@ -23,8 +23,10 @@ rule session_figures:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("session_figures"),
-        row=cells_for("session_figures"),
+        code=code("session_figures"),
+        settings=settings("figures", "sorting", *READING_NWB),
+        session=session_fields(*SESSION_IN_NWB),
+        folders=state_of(nwb_file),
     script:
         "../scripts/session_figures.py"
 
@@ -53,6 +55,7 @@ rule population_figures:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("population_figures"),
+        code=code("population_figures"),
+        settings=settings("figures", "prototypes"),
     script:
         "../scripts/population_figures.py"

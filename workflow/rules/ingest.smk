@@ -19,6 +19,8 @@ rule recording:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("recording"),
+        code=code("recording"),
+        settings=settings("recordings"),
+        folders=state_of(raw_files),
     script:
         "../scripts/recording.py"

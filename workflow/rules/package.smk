@@ -20,10 +20,35 @@ rule nwb:
         mem_mb=2000,
         runtime=60,
     params:
-        **depends_on(
-            "nwb", "recording", "stimulus_log", "presentations", "spike_sorting"
+        code=code("nwb"),
+        settings=settings(
+            "recordings",
+            "events",
+            "sorting",
+            "nwb",
+            "analysis.baseline_ms",
+            "seed",
+            "experimenter",
+            "institution",
+            "lab",
+            "species",
+            without=["nwb.strict", *READING_NWB, *STABILITY],
         ),
-        row=cells_for("nwb"),
+        session=session_fields(
+            "session",
+            "subject",
+            "date",
+            "nwb",
+            "raw",
+            "latents",
+            "images",
+            "preferred",
+            "spaces",
+            "photodiode",
+            "unstable_baseline",
+            "site",
+        ),
+        folders=state_of(raw_files, stimuli),
     script:
         "../scripts/nwb.py"
 
@@ -41,7 +66,9 @@ rule nwb_findings:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("nwb_findings"),
+        code=code("nwb_findings"),
+        settings=settings("nwb"),
+        folders=state_of(nwb_file),
     script:
         "../scripts/nwb_findings.py"
 
@@ -49,7 +76,7 @@ rule nwb_findings:
 # Not part of `all`: `snakemake results/dandiset` when the study is to be shared.
 rule dandiset:
     input:
-        nwb=[nwb_of(session) for session in PACKAGED],
+        nwb=packaged_files,
     output:
         dandiset=directory(f"{RESULTS}/dandiset"),
     log:
@@ -60,6 +87,8 @@ rule dandiset:
         mem_mb=2000,
         runtime=60,
     params:
-        **depends_on("dandiset"),
+        code=code("dandiset"),
+        settings=settings("study", "nwb", "experimenter", "institution", "lab"),
+        folders=state_of(packaged_files),
     script:
         "../scripts/dandiset.py"

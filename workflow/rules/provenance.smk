@@ -24,7 +24,8 @@ rule provenance:
         mem_mb=2000,
         runtime=60,
     params:
-        **depends_on("provenance"),
+        code=code("provenance"),
+        settings=settings("study", "provenance", "experimenter", "institution", "lab"),
         # Copied as they are when the report is made; a comment that changes in them makes nothing anew.
         workflow={
             "snakefile": os.path.relpath(f"{workflow.basedir}/Snakefile"),

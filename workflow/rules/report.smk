@@ -30,9 +30,9 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("report", *UPSTREAM),
-        recorded=RECORDED,
-        packaged=PACKAGED,
+        code=code("report"),
         # Tells what all the others were made from.
+        settings=settings(*REPORTED),
+        sessions=lambda wildcards: declared.text(recorded=RECORDED, packaged=PACKAGED),
     script:
         "../scripts/report.py"

@@ -14,7 +14,9 @@ rule responses:
         mem_mb=2000,
         runtime=30,
     params:
-        **depends_on("responses"),
-        row=cells_for("responses"),
+        code=code("responses"),
+        settings=settings("responses", *READING_NWB),
+        session=session_fields(*SESSION_IN_NWB),
+        folders=state_of(nwb_file),
     script:
         "../scripts/responses.py"

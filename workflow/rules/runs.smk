@@ -7,7 +7,7 @@ from evoalign import process, runs
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
-    runs.enter_folder()
+    runs.tidy(RESULTS)
 
 # Jobs beside each other fit into this machine's memory; `--resources mem_mb=` says otherwise.
 if workflow.is_main_process and workflow.local_exec:
@@ -22,7 +22,7 @@ os.environ[process.RUN] = process.this_process()
 
 
 onstart:
-    runs.end_slurm_jobs(Path.cwd())
+    runs.begin(RESULTS)
 
 
 onerror:

@@ -20,8 +20,10 @@ rule spike_sorting:
         mem_mb=4000,
         runtime=120,
     params:
-        **depends_on("spike_sorting"),
-        row=cells_for("spike_sorting"),
+        code=code("spike_sorting"),
+        settings=settings("recordings", "sorting", "seed", without=NOT_OF_SORTER),
+        session=session_fields("raw", "preferred"),
+        folders=state_of(raw_files),
     script:
         "../scripts/spike_sorting.py"
 
@@ -42,7 +44,9 @@ rule envelope:
         mem_mb=2000,
         runtime=60,
     params:
-        **depends_on("envelope"),
+        code=code("envelope"),
+        settings=settings("recordings", "sorting", without=STABILITY),
+        folders=state_of(raw_files),
     script:
         "../scripts/envelope.py"
 
@@ -66,8 +70,9 @@ rule curated:
         mem_mb=4000,
         runtime=30,
     params:
-        **depends_on("curated"),
-        row=cells_for("curated"),
+        code=code("curated"),
+        settings=settings("sorting", without=NOT_OF_SORTER),
+        session=session_fields("preferred", "curation"),
     script:
         "../scripts/curated.py"
 
@@ -91,7 +96,9 @@ rule analyzer:
         mem_mb=4000,
         runtime=60,
     params:
-        **depends_on("analyzer"),
+        code=code("analyzer"),
+        settings=settings("recordings", "sorting", "seed", without=NOT_OF_SORTER),
+        folders=state_of(raw_files),
     script:
         "../scripts/analyzer.py"
 
@@ -109,6 +116,7 @@ rule phy:
         mem_mb=4000,
         runtime=60,
     params:
-        **depends_on("phy"),
+        code=code("phy"),
+        settings=settings(),
     script:
         "../scripts/phy.py"

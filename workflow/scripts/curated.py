@@ -1,8 +1,8 @@
 from evoalign import tables
+from evoalign.declared import session_of
 from evoalign.job import job
 from evoalign.sorting import SortingResult
 from evoalign.sorting.session import curate_session
-from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
     by_hand = curate_session(
@@ -10,7 +10,7 @@ with job(snakemake) as (config, facts):
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
         segments=tables.read(snakemake.input.segments, tables.SEGMENTS),
         online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),
-        session=Session.model_validate(snakemake.params.row),
+        session=session_of(snakemake),
         settings=config.sorting,
     )
     by_hand.write(dict(snakemake.output.items()), facts)

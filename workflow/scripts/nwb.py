@@ -1,10 +1,10 @@
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.job import job
 from evoalign.nwb import write_nwb
 from evoalign.nwb.assemble import assemble
-from evoalign.study import Session, with_local_stimuli
+from evoalign.study import with_local_stimuli
 
 with job(snakemake) as (config, facts):
-    session = with_local_stimuli(only(Session, snakemake.params.row), snakemake.input.stimuli)
+    session = with_local_stimuli(session_of(snakemake), snakemake.input.stimuli)
     contents = assemble(session, dict(snakemake.input.items()), config, facts)
     write_nwb(snakemake.output.nwb, contents, config)

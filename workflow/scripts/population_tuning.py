@@ -1,8 +1,10 @@
+import json
+
 from evoalign import tables
 from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):
     sessions = [tables.read_all(folder) for folder in snakemake.input.sessions]
-    pooled = pool_tuning(sessions, dict(snakemake.params.follows), config)
+    pooled = pool_tuning(sessions, json.loads(snakemake.params.follows), config)
     tables.write_all(pooled, snakemake.output.tables, facts)

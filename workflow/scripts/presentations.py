@@ -1,16 +1,16 @@
 from evoalign import tables
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.events import align_session
 from evoalign.job import job
 from evoalign.recordings import open_recording
-from evoalign.study import Session, with_local_stimuli
+from evoalign.study import with_local_stimuli
 
 with job(snakemake) as (config, facts):
     alignment = align_session(
         tables.read(snakemake.input.log, tables.LOG),
         tables.read(snakemake.input.words, tables.WORDS),
         recording=open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
-        session=with_local_stimuli(only(Session, snakemake.params.row), snakemake.input.stimuli),
+        session=with_local_stimuli(session_of(snakemake), snakemake.input.stimuli),
         settings=config.events,
     )
     tables.write(alignment.presentations, tables.PRESENTATIONS, snakemake.output.presentations, facts)

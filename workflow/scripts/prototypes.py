@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 from evoalign import tables
 from evoalign.analysis.prototypes import write_pictures
 from evoalign.analysis.similarity import compare_prototypes
-from evoalign.depends import only
+from evoalign.declared import part
 from evoalign.job import job
 from evoalign.nwb import read_nwb
 from evoalign.study import Session
@@ -14,7 +15,7 @@ with job(snakemake) as (config, facts):
         tables.read_all(own) | tables.read_all(encoded)
         for own, encoded in zip(given.sessions, given.encoding, strict=True)
     ]
-    rows = {session: only(Session, cells) for session, cells in snakemake.params.rows.items()}
+    rows = {name: part(Session, row) for name, row in json.loads(snakemake.params.sessions).items()}
     files = dict(zip(rows, given.nwb, strict=True))
     found, pictures = compare_prototypes(
         sessions, lambda session: read_nwb(files[session], config.nwb, rows[session]), config

@@ -1,9 +1,12 @@
+import json
+
 from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_tables import notes, sections
 from evoalign.job import job
 
 with job(snakemake) as (config, facts):
-    given, packaged = snakemake.input, snakemake.params.packaged
+    given, study = snakemake.input, json.loads(snakemake.params.sessions)
+    packaged = study["packaged"]
     note = notes(given, packaged)
     panels = session_panels(dict(zip(packaged, given.figures, strict=True)), snakemake.output.html)
     write_report(
@@ -12,7 +15,7 @@ with job(snakemake) as (config, facts):
         title=config.study,
         population=[panel for folder in given.population for panel in read_panels(folder)],
         sessions={name: (note[name], found) for name, found in panels.items()},
-        tables=sections(given, snakemake.params.recorded, packaged),
+        tables=sections(given, study["recorded"], packaged),
         provenance=facts,
         results=config.results,
     )

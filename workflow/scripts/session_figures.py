@@ -1,12 +1,11 @@
 from evoalign import tables
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.figures import draw_session, save_all
 from evoalign.job import job
 from evoalign.nwb import read_nwb
-from evoalign.study import Session
 
 with job(snakemake) as (config, _):
-    row = only(Session, snakemake.params.row)
+    row = session_of(snakemake)
     found = {
         name: frame for folder in snakemake.input.tables for name, frame in tables.read_all(folder).items()
     }

@@ -1,16 +1,15 @@
 from evoalign import tables
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.job import job
 from evoalign.recordings import open_recording
 from evoalign.sorting import sort_recording
-from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
     sorted_units = sort_recording(
         open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
         channels=tables.read(snakemake.input.channels, tables.CHANNELS),
         online_spikes=tables.read(snakemake.input.online_spikes, tables.ONLINE_SPIKES),
-        session=only(Session, snakemake.params.row),
+        session=session_of(snakemake),
         settings=config.sorting,
         seed=config.seed,
     )

@@ -1,9 +1,8 @@
 from evoalign import tables
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.events import read_log
 from evoalign.job import job
-from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
-    log = read_log(snakemake.input.log, config.events, only(Session, snakemake.params.row).spaces)
+    log = read_log(snakemake.input.log, config.events, session_of(snakemake).spaces)
     tables.write(log, tables.LOG, snakemake.output.log, facts)

@@ -1,12 +1,11 @@
 from evoalign import tables
 from evoalign.analysis.session import analyse_session
-from evoalign.depends import only
+from evoalign.declared import session_of
 from evoalign.job import job
 from evoalign.responses import read_responses
-from evoalign.study import Session
 
 with job(snakemake) as (config, facts):
-    row = only(Session, snakemake.params.row)
+    row = session_of(snakemake)
     found = analyse_session(
         read_responses(snakemake.input.responses),
         config,

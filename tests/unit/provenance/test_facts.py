@@ -1,5 +1,5 @@
 from evoalign import provenance as p
-from evoalign.depends import only
+from evoalign.declared import part
 from evoalign.study import Config
 
 
@@ -15,8 +15,6 @@ def test_provenance_names_version_commit_config_and_inputs():
     assert {"version", "commit", "numpy", "torch"} <= set(facts)
 
 
-def test_only_what_the_output_depends_on_is_told():
-    facts = p.provenance(only(Config, {"seed": 3}), {}, packages={"numpy"})
-    assert "numpy" in facts and "torch" not in facts
-    assert facts["config"] == p.config_hash(only(Config, {"seed": 3}))
-    assert facts["config"] != p.config_hash(only(Config, {"seed": 4}))
+def test_the_settings_of_a_part_have_a_hash_of_their_own():
+    configs = [Config(), part(Config, {"seed": 3}), part(Config, {"seed": 4})]
+    assert len({p.config_hash(config) for config in configs}) == 3

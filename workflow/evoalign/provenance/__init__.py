@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Container
 from pathlib import Path
 
 import evoalign
@@ -28,9 +27,7 @@ DEPENDENCIES = (
 )
 
 
-def provenance(
-    config: Config, inputs: dict[str, str], packages: Container[str] = DEPENDENCIES
-) -> dict[str, str]:
+def provenance(config: Config, inputs: dict[str, str]) -> dict[str, str]:
     """Return what every output states about its making.
 
     Parameters
@@ -39,8 +36,6 @@ def provenance(
         The configuration, or the part of it that the output depends on; its hash is kept.
     inputs : dict of str to str
         Name of each input file and its SHA-256.
-    packages : container of str
-        What the output depends on; of `DEPENDENCIES`, the versions of these are told.
 
     Returns
     -------
@@ -51,7 +46,7 @@ def provenance(
     """
     facts = {"version": evoalign.__version__, "commit": git_commit(), "python": platform.python_version()}
     facts["config"] = config_hash(config)
-    facts |= {name: importlib.metadata.version(name) for name in DEPENDENCIES if name in packages}
+    facts |= {name: importlib.metadata.version(name) for name in DEPENDENCIES}
     facts |= {f"input:{name}": digest for name, digest in sorted(inputs.items())}
     return facts
 

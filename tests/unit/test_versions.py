@@ -1,0 +1,106 @@
+"""The digest of what a script runs: its modules, the packages around them, pins."""
+
+import subprocess
+import sys
+
+import pytest
+
+from evoalign import versions
+
+REAL = versions.ROOT
+LOCK = {"pynwb": "1", "hdmf": "2", "numpy": "3", "matplotlib": "4", "pillow": "5"}
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A function that writes a script and returns its path."""
+
+    def write(text):
+        path = tmp_path / f"{abs(hash(text))}.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def digest(tmp_path, script, monkeypatch):
+    """A function from a script, pins, and a change to the text of a module, to the digest."""
+
+    def of(text, pins="numpy==1", **changed):
+        lock = tmp_path / f"{pins}.lock"
+        lock.write_text(pins)
+        root = tmp_path / f"{abs(hash(str(changed)))}"
+        root.mkdir(exist_ok=True)
+        for name in ("errors", "__init__"):
+            (root / f"{name}.py").write_text(changed.get(name, (REAL / f"{name}.py").read_text()))
+        monkeypatch.setattr(versions, "ROOT", root)
+        for cached in (versions.of, versions._module_text, versions.read_lock):
+            cached.cache_clear()
+        return versions.of(script(text), str(lock))
+
+    yield of
+    versions._module_text.cache_clear()
+
+
+ERRORS = "from evoalign.errors import InputError\nprint(InputError)\n"
+
+
+def test_modules_are_those_that_python_loads(script):
+    """Asked of Python itself: what it has loaded after it ran the same imports."""
+    text = "from evoalign.events.names import ImageName\nfrom evoalign import tables\nimport evoalign.files\n"
+    found = versions.modules(script(text))
+    assert {"evoalign", "evoalign.events", "evoalign.events.align", "evoalign.files", "numpy"} <= found
+    told = text + "import sys; print(*(name for name in sys.modules if name.startswith('evoalign')))"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert {"evoalign.events.align"} < set(done.stdout.split()) <= found
+
+
+def test_an_import_within_a_function_counts(script):
+    assert "evoalign.recordings.plexon" in versions.modules(script("import evoalign.recordings.recording"))
+
+
+def test_comments_docstrings_and_layout_do_not_count(digest):
+    source = (REAL / "errors.py").read_text()
+    before = digest(ERRORS)
+    assert digest(ERRORS + "# a comment\n") == before
+    assert digest('"""A docstring."""\n' + ERRORS.replace("\n", "\n\n")) == before
+    assert (
+        digest(ERRORS, errors='"""Another docstring."""\n' + source.partition('"""\n')[2] + "\n# end\n")
+        == before
+    )
+
+
+@pytest.mark.parametrize("module", ["errors", "__init__"])
+def test_a_changed_module_counts_and_so_does_the_package_around_it(digest, module):
+    source = (REAL / f"{module}.py").read_text()
+    assert digest(ERRORS, **{module: source + "\nX = 1\n"}) != digest(ERRORS)
+
+
+def test_what_a_module_does_when_it_is_imported_counts(digest):
+    source = (REAL / "errors.py").read_text()
+    both = [digest(ERRORS, errors=f"{source}\nprint({number})\n") for number in (1, 2)]
+    assert both[0] != both[1]
+
+
+def test_a_changed_script_counts(digest):
+    assert digest(ERRORS) != digest(ERRORS + "print(2)\n")
+
+
+def test_a_pin_counts_where_the_package_is_imported(digest):
+    assert digest("import numpy", "numpy==1") != digest("import numpy", "numpy==2")
+    assert digest(ERRORS, "torch==1") == digest(ERRORS, "torch==2")
+
+
+def test_pins_hold_what_an_imported_package_needs():
+    assert versions.pins(["pynwb"], LOCK) == {"pynwb": "1", "hdmf": "2", "numpy": "3"}
+    assert versions.pins(["PIL"], LOCK) == {"pillow": "5"}
+
+
+def test_a_lock_is_read_by_canonical_names(tmp_path):
+    (tmp_path / "lock").write_text("# pins\nhdmf_zarr==0.13.0\nmoto[server]==5.2.5\nast_serialize==0.1 ; x\n")
+    assert versions.read_lock(str(tmp_path / "lock")) == {
+        "hdmf-zarr": "0.13.0",
+        "moto": "5.2.5",
+        "ast-serialize": "0.1",
+    }

@@ -1,0 +1,149 @@
+"""The version of what a script runs: one digest over its modules of the library and its packages' pins.
+
+A rule has it among its parameters, so that a change of either reruns the rule.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import grimp
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+LIBRARY = "evoalign"
+ROOT = Path(__file__).parent
+
+
+@functools.cache
+def of(script: str, lock: str) -> str:
+    """Return 16 hexadecimal digits over the sources and the pins that a script depends on.
+
+    Comments, docstrings and layout do not count.
+
+    Parameters
+    ----------
+    script : path
+        A Python file outside the library.
+    lock : path
+        Requirements file with the pins, as ``envs/requirements.lock``.
+
+    Raises
+    ------
+    SyntaxError
+        The script or a module that it imports is no valid Python.
+    """
+    found = modules(script)
+    versions = pins(found, read_lock(lock))
+    parts = [_bare(Path(script).read_text(encoding="utf-8"))]
+    parts += [f"{name}:{_module_text(name)}" for name in sorted(found) if _is_own(name)]
+    parts += [f"{name}=={version}" for name, version in sorted(versions.items())]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def modules(script: str) -> set[str]:
+    """Return the modules that a script imports, directly or through others of the library.
+
+    Those of the library by their whole names, the packages around them among
+    them, since Python runs these too; other packages by their first names.
+    """
+    graph = _graph()
+    waiting = list(_imports(ast.parse(Path(script).read_text(encoding="utf-8"))))
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in graph.modules:
+            found.add(name)
+            waiting += graph.find_modules_directly_imported_by(name)
+            waiting.append(name.rpartition(".")[0])
+    return found
+
+
+def pins(imported: Iterable[str], lock: Mapping[str, str]) -> dict[str, str]:
+    """Return the pins of imported packages, those that these need among them.
+
+    Parameters
+    ----------
+    imported : iterable of str
+        First names of modules.
+    lock : mapping of str to str
+        Canonical name of each pinned package and its version: `read_lock`.
+    """
+    waiting = [name for module in imported for name in _distributions().get(module, [])]
+    found: set[str] = set()
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name not in found:
+            found.add(name)
+            waiting += _required(name)
+    return {name: version for name, version in lock.items() if name in found}
+
+
+@functools.cache
+def read_lock(path: str) -> dict[str, str]:
+    """Return the pins of a requirements file: canonical name and version of each package."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    pinned = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)")
+    return {canonicalize_name(match[1]): match[2] for match in map(pinned.match, lines) if match}
+
+
+@functools.cache
+def _graph() -> grimp.ImportGraph:
+    # Without a cache: it would lie in the user's folder, and the graph takes 0.2 s.
+    return grimp.build_graph(LIBRARY, include_external_packages=True, cache_dir=None)
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """Modules of the import statements of a script, and names in them that may be modules too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name if _is_own(name) else name.partition(".")[0] for name in names)
+
+
+def _is_own(module: str) -> bool:
+    return module.partition(".")[0] == LIBRARY
+
+
+@functools.cache
+def _module_text(name: str) -> str:
+    path = ROOT.joinpath(*name.split(".")[1:])
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return _bare(file.read_text(encoding="utf-8"))
+
+
+def _bare(source: str) -> str:
+    """A source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def _required(name: str) -> tuple[str, ...]:
+    """Return what an installed package needs here; nothing of one that is not installed."""
+    try:
+        lines = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+    needed = map(Requirement, lines)
+    return tuple(r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""}))
