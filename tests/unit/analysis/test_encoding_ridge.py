@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
 from evoalign.analysis.encoding import EncodingRidge, Folds, Plan, log_alphas, nested_cv
-from evoalign.analysis.encoding.nested import EXACT
+from evoalign.analysis.encoding.losses import EXACT
 from evoalign.analysis.encoding.ridge import cross_validated_alphas, shortened
 from evoalign.errors import InputError
 

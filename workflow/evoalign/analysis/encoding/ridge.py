@@ -15,7 +15,9 @@ from torch import Tensor
 from evoalign.analysis.encoding.decomposition import decompose, design
 from evoalign.analysis.encoding.folds import Folds, check_folds, image_folds
 from evoalign.analysis.encoding.kernels import check_features, features_of
-from evoalign.analysis.encoding.nested import EXACT, Losses, Plan
+from evoalign.analysis.encoding.losses import EXACT, Losses
+from evoalign.analysis.encoding.nested import Plan
+from evoalign.analysis.encoding.training import CommonBasis
 from evoalign.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -122,7 +124,7 @@ def cross_validated_alphas(features: Tensor, targets: Tensor, folds: Folds, alph
     order, bounds = _sorted_design(features, folds)
     frame = design(features[order], bounds)
     tasks = [((fold,), (0,)) for fold in range(folds.n_folds)]
-    losses = Losses(frame, tasks, alphas, torch.float64, EXACT)
+    losses = Losses(frame, CommonBasis(frame, n_left_out=1), tasks, alphas, torch.float64, EXACT)
     centred = targets - targets.mean(1, keepdim=True)
     return losses(frame.shorten(centred[:, order]))[0].argmin(-1)
 

@@ -28,11 +28,12 @@ ROWS_A_PIECE = 2_000_000  # rows after which a checkpoint is worth its file
 def row_bytes(plan: Plan) -> int:
     """Working memory of one permuted target, in bytes."""
     losses = plan.losses
-    widest = max(entry.predict.shape[1] for entry in losses.entries)
+    common = 0 if plan.common.vectors is None else plan.n_folds * plan.common.vectors.shape[1]
     numbers = (
         4 * plan.frame.raw_bounds[-1]
         + 3 * plan.frame.bounds[-1]
-        + 2 * widest
+        + common
+        + 2 * losses.widest
         + losses.n_slots * (3 * losses.size**2 + 2 * len(plan.alphas))
     )
     return numbers * torch.finfo(plan.dtype).bits // 8
