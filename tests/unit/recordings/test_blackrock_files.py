@@ -111,7 +111,7 @@ def test_words_spikes_and_comments_come_back(tmp_path, version):
     assert recording.words["source"].tolist() == ["digital", "digital", "serial"]
     np.testing.assert_allclose(recording.words["time_s"], [0.1, 0.2, 3.0], atol=0.5 / 30_000)
     assert recording.online_spikes[["channel", "unit"]].to_numpy().tolist() == [[1, 1], [2, 0], [96, 3]]
-    assert recording.facts["comments"] == [{"time_s": 1.25, "text": "reward"}]
+    assert recording.metadata["comments"] == [{"time_s": 1.25, "text": "reward"}]
 
 
 @given(
@@ -138,7 +138,7 @@ def test_a_clock_reset_keeps_order_and_distance(tmp_path, version):
     sent = words((1.9, 101, "digital"), (2.5, 102, "digital"))
     write_nev(tmp_path / "a.nev", words=sent, resets_s=[2.0], version=version, start=START)
     recording = open_recording([tmp_path / "a.nev", tmp_path / "a.ns6"])
-    assert recording.facts["clock_resets"] == 1
+    assert recording.metadata["clock_resets"] == 1
     (first, n), (second, _) = recording.streams["broadband"].segments
     assert n == 60_000 and second >= first + 2.0
     # A word half a second after the reset lies half a second into the second segment.

@@ -106,17 +106,17 @@ def test_a_pair_shares_its_clock_through_pauses_and_a_reset(tmp_path, version, p
     stream = found.streams["broadband"]
     assert [n for _, n in stream.segments] == [20_000, 40_000, 30_000]
     starts = np.array([start for start, _ in stream.segments])
-    offset = found.facts["clock_offsets_s"][1]
+    offset = found.metadata["clock_offsets_s"][1]
     np.testing.assert_allclose(starts, [0, 80_000 / RATE_HZ, offset], atol=1e-6)
     assert offset >= 4.0
-    assert found.facts["clock_resets"] == 1
+    assert found.metadata["clock_resets"] == 1
     expected = np.where(times < 4, times, times - 4 + offset)
     np.testing.assert_allclose(found.words["time_s"], expected, atol=1e-6)
     np.testing.assert_allclose(found.online_spikes["time_s"], expected + 0.01, atol=1e-4)
     assert found.words["word"].tolist() == [1, 2, 3, 4, 5]
     assert found.words["segment"].tolist() == [0, 0, 1, 2, 2]
     assert len(found.online_spikes) == 5
-    assert [c["text"] for c in found.facts["comments"]] == ["pause", "on again"]
+    assert [c["text"] for c in found.metadata["comments"]] == ["pause", "on again"]
 
 
 def test_neural_field_and_analog_are_streams_of_their_own(tmp_path):

@@ -14,7 +14,7 @@ from evoalign.recordings import plexon2_export as exporter
 from evoalign.recordings import plexon2_layout as pl2
 from evoalign.recordings.plexon2_file import read_pl2
 from evoalign.recordings.plexon_bytes import text
-from evoalign.simulate.plexon import Continuous
+from evoalign.simulate.plexon import ContinuousGroup
 from evoalign.simulate.plexon2 import write_pl2
 
 
@@ -144,7 +144,7 @@ def path(tmp_path):
         waveforms=rng.integers(-500, 500, (4, 32)).astype(np.int16),
         words=words,
         pauses=[(2_000, 0.5)],
-        more=[Continuous([light], ["AI01"], 150.0, 1_000, [(50, 0.5)])],
+        more=[ContinuousGroup([light], ["AI01"], 150.0, 1_000, [(50, 0.5)])],
         block_samples=700,
     )
     return file

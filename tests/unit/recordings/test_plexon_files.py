@@ -10,7 +10,7 @@ from evoalign.errors import InputError
 from evoalign.recordings import open_recording
 from evoalign.recordings.plexon import spike_waveforms as plx_waveforms
 from evoalign.recordings.plexon2 import spike_waveforms as pl2_waveforms
-from evoalign.simulate.plexon import Continuous, stored_gain_uv, write_plx
+from evoalign.simulate.plexon import ContinuousGroup, stored_gain_uv, write_plx
 from evoalign.simulate.plexon2 import write_pl2
 
 NAMES = ["WB001", "WB002", "WB003"]
@@ -86,8 +86,8 @@ def test_every_plx_version_keeps_its_scale(version, tmp_path):
 def test_slower_channels_and_analog_inputs_are_streams_of_their_own(suffix, tmp_path):
     field, light = samples(100, 2, seed=1), samples(100, 1, seed=2)
     more = [
-        Continuous([field], ["FP001", "FP002"], 1.0, 1_000),
-        Continuous([light], ["AI01"], 150.0, 1_000),
+        ContinuousGroup([field], ["FP001", "FP002"], 1.0, 1_000),
+        ContinuousGroup([light], ["AI01"], 150.0, 1_000),
     ]
     path = tmp_path / f"a{suffix}"
     write(suffix, path, chunks=[samples(4_000)], names=NAMES, more=more)

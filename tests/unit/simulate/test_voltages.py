@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import signal
 
-from evoalign.simulate.voltages import Electrodes, photodiode_chunks, random_shape, templates
+from evoalign.simulate.voltages import SimulatedElectrodes, photodiode_chunks, random_shape, templates
 
 UNITS = pd.DataFrame({"unit": [0, 1], "channel": [1, 3], "amplitude_uv": [150.0, 90.0]})
 GAIN = 0.25
@@ -15,7 +15,7 @@ GAIN = 0.25
 
 def voltages(spikes, fs=30_000, duration=8.0, noise=9.0, seed=0):
     shapes = [random_shape(np.random.default_rng(k)) for k in (0, 1)]
-    electrodes = Electrodes(
+    electrodes = SimulatedElectrodes(
         spikes,
         UNITS,
         shapes,
@@ -112,7 +112,7 @@ def test_the_same_seed_gives_the_same_counts_and_another_seed_others():
 def test_memory_does_not_grow_with_the_recording():
     def peak(duration):
         spikes = trains(200, duration)
-        electrodes = Electrodes(
+        electrodes = SimulatedElectrodes(
             spikes, UNITS, [random_shape(np.random.default_rng(k)) for k in (0, 1)],
             n_electrodes=3, duration_s=duration, sampling_rate_hz=30_000, noise_uv=9.0, seed=[0],
         )  # fmt: skip

@@ -83,12 +83,12 @@ def find_photodiode(recording: Recording, name: str, settings: Events) -> Photod
         if channel["stream"] and (channel["name"].strip() == name or channel["channel"] == number):
             stream = recording.streams[channel["stream"]]
             return photodiode_crossings(stream, int(channel["channel"]), settings.photodiode_bridge_ms)
-    known = [
+    analog_channels = [
         f"{c['name']} ({c['channel']})" for c in analog_first.to_dict("records") if c["kind"] == "analog"
     ]
     raise InputError(
         f"the recording has no channel '{name}' for the photodiode; analog channels: "
-        f"{', '.join(known[:20]) or 'none'}",
+        f"{', '.join(analog_channels[:20]) or 'none'}",
         recording.files[0] if recording.files else "",
         "correct the column photodiode in sessions.tsv",
     )

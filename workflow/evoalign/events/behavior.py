@@ -75,14 +75,14 @@ def trial_structs(tree: dict[str, Any], where: str | PathLike[str]) -> list[dict
     InputError
         A trial is no struct, or numbers are missing between the first and the last.
     """
-    found = {int(match[1]): name for name in tree if (match := _TRIAL.fullmatch(name))}
-    missing = sorted(set(range(1, max(found, default=0) + 1)) - set(found))
+    trial_names = {int(match[1]): name for name in tree if (match := _TRIAL.fullmatch(name))}
+    missing = sorted(set(range(1, max(trial_names, default=0) + 1)) - set(trial_names))
     if missing:
         raise InputError(f"{len(missing)} trials are missing, the first is Trial{missing[0]}", where, _MEND)
-    for name in found.values():
+    for name in trial_names.values():
         if not isinstance(tree[name], dict):
             raise InputError(f"{name} is no struct", where, _MEND)
-    return [tree[found[number]] for number in sorted(found)]
+    return [tree[trial_names[number]] for number in sorted(trial_names)]
 
 
 def trials(path: str | PathLike[str]) -> pd.DataFrame:

@@ -48,10 +48,10 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             raise InputError(f"reading did not end within {TIMEOUT_S} s", path, _MEND) from None
         if child.returncode:
-            told = child.stderr.decode(errors="replace").strip().splitlines()
+            messages = child.stderr.decode(errors="replace").strip().splitlines()
             reason = (
-                told[-1]
-                if child.returncode == 3 and told
+                messages[-1]
+                if child.returncode == 3 and messages
                 else "the HDF5 library crashed or did not end on it"
             )
             raise InputError(f"not a readable HDF5 file: {reason}", path, _MEND)

@@ -95,8 +95,8 @@ class Bhv2:
         return InputError(what, f"{self.path}, byte {self._at if at is None else at}", MEND)
 
     def _set_encoding(self, info: Any) -> None:
-        told = info if isinstance(info, dict) else {}
-        machine, encoding = told.get("machinefmt", "ieee-le"), told.get("encoding", "UTF-8")
+        file_info = info if isinstance(info, dict) else {}
+        machine, encoding = file_info.get("machinefmt", "ieee-le"), file_info.get("encoding", "UTF-8")
         if machine != "ieee-le":
             raise self._fail(f"numbers are stored as '{machine}', not little-endian")
         self._encoding = "utf-8" if str(encoding).upper() == "UTF-8" else "cp1252"
@@ -111,9 +111,9 @@ class Bhv2:
     def _take(self, n: int) -> bytes:
         if self._at + n > self._size:
             raise self._fail(f"the file ends at byte {self._size}, {n} bytes from here are announced")
-        taken = bytes(self._bytes[self._at : self._at + n])
+        content = bytes(self._bytes[self._at : self._at + n])
         self._at += n
-        return taken
+        return content
 
     def _text(self, what: str) -> str:
         n = self._u64()

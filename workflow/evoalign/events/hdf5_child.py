@@ -76,8 +76,8 @@ class Tree:
     def _dataset(self, node: h5py.Dataset) -> dict[str, Any]:
         kind, shape = _text(node.attrs["class"]), _shape(node)
         if kind == "char":
-            found = np.asarray(node[()], object).ravel()
-            return {"s": _text(found[0]) if len(found) else ""}
+            characters = np.asarray(node[()], object).ravel()
+            return {"s": _text(characters[0]) if len(characters) else ""}
         if node.dtype.kind not in "fiu":
             raise TreeError(f"{node.name}: no numbers but {node.dtype}")
         if 0 in shape:  # old MATLAB wrote one element for none

@@ -76,10 +76,10 @@ def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> 
 
 def _field(trial: dict[str, Any], path: str) -> Any:
     value: Any = trial
-    for part in path.split("."):
-        if not isinstance(value, dict) or part not in value:
+    for field in path.split("."):
+        if not isinstance(value, dict) or field not in value:
             return None
-        value = value[part]
+        value = value[field]
     return value
 
 
@@ -98,7 +98,7 @@ def _pictures(attributes: Any) -> list[str]:
     """File names of the objects of type 'pic', in order: each attribute is {'pic', file, x, y, ..}."""
     names = []
     for attribute in np.asarray(attributes, object).ravel(order="F"):
-        parts = np.asarray(attribute, object).ravel(order="F")
-        if len(parts) > 1 and isinstance(parts[0], str) and parts[0].lower() == "pic":
-            names.append(image_stem(parts[1]) if isinstance(parts[1], str) else "")
+        fields = np.asarray(attribute, object).ravel(order="F")
+        if len(fields) > 1 and isinstance(fields[0], str) and fields[0].lower() == "pic":
+            names.append(image_stem(fields[1]) if isinstance(fields[1], str) else "")
     return names

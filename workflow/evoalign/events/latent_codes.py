@@ -97,20 +97,20 @@ def read_codes(folder: str | PathLike[str]) -> Codes:
     files = sorted(file for file in folder.iterdir() if _FILE.fullmatch(file.name))
     if not files:
         raise InputError("no block*_thread*_code.mat files in the folder", folder, "give the task's backup")
-    found: Codes = {}
+    codes_of: Codes = {}
     sources: dict[tuple[int, int], Path] = {}
     for file in files:
         codes, ids = _read_one(file)
         key = _block_and_thread(file, ids)
-        if key in found:
+        if key in codes_of:
             raise InputError(
                 f"block {key[0]} of thread {key[1]} stands in two files",
                 f"{sources[key]} and {file}",
                 "keep one of them",
             )
-        found[key] = codes, ids
+        codes_of[key] = codes, ids
         sources[key] = file
-    return dict(sorted(found.items()))
+    return dict(sorted(codes_of.items()))
 
 
 def _read_one(file: Path) -> tuple[NDArray[np.float64], list[str]]:
@@ -153,11 +153,11 @@ def _block_and_thread(file: Path, ids: Sequence[str]) -> tuple[int, int]:
     match = _FILE.fullmatch(file.name)
     assert match is not None
     block, thread = int(match[1]), int(match[2])
-    told = [parse_image_name(name) for name in ids]
-    named = {(name.block, name.thread) for name in told if name is not None and not name.reference}
-    if len(named) != 1 or None in told:
+    names = [parse_image_name(name) for name in ids]
+    named_in_ids = {(name.block, name.thread) for name in names if name is not None and not name.reference}
+    if len(named_in_ids) != 1 or None in names:
         return block, thread
-    by_ids = named.pop()
+    by_ids = named_in_ids.pop()
     if by_ids[1] != thread:
         raise InputError(
             f"the file is of thread {thread}, its image ids are of thread {by_ids[1]}", file, _MEND
@@ -189,7 +189,7 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
     """
     log = log.copy()
     generated = ~log["reference"].to_numpy(bool) & (log["thread"].to_numpy() >= 0)
-    last = int(log.loc[generated, "block"].max()) if generated.any() else -1
+    last_block = int(log.loc[generated, "block"].max()) if generated.any() else -1
     pairs = sorted({(int(b), int(t)) for b, t in zip(log["block"], log["thread"], strict=True)})
     for block, thread in pairs:
         rows = log[generated & (log["block"] == block) & (log["thread"] == thread)]
@@ -204,11 +204,11 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
             )
         row_of = {name: row for row, name in enumerate(codes[block, thread][1])}
         unknown = [name for name in rows["image"].unique() if name not in row_of]
-        shown = rows["image"].nunique()
-        if unknown or (shown != len(row_of) and block != last):
-            first = f"; the first image without a row is '{unknown[0]}'" if unknown else ""
+        n_images = rows["image"].nunique()
+        if unknown or (n_images != len(row_of) and block != last_block):
+            first_unknown = f"; the first image without a row is '{unknown[0]}'" if unknown else ""
             raise InputError(
-                f"{len(row_of)} rows of codes but {shown} images in the log{first}",
+                f"{len(row_of)} rows of codes but {n_images} images in the log{first_unknown}",
                 where,
                 "give the latents and the log of one session",
             )
@@ -225,9 +225,9 @@ def check_images(log: pd.DataFrame, folder: str | PathLike[str]) -> None:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("the folder of images does not exist", folder, "correct the path in sessions.tsv")
-    there = {file.stem for file in folder.rglob("*") if file.suffix.lower() in _IMAGE_SUFFIXES}
+    stems = {file.stem for file in folder.rglob("*") if file.suffix.lower() in _IMAGE_SUFFIXES}
     names = [name for name in log["image"].unique() if name]
-    missing = [name for name in names if name not in there]
+    missing = [name for name in names if name not in stems]
     if missing:
         raise InputError(
             f"{len(missing)} of {len(names)} images are missing, the first is '{missing[0]}'",

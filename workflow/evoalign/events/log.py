@@ -67,12 +67,12 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
     for struct, number, codes, times_s in zip(
         structs, table["trial"], table["codes"], table["code_times_s"], strict=True
     ):
-        shown, block = image_pairs(codes, settings)
-        if not shown:
+        images, block = image_pairs(codes, settings)
+        if not images:
             continue
-        last = max(k for k, _, _ in shown)
-        names = image_names(struct, last, settings, f"{path}, Trial{number}")
-        for k, on, off in shown:
+        last_image = max(k for k, _, _ in images)
+        names = image_names(struct, last_image, settings, f"{path}, Trial{number}")
+        for k, on, off in images:
             rows.append(
                 {
                     "trial": number,
@@ -97,29 +97,31 @@ def _told_by_names(log: pd.DataFrame, settings: Events, spaces: tuple[str, ...],
         return log
     log = log.assign(image=[image_stem(name) for name in log["image"]])
     # One look at each name: references repeat in every block.
-    told = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
-    names = [told[name] for name in log["image"]]
+    parsed = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
+    names = [parsed[name] for name in log["image"]]
     log["reference"] |= np.array([name is not None and name.reference for name in names])
     block = [-1 if name is None or name.reference else name.block for name in names]
     # A reference keeps its name from block to block: only the rig's words tell its block.
     log["block"] = np.where(log["block"] >= 0, log["block"], block)
     thread = [-1 if name is None else name.thread for name in names]
     log["thread"] = np.where(log["thread"] >= 0, log["thread"], thread)
-    known = [spaces[t] if 0 <= t < len(spaces) else "" for t in log["thread"]]
+    sheet_spaces = [spaces[t] if 0 <= t < len(spaces) else "" for t in log["thread"]]
     differ = [
         i
-        for i, (own, sheet) in enumerate(zip(log["space"], known, strict=True))
-        if own and sheet and own != sheet
+        for i, (log_space, sheet_space) in enumerate(zip(log["space"], sheet_spaces, strict=True))
+        if log_space and sheet_space and log_space != sheet_space
     ]
     if differ:
         i = differ[0]
         raise InputError(
             f"thread {log['thread'].iloc[i]} is of space '{log['space'].iloc[i]}' in the log "
-            f"but of '{known[i]}' in the sample sheet",
+            f"but of '{sheet_spaces[i]}' in the sample sheet",
             f"{where}, presentation {i}",
             "correct spaces in sessions.tsv",
         )
-    log["space"] = [own or sheet for own, sheet in zip(log["space"], known, strict=True)]
+    log["space"] = [
+        log_space or sheet_space for log_space, sheet_space in zip(log["space"], sheet_spaces, strict=True)
+    ]
     return log
 
 

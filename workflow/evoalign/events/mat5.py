@@ -77,7 +77,7 @@ class _Reader:
         return InputError(what, self._path, _MEND)
 
     def variables(self, data: memoryview, only: tuple[str, ...]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        variables_by_name: dict[str, Any] = {}
         at = 0
         while at < len(data):
             kind, content, at = self._element(data, at)
@@ -88,8 +88,8 @@ class _Reader:
                 raise self._fail(f"a variable of the unknown data type {kind}")
             name, value = self._matrix(content, 0, only)
             if name and (not only or name in only):
-                found[name] = value
-        return found
+                variables_by_name[name] = value
+        return variables_by_name
 
     def _element(self, data: memoryview, at: int) -> tuple[int, memoryview, int]:
         """Return type and content of the element at a byte, and where the next one starts."""

@@ -110,8 +110,8 @@ def parse_image_name(name: str, pattern: str = "") -> ImageName | None:
         return _from_groups(match, pattern)
     if "_nat" in stem:
         inside = _EVOLVED.match(stem)
-        told = inside.groupdict() if inside else {}
-        return ImageName(_number(told, "block"), _number(told, "thread"), -1, -1, True)
+        groups = inside.groupdict() if inside else {}
+        return ImageName(_number(groups, "block"), _number(groups, "thread"), -1, -1, True)
     return None
 
 
@@ -133,33 +133,33 @@ def parse_axis_name(name: str) -> AxisName | None:
 def image_regex(pattern: str) -> re.Pattern[str]:
     """Compile a lab's own pattern; an InputError tells what is wrong with it."""
     try:
-        found = re.compile(pattern)
+        compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         raise InputError(f"no regular expression: {error}", f"image_pattern '{pattern}'", _MEND) from None
-    lacking = [group for group in ("block", "thread", "index") if group not in found.groupindex]
+    lacking = [group for group in ("block", "thread", "index") if group not in compiled.groupindex]
     if lacking:
         raise InputError(f"the pattern lacks the groups {lacking}", f"image_pattern '{pattern}'", _MEND)
-    return found
+    return compiled
 
 
 def _from_groups(match: re.Match[str], pattern: str) -> ImageName:
-    told = match.groupdict()
+    groups = match.groupdict()
     try:
         return ImageName(
-            block=_number(told, "block"),
-            thread=_number(told, "thread"),
-            generation=_number(told, "generation"),
-            index=_number(told, "index"),
-            reference=bool(told.get("reference")),
+            block=_number(groups, "block"),
+            thread=_number(groups, "thread"),
+            generation=_number(groups, "generation"),
+            index=_number(groups, "index"),
+            reference=bool(groups.get("reference")),
         )
     except ValueError:
         raise InputError(
-            f"a group of the pattern holds no number in '{match.string}': {told}",
+            f"a group of the pattern holds no number in '{match.string}': {groups}",
             f"image_pattern '{pattern}'",
             _MEND,
         ) from None
 
 
-def _number(told: dict[str, str | None], group: str) -> int:
-    text = told.get(group)
+def _number(groups: dict[str, str | None], group: str) -> int:
+    text = groups.get(group)
     return -1 if text is None else int(text)

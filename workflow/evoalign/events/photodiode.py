@@ -85,9 +85,9 @@ def photodiode_crossings(stream: Stream, channel: int, bridge_ms: float = 0.0) -
         The channel is not in the stream, or has no two levels: no flashes.
     """
     if channel not in stream.channels:
-        known = ", ".join(map(str, stream.channels))
+        channels = ", ".join(map(str, stream.channels))
         raise InputError(
-            f"channel {channel} is not in stream '{stream.name}' (it holds {known})",
+            f"channel {channel} is not in stream '{stream.name}' (it holds {channels})",
             "photodiode",
             "correct the column photodiode in sessions.tsv",
         )
@@ -170,15 +170,15 @@ def _segment_changes(
     state = 0
     before = np.empty(0, np.int16)
     changes: tuple[list[Floats], list[Floats]] = ([np.empty(0)], [np.empty(0)])
-    for first, counts in _chunks(stream, channel, segment):
+    for chunk_start, counts in _chunks(stream, channel, segment):
         signal = np.concatenate([before, counts]).astype(np.float64)
-        origin = first - len(before)
+        origin = chunk_start - len(before)
         states = np.where(counts > levels.at(HIGH), 1, np.where(counts < levels.at(LOW), -1, 0))
         states = _filled(states, state)
         flips = np.flatnonzero(np.diff(states, prepend=state)) + len(before)
         # The first known state of a segment is no change.
-        known = np.concatenate([[state], states])[flips - len(before)] != 0
-        flips = flips[known]
+        after_known_state = np.concatenate([[state], states])[flips - len(before)] != 0
+        flips = flips[after_known_state]
         rises = states[flips - len(before)] > 0
         state = int(states[-1]) if len(states) else state
         for kind, direction in enumerate((rises, ~rises)):
@@ -193,15 +193,17 @@ def _segment_changes(
 def _filled(states: NDArray[np.int64], state: int) -> NDArray[np.int64]:
     """Carry the last known state on over samples between the two levels."""
     index = np.where(states != 0, np.arange(len(states)), -1)
-    last = np.maximum.accumulate(index) if len(index) else index
-    return np.where(last >= 0, states[np.maximum(last, 0)], state)
+    last_known = np.maximum.accumulate(index) if len(index) else index
+    return np.where(last_known >= 0, states[np.maximum(last_known, 0)], state)
 
 
 def _half_way(signal: Floats, flips: NDArray[np.int64], level: float, rising: bool) -> Floats:
     """Sub-sample index of the last crossing of the half-way level before each flip."""
     beyond = signal <= level if rising else signal >= level
-    last = np.maximum.accumulate(np.where(beyond, np.arange(len(signal)), -1)) if len(signal) else signal
-    before = np.maximum(last[flips].astype(np.int64), 0)
+    last_beyond = (
+        np.maximum.accumulate(np.where(beyond, np.arange(len(signal)), -1)) if len(signal) else signal
+    )
+    before = np.maximum(last_beyond[flips].astype(np.int64), 0)
     after = np.minimum(before + 1, len(signal) - 1)
     step = signal[after] - signal[before]
     share = np.divide(level - signal[before], step, out=np.zeros(len(flips)), where=step != 0)

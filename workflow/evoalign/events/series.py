@@ -99,9 +99,9 @@ def _chosen(words: pd.DataFrame) -> pd.DataFrame:
         chosen = words[words["source"].isin(sources)]
         if len(chosen):
             return chosen
-    found = ", ".join(sorted(words["source"].unique())) or "nothing"
+    sources_held = ", ".join(sorted(words["source"].unique())) or "nothing"
     raise InputError(
-        f"the recording holds no event words (found: {found})",
+        f"the recording holds no event words (found: {sources_held})",
         "words",
         "check that the digital inputs were recorded, or leave the log of this session out",
     )
@@ -125,17 +125,19 @@ def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]
     if len(segment) and segment[0] < 0:
         raise InputError(f"segment {segment[0]} is no segment", "words", _EXPORT)
     # The rig's input falls back to 0 between words on some systems.
-    kept = word != 0
-    return time_s[kept], word[kept], segment[kept]
+    non_zero = word != 0
+    return time_s[non_zero], word[non_zero], segment[non_zero]
 
 
 def _bounds(time_s: Floats, segment: Ints, segments: pd.DataFrame | None) -> tuple[Floats, Floats, bool]:
     n = int(segment.max(initial=0)) + 1
     if segments is not None and len(segments):
-        first = segments[segments["stream"] == segments["stream"].iloc[0]]
-        if len(first) >= n:
-            start = first["start_s"].to_numpy(np.float64)
-            end = start + first["n_samples"].to_numpy() / first["sampling_rate_hz"].to_numpy(np.float64)
+        first_stream = segments[segments["stream"] == segments["stream"].iloc[0]]
+        if len(first_stream) >= n:
+            start = first_stream["start_s"].to_numpy(np.float64)
+            end = start + first_stream["n_samples"].to_numpy() / first_stream["sampling_rate_hz"].to_numpy(
+                np.float64
+            )
             return *_without_small_gaps(start, end), True
     start, end = np.full(n, np.nan), np.full(n, np.nan)
     np.fmin.at(start, segment, time_s)

@@ -82,11 +82,11 @@ def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    known = tables.LOG.names
+    valid_names = tables.LOG.names
     for name in header:
-        if name not in known:
-            best = process.extractOne(name, known, score_cutoff=50)
-            mend = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(known)}"
+        if name not in valid_names:
+            best = process.extractOne(name, valid_names, score_cutoff=50)
+            mend = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(valid_names)}"
             raise InputError(f"unknown column '{name}'", where, mend)
         if header.count(name) > 1:
             raise InputError(f"column '{name}' stands twice", where)
@@ -104,13 +104,13 @@ def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
         convert = _seconds
     elif kind == tables.FLAG:
         convert = lambda cell: _FLAGS[cell.lower()]  # noqa: E731
-    found = []
+    converted = []
     for cell, place in zip(values, where, strict=True):
         try:
-            found.append(convert(cell))
+            converted.append(convert(cell))
         except (ValueError, KeyError):
             raise InputError(f"'{cell[:40]}' is no {_words(kind)}", f"{place}, column {name}") from None
-    return found
+    return converted
 
 
 def _whole_number(cell: str) -> int:
@@ -134,7 +134,7 @@ def _words(kind: Any) -> str:
 
 def _check_rows(log: pd.DataFrame, where: list[str]) -> None:
     length = log["offset_s"] - log["onset_s"]
-    wrong = {
+    violations = {
         "presentation": log["presentation"] != np.arange(len(log)),
         "trial": (log["trial"] < 1) | (log["trial"].diff() < 0),
         "onset_s": log["onset_s"].isna(),
@@ -153,8 +153,8 @@ def _check_rows(log: pd.DataFrame, where: list[str]) -> None:
         "onset_word": "lie in 0..65535",
         "offset_word": "lie in 0..65535 (-1: none)",
     }
-    for name, bad in wrong.items():
-        rows = np.flatnonzero(bad.to_numpy())
+    for name, is_wrong in violations.items():
+        rows = np.flatnonzero(is_wrong.to_numpy())
         if len(rows):
             value = log[name].iloc[rows[0]]
             raise InputError(

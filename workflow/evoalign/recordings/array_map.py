@@ -48,8 +48,12 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["row", *COLUMNS])
     doubled = frame[frame["channel"].duplicated()]
     if not doubled.empty:
-        first = doubled.iloc[0]
-        raise InputError(f"channel {first['channel']} stands twice", f"{path}, row {first['row']}", MEND)
+        first_duplicate = doubled.iloc[0]
+        raise InputError(
+            f"channel {first_duplicate['channel']} stands twice",
+            f"{path}, row {first_duplicate['row']}",
+            MEND,
+        )
     if frame.empty:
         raise InputError("the array map has no rows", path, MEND)
     types = {"channel": "int64", "x_um": "float64", "y_um": "float64"}
@@ -128,8 +132,8 @@ def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataF
         As `read_array_map` returns it.
     """
     mapped = channels.copy()
-    known = array_map.set_index("channel")
-    rows = (mapped["kind"] == "neural") & mapped["channel"].isin(known.index)
+    map_rows = array_map.set_index("channel")
+    rows = (mapped["kind"] == "neural") & mapped["channel"].isin(map_rows.index)
     for column in COLUMNS[1:]:
-        mapped.loc[rows, column] = known.loc[mapped.loc[rows, "channel"], column].to_numpy()
+        mapped.loc[rows, column] = map_rows.loc[mapped.loc[rows, "channel"], column].to_numpy()
     return tables.conform(mapped, tables.CHANNELS)

@@ -56,19 +56,19 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     # The fastest first: it tells of pauses and resets.
     nsx = sorted(
         (read_nsx(f, gap_tolerance_s) for f, s in zip(files, suffixes, strict=True) if s.startswith(".ns")),
-        key=lambda found: (-found.rate_hz, found.path.suffix != ".ns6", found.path.name),
+        key=lambda nsx_file: (-nsx_file.rate_hz, nsx_file.path.suffix != ".ns6", nsx_file.path.name),
     )
     if nev is None and not nsx:
         raise InputError("a .ccf by itself holds no recording", files[0], MEND)
     _check_pair(nev, nsx)
-    runs_of = [_resets(found) for found in nsx]
+    runs_of = [_resets(nsx_file) for nsx_file in nsx]
     nev_pieces = _nev_pieces(nev) if nev else np.empty(0, np.int64)
     clock = _clock(nev, nev_pieces, nsx, runs_of)
     streams = _streams(tuple(files), nsx, runs_of, clock, gap_tolerance_s)
-    facts = _facts(files, nev, nsx, clock)
-    names = {i: label for found in nsx for i, label in zip(found.ids, found.labels, strict=True)}
+    metadata = _metadata(files, nev, nsx, clock)
+    names = {i: label for nsx_file in nsx for i, label in zip(nsx_file.ids, nsx_file.labels, strict=True)}
     names |= nev.labels if nev else {}
-    analog = {int(i) for found in nsx for i, a in zip(found.ids, found.analog, strict=True) if a}
+    analog = {int(i) for nsx_file in nsx for i, a in zip(nsx_file.ids, nsx_file.analog, strict=True) if a}
     channels = channel_table(list(streams.values()), names, dict.fromkeys(analog, "analog"))
     segments = segment_table(list(streams.values()))
     times = _nev_times(nev, nev_pieces, clock)
@@ -76,13 +76,13 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     return Recording(
         format="blackrock",
         files=tuple(files),
-        start=next((found.start for found in _parts(nev, nsx) if found.start), None),
+        start=next((nsx_file.start for nsx_file in _parts(nev, nsx) if nsx_file.start), None),
         channels=_add_spike_channels(channels, nev),
         segments=segments,
         words=_words(nev, times, nev_pieces, reference),
         online_spikes=_online_spikes(nev, times),
         streams=streams,
-        facts=facts,
+        metadata=metadata,
     )
 
 
@@ -91,29 +91,30 @@ def _parts(nev: Nev | None, nsx: list[Nsx]) -> list[Nev | Nsx]:
 
 
 def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
-    parts = _parts(nev, nsx)
-    for one, other in itertools.pairwise(parts):
-        where = f"{one.path} and {other.path}"
-        if one.resolution_hz != other.resolution_hz:
+    headers = _parts(nev, nsx)
+    for file, next_file in itertools.pairwise(headers):
+        where = f"{file.path} and {next_file.path}"
+        if file.resolution_hz != next_file.resolution_hz:
             raise InputError(
-                f"time stamps count {one.resolution_hz} Hz in one file, {other.resolution_hz} in the other",
+                f"time stamps count {file.resolution_hz} Hz in one file, "
+                f"{next_file.resolution_hz} in the other",
                 where,
                 MEND,
             )
-        if one.start and other.start:
-            apart = abs((one.start - other.start).total_seconds())
+        if file.start and next_file.start:
+            apart = abs((file.start - next_file.start).total_seconds())
             if apart > MAX_START_DIFFERENCE_S:
                 raise InputError(f"the files started {apart:.1f} s apart", where, MEND)
 
 
-def _resets(found: Nsx) -> NDArray[np.int64]:
+def _resets(nsx: Nsx) -> NDArray[np.int64]:
     """Piece of each run: a run that starts before the one before it ended follows a reset."""
     piece, pieces, end = 0, [], -np.inf
-    for run in found.runs:
-        if run.tick / found.resolution_hz < end - RESET_S:
+    for run in nsx.runs:
+        if run.tick / nsx.resolution_hz < end - RESET_S:
             piece += 1
         pieces.append(piece)
-        end = run.tick / found.resolution_hz + run.n / (found.measured_hz or found.rate_hz)
+        end = run.tick / nsx.resolution_hz + run.n / (nsx.measured_hz or nsx.rate_hz)
     return np.array(pieces, np.int64)
 
 
@@ -146,11 +147,11 @@ def _clock(nev: Nev | None, nev_pieces: NDArray[np.int64], nsx: list[Nsx], runs_
         raise InputError(f"the .ns files tell of {sorted(counts)} clocks", nsx[0].path, MEND)
     n_pieces = max([*counts, from_nev])
     starts, ends = np.full(n_pieces, np.inf), np.full(n_pieces, -np.inf)
-    for found, pieces in zip(nsx, runs_of, strict=True):
-        for run, piece in zip(found.runs, pieces, strict=True):
-            start_s = run.tick / found.resolution_hz
+    for file, pieces in zip(nsx, runs_of, strict=True):
+        for run, piece in zip(file.runs, pieces, strict=True):
+            start_s = run.tick / file.resolution_hz
             starts[piece] = min(starts[piece], start_s)
-            ends[piece] = max(ends[piece], start_s + run.n / (found.measured_hz or found.rate_hz))
+            ends[piece] = max(ends[piece], start_s + run.n / (file.measured_hz or file.rate_hz))
     if nev and len(nev.ticks):
         seconds = nev.ticks.astype(np.float64) / nev.resolution_hz
         np.minimum.at(starts, nev_pieces, seconds)
@@ -169,36 +170,36 @@ def _streams(
     files: tuple[Path, ...], nsx: list[Nsx], runs_of: list[Any], clock: Clock, gap_tolerance_s: float
 ) -> dict[str, Stream]:
     streams: dict[str, Stream] = {}
-    for found, pieces in zip(nsx, runs_of, strict=True):
-        rate = found.measured_hz or found.rate_hz
+    for file, pieces in zip(nsx, runs_of, strict=True):
+        rate = file.measured_hz or file.rate_hz
         segments = tuple(
-            (run.tick / found.resolution_hz - clock.origin_s + clock.offset_s[piece], run.n)
-            for run, piece in zip(found.runs, pieces, strict=True)
+            (run.tick / file.resolution_hz - clock.origin_s + clock.offset_s[piece], run.n)
+            for run, piece in zip(file.runs, pieces, strict=True)
         )
-        fast = "broadband" if found.rate_hz >= BROADBAND_HZ else "field"
-        for role, members in ((fast, ~found.analog), ("analog", found.analog)):
+        fast = "broadband" if file.rate_hz >= BROADBAND_HZ else "field"
+        for role, members in ((fast, ~file.analog), ("analog", file.analog)):
             columns = np.flatnonzero(members)
             if not len(columns):
                 continue
-            name = role if role not in streams else f"{role}_{found.rate_hz:g}"
-            name = name if name not in streams else f"{name}_{found.path.suffix[1:]}"
+            name = role if role not in streams else f"{role}_{file.rate_hz:g}"
+            name = name if name not in streams else f"{name}_{file.path.suffix[1:]}"
             streams[name] = Stream(
                 name=name,
                 sampling_rate_hz=rate,
-                channels=tuple(found.ids[c] for c in columns),
-                gain_uv=found.gain_uv[columns],
-                offset_uv=found.offset_uv[columns],
+                channels=tuple(file.ids[c] for c in columns),
+                gain_uv=file.gain_uv[columns],
+                offset_uv=file.offset_uv[columns],
                 segments=segments,
-                reader=_reader(found, columns),
+                reader=_reader(file, columns),
                 files=files,
                 gap_tolerance_s=gap_tolerance_s,
             )
     return streams
 
 
-def _reader(found: Nsx, columns: NDArray[np.int64]) -> Any:
+def _reader(nsx: Nsx, columns: NDArray[np.int64]) -> Any:
     def read(segment: int, start: int, stop: int, chosen: Sequence[int]) -> NDArray[np.int16]:
-        return found.read(segment, start, stop, [int(columns[c]) for c in chosen])
+        return nsx.read(segment, start, stop, [int(columns[c]) for c in chosen])
 
     return read
 
@@ -218,15 +219,15 @@ def _words(
     if nev is None:
         return tables.empty(tables.WORDS)
     rows = np.flatnonzero((nev.kind == WORD) | (nev.kind == SERIAL_WORD))
-    found = times[rows]
+    time_s = times[rows]
     if reference is None:
         segment = pieces[rows]
     else:
         starts = np.array([start for start, _ in reference.segments])
-        segment = np.clip(np.searchsorted(starts, found, side="right") - 1, 0, None)
+        segment = np.clip(np.searchsorted(starts, time_s, side="right") - 1, 0, None)
     frame = pd.DataFrame(
         {
-            "time_s": found,
+            "time_s": time_s,
             "word": nev.word[rows],
             "source": np.where(nev.kind[rows] == WORD, "digital", "serial"),
             "segment": segment,
@@ -247,12 +248,12 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
     """Add channels of which only spikes were saved."""
     if nev is None:
         return channels
-    known = set(channels["channel"])
+    with_samples = set(channels["channel"])
     with_spikes = {int(c) for c in np.unique(nev.channel[nev.kind == SPIKE])}
-    missing = sorted((set(nev.labels) | set(nev.gain_uv) | with_spikes) - known)
+    missing = sorted((set(nev.labels) | set(nev.gain_uv) | with_spikes) - with_samples)
     if not missing:
         return channels
-    more = pd.DataFrame(
+    spike_only = pd.DataFrame(
         {
             "channel": missing,
             "name": [nev.labels.get(c, f"chan{c}") for c in missing],
@@ -262,22 +263,22 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
             "gain_uv": [nev.gain_uv.get(c, float("nan")) for c in missing],
         }
     )
-    frames = [frame for frame in (channels, complete_channels(more)) if not frame.empty]
+    frames = [frame for frame in (channels, complete_channels(spike_only)) if not frame.empty]
     return tables.conform(pd.concat(frames).sort_values("channel"), tables.CHANNELS)
 
 
-def _facts(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:
-    facts: dict[str, Any] = {
+def _metadata(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
         "versions": {found.path.name: found.version for found in _parts(nev, nsx)},
         "clock_resets": len(clock.offset_s) - 1,
         "clock_offsets_s": list(clock.offset_s),
         "clock_origin_s": clock.origin_s,
     }
-    facts |= nev.facts if nev else {}
+    metadata |= nev.metadata if nev else {}
     for file in files:
         if file.suffix.lower() == ".ccf":
-            facts["configuration"] = read_ccf(file)
-    return facts
+            metadata["configuration"] = read_ccf(file)
+    return metadata
 
 
 def read_ccf(path: Path) -> dict[str, Any]:

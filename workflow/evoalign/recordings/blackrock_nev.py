@@ -46,7 +46,7 @@ class Nev:
     word: NDArray[np.int64]
     labels: dict[int, str] = field(default_factory=dict)
     gain_uv: dict[int, float] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 SPIKE, WORD, SERIAL_WORD = 1, 2, 3
@@ -61,7 +61,7 @@ def read_nev(path: Path) -> Nev:
         Wrong magic, unknown version, truncated, or a header that does not add up.
     """
     basic = _basic_header(path)
-    labels, gains, facts = _extended_headers(path, basic)
+    labels, gains, metadata = _extended_headers(path, basic)
     packets = _packets(path, basic)
     ids, reason = packets["packet_id"], packets["reason"]
     is_spike = (ids >= layout.FIRST_SPIKE_PACKET) & (ids <= layout.LAST_SPIKE_PACKET)
@@ -74,7 +74,7 @@ def read_nev(path: Path) -> Nev:
     kind[digital & ((reason & SERIAL) > 0)] = SERIAL_WORD
     keep = ~continued
     words = np.where(kind >= WORD, packets["digital_input"], 0)
-    facts |= {
+    metadata |= {
         "nev_packets": len(packets),
         "application": layout.text(basic["application"].tobytes()),
         "comments": _comments(packets, ids, int(basic["time_resolution_of_time_stamps"])),
@@ -91,7 +91,7 @@ def read_nev(path: Path) -> Nev:
         word=words[keep].astype(np.int64),
         labels=labels,
         gain_uv=gains,
-        facts=facts,
+        metadata=metadata,
     )
 
 
@@ -130,7 +130,7 @@ def _extended_headers(path: Path, basic: np.void) -> tuple[dict[int, str], dict[
     )
     labels: dict[int, str] = {}
     gains: dict[int, float] = {}
-    facts: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for packet_id, content in zip(rows["packet_id"], rows["content"], strict=True):
         raw = content.tobytes()
         if packet_id == b"NEUEVWAV":
@@ -141,10 +141,10 @@ def _extended_headers(path: Path, basic: np.void) -> tuple[dict[int, str], dict[
             labels[int(label["electrode_id"])] = layout.text(label["label"])
         elif packet_id == b"DIGLABEL":
             label = np.frombuffer(raw, layout.DIGLABEL)[0]
-            facts.setdefault("digital_inputs", []).append(layout.text(label["label"]))
+            metadata.setdefault("digital_inputs", []).append(layout.text(label["label"]))
         elif packet_id in (b"ARRAYNME", b"MAPFILE"):
-            facts[packet_id.decode().lower()] = layout.text(raw)
-    return labels, gains, facts
+            metadata[packet_id.decode().lower()] = layout.text(raw)
+    return labels, gains, metadata
 
 
 def _packets(path: Path, basic: np.void) -> np.ndarray:
@@ -153,10 +153,10 @@ def _packets(path: Path, basic: np.void) -> np.ndarray:
     start = int(basic["bytes_in_headers"])
     if length < 20 or length > 4096 or length % 4:
         raise InputError(f"a data packet has {length} bytes", f"{path}, byte 16", MEND)
-    n, rest = divmod(path.stat().st_size - start, length)
-    if rest:
+    n, cut_bytes = divmod(path.stat().st_size - start, length)
+    if cut_bytes:
         raise InputError(
-            f"the last data packet is cut: {rest} of {length} bytes",
+            f"the last data packet is cut: {cut_bytes} of {length} bytes",
             f"{path}, byte {start + n * length}",
             MEND,
         )

@@ -43,15 +43,17 @@ class Nsx:
         """Return counts, int16 ``[sample, column]``, of a run; opens the file for this read only."""
         n_channels = len(self.ids)
         step = self.packet_bytes or 2 * n_channels
-        parts, at = [], 0
+        byte_blocks, at = [], 0
         with self.path.open("rb") as stream:
             for n, offset in self.runs[run].blocks:
                 first, last = max(start - at, 0), min(stop - at, n)
                 if first < last:
                     stream.seek(offset + first * step)
-                    parts.append(np.fromfile(stream, np.uint8, count=(last - first) * step))
+                    byte_blocks.append(np.fromfile(stream, np.uint8, count=(last - first) * step))
                 at += n
-        raw = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.uint8), *parts])
+        raw = (
+            byte_blocks[0] if len(byte_blocks) == 1 else np.concatenate([np.empty(0, np.uint8), *byte_blocks])
+        )
         if self.packet_bytes:
             head = self.packet_bytes - 2 * n_channels
             raw = np.ascontiguousarray(raw.reshape(-1, step)[:, head:])
@@ -102,11 +104,13 @@ def _read_21(path: Path) -> Nsx:
     basic = _header(path, layout.NSX_BASIC_21)[0]
     n = _check(path, basic, 28, 24)
     ids = _header(path, np.dtype("<u4"), n, layout.NSX_BASIC_21.itemsize)
-    first = layout.NSX_BASIC_21.itemsize + 4 * n
-    samples, rest = divmod(path.stat().st_size - first, 2 * n)
-    if rest:
+    data_start = layout.NSX_BASIC_21.itemsize + 4 * n
+    samples, cut_bytes = divmod(path.stat().st_size - data_start, 2 * n)
+    if cut_bytes:
         raise InputError(
-            f"the last sample is cut: {rest} of {2 * n} bytes", f"{path}, byte {path.stat().st_size}", MEND
+            f"the last sample is cut: {cut_bytes} of {2 * n} bytes",
+            f"{path}, byte {path.stat().st_size}",
+            MEND,
         )
     return Nsx(
         path=path,
@@ -120,7 +124,7 @@ def _read_21(path: Path) -> Nsx:
         # The header has no scale; 0.25 uV per count is Blackrock's for electrodes.
         gain_uv=np.full(n, 0.25),
         offset_uv=np.zeros(n),
-        runs=(Run(0, samples, ((samples, first),)),) if samples else (),
+        runs=(Run(0, samples, ((samples, data_start),)),) if samples else (),
     )
 
 
@@ -135,22 +139,23 @@ def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
     resolution = int(basic["time_resolution_of_time_stamps"])
     if resolution == 0:
         raise InputError("the resolution of time stamps is 0 Hz", f"{path}, byte 290", MEND)
-    first = layout.NSX_BASIC.itemsize + n * layout.NSX_EXTENDED.itemsize
-    if int(basic["bytes_in_headers"]) != first:
+    header_bytes = layout.NSX_BASIC.itemsize + n * layout.NSX_EXTENDED.itemsize
+    if int(basic["bytes_in_headers"]) != header_bytes:
         raise InputError(
-            f"the header says {basic['bytes_in_headers']} bytes of headers; its {n} channels make {first}",
+            f"the header says {basic['bytes_in_headers']} bytes of headers; "
+            f"its {n} channels make {header_bytes}",
             f"{path}, byte 10",
             MEND,
         )
     channels = _header(path, layout.NSX_EXTENDED, n, layout.NSX_BASIC.itemsize)
     if not (channels["type"] == b"CC").all():
-        bad = int(np.argmax(channels["type"] != b"CC"))
-        at = layout.NSX_BASIC.itemsize + bad * layout.NSX_EXTENDED.itemsize
+        wrong_row = int(np.argmax(channels["type"] != b"CC"))
+        at = layout.NSX_BASIC.itemsize + wrong_row * layout.NSX_EXTENDED.itemsize
         raise InputError("a channel's header does not start with 'CC'", f"{path}, byte {at}", MEND)
     gain, offset = _scale(path, channels)
     rate_hz = layout.CLOCK_HZ / int(basic["period"])
     runs, packet_bytes, measured = find_runs(
-        path, first, n, version[0] >= 3, resolution, rate_hz, gap_tolerance_s
+        path, header_bytes, n, version[0] >= 3, resolution, rate_hz, gap_tolerance_s
     )
     return Nsx(
         path=path,
@@ -173,10 +178,10 @@ def _scale(path: Path, channels: np.ndarray) -> tuple[NDArray[np.float64], NDArr
     digital = channels["maximum_digital_value"].astype(float) - channels["minimum_digital_value"]
     analog = channels["maximum_analog_value"].astype(float) - channels["minimum_analog_value"]
     if (digital <= 0).any() or (analog <= 0).any():
-        bad = int(np.argmax((digital <= 0) | (analog <= 0)))
-        at = layout.NSX_BASIC.itemsize + bad * layout.NSX_EXTENDED.itemsize + 22
+        wrong_row = int(np.argmax((digital <= 0) | (analog <= 0)))
+        at = layout.NSX_BASIC.itemsize + wrong_row * layout.NSX_EXTENDED.itemsize + 22
         raise InputError(
-            f"channel {channels['electrode_id'][bad]} has an empty range of values",
+            f"channel {channels['electrode_id'][wrong_row]} has an empty range of values",
             f"{path}, byte {at}",
             MEND,
         )
@@ -188,7 +193,7 @@ def _scale(path: Path, channels: np.ndarray) -> tuple[NDArray[np.float64], NDArr
 
 def _is_analog(channels: np.ndarray) -> NDArray[np.bool_]:
     labels = [layout.text(label).lower() for label in channels["electrode_label"]]
-    named = np.array([label.startswith(ANALOG_LABELS) for label in labels])
+    labelled_analog = np.array([label.startswith(ANALOG_LABELS) for label in labels])
     millivolts = np.array([layout.text(u).lower() == "mv" for u in channels["units"]])
     ids = channels["electrode_id"]
-    return named | (ids >= ANALOG_ID_GEMINI) | (millivolts & (ids >= ANALOG_ID))
+    return labelled_analog | (ids >= ANALOG_ID_GEMINI) | (millivolts & (ids >= ANALOG_ID))

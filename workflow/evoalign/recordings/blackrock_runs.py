@@ -35,14 +35,14 @@ class Run(NamedTuple):
 
 
 def find_runs(
-    path: Path, first: int, n_channels: int, wide: bool, resolution: int, rate_hz: float, jitter_s: float
+    path: Path, data_start: int, n_channels: int, wide: bool, resolution: int, rate_hz: float, jitter_s: float
 ) -> tuple[tuple[Run, ...], int, float]:
     """Find the runs of an NSx file of version 2.2 or later.
 
     Parameters
     ----------
     path : Path
-    first : int
+    data_start : int
         Byte after the headers.
     n_channels : int
     wide : bool
@@ -69,30 +69,32 @@ def find_runs(
     """
     period = resolution / rate_hz
     packet = np.dtype([*layout.nsx_block(wide).descr, ("samples", "<i2", (n_channels,))])
-    n, rest = divmod(path.stat().st_size - first, packet.itemsize)
-    if wide and n > 1 and not rest:
-        packets = np.memmap(path, packet, mode="r", offset=first, shape=(n,))
+    n, cut_bytes = divmod(path.stat().st_size - data_start, packet.itemsize)
+    if wide and n > 1 and not cut_bytes:
+        packets = np.memmap(path, packet, mode="r", offset=data_start, shape=(n,))
         if _of_one_sample(packets):
             cuts = _ptp_cuts(packets["timestamp"], period, jitter_s * resolution)
             edges = [0, *cuts.tolist(), n]
             runs = tuple(
-                Run(int(packets["timestamp"][a]), b - a, ((b - a, first + a * packet.itemsize),))
+                Run(int(packets["timestamp"][a]), b - a, ((b - a, data_start + a * packet.itemsize),))
                 for a, b in itertools.pairwise(edges)
             )
             return runs, packet.itemsize, _measured(packets["timestamp"], edges, resolution, rate_hz)
-    return _block_runs(path, first, n_channels, layout.nsx_block(wide), period), 0, 0.0
+    return _block_runs(path, data_start, n_channels, layout.nsx_block(wide), period), 0, 0.0
 
 
 def _of_one_sample(packets: np.ndarray) -> bool:
     # Two are looked at before all: a file of blocks is not paged through.
-    parts = itertools.chain([packets[:2]], (packets[i : i + CHUNK] for i in range(0, len(packets), CHUNK)))
-    return all(((part["header"] == 1) & (part["number_of_data_points"] == 1)).all() for part in parts)
+    chunks = itertools.chain([packets[:2]], (packets[i : i + CHUNK] for i in range(0, len(packets), CHUNK)))
+    return all(((chunk["header"] == 1) & (chunk["number_of_data_points"] == 1)).all() for chunk in chunks)
 
 
-def _block_runs(path: Path, first: int, n_channels: int, head: np.dtype, period: float) -> tuple[Run, ...]:
+def _block_runs(
+    path: Path, data_start: int, n_channels: int, head: np.dtype, period: float
+) -> tuple[Run, ...]:
     size = path.stat().st_size
     runs: list[Run] = []
-    n_blocks, at = 0, first
+    n_blocks, at = 0, data_start
     with path.open("rb") as stream:
         while at < size:
             if size - at < head.itemsize:
@@ -138,8 +140,12 @@ def _joined(blocks: list[Run], period: float) -> tuple[Run, ...]:
             runs.append([block])
             n = block.n
     return tuple(
-        Run(parts[0].tick, sum(part.n for part in parts), tuple(part.blocks[0] for part in parts))
-        for parts in runs
+        Run(
+            run_blocks[0].tick,
+            sum(block_run.n for block_run in run_blocks),
+            tuple(block_run.blocks[0] for block_run in run_blocks),
+        )
+        for run_blocks in runs
     )
 
 
@@ -157,7 +163,7 @@ def _ptp_cuts(stamps: NDArray[np.uint64], period: float, jitter: float) -> NDArr
     period, jitter : float
         Ticks a sample; ticks by which stamps may jitter.
     """
-    found = []
+    cuts = []
     for start in range(0, len(stamps), CHUNK):
         low, high = max(start - AROUND, 0), min(start + CHUNK + AROUND, len(stamps))
         steps: NDArray[np.float64] = np.diff(stamps[low:high].astype(np.int64)).astype(np.float64)
@@ -166,8 +172,8 @@ def _ptp_cuts(stamps: NDArray[np.uint64], period: float, jitter: float) -> NDArr
         excess = steps - period
         large = np.abs(excess) > jitter
         at = at[large[at - 1] | _lasts(np.where(large, 0.0, excess), at, LOST_PERIODS * period)] + low
-        found.append(at[(at >= start) & (at < start + CHUNK)])
-    return np.concatenate([np.empty(0, np.int64), *found])
+        cuts.append(at[(at >= start) & (at < start + CHUNK)])
+    return np.concatenate([np.empty(0, np.int64), *cuts])
 
 
 def _lasts(excess: NDArray[np.float64], at: NDArray[np.int64], limit: float) -> NDArray[np.bool_]:
@@ -177,9 +183,9 @@ def _lasts(excess: NDArray[np.float64], at: NDArray[np.int64], limit: float) -> 
     before, after = np.maximum(at - AROUND, 0), np.minimum(at + AROUND, len(off))
     shift = (total[after] - total[at]) / (after - at) - (total[at] - total[before]) / (at - before)
     # Near an end of the file too few are left to even out jitter: what stands out of it is a gap.
-    few = np.minimum(at - before, after - at) < FEWEST
+    near_end = np.minimum(at - before, after - at) < FEWEST
     usual = OUTLIER_MADS * np.median(np.abs(excess)) if len(excess) else 0.0
-    return np.where(few, np.abs(excess[at - 1]) > usual, np.abs(shift) > limit)
+    return np.where(near_end, np.abs(excess[at - 1]) > usual, np.abs(shift) > limit)
 
 
 def _measured(stamps: NDArray[np.uint64], edges: list[int], resolution: int, rate_hz: float) -> float:
@@ -188,6 +194,9 @@ def _measured(stamps: NDArray[np.uint64], edges: list[int], resolution: int, rat
     if b - a <= rate_hz or b - a < 2 * AROUND:
         return rate_hz
     # Means of some stamps at either end: jitter of single ones does not count.
-    first, last = stamps[a : a + AROUND].astype(np.int64), stamps[b - AROUND : b].astype(np.int64)
-    ticks = float((last - first).mean())
+    first_stamps, last_stamps = (
+        stamps[a : a + AROUND].astype(np.int64),
+        stamps[b - AROUND : b].astype(np.int64),
+    )
+    ticks = float((last_stamps - first_stamps).mean())
     return (b - a - AROUND) * resolution / ticks if ticks > 0 else rate_hz

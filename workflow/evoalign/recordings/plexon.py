@@ -72,7 +72,7 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         word_tick=tick,
         word=word,
         word_source=source,
-        facts=_facts(file, silent),
+        metadata=_metadata(file, silent),
     )
     return build("plexon", [file.path], contents, gap_tolerance_s)
 
@@ -105,15 +105,15 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     rows = np.flatnonzero(file.spike_headers["Channel"] == channel)
     if not rows.size:
         raise InputError(f"no spike channel {channel}", path, "name a channel of the file")
-    own = file.spikes.take(np.flatnonzero(file.spikes.channel == channel))
-    own = own.take(np.argsort(own.tick, kind="stable"))
-    points = np.unique(own.values)
+    spikes = file.spikes.take(np.flatnonzero(file.spikes.channel == channel))
+    spikes = spikes.take(np.argsort(spikes.tick, kind="stable"))
+    points = np.unique(spikes.values)
     if points.size > 1:
         what = f"waveforms of channel {channel} have {points.tolist()} points"
         raise InputError(what, path, "take the spikes without waveforms")
     n = int(points[0]) if points.size else 0
-    waveforms = as_words(file.content, np.int16)[own.word[:, None] + np.arange(n)]
-    frame = {"channel": own.channel, "unit": own.unit, "time_s": own.tick / file.clock_hz}
+    waveforms = as_words(file.content, np.int16)[spikes.word[:, None] + np.arange(n)]
+    frame = {"channel": spikes.channel, "unit": spikes.unit, "time_s": spikes.tick / file.clock_hz}
     gain = plx.spike_gain_uv(file.header, int(file.spike_headers["Gain"][rows[0]]))
     return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms, gain
 
@@ -139,9 +139,9 @@ def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous]
         gain = plx.slow_gain_uv(file.header, int(head["Gain"]), int(head["PreAmpGain"]))
         if not np.isfinite(gain):
             raise InputError(f"channel {name}: a gain or range of 0", f"{file.path}, byte {at}", AGAIN)
-        each, tolerance = file.clock_hz / rate, gap_tolerance_s * file.clock_hz
-        runs = channel_runs(blocks, each, tolerance)
-        early = backward_step(runs, each, tolerance)
+        sample_ticks, tolerance = file.clock_hz / rate, gap_tolerance_s * file.clock_hz
+        runs = channel_runs(blocks, sample_ticks, tolerance)
+        early = backward_step(runs, sample_ticks, tolerance)
         if early >= 0:
             block = int(np.searchsorted(runs.first, runs.sample[early], side="right")) - 1
             where = f"{file.path}, byte {2 * int(blocks.word[block]) - 16}"
@@ -165,7 +165,7 @@ def _events(file: PlxFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return file.events.tick, word, source
 
 
-def _facts(file: PlxFile, silent: list[str]) -> dict[str, Any]:
+def _metadata(file: PlxFile, silent: list[str]) -> dict[str, Any]:
     used = set(file.events.channel.tolist())
     return {
         "version": int(file.header["Version"]),

@@ -19,7 +19,7 @@ from evoalign.errors import InputError
 from evoalign.recordings import plexon2_export
 from evoalign.recordings import plexon2_layout as pl2
 from evoalign.recordings.plexon2_bundle import bundle_contents, verify
-from evoalign.recordings.plexon2_contents import Analog, Events, continuous, word_of
+from evoalign.recordings.plexon2_contents import Analog, PlexonEvents, continuous, word_of
 from evoalign.recordings.plexon2_file import EXPORT, Pl2File, last_tick, read_pl2, refuse
 from evoalign.recordings.plexon2_walk import Blocks2
 from evoalign.recordings.plexon_bytes import as_words, text
@@ -72,7 +72,7 @@ def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         word_tick=word_tick,
         word=word,
         word_source=source,
-        facts=_facts(file),
+        metadata=_metadata(file),
     )
     return build("plexon2", [file.path], contents, gap_tolerance_s)
 
@@ -119,12 +119,14 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
         raise InputError(f"no spike channel {channel}", path, "name a channel of the file")
     head = file.spike_headers[rows[0]]
     blocks = file.rows(pl2.SPIKE_BLOCK)
-    own = blocks.take(np.flatnonzero(blocks.channel == channel))
-    stamps = [file.stamps(own, block) for block in range(own.n.size)]
+    spike_blocks = blocks.take(np.flatnonzero(blocks.channel == channel))
+    stamps = [file.stamps(spike_blocks, block) for block in range(spike_blocks.n.size)]
     tick = np.concatenate([t for t, _ in stamps] or [np.empty(0, np.uint64)]).astype(np.int64)
     unit = np.concatenate([u for _, u in stamps] or [np.empty(0, np.uint16)])
     none = np.empty((0, int(head["SamplesPerSpike"])), np.int16)
-    waveforms = np.concatenate([file.waveforms(own, block) for block in range(own.n.size)] or [none])
+    waveforms = np.concatenate(
+        [file.waveforms(spike_blocks, block) for block in range(spike_blocks.n.size)] or [none]
+    )
     order = np.argsort(tick, kind="stable")
     frame = {"channel": channel, "unit": unit[order], "time_s": tick[order] / file.clock_hz}
     gain = 1e6 * float(head["CoeffToConvertToUnits"])
@@ -134,12 +136,12 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
 def _continuous(file: Pl2File, gap_tolerance_s: float) -> list[Continuous]:
     blocks = file.rows(pl2.ANALOG_BLOCK)
     samples = as_words(file.content, np.int16)
-    found = []
+    channels = []
     for row, head in enumerate(file.analog_headers):
-        own = blocks.take(
+        channel_blocks = blocks.take(
             np.flatnonzero((blocks.source == head["Source"]) & (blocks.channel == head["Channel"]))
         )
-        if not own.n.size:
+        if not channel_blocks.n.size:
             continue
         analog = Analog(
             name=text(head["Name"]),
@@ -150,12 +152,18 @@ def _continuous(file: Pl2File, gap_tolerance_s: float) -> list[Continuous]:
             rate_hz=float(head["SamplesPerSecond"]),
             coefficient=float(head["CoeffToConvertToUnits"]),
         )
-        where = f"{file.path}, byte {2 * int(own.word[0]) - 16}"
-        plain = Blocks(own.word, own.tick, own.channel, own.channel, own.n)
-        found.append(
+        where = f"{file.path}, byte {2 * int(channel_blocks.word[0]) - 16}"
+        plain = Blocks(
+            channel_blocks.word,
+            channel_blocks.tick,
+            channel_blocks.channel,
+            channel_blocks.channel,
+            channel_blocks.n,
+        )
+        channels.append(
             continuous(analog, plain, samples, file.clock_hz, row + 1, where, EXPORT, gap_tolerance_s)
         )
-    return found
+    return channels
 
 
 def _spikes(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -171,7 +179,7 @@ def _spikes(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _events(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return tick, word and source of all events."""
     names = {(int(h["Source"]), int(h["Channel"])): text(h["Name"]) for h in file.event_headers}
-    events = Events.none()
+    events = PlexonEvents.none()
     blocks = file.rows(pl2.EVENT_BLOCK)
     for block in range(blocks.n.size):
         tick, value = _checked_stamps(file, blocks, block)
@@ -193,7 +201,7 @@ def _checked_stamps(file: Pl2File, blocks: Blocks2, block: int) -> tuple[np.ndar
     return tick.astype(np.int64), value
 
 
-def _facts(file: Pl2File) -> dict[str, Any]:
+def _metadata(file: Pl2File) -> dict[str, Any]:
     blocks = file.rows(pl2.EVENT_BLOCK)
     used = set(zip(blocks.source.tolist(), blocks.channel.tolist(), strict=True))
     heads = [(text(h["Name"]), int(h["Source"]), int(h["Channel"])) for h in file.event_headers]
@@ -209,16 +217,16 @@ def _facts(file: Pl2File) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run ``export FILE.pl2`` or ``verify BUNDLE``; return the exit status."""
-    command, *rest = sys.argv[1:] if arguments is None else arguments or [""]
+    command, *operands = sys.argv[1:] if arguments is None else arguments or [""]
     if command == "export":
-        return plexon2_export.main(rest)
-    if command == "verify" and len(rest) == 1:
+        return plexon2_export.main(operands)
+    if command == "verify" and len(operands) == 1:
         try:
-            n = verify(Path(rest[0]))
+            n = verify(Path(operands[0]))
         except InputError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"{rest[0]}: {n} files are as they were written")
+        print(f"{operands[0]}: {n} files are as they were written")
         return 0
     print("usage: python -m evoalign.recordings.plexon2 export FILE.pl2 | verify BUNDLE", file=sys.stderr)
     return 2

@@ -12,7 +12,7 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.recordings.plexon2_contents import Analog, Events, continuous, word_of
+from evoalign.recordings.plexon2_contents import Analog, PlexonEvents, continuous, word_of
 from evoalign.recordings.plexon2_export import BUNDLE_FORMAT, BUNDLE_VERSION
 from evoalign.recordings.plexon_recording import Contents
 from evoalign.recordings.plexon_streams import Continuous
@@ -76,9 +76,9 @@ def _verify(folder: Path, manifest: dict[str, Any], *, checksums: bool) -> int:
     files = manifest.get("files")
     if not isinstance(files, dict):
         raise InputError("the manifest lists no files", folder / "manifest.json", AGAIN)
-    there = {file.name for file in folder.iterdir()} - {"manifest.json"}
-    if there != set(files):
-        odd = sorted(there ^ set(files))
+    present_files = {file.name for file in folder.iterdir()} - {"manifest.json"}
+    if present_files != set(files):
+        odd = sorted(present_files ^ set(files))
         raise InputError(f"files missing or too many: {', '.join(odd)}", folder, AGAIN)
     for name, entry in files.items():
         file = folder / name
@@ -123,7 +123,7 @@ def _contents(folder: Path, manifest: dict[str, Any], gap_tolerance_s: float) ->
         word_tick=tick,
         word=word,
         word_source=source,
-        facts={
+        metadata={
             "software": header["CreatorSoftwareName"],
             "software_version": header["CreatorSoftwareVersion"],
             "comment": header["CreatorComment"],
@@ -149,7 +149,7 @@ def _start(header: dict[str, Any]) -> dt.datetime | None:
 def _continuous(
     folder: Path, manifest: dict[str, Any], clock_hz: float, gap_tolerance_s: float
 ) -> list[Continuous]:
-    found = []
+    channels = []
     for index, c in enumerate(manifest["analog"]):
         if not c["NumberOfValues"]:
             continue
@@ -167,30 +167,32 @@ def _continuous(
             rate_hz=float(c["SamplesPerSecond"]),
             coefficient=float(c["CoeffToConvertToUnits"]),
         )
-        same = np.full(n.size, c["Channel"], np.int32)
-        blocks = Blocks(np.cumsum(n) - n, fragments[:, 0], same, same, n)
+        channel_numbers = np.full(n.size, c["Channel"], np.int32)
+        blocks = Blocks(np.cumsum(n) - n, fragments[:, 0], channel_numbers, channel_numbers, n)
         where = str(folder / f"analog_{index:03d}.npy")
-        found.append(continuous(head, blocks, samples, clock_hz, index + 1, where, AGAIN, gap_tolerance_s))
-    return found
+        channels.append(continuous(head, blocks, samples, clock_hz, index + 1, where, AGAIN, gap_tolerance_s))
+    return channels
 
 
 def _spikes(folder: Path, manifest: dict[str, Any]) -> list[np.ndarray]:
     """Return channel, unit and tick of all spikes."""
-    parts: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in range(3)]
+    columns: list[list[np.ndarray]] = [[np.empty(0, np.int64)] for _ in range(3)]
     for index, c in enumerate(manifest["spikes"]):
         if c["NumberOfSpikes"]:
             tick = _load(folder, f"spikes_{index:03d}_ticks", np.int64)
             unit = _load(folder, f"spikes_{index:03d}_units", np.uint16)
             if not tick.size == unit.size == c["NumberOfSpikes"]:
                 raise ValueError(f"spikes of {c['Name']} are {tick.size}")
-            for part, column in zip(parts, (np.full(tick.size, c["Channel"]), unit, tick), strict=True):
-                part.append(np.asarray(column, np.int64))
-    return [np.concatenate(part) for part in parts]
+            for column_parts, column in zip(
+                columns, (np.full(tick.size, c["Channel"]), unit, tick), strict=True
+            ):
+                column_parts.append(np.asarray(column, np.int64))
+    return [np.concatenate(column_parts) for column_parts in columns]
 
 
 def _events(folder: Path, manifest: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return tick, word and source of all events."""
-    events = Events.none()
+    events = PlexonEvents.none()
     for index, c in enumerate(manifest["events"]):
         if c["NumberOfEvents"]:
             tick = _load(folder, f"events_{index:03d}_ticks", np.int64)

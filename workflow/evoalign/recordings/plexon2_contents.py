@@ -81,15 +81,15 @@ def continuous(
     if not (np.isfinite(head.coefficient) and 0 < head.coefficient * unit < 1e9):
         what = f"channel {head.name}: a count is {head.coefficient} '{head.units}'"
         raise InputError(what, where, mend)
-    each, tolerance = clock_hz / rate, gap_tolerance_s * clock_hz
-    runs: Runs = channel_runs(blocks, each, tolerance)
-    early = backward_step(runs, each, tolerance)
+    sample_ticks, tolerance = clock_hz / rate, gap_tolerance_s * clock_hz
+    runs: Runs = channel_runs(blocks, sample_ticks, tolerance)
+    early = backward_step(runs, sample_ticks, tolerance)
     if early >= 0:
         time_s = runs.tick[early] / clock_hz
         raise InputError(f"channel {head.name}: time runs backwards to {time_s:.6f} s", where, mend)
-    known = NEURAL_ROLE.get(head.source)
-    role = role_of(known or head.source_name or head.name, rate)
-    if role == "analog" and not known:
+    neural_name = NEURAL_ROLE.get(head.source)
+    role = role_of(neural_name or head.source_name or head.name, rate)
+    if role == "analog" and not neural_name:
         role = role_of(head.name, rate)
     number = head.channel if role != "analog" else number_of(str(head.channel), role, place)
     return Continuous(role, number, head.name, rate, head.coefficient * unit, runs, samples)
@@ -109,7 +109,7 @@ def word_of(name: str, source: int, channel: int, value: np.ndarray) -> tuple[np
 
 
 @dataclass
-class Events:
+class PlexonEvents:
     """Collects the events of all channels."""
 
     tick: list[np.ndarray]
@@ -117,7 +117,7 @@ class Events:
     source: list[np.ndarray]
 
     @classmethod
-    def none(cls) -> Events:
+    def none(cls) -> PlexonEvents:
         """Return an empty collection."""
         return cls([np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, object)])
 

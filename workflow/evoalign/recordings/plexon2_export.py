@@ -244,9 +244,9 @@ class _Export:
         np.save(file, values, allow_pickle=False)
         self.files[file.name] = {"bytes": file.stat().st_size, "sha256": file_sha256(file)}
 
-    def _same(self, what: str, announced: int, returned: int) -> None:
+    def _same(self, content: str, announced: int, returned: int) -> None:
         if announced != returned:
-            raise LibraryError(f"{what}: the library announced {announced} and returned {returned}")
+            raise LibraryError(f"{content}: the library announced {announced} and returned {returned}")
 
     def _analog(self, index: int) -> dict[str, Any]:
         info = self._info("Analog", index)
@@ -272,10 +272,10 @@ class _Export:
         if n:
             ticks, units = np.zeros(n, np.uint64), np.zeros(n, np.uint16)
             waveforms = np.zeros((n, points), np.int16)
-            got = c_ulonglong(n)
+            returned = c_ulonglong(n)
             pointers = [pointer(array) for array in (ticks, units, waveforms)]
-            self._call("PL2_GetSpikeChannelData", c_int(index), byref(got), *pointers)
-            self._same(f"spikes of {info.m_Name!r}", n, got.value)
+            self._call("PL2_GetSpikeChannelData", c_int(index), byref(returned), *pointers)
+            self._same(f"spikes of {info.m_Name!r}", n, returned.value)
             counted = list(info.m_UnitCounts)
             if np.bincount(units, minlength=256).tolist() != counted:
                 raise LibraryError(f"spikes by unit of {info.m_Name!r} are not as the library announced")
@@ -288,10 +288,10 @@ class _Export:
         info = self._info("Digital", index)
         n = int(info.m_NumberOfEvents)
         if n:
-            ticks, values, got = np.zeros(n, np.uint64), np.zeros(n, np.uint16), c_ulonglong(n)
+            ticks, values, returned = np.zeros(n, np.uint64), np.zeros(n, np.uint16), c_ulonglong(n)
             pointers = [pointer(array) for array in (ticks, values)]
-            self._call("PL2_GetDigitalChannelData", c_int(index), byref(got), *pointers)
-            self._same(f"events of {info.m_Name!r}", n, got.value)
+            self._call("PL2_GetDigitalChannelData", c_int(index), byref(returned), *pointers)
+            self._same(f"events of {info.m_Name!r}", n, returned.value)
             self._save(f"events_{index:03d}_ticks", ticks.astype("<i8"))
             self._save(f"events_{index:03d}_values", values)
         return plain(info)
@@ -299,10 +299,14 @@ class _Export:
     def _start_stop(self) -> None:
         n = c_ulonglong(0)
         self._call("PL2_GetStartStopChannelInfo", byref(n))
-        ticks, values, got = np.zeros(n.value, np.uint64), np.zeros(n.value, np.uint16), c_ulonglong(n.value)
+        ticks, values, returned = (
+            np.zeros(n.value, np.uint64),
+            np.zeros(n.value, np.uint16),
+            c_ulonglong(n.value),
+        )
         if n.value:
-            self._call("PL2_GetStartStopChannelData", byref(got), pointer(ticks), pointer(values))
-            self._same("starts and stops", n.value, got.value)
+            self._call("PL2_GetStartStopChannelData", byref(returned), pointer(ticks), pointer(values))
+            self._same("starts and stops", n.value, returned.value)
         self._save("start_stop_ticks", ticks.astype("<i8"))
         self._save("start_stop_values", values)
 

@@ -147,18 +147,18 @@ def _file_header(content: np.ndarray, path: Path) -> np.void:
     marks = ["EndOfHeader", "FirstDataBlock", "EndOfDataBlocks", "StartOfFooter"]
     if not header["StartOfFooter"] and not header["EndOfDataBlocks"]:
         marks = marks[:2]  # never closed: neither was written
-    last = pl2.HEADERS_START
+    previous_mark = pl2.HEADERS_START
     for mark in marks:
         value = int(header[mark])
-        if value % 16 or not last <= value <= content.size:
+        if value % 16 or not previous_mark <= value <= content.size:
             what = f"{mark} is {value}; the file has {content.size} bytes"
             raise refuse(f"{what}: it is cut, or its header is damaged", path, pl2.place(mark))
-        last = value
+        previous_mark = value
     return header
 
 
 def _channel_headers(content: np.ndarray, header: np.void, path: Path) -> tuple[np.ndarray, ...]:
-    found: dict[int, list[np.ndarray]] = {tag: [] for tag in pl2.HEADER_OF}
+    headers: dict[int, list[np.ndarray]] = {tag: [] for tag in pl2.HEADER_OF}
     at, end = pl2.HEADERS_START, int(header["EndOfHeader"])
     while at < end:
         dtype = pl2.HEADER_OF.get(int(content[at]))
@@ -172,10 +172,10 @@ def _channel_headers(content: np.ndarray, header: np.void, path: Path) -> tuple[
             or channel["TagChannel"][0] != channel["Channel"][0]
         ):
             raise refuse("this channel header names two channels", path, at)
-        found[int(content[at])].append(channel)
+        headers[int(content[at])].append(channel)
         at += dtype.itemsize
     tables = tuple(
-        np.concatenate(found[tag]) if found[tag] else np.empty(0, pl2.HEADER_OF[tag])
+        np.concatenate(headers[tag]) if headers[tag] else np.empty(0, pl2.HEADER_OF[tag])
         for tag in (pl2.SPIKE_TAG, pl2.ANALOG_TAG, pl2.EVENT_TAG)
     )
     _check_totals(header, tables, path)
@@ -194,9 +194,9 @@ def _check_totals(header: np.void, tables: tuple[np.ndarray, ...], path: Path) -
         "NumberOfRecordedAnalogChannels": int((analog["ChannelRecordingEnabled"] != 0).sum()),
         "NumberOfDigitalChannels": len(events),
     }
-    for field, there in totals.items():
-        if int(header[field]) != there:
-            what = f"{field} is {int(header[field])}, the channel headers make it {there}"
+    for field, counted in totals.items():
+        if int(header[field]) != counted:
+            what = f"{field} is {int(header[field])}, the channel headers make it {counted}"
             raise refuse(what, path, pl2.place(field))
     for table in tables:
         keys = table["Source"].astype(np.int64) << 32 | table["Channel"]
@@ -214,8 +214,8 @@ def _check_blocks(file: Pl2File) -> None:
         (pl2.EVENT_BLOCK, file.event_headers),
     )
     for kind, table in tables:
-        known = table["Source"].astype(np.int64) << 32 | table["Channel"]
-        stray = np.flatnonzero((blocks.kind == kind) & ~np.isin(key, known))
+        with_header = table["Source"].astype(np.int64) << 32 | table["Channel"]
+        stray = np.flatnonzero((blocks.kind == kind) & ~np.isin(key, with_header))
         if stray.size:
             at = stray[0]
             what = f"a block of source {blocks.source[at]}, channel {blocks.channel[at]}, which has no header"
@@ -245,17 +245,19 @@ def _check_units(file: Pl2File) -> None:
     blocks = file.rows(pl2.SPIKE_BLOCK)
     for row, head in enumerate(file.spike_headers):
         in_header = head["UnitCounts"].astype(np.int64)
-        own = np.flatnonzero((blocks.source == head["Source"]) & (blocks.channel == head["Channel"]))
-        units = [file.stamps(blocks, int(block))[1] for block in own]
-        there = np.bincount(np.concatenate(units), minlength=256) if units else np.zeros(256, np.int64)
-        if there.size > 256:
-            at = 2 * int(blocks.word[own[0]])
-            raise refuse(f"a spike of unit {there.size - 1}; the format has 0 to 255", file.path, at)
-        off = np.flatnonzero(in_header != there)
+        channel_blocks = np.flatnonzero(
+            (blocks.source == head["Source"]) & (blocks.channel == head["Channel"])
+        )
+        units = [file.stamps(blocks, int(block))[1] for block in channel_blocks]
+        in_blocks = np.bincount(np.concatenate(units), minlength=256) if units else np.zeros(256, np.int64)
+        if in_blocks.size > 256:
+            at = 2 * int(blocks.word[channel_blocks[0]])
+            raise refuse(f"a spike of unit {in_blocks.size - 1}; the format has 0 to 255", file.path, at)
+        off = np.flatnonzero(in_header != in_blocks)
         if off.size and (file.finished or in_header.any()):
             unit = int(off[0])
             what = f"the header counts {in_header[unit]} spikes of unit {unit} on channel {head['Channel']}"
-            what += f", the blocks hold {there[unit]}"
+            what += f", the blocks hold {in_blocks[unit]}"
             raise refuse(
                 what, file.path, pl2.HEADERS_START + row * pl2.SPIKE_HEADER.itemsize + 160 + 8 * unit
             )

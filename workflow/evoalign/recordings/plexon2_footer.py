@@ -1,7 +1,7 @@
 """The footer of a .pl2 file, held against its blocks.
 
 The footer lists, channel by channel, where the data blocks are, when they
-start and how much they hold: the same facts as in the blocks, a second time.
+start and how much they hold: the same numbers as in the blocks, a second time.
 """
 
 from __future__ import annotations
@@ -52,25 +52,38 @@ def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend
     order = np.lexsort((blocks.word, blocks.channel, blocks.source, blocks.kind))
     key = np.stack((blocks.kind, blocks.source, blocks.channel), axis=1)[order]
     edges = np.flatnonzero((key[1:] != key[:-1]).any(axis=1)) + 1
-    seen: set[Key] = set()
-    for part in np.split(order, edges) if order.size else []:
-        one = blocks.take(part)
-        kind, source, channel = int(one.kind[0]), int(one.source[0]), int(one.channel[0])
-        offset = 2 * one.word - 16
+    channels_checked: set[Key] = set()
+    for rows in np.split(order, edges) if order.size else []:
+        channel_blocks = blocks.take(rows)
+        kind, source, channel = (
+            int(channel_blocks.kind[0]),
+            int(channel_blocks.source[0]),
+            int(channel_blocks.channel[0]),
+        )
+        offset = 2 * channel_blocks.word - 16
         footer = listed.get((kind, source, channel))
         if footer is None:
             what = f"a block of source {source}, channel {channel} that the footer does not list"
             raise InputError(what, f"{path}, byte {offset[0]}", mend)
-        there = int(one.n.sum())
-        same = all(map(np.array_equal, (footer.offset, footer.tick, footer.n), (offset, one.tick, one.n)))
-        if not same or (sum(footer.totals) != there and set(footer.totals) != {there}):
+        n_items = int(channel_blocks.n.sum())
+        as_listed = all(
+            map(
+                np.array_equal,
+                (footer.offset, footer.tick, footer.n),
+                (offset, channel_blocks.tick, channel_blocks.n),
+            )
+        )
+        if not as_listed or (sum(footer.totals) != n_items and set(footer.totals) != {n_items}):
             what = f"source {source}, channel {channel}: the footer lists {footer.totals[-1]} items in "
             what += (
-                f"{footer.offset.size} blocks; the file holds {there} in {offset.size}, or they lie elsewhere"
+                f"{footer.offset.size} blocks; the file holds {n_items} in {offset.size}, "
+                "or they lie elsewhere"
             )
             raise InputError(what, f"{path}, byte {footer.at}", mend)
-        seen.add((kind, source, channel))
-    missing = [footer for channel, footer in listed.items() if channel not in seen and any(footer.totals)]
+        channels_checked.add((kind, source, channel))
+    missing = [
+        footer for channel, footer in listed.items() if channel not in channels_checked and any(footer.totals)
+    ]
     if missing:
         what = f"the footer lists {missing[0].totals[-1]} items of a channel without blocks"
         raise InputError(what, f"{path}, byte {missing[0].at}", mend)
@@ -94,11 +107,11 @@ def _read_footer(content: np.ndarray, at: int, path: Path, mend: str) -> dict[Ke
         key = (kind, int(head["Source"]), int(head["Channel"]))
         total = int(head["Total"])
         if key in listed:
-            old = listed[key]
+            earlier = listed[key]
             offset, tick, n = (
-                np.concatenate(p) for p in ((old.offset, offset), (old.tick, tick), (old.n, n))
+                np.concatenate(p) for p in ((earlier.offset, offset), (earlier.tick, tick), (earlier.n, n))
             )
-            listed[key] = Listed(old.at, [*old.totals, total], offset, tick, n)
+            listed[key] = Listed(earlier.at, [*earlier.totals, total], offset, tick, n)
         else:
             listed[key] = Listed(at, [total], offset, tick, n)
         at += (16 + size + 15) // 16 * 16

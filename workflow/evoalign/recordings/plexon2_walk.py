@@ -82,22 +82,22 @@ def step_blocks(
         shape = 0
         if of == 0x42:
             items = int(words[at + 3])
-            each = 1
+            item_words = 1
         elif of == 0x31:
             shape = int(words[at + 3])
             items = _u64(words, at + 4)
-            each = 5 + shape
+            item_words = 5 + shape
         elif of == 0x5A or of == 0x59:
             # u64 from word 3 on; its upper words and the word after it are 0
             items = int(words[at + 3]) | (int(words[at + 4]) << 16)
-            each = 5
+            item_words = 5
             if words[at + 5] != 0 or words[at + 6] != 0 or words[at + 7] != 0:
                 return n, at, BAD_LENGTH
         else:
             return n, at, BAD_TYPE
         if items <= 0 or items > stop - at:
             return n, at, BAD_LENGTH if items <= 0 else CUT
-        payload = items * each
+        payload = items * item_words
         if payload > stop - at - 8:
             return n, at, CUT
         if words[at + 1] != payload & 0xFFFF:
@@ -131,9 +131,9 @@ def walk(words: np.ndarray, at: int, stop: int) -> tuple[Blocks2, int, int]:
     dtypes = ("u1", "u1", "i4", "i8", "i4", "i8", "i8")
     size = max(1, min(CHUNK, (stop - at) // 8 + 1))
     buffers: list[np.ndarray] = [np.empty(size, dtype) for dtype in dtypes]
-    parts: list[list[np.ndarray]] = []
+    chunks: list[list[np.ndarray]] = []
     end = FULL
     while end == FULL:
         n, at, end = step_blocks(words, at, stop, *buffers)
-        parts.append([buffer[:n].copy() for buffer in buffers])
-    return Blocks2(*(np.concatenate(column) for column in zip(*parts, strict=True))), at, end
+        chunks.append([buffer[:n].copy() for buffer in buffers])
+    return Blocks2(*(np.concatenate(column) for column in zip(*chunks, strict=True))), at, end

@@ -153,12 +153,12 @@ def _check_end(content: np.ndarray, ended: int, end: int, path: Path) -> None:
 def _check_channels(file: PlxFile) -> None:
     """Refuse blocks of channels that have no header, and units beyond z."""
     special = [plx.STROBED, plx.START, plx.STOP]
-    known = (
+    with_header = (
         ("spike", file.spikes, file.spike_headers["Channel"]),
         ("event", file.events, np.append(file.event_headers["Channel"], special)),
         ("continuous", file.continuous, file.slow_headers["Channel"]),
     )
-    for name, blocks, channels in known:
+    for name, blocks, channels in with_header:
         stray = np.flatnonzero(~np.isin(blocks.channel, channels))
         if stray.size:
             what = f"a {name} block of channel {blocks.channel[stray[0]]}, which has no header"

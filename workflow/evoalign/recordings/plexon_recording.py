@@ -38,8 +38,8 @@ class BlockReader:
         out = np.empty((len(columns), stop - start), np.int16)
         for row, column in zip(out, columns, strict=True):
             channel = self.channels[column]
-            first = int(self.sample[segment, column]) + start
-            copy_samples(channel.samples, channel.runs.word, channel.runs.first, first, row)
+            first_sample = int(self.sample[segment, column]) + start
+            copy_samples(channel.samples, channel.runs.word, channel.runs.first, first_sample, row)
         return out.T
 
 
@@ -58,7 +58,7 @@ class Contents:
         Number, name and microvolts per count of channels with a spike header.
     spike_channel, spike_unit, spike_tick : int arrays [spike]
     word_tick, word, word_source : arrays [event]
-    facts : dict
+    metadata : dict
         For the descriptor.
     """
 
@@ -72,13 +72,13 @@ class Contents:
     word_tick: np.ndarray
     word: np.ndarray
     word_source: np.ndarray
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s: float) -> Recording:
     """Return the recording of a Plexon file's contents."""
     streams: dict[str, Stream] = {}
-    facts = dict(contents.facts)
+    metadata = dict(contents.metadata)
     for name, (channels, group) in split_ragged(name_streams(contents.continuous), contents.clock_hz).items():
         starts = (group.tick / contents.clock_hz).tolist()
         streams[name] = Stream(
@@ -93,7 +93,7 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
             gap_tolerance_s=gap_tolerance_s,
         )
         if group.lost:
-            facts.setdefault("samples_outside_shared_segments", {})[name] = group.lost
+            metadata.setdefault("samples_outside_shared_segments", {})[name] = group.lost
     segments = segment_table(list(streams.values()))
     return Recording(
         format=kind,
@@ -104,7 +104,7 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
         words=_words(contents, segments),
         online_spikes=_online_spikes(contents),
         streams=streams,
-        facts=facts,
+        metadata=metadata,
     )
 
 
@@ -137,8 +137,8 @@ def _row(number: int, name: str, kind: str, stream: str, rate_hz: float, gain_uv
 def _words(contents: Contents, segments: pd.DataFrame) -> pd.DataFrame:
     order = np.argsort(contents.word_tick, kind="stable")
     time_s = contents.word_tick[order] / contents.clock_hz
-    first = segments[segments["stream"] == segments["stream"].iloc[0]] if len(segments) else segments
-    segment = np.searchsorted(first["start_s"].to_numpy(), time_s, side="right") - 1
+    first_stream = segments[segments["stream"] == segments["stream"].iloc[0]] if len(segments) else segments
+    segment = np.searchsorted(first_stream["start_s"].to_numpy(), time_s, side="right") - 1
     frame = {
         "time_s": time_s,
         "word": contents.word[order],

@@ -54,7 +54,7 @@ class Shared(NamedTuple):
     sample: np.ndarray
 
 
-class Group(NamedTuple):
+class ChannelGroup(NamedTuple):
     """Channels that share segments.
 
     Attributes
@@ -102,7 +102,7 @@ def backward_step(runs: Runs, ticks_per_sample: float, tolerance: float) -> int:
     return int(early[0]) + 1 if early.size else -1
 
 
-def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[Group]:
+def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[ChannelGroup]:
     """Put channels of one sampling rate into groups that share segments.
 
     Channels with the same runs stay together. Another one joins the largest
@@ -111,7 +111,7 @@ def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[Group]
 
     Returns
     -------
-    list of Group
+    list of ChannelGroup
         The largest group first; each channel is in one.
     """
     geometries: dict[tuple[bytes, bytes], list[int]] = {}
@@ -130,11 +130,11 @@ def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[Group]
     return [_group(shared, members, channels) for shared, members in groups]
 
 
-def _group(shared: Shared, geometries: list[list[int]], channels: list[Runs]) -> Group:
+def _group(shared: Shared, geometries: list[list[int]], channels: list[Runs]) -> ChannelGroup:
     pairs = sorted((position, g) for g, members in enumerate(geometries) for position in members)
     members = [position for position, _ in pairs]
     total = sum(int(channels[position].length.sum()) for position in members)
-    return Group(
+    return ChannelGroup(
         members,
         shared.tick,
         shared.length,
@@ -143,22 +143,22 @@ def _group(shared: Shared, geometries: list[list[int]], channels: list[Runs]) ->
     )
 
 
-def _intersect(one: Shared, two: Shared, ticks_per_sample: float) -> Shared:
+def _intersect(left: Shared, right: Shared, ticks_per_sample: float) -> Shared:
     """Return the segments that both have, to the nearest sample."""
     tick: list[float] = []
     length: list[int] = []
     sample: list[np.ndarray] = []
     a = b = 0
-    while a < one.tick.size and b < two.tick.size:
-        start = max(one.tick[a], two.tick[b])
-        skip_a = round((start - one.tick[a]) / ticks_per_sample)
-        skip_b = round((start - two.tick[b]) / ticks_per_sample)
-        left_a, left_b = int(one.length[a]) - skip_a, int(two.length[b]) - skip_b
+    while a < left.tick.size and b < right.tick.size:
+        start = max(left.tick[a], right.tick[b])
+        skip_a = round((start - left.tick[a]) / ticks_per_sample)
+        skip_b = round((start - right.tick[b]) / ticks_per_sample)
+        left_a, left_b = int(left.length[a]) - skip_a, int(right.length[b]) - skip_b
         if min(left_a, left_b) > 0:
             tick.append(float(start))
             length.append(min(left_a, left_b))
-            sample.append(np.concatenate((one.sample[a] + skip_a, two.sample[b] + skip_b)))
+            sample.append(np.concatenate((left.sample[a] + skip_a, right.sample[b] + skip_b)))
         a, b = (a + 1, b) if left_a <= left_b else (a, b + 1)
-    width = one.sample.shape[1] + two.sample.shape[1]
+    width = left.sample.shape[1] + right.sample.shape[1]
     stacked = np.array(sample, np.int64).reshape(-1, width)
     return Shared(np.array(tick, float), np.array(length, np.int64), stacked)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evoalign.errors import InputError
-from evoalign.recordings.plexon_runs import Group, Runs, group_channels
+from evoalign.recordings.plexon_runs import ChannelGroup, Runs, group_channels
 
 ROLES = ("broadband", "highpass", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
@@ -102,20 +102,20 @@ def name_streams(channels: Sequence[Continuous]) -> dict[str, list[Continuous]]:
             streams[name] = by_role[role][rate]
             number, count = Counter(c.number for c in streams[name]).most_common(1)[0]
             if count > 1:
-                same = [c.name for c in streams[name] if c.number == number]
-                raise InputError(f"channels {', '.join(same)} have the same number {number}", "",
+                same_number = [c.name for c in streams[name] if c.number == number]
+                raise InputError(f"channels {', '.join(same_number)} have the same number {number}", "",
                                  "rename the channels in a copy of the file")  # fmt: skip
     return streams
 
 
 def split_ragged(
     streams: dict[str, list[Continuous]], clock_hz: float
-) -> dict[str, tuple[list[Continuous], Group]]:
+) -> dict[str, tuple[list[Continuous], ChannelGroup]]:
     """Split each stream into parts whose channels share segments; see `group_channels`."""
-    parts: dict[str, tuple[list[Continuous], Group]] = {}
+    streams_by_part: dict[str, tuple[list[Continuous], ChannelGroup]] = {}
     for name, channels in streams.items():
         groups = group_channels([c.runs for c in channels], clock_hz / channels[0].rate_hz)
         for rank, group in enumerate(groups):
             members = [channels[position] for position in group.members]
-            parts[name if rank == 0 else f"{name}_part{rank + 1}"] = (members, group)
-    return parts
+            streams_by_part[name if rank == 0 else f"{name}_part{rank + 1}"] = (members, group)
+    return streams_by_part

@@ -110,16 +110,16 @@ def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
     """
     size = min(CHUNK, (words.size - at) // 8 + 1)
     buffers: list[np.ndarray] = [np.empty(size, dtype) for dtype in ("u1", "i8", "i8", "i4", "i4", "i8")]
-    parts: dict[int, list[Blocks]] = {1: [], 4: [], 5: []}
+    by_type: dict[int, list[Blocks]] = {1: [], 4: [], 5: []}
     end = FULL
     while end == FULL:
         n, at, end = step_blocks(words, at, *buffers)
         kind, *columns = (buffer[:n] for buffer in buffers)
-        for of, chunks in parts.items():
+        for of, chunks in by_type.items():
             rows = np.flatnonzero(kind == of)
             if rows.size:
                 chunks.append(Blocks(*(column[rows] for column in columns)))
-    return {of: _join(chunks) for of, chunks in parts.items()}, at, end
+    return {of: _join(chunks) for of, chunks in by_type.items()}, at, end
 
 
 def _join(chunks: list[Blocks]) -> Blocks:
@@ -148,13 +148,13 @@ def run_starts(tick: np.ndarray, values: np.ndarray, ticks_per_sample: float, to
     """
     starts = np.empty(tick.size, np.int64)
     n = 0
-    first = np.int64(0)
+    run_tick = np.int64(0)
     samples = 0.0
     for b in range(tick.size):
-        if b == 0 or abs(tick[b] - first - samples * ticks_per_sample) > tolerance:
+        if b == 0 or abs(tick[b] - run_tick - samples * ticks_per_sample) > tolerance:
             starts[n] = b
             n += 1
-            first = tick[b]
+            run_tick = tick[b]
             samples = 0.0
         samples += values[b]
     return starts[:n].copy()

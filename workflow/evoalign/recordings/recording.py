@@ -35,8 +35,8 @@ class Recording:
         As in `evoalign.tables`; times in seconds on the recording's clock.
     streams : dict of str to Stream
         Continuous streams by name.
-    facts : dict
-        Further JSON-able facts of the header, for the descriptor.
+    metadata : dict
+        Further JSON-able metadata of the header, for the descriptor.
     """
 
     format: str
@@ -47,15 +47,15 @@ class Recording:
     words: pd.DataFrame
     online_spikes: pd.DataFrame
     streams: dict[str, Stream]
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
         """Seconds from time 0 to the last sample, word or spike."""
         ends = self.segments["start_s"] + self.segments["n_samples"] / self.segments["sampling_rate_hz"]
-        last = [ends.max(), self.words["time_s"].max(), self.online_spikes["time_s"].max()]
-        found = [float(time) for time in last if pd.notna(time)]
-        return max(found, default=0.0)
+        last_times = [ends.max(), self.words["time_s"].max(), self.online_spikes["time_s"].max()]
+        finite_times = [float(time) for time in last_times if pd.notna(time)]
+        return max(finite_times, default=0.0)
 
     def descriptor(self) -> dict[str, Any]:
         """Return what was found, ready for JSON."""
@@ -76,7 +76,7 @@ class Recording:
             "channels": len(self.channels),
             "words": {str(k): int(v) for k, v in self.words["source"].value_counts().sort_index().items()},
             "online_spikes": len(self.online_spikes),
-            "facts": self.facts,
+            "facts": self.metadata,
         }
 
 

@@ -128,8 +128,8 @@ class StreamRecording(BaseRecording):
             self, sampling_frequency=stream.sampling_rate_hz, channel_ids=chosen, dtype="int16"
         )
         for segment, (start_s, n_samples) in enumerate(stream.segments):
-            part = _Segment(stream, segment, columns, n_samples, start_s)
-            self.add_recording_segment(part)
+            recording_segment = _StreamSegment(stream, segment, columns, n_samples, start_s)
+            self.add_recording_segment(recording_segment)
         self.set_channel_gains(stream.gain_uv[columns])
         self.set_channel_offsets(stream.offset_uv[columns])
         self._kwargs = {
@@ -140,7 +140,7 @@ class StreamRecording(BaseRecording):
         }
 
 
-class _Segment(BaseRecordingSegment):
+class _StreamSegment(BaseRecordingSegment):
     def __init__(
         self, stream: Stream, segment: int, columns: list[int], n_samples: int, start_s: float
     ) -> None:

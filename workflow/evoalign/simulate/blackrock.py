@@ -89,13 +89,13 @@ def write_nev(
     resolution = resolution_hz or sampling_rate_hz
     points = WAVEFORM_POINTS if waveforms is None else waveforms.shape[1]
     dtype = layout.nev_packet(_packet_bytes(points, major), wide=major >= 3)
-    parts = [
+    timed_packets = [
         _spike_packets(spikes, waveforms, dtype),
         _word_packets(words, dtype),
         _comment_packets(comments, dtype),
     ]
-    packets = np.concatenate([packet for _, packet in parts])
-    times = np.concatenate([time for time, _ in parts])
+    packets = np.concatenate([packet for _, packet in timed_packets])
+    times = np.concatenate([time for time, _ in timed_packets])
     order = np.argsort(times, kind="stable")
     origin = _origin(start, resolution)
     packets["timestamp"] = origin + np.rint(_since_reset(times, resets_s) * resolution).astype(np.uint64)
@@ -166,8 +166,8 @@ def write_nsx(
         version cannot hold.
     """
     major, minor = _version(version)
-    period, rest = divmod(layout.CLOCK_HZ, sampling_rate_hz)
-    if rest:
+    period, remainder = divmod(layout.CLOCK_HZ, sampling_rate_hz)
+    if remainder:
         raise InputError(f"{sampling_rate_hz} Hz is no divisor of 30 kHz", path)
     if (version == "2.1" and (pauses or resets or first_tick)) or (ptp and version != "3.0"):
         raise InputError(f"NSx {version} holds no such time stamps", path)
@@ -239,9 +239,9 @@ def _nev_headers(channels: Sequence[int], gain_uv: float, points: int) -> NDArra
     wave["digitization_factor"] = round(1000 * gain_uv)
     wave["bytes_per_waveform"], wave["spike_width"] = 2, points
     label["label"] = [f"chan{channel}".encode() for channel in channels]
-    for at, (name, part) in enumerate(((b"NEUEVWAV", wave), (b"NEUEVLBL", label))):
+    for at, (name, content) in enumerate(((b"NEUEVWAV", wave), (b"NEUEVLBL", label))):
         rows["packet_id"][at * len(channels) : (at + 1) * len(channels)] = name
-        rows["content"][at * len(channels) : (at + 1) * len(channels)] = part.view("V24")
+        rows["content"][at * len(channels) : (at + 1) * len(channels)] = content.view("V24")
     return rows
 
 
@@ -314,8 +314,8 @@ def _pieces(chunks: Iterable[NDArray[np.int16]], pauses: Pauses, resets: Sequenc
         edges = sorted({0, *inside, len(chunk)})
         for first, last in itertools.pairwise(edges):
             sample = at + first
-            new = sample == 0 or sample in lengths or sample in resets
-            yield chunk[first:last], lengths.get(sample, 0), sample in resets, new
+            starts_block = sample == 0 or sample in lengths or sample in resets
+            yield chunk[first:last], lengths.get(sample, 0), sample in resets, starts_block
         at += len(chunk)
 
 
@@ -334,9 +334,9 @@ def _write_blocks(
             stream.write(head.tobytes())
             stream.seek(0, 2)
 
-    for samples, pause, reset, new in pieces:
+    for samples, pause, reset, starts_block in pieces:
         tick = 0 if reset else tick + pause * period
-        if new:
+        if starts_block:
             finish()
             at, n = stream.tell(), 0
             head["timestamp"] = tick

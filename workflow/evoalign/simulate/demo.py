@@ -124,8 +124,8 @@ def simulate_session(
     InputError
         Unknown area or vendor.
     """
-    known = {session.area for session in demo_sessions(settings)}
-    if area not in known or vendor not in PHOTODIODE:
+    areas = {session.area for session in demo_sessions(settings)}
+    if area not in areas or vendor not in PHOTODIODE:
         raise InputError(
             f"no demo session of area '{area}' by vendor '{vendor}'",
             mend="areas V1, V4, IT; vendors blackrock, plexon",
@@ -153,8 +153,10 @@ def _write(
     seed: int,
 ) -> None:
     (folder / "images").mkdir(parents=True)
-    for shown in {image.name: image for image in evolved.subject.shown}.values():
-        Image.fromarray(shown.pixels).save(folder / "images" / f"{shown.name}.png", compress_level=6)
+    for shown_image in {image.name: image for image in evolved.subject.shown}.values():
+        Image.fromarray(shown_image.pixels).save(
+            folder / "images" / f"{shown_image.name}.png", compress_level=6
+        )
     (folder / "latents").mkdir()
     for g in evolved.history:
         write_codes(folder / "latents", g.block, g.thread, g.codes, g.names)

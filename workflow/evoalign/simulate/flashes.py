@@ -51,13 +51,13 @@ def photodiode_stream(
         block = NOISE_BLOCK
         first, last = start // block, -(-stop // block)
         white = [np.random.default_rng([seed, b]).standard_normal(block) for b in range(first, last)]
-        own = np.concatenate([*white, np.empty(0)])[start - first * block : stop - first * block]
+        white_noise = np.concatenate([*white, np.empty(0)])[start - first * block : stop - first * block]
         level = (
             np.interp(time, corners, levels, left=dark, right=dark)
             if len(corners)
             else np.full(len(time), dark)
         )
-        return np.rint(level + noise * own).astype(np.int16)[:, None][:, list(columns)]
+        return np.rint(level + noise * white_noise).astype(np.int16)[:, None][:, list(columns)]
 
     return Stream(
         name="analog",

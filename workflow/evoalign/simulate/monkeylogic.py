@@ -90,8 +90,8 @@ def _variable(stream: BinaryIO, name: str, value: Any, encoding: str) -> None:
     elif kind == "struct":
         structs = [value] if isinstance(value, dict) else list(value.ravel(order="F"))
         stream.write(struct.pack("<Q", len(structs[0]) if structs else 0))
-        for each in structs:
-            for field, inside in each.items():
+        for structure in structs:
+            for field, inside in structure.items():
                 _variable(stream, field, inside, encoding)
     elif kind == "cell":
         for inside in value.ravel(order="F"):
@@ -109,7 +109,7 @@ def _kind(value: Any) -> tuple[str, tuple[int, ...]]:
         return "struct", (1, 1)
     array = np.asarray(value)
     if array.dtype == object:
-        structs = array.size > 0 and all(isinstance(each, dict) for each in array.ravel())
+        structs = array.size > 0 and all(isinstance(element, dict) for element in array.ravel())
         return "struct" if structs else "cell", array.shape
     if array.dtype.kind == "U":
         return "char", array.shape
@@ -171,25 +171,25 @@ def behavior_tree(
         Time that MonkeyLogic's AbsoluteTrialStartTime counts from.
     """
     tree: dict[str, Any] = {"MLConfig": {"MLVersion": "2.2.42", "Screen": FunctionHandle("fwd_projective")}}
-    last = int(log["trial"].max()) if len(log) else 0
+    last_trial = int(log["trial"].max()) if len(log) else 0
     now = first_trial_s
-    for number in range(1, last + 1):
-        shown = log[log["trial"] == number]
-        start = float(shown["onset_s"].iloc[0]) - 0.5 if len(shown) else now + 0.2
-        words = _trial_words(shown, number, start)
+    for number in range(1, last_trial + 1):
+        presentations = log[log["trial"] == number]
+        start = float(presentations["onset_s"].iloc[0]) - 0.5 if len(presentations) else now + 0.2
+        words = _trial_words(presentations, number, start)
         now = words[-1][0]
-        tree[f"Trial{number}"] = _trial(number, start, words, shown, image_field)
+        tree[f"Trial{number}"] = _trial(number, start, words, presentations, image_field)
     return tree
 
 
-def _trial_words(shown: pd.DataFrame, trial: int, start: float) -> list[tuple[float, int]]:
-    block = int(shown["block"].iloc[0]) if len(shown) else 1
+def _trial_words(presentations: pd.DataFrame, trial: int, start: float) -> list[tuple[float, int]]:
+    block = int(presentations["block"].iloc[0]) if len(presentations) else 1
     head = [9, 9, 9, 201, block, 202, trial % 256]
     words = [(start + 1e-3 * i, word) for i, word in enumerate(head)]
-    if len(shown):
-        words.append((float(shown["onset_s"].iloc[0]) - 0.05, 5))
+    if len(presentations):
+        words.append((float(presentations["onset_s"].iloc[0]) - 0.05, 5))
     columns = ("onset_s", "onset_word", "offset_s", "offset_word")
-    for on_s, on, off_s, off in zip(*(shown[c].tolist() for c in columns), strict=True):
+    for on_s, on, off_s, off in zip(*(presentations[c].tolist() for c in columns), strict=True):
         words.append((on_s, on))
         if np.isfinite(off_s):
             words.append((off_s, off))
@@ -198,12 +198,12 @@ def _trial_words(shown: pd.DataFrame, trial: int, start: float) -> list[tuple[fl
 
 
 def _trial(
-    number: int, start: float, words: list[tuple[float, int]], shown: pd.DataFrame, image_field: str
+    number: int, start: float, words: list[tuple[float, int]], presentations: pd.DataFrame, image_field: str
 ) -> dict[str, Any]:
     user: dict[str, Any] = {"SkippedFrameTimeInfo": np.empty((0, 0))}
-    if image_field and len(shown):
-        names = np.empty((1, len(shown)), object)
-        names[0] = [f"N:\\Stimuli\\{name}.bmp" for name in shown["image"]]
+    if image_field and len(presentations):
+        names = np.empty((1, len(presentations)), object)
+        names[0] = [f"N:\\Stimuli\\{name}.bmp" for name in presentations["image"]]
         user[image_field] = names
     times, codes = (np.array(column, np.float64)[:, None] for column in zip(*words, strict=True))
     return {

@@ -21,7 +21,7 @@ from evoalign.files import atomic_write
 from evoalign.recordings import plexon_layout as plx
 from evoalign.simulate.plexon_blocks import (
     Piece,
-    Run,
+    RecordedRun,
     even_pieces,
     event_blocks,
     runs_of,
@@ -42,7 +42,7 @@ NO_WORDS = pd.DataFrame({"time_s": [], "word": [], "source": []})
 
 
 @dataclass(frozen=True)
-class Continuous:
+class ContinuousGroup:
     """Continuous channels of one sampling rate.
 
     Attributes
@@ -79,7 +79,7 @@ def write_plx(
     pre_threshold: int = 8,
     words: pd.DataFrame = NO_WORDS,
     pauses: Sequence[tuple[int, float]] = (),
-    more: Sequence[Continuous] = (),
+    more: Sequence[ContinuousGroup] = (),
     clock_hz: int = 40_000,
     first_tick: int = 0,
     version: int = 106,
@@ -118,7 +118,7 @@ def write_plx(
         the ends of the recording and of its pauses.
     pauses : sequence of (int, float)
         Sample before which the recording pauses, and for how many seconds.
-    more : sequence of Continuous
+    more : sequence of ContinuousGroup
         Continuous channels of other rates.
     clock_hz : int
         Rate of the time stamps.
@@ -136,7 +136,7 @@ def write_plx(
     InputError
         Shapes or numbers do not fit each other or the format.
     """
-    groups = [Continuous(chunks, names, gain_uv, sampling_rate_hz, pauses), *more]
+    groups = [ContinuousGroup(chunks, names, gain_uv, sampling_rate_hz, pauses), *more]
     groups = [group for group in groups if group.names]
     if version not in plx.VERSIONS:
         raise InputError(f".plx version {version} is unknown", path, "100 to 107 are written")
@@ -178,13 +178,13 @@ def stored_gain_uv(gain_uv: float, version: int = 106) -> float:
     with this gain for the file to give back exact microvolts.
     """
     header = file_header(version, 40_000, None, 0, 0)
-    one = plx.slow_gain_uv(header[0], 1, 1)
-    return one / max(1, round(one / gain_uv))
+    unit_gain_uv = plx.slow_gain_uv(header[0], 1, 1)
+    return unit_gain_uv / max(1, round(unit_gain_uv / gain_uv))
 
 
-def _edges(groups: Sequence[Continuous], clock_hz: int, first_tick: int) -> pd.DataFrame:
+def _edges(groups: Sequence[ContinuousGroup], clock_hz: int, first_tick: int) -> pd.DataFrame:
     """Return start and stop of the recording's runs, but for the last stop."""
-    runs = [Run(0, first_tick, -1)]
+    runs = [RecordedRun(0, first_tick, -1)]
     for group in groups:
         runs = runs_of(group.pauses, first_tick, clock_hz, group.sampling_rate_hz)
     ticks = [(run.stop, "stop") for run in runs[1:]] + [(run.tick, "start") for run in runs]
@@ -200,7 +200,7 @@ class _Counter:
         self.clock_hz = clock_hz
 
     def samples(
-        self, group: Continuous, channel: int, order: int, first_tick: int, block_samples: int
+        self, group: ContinuousGroup, channel: int, order: int, first_tick: int, block_samples: int
     ) -> Iterator[Piece]:
         """Make the blocks of a group whose first channel is `channel`."""
         ticks_per_sample = self.clock_hz / group.sampling_rate_hz
@@ -214,25 +214,25 @@ class _Counter:
     ) -> Iterator[tuple[int, np.ndarray]]:
         for tick, samples in pieces:
             n_blocks, n, n_channels = samples.shape
-            first = plx.FIRST_SLOW_COUNT + channel
-            self.header["EVCounts"][0, first : first + n_channels] += n_blocks * n
+            first_count = plx.FIRST_SLOW_COUNT + channel
+            self.header["EVCounts"][0, first_count : first_count + n_channels] += n_blocks * n
             self._reaches(tick + round(n_blocks * n * ticks_per_sample))
             yield tick, samples
 
     def spikes(
-        self, spikes: pd.DataFrame, waveforms: np.ndarray | None, known: Sequence[int], order: int
+        self, spikes: pd.DataFrame, waveforms: np.ndarray | None, spike_channels: Sequence[int], order: int
     ) -> Iterator[Piece]:
         """Make the blocks of spikes."""
         channel, unit = spikes["channel"].to_numpy(np.int64), spikes["unit"].to_numpy(np.int64)
-        if not set(channel.tolist()) <= set(known):
+        if not set(channel.tolist()) <= set(spike_channels):
             raise InputError("a spike of a channel that is not among spike_channels", "", "name its channel")
         if unit.size and not (unit.min() >= 0 and unit.max() <= plx.MAX_UNIT):
             raise InputError(f"a unit outside 0 to {plx.MAX_UNIT}", "", "number units from 0 (unsorted)")
         if waveforms is not None and len(waveforms) != channel.size:
             raise InputError(f"{len(waveforms)} waveforms for {channel.size} spikes", "", "give one a spike")
         tick = self._ticks(spikes)
-        kept = (channel <= plx.LAST_COUNTED_CHANNEL) & (unit < plx.COUNTED_UNITS)
-        np.add.at(self.header["TSCounts"][0], (channel[kept], unit[kept]), 1)
+        is_counted = (channel <= plx.LAST_COUNTED_CHANNEL) & (unit < plx.COUNTED_UNITS)
+        np.add.at(self.header["TSCounts"][0], (channel[is_counted], unit[is_counted]), 1)
         if waveforms is not None:
             self.header["WFCounts"] = self.header["TSCounts"]
         return spike_blocks(tick, channel, unit, waveforms, order)

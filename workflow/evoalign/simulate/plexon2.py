@@ -18,7 +18,7 @@ import pandas as pd
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.recordings import plexon2_layout as pl2
-from evoalign.simulate.plexon import NO_SPIKES, NO_WORDS, Continuous
+from evoalign.simulate.plexon import NO_SPIKES, NO_WORDS, ContinuousGroup
 from evoalign.simulate.plexon2_headers import (
     analog_headers,
     event_headers,
@@ -28,7 +28,7 @@ from evoalign.simulate.plexon2_headers import (
     padded,
     spike_headers,
 )
-from evoalign.simulate.plexon_blocks import Run, even_pieces, runs_of
+from evoalign.simulate.plexon_blocks import RecordedRun, even_pieces, runs_of
 
 MOST_WORDS = 0xFFFF  # 16-bit words that a block can hold
 BLOCK_SAMPLES = 16_000
@@ -49,7 +49,7 @@ def write_pl2(
     waveform_gain_uv: float = 1.0,
     words: pd.DataFrame = NO_WORDS,
     pauses: Sequence[tuple[int, float]] = (),
-    more: Sequence[Continuous] = (),
+    more: Sequence[ContinuousGroup] = (),
     clock_hz: int = 40_000,
     first_tick: int = 0,
     block_samples: int = BLOCK_SAMPLES,
@@ -88,7 +88,7 @@ def write_pl2(
     InputError
         Shapes or numbers do not fit each other or the format.
     """
-    groups = [Continuous(chunks, names, gain_uv, sampling_rate_hz, pauses), *more]
+    groups = [ContinuousGroup(chunks, names, gain_uv, sampling_rate_hz, pauses), *more]
     groups = [group for group in groups if group.names]
     if not 1 <= block_samples <= MOST_WORDS:
         raise InputError(f"blocks of {block_samples} samples", path, f"1 to {MOST_WORDS} fit")
@@ -155,25 +155,27 @@ class _Writer:
         for table in self.tables:
             stream.write(table.tobytes())
 
-    def analog(self, group: Continuous, order: int, first_tick: int, block_samples: int) -> Iterator[Block]:
+    def analog(
+        self, group: ContinuousGroup, order: int, first_tick: int, block_samples: int
+    ) -> Iterator[Block]:
         """Make the blocks of a group of analog channels."""
-        each = self.clock_hz / group.sampling_rate_hz
+        sample_ticks = self.clock_hz / group.sampling_rate_hz
         runs = runs_of(group.pauses, first_tick, self.clock_hz, group.sampling_rate_hz)
         table = self.tables[1]
         at = {name.decode(): i for i, name in enumerate(table["Name"])}
         keys = [(int(table["Source"][at[name]]), int(table["Channel"][at[name]])) for name in group.names]
-        for tick, samples in even_pieces(group.chunks, len(keys), block_samples, runs, each):
+        for tick, samples in even_pieces(group.chunks, len(keys), block_samples, runs, sample_ticks):
             for row, piece in enumerate(samples):
                 n = len(piece)
-                first = tick + round(row * n * each)
+                block_tick = tick + round(row * n * sample_ticks)
                 for (source, channel), values in zip(keys, piece.T, strict=True):
-                    head = np.array((pl2.ANALOG_BLOCK, source, n, channel, n, first), pl2.ANALOG_HEAD)
+                    head = np.array((pl2.ANALOG_BLOCK, source, n, channel, n, block_tick), pl2.ANALOG_HEAD)
                     content = head.tobytes() + values.astype("<i2").tobytes()
                     yield (
-                        first + round(n * each),
+                        block_tick + round(n * sample_ticks),
                         order,
                         (pl2.ANALOG_BLOCK, source, channel),
-                        first,
+                        block_tick,
                         n,
                         content,
                     )
@@ -193,51 +195,53 @@ class _Writer:
         np.add.at(self.tables[0]["UnitCounts"], (rows, unit), 1)
         points = waveforms.shape[1]
         most = MOST_WORDS // (5 + points)
-        made: list[Block] = []
+        blocks: list[Block] = []
         for number in np.unique(channel):
-            own = np.flatnonzero(channel == number)
-            own = own[np.argsort(tick[own], kind="stable")]
-            for part in np.split(own, range(most, own.size, most)):
-                n = part.size
+            channel_rows = np.flatnonzero(channel == number)
+            channel_rows = channel_rows[np.argsort(tick[channel_rows], kind="stable")]
+            for block_rows in np.split(channel_rows, range(most, channel_rows.size, most)):
+                n = block_rows.size
                 start = (pl2.SPIKE_BLOCK, pl2.SPIKES, n * (5 + points) & MOST_WORDS, number, points, n)
                 head = np.array(start, pl2.SPIKE_HEAD)
-                content = head.tobytes() + tick[part].astype("<u8").tobytes()
-                content += unit[part].astype("<u2").tobytes() + waveforms[part].astype("<i2").tobytes()
+                content = head.tobytes() + tick[block_rows].astype("<u8").tobytes()
+                content += (
+                    unit[block_rows].astype("<u2").tobytes() + waveforms[block_rows].astype("<i2").tobytes()
+                )
                 key = (pl2.SPIKE_BLOCK, pl2.SPIKES, int(number))
-                made.append((int(tick[part[-1]]), order, key, int(tick[part[0]]), n, content))
-        return iter(sorted(made, key=lambda block: block[0]))
+                blocks.append((int(tick[block_rows[-1]]), order, key, int(tick[block_rows[0]]), n, content))
+        return iter(sorted(blocks, key=lambda block: block[0]))
 
     def events(self, words: pd.DataFrame, order: int) -> Iterator[Block]:
         """Make event blocks, one or more a channel."""
         source, channel, value = event_sources(words)
         tick = np.rint(words["time_s"].to_numpy(float) * self.clock_hz).astype(np.int64)
-        made: list[Block] = []
+        blocks: list[Block] = []
         for key in sorted(set(zip(source.tolist(), channel.tolist(), strict=True)) - {(0, 0)}):
-            own = np.flatnonzero((source == key[0]) & (channel == key[1]))
-            own = own[np.argsort(tick[own], kind="stable")]
+            channel_rows = np.flatnonzero((source == key[0]) & (channel == key[1]))
+            channel_rows = channel_rows[np.argsort(tick[channel_rows], kind="stable")]
             most = MOST_WORDS // 5
-            for part in np.split(own, range(most, own.size, most)):
-                content = _event_block(pl2.EVENT_BLOCK, key, tick[part], value[part])
-                made.append(
+            for block_rows in np.split(channel_rows, range(most, channel_rows.size, most)):
+                content = _event_block(pl2.EVENT_BLOCK, key, tick[block_rows], value[block_rows])
+                blocks.append(
                     (
-                        int(tick[part[-1]]),
+                        int(tick[block_rows[-1]]),
                         order,
                         (pl2.EVENT_BLOCK, *key),
-                        int(tick[part[0]]),
-                        part.size,
+                        int(tick[block_rows[0]]),
+                        block_rows.size,
                         content,
                     )
                 )
-        return iter(sorted(made, key=lambda block: block[0]))
+        return iter(sorted(blocks, key=lambda block: block[0]))
 
-    def start_stop(self, words: pd.DataFrame, groups: Sequence[Continuous], first_tick: int) -> Block:
+    def start_stop(self, words: pd.DataFrame, groups: Sequence[ContinuousGroup], first_tick: int) -> Block:
         """Make the one block of starts and stops, from `words` or from the pauses."""
         marked = words[words["source"].isin(["start", "stop"])].sort_values("time_s", kind="stable")
         if len(marked):
             tick = np.rint(marked["time_s"].to_numpy(float) * self.clock_hz).astype(np.int64)
             value = (marked["source"] == "start").to_numpy().astype(np.int64)
         else:
-            runs = [Run(0, first_tick, -1)]
+            runs = [RecordedRun(0, first_tick, -1)]
             for group in groups:
                 runs = runs_of(group.pauses, first_tick, self.clock_hz, group.sampling_rate_hz)
             stops = [*(run.stop for run in runs[1:]), self.last]

@@ -82,9 +82,9 @@ def analog_headers(groups: Iterable[tuple[Sequence[str], float | Sequence[float]
 def event_headers() -> np.ndarray:
     """Return the EVENT_HEADER array of an OmniPlex: 32 single bits, strobed words, RSTART and RSTOP."""
     bits = [(f"EVT{bit:02d}", pl2.SINGLE_BIT, bit) for bit in range(1, N_BITS + 1)]
-    other = [(name, pl2.OTHER_EVENTS, n) for n, name in enumerate(("Strobed", "RSTART", "RSTOP"), 1)]
-    table = np.zeros(len(bits) + len(other), pl2.EVENT_HEADER)
-    _name(table, pl2.EVENT_TAG, bits + other, "")
+    other_events = [(name, pl2.OTHER_EVENTS, n) for n, name in enumerate(("Strobed", "RSTART", "RSTOP"), 1)]
+    table = np.zeros(len(bits) + len(other_events), pl2.EVENT_HEADER)
+    _name(table, pl2.EVENT_TAG, bits + other_events, "")
     table["SourceName"] = np.where(table["Source"] == pl2.SINGLE_BIT, b"Single-bit events", b"Other events")
     return table
 

@@ -46,7 +46,7 @@ def slow_blocks(
             yield end, order, row.tobytes()
 
 
-class Run(NamedTuple):
+class RecordedRun(NamedTuple):
     """A stretch of recording without a pause."""
 
     sample: int  # number of its first sample
@@ -56,12 +56,12 @@ class Run(NamedTuple):
 
 def runs_of(
     pauses: Sequence[tuple[int, float]], first_tick: int, clock_hz: float, sampling_rate_hz: float
-) -> list[Run]:
+) -> list[RecordedRun]:
     """Return the runs that pauses (sample before which, seconds) cut a recording into."""
-    runs = [Run(0, first_tick, -1)]
+    runs = [RecordedRun(0, first_tick, -1)]
     for sample, seconds in sorted(pauses):
         stop = runs[-1].tick + round((sample - runs[-1].sample) * clock_hz / sampling_rate_hz)
-        runs.append(Run(sample, stop + round(seconds * clock_hz), stop))
+        runs.append(RecordedRun(sample, stop + round(seconds * clock_hz), stop))
     return runs
 
 
@@ -69,7 +69,7 @@ def even_pieces(
     chunks: Iterable[np.ndarray],
     n_channels: int,
     block_samples: int,
-    runs: Sequence[Run],
+    runs: Sequence[RecordedRun],
     ticks_per_sample: float,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Cut chunks into whole blocks, with a shorter one at the end of each run.
@@ -81,25 +81,25 @@ def even_pieces(
     samples : int16 array [block, sample, channel]
     """
     run, at = 0, 0
-    held = np.empty((0, n_channels), "<i2")
+    pending = np.empty((0, n_channels), "<i2")
     for chunk in chunks:
         if chunk.ndim != 2 or chunk.shape[1] != n_channels or chunk.dtype != np.int16:
             what = f"a chunk of shape {chunk.shape} and type {chunk.dtype} for {n_channels} channels"
             raise InputError(what, "", "give int16 arrays [sample, channel]")
-        held = np.concatenate((held, chunk)) if held.size else chunk
+        pending = np.concatenate((pending, chunk)) if pending.size else chunk
         while True:
-            room = runs[run + 1].sample - at if run + 1 < len(runs) else len(held) + 1
-            n = min(room, len(held)) // block_samples * block_samples
-            if not n and room > len(held):
+            room = runs[run + 1].sample - at if run + 1 < len(runs) else len(pending) + 1
+            n = min(room, len(pending)) // block_samples * block_samples
+            if not n and room > len(pending):
                 break
             size, n = (block_samples, n) if n else (room, room)
             if n:
                 tick = runs[run].tick + round((at - runs[run].sample) * ticks_per_sample)
-                yield tick, held[:n].reshape(-1, size, n_channels)
-                held, at = held[n:], at + n
+                yield tick, pending[:n].reshape(-1, size, n_channels)
+                pending, at = pending[n:], at + n
             run += n == room
-    if len(held):
-        yield runs[run].tick + round((at - runs[run].sample) * ticks_per_sample), held[None]
+    if len(pending):
+        yield runs[run].tick + round((at - runs[run].sample) * ticks_per_sample), pending[None]
 
 
 def spike_blocks(
@@ -129,9 +129,9 @@ def event_blocks(tick: np.ndarray, channel: np.ndarray, word: np.ndarray, order:
 
 def _slices(tick: np.ndarray, rows: np.ndarray, order: int) -> Iterator[Piece]:
     edges = np.flatnonzero(np.diff(tick // SLICE_TICKS)) + 1
-    for part, of in zip(np.split(rows, edges), np.split(tick, edges), strict=True):
+    for slice_rows, of in zip(np.split(rows, edges), np.split(tick, edges), strict=True):
         if of.size:
-            yield int(of[0]), order, part.tobytes()
+            yield int(of[0]), order, slice_rows.tobytes()
 
 
 def _fill(headers: np.ndarray, kind: int, tick: np.ndarray) -> None:

@@ -111,15 +111,15 @@ def _all_spikes(
     subject, duration_s = evolved.subject, evolved.rig.duration_s
     onsets = np.array(evolved.rig.onsets)
     matches = _matches(evolved, models)
-    parts = []
+    unit_spikes = []
     for number, (model, row) in enumerate(zip(models, rows, strict=True)):
         times = subject.spikes
         if not row["preferred"]:
             times = _neighbour(model, onsets, matches[number], duration_s, rng)
         times, sizes = with_bursts(times, float(row["burst_share"]), rng)  # type: ignore[arg-type]
         sizes = sizes * rng.normal(1, SIZE_SD, len(times))
-        parts.append(pd.DataFrame({"unit": number, "time_s": times, "size": sizes}))
-    spikes = pd.concat(parts).query("0.01 < time_s < @duration_s - 0.01")  # whole waveforms only
+        unit_spikes.append(pd.DataFrame({"unit": number, "time_s": times, "size": sizes}))
+    spikes = pd.concat(unit_spikes).query("0.01 < time_s < @duration_s - 0.01")  # whole waveforms only
     return spikes.sort_values(["time_s", "unit"], kind="stable", ignore_index=True)
 
 
@@ -138,18 +138,18 @@ def _neighbour(
 
 def _matches(evolved: Evolved, models: list[ModelUnit]) -> np.ndarray:
     """Return T and O of every unit for every presentation, ``[unit, 2, presentation]``."""
-    shown = evolved.subject.shown
-    unique = {image.name: image for image in shown}
+    images = evolved.subject.shown
+    unique = {image.name: image for image in images}
     rows = {name: row for row, name in enumerate(unique)}
     pixels = [image.pixels for image in unique.values()]
     matches = np.empty((len(models), 2, len(pixels)))
     for start in range(0, len(pixels), _IMAGES_AT_ONCE):
-        some = np.stack(pixels[start : start + _IMAGES_AT_ONCE])
-        statistics, coarse = texture_statistics(some), figures(some)
+        stack = np.stack(pixels[start : start + _IMAGES_AT_ONCE])
+        statistics, coarse = texture_statistics(stack), figures(stack)
         for row, model in zip(matches, models, strict=True):
-            row[0, start : start + len(some)] = model.texture_match(statistics)
-            row[1, start : start + len(some)] = model.object_match(coarse)
-    return matches[:, :, [rows[image.name] for image in shown]]
+            row[0, start : start + len(stack)] = model.texture_match(statistics)
+            row[1, start : start + len(stack)] = model.object_match(coarse)
+    return matches[:, :, [rows[image.name] for image in images]]
 
 
 def _describe(models: list[ModelUnit], rows: list[dict[str, object]], spikes: pd.DataFrame) -> pd.DataFrame:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from evoalign.simulate.blackrock import write_nev, write_nsx
-from evoalign.simulate.plexon import Continuous, stored_gain_uv, write_plx
+from evoalign.simulate.plexon import ContinuousGroup, stored_gain_uv, write_plx
 from evoalign.simulate.population import Population
 from evoalign.simulate.schedule import Rig
-from evoalign.simulate.voltages import Electrodes, photodiode_chunks
+from evoalign.simulate.voltages import SimulatedElectrodes, photodiode_chunks
 from evoalign.study import Demo
 
 BLACKROCK_HZ, PLEXON_HZ, PLEXON_ANALOG_HZ = 30_000, 40_000, 1_000
@@ -69,13 +69,13 @@ def write_plexon(
         spike_channels=channels,
         spikes=people.online,
         words=rig.words("strobed"),
-        more=[Continuous(photodiode, ["AI01"], analog_gain_uv, PLEXON_ANALOG_HZ)],
+        more=[ContinuousGroup(photodiode, ["AI01"], analog_gain_uv, PLEXON_ANALOG_HZ)],
         clock_hz=PLEXON_HZ,
     )
 
 
-def _electrodes(rig: Rig, people: Population, settings: Demo, rate_hz: int, seed: int) -> Electrodes:
-    return Electrodes(
+def _electrodes(rig: Rig, people: Population, settings: Demo, rate_hz: int, seed: int) -> SimulatedElectrodes:
+    return SimulatedElectrodes(
         people.spikes,
         people.units,
         people.shapes,

@@ -134,13 +134,15 @@ def simulate_rig(
     """
     faults = faults or Faults()
     rng = np.random.default_rng(seed)
-    shown, sent = _trials(rng, n_presentations, images_per_trial, faults)
+    presentations, sent = _trials(rng, n_presentations, images_per_trial, faults)
     end = max(time for time, _ in sent) + 1.0
     recorder = _Recorder(rng, faults, end, overlapping)
-    words, kept = _words(rng, np.array(sent), faults, recorder)
-    log = _log(rng, shown, faults)
-    truth = _truth(rng, shown, faults, recorder)
-    truth["word_s"] = np.where([kept[round(s.on_s, 9)] for s in shown], truth.pop("sent_s"), np.nan)
+    words, recorded = _words(rng, np.array(sent), faults, recorder)
+    log = _log(rng, presentations, faults)
+    truth = _truth(rng, presentations, faults, recorder)
+    truth["word_s"] = np.where(
+        [recorded[round(s.on_s, 9)] for s in presentations], truth.pop("sent_s"), np.nan
+    )
     photodiode = _photodiode(rng, truth, faults, recorder)
     truth = truth.drop(columns=["light_s", "dark_s"])
     return RigSession(log, words, recorder.segments(), photodiode, truth)
@@ -149,7 +151,7 @@ def simulate_rig(
 def _trials(
     rng: np.random.Generator, n: int, per_trial: int, faults: Faults
 ) -> tuple[list[_Shown], list[tuple[float, int]]]:
-    shown: list[_Shown] = []
+    presentations: list[_Shown] = []
     sent: list[tuple[float, int]] = []
     now, trial = FIRST_TRIAL_S, 0
 
@@ -159,30 +161,30 @@ def _trials(
             now += rng.uniform(0.6e-3, 1.4e-3)
             sent.append((now, word))
 
-    while len(shown) < n:
+    while len(presentations) < n:
         trial += 1
-        block = 1 + len(shown) // IMAGES_A_BLOCK
+        block = 1 + len(presentations) // IMAGES_A_BLOCK
         send(*[TRIAL_START] * 3, BLOCK_FOLLOWS, block, TRIAL_FOLLOWS, trial % 256)
         now += rng.uniform(0.2, 0.8)
         breaks = rng.random() < faults.broken
-        last = rng.integers(0, per_trial) if breaks else per_trial
-        if last or not breaks:
+        last_image = rng.integers(0, per_trial) if breaks else per_trial
+        if last_image or not breaks:
             send(FIXATION)
             now += 0.05
-        for number in range(1, min(last, n - len(shown)) + 1):
+        for number in range(1, min(last_image, n - len(presentations)) + 1):
             send(IMAGE_ON + number)
             on = now
-            lost = breaks and number == last
+            lost = breaks and number == last_image
             now += rng.uniform(0.02, 0.09) if lost else 0.1
             if not lost:
                 send(IMAGE_OFF + number)
-            shown.append(_Shown(trial, block, number, on, np.nan if lost else now))
+            presentations.append(_Shown(trial, block, number, on, np.nan if lost else now))
             now += 0.1
         if not breaks:
             send(FIXATION_OFF, REWARD)
         send(*[TRIAL_END] * 3)
         now += rng.uniform(0.1, 0.6)
-    return shown, sent
+    return presentations, sent
 
 
 class _Recorder:
@@ -244,7 +246,7 @@ def _words(
 ) -> tuple[pd.DataFrame, dict[float, bool]]:
     time, word = sent[:, 0], sent[:, 1].astype(np.int64)
     keep = (rng.random(len(time)) >= faults.dropped) & (recorder.segment(time) >= 0)
-    kept = {round(float(t), 9): bool(k) for t, k in zip(time, keep, strict=True)}
+    recorded = {round(float(t), 9): bool(k) for t, k in zip(time, keep, strict=True)}
     twice = keep & (rng.random(len(time)) < faults.doubled)
     n_spurious = rng.binomial(len(time), faults.spurious)
     image_words = np.concatenate([np.arange(101, 107), np.arange(201, 207), np.arange(1, 256)])
@@ -267,12 +269,12 @@ def _words(
             "segment": segment[order],
         }
     )
-    return tables.conform(frame, tables.WORDS), kept
+    return tables.conform(frame, tables.WORDS), recorded
 
 
-def _log(rng: np.random.Generator, shown: list[_Shown], faults: Faults) -> pd.DataFrame:
-    jitter = rng.normal(0, faults.log_jitter_ms / 1000, (len(shown), 2))
-    thread = rng.integers(0, 2, len(shown))
+def _log(rng: np.random.Generator, presentations: list[_Shown], faults: Faults) -> pd.DataFrame:
+    jitter = rng.normal(0, faults.log_jitter_ms / 1000, (len(presentations), 2))
+    thread = rng.integers(0, 2, len(presentations))
     rows = [
         {
             "presentation": i,
@@ -288,16 +290,16 @@ def _log(rng: np.random.Generator, shown: list[_Shown], faults: Faults) -> pd.Da
             "latent_row": -1,
             "reference": False,
         }
-        for i, s in enumerate(shown)
+        for i, s in enumerate(presentations)
     ]
     return tables.conform(pd.DataFrame(rows), tables.LOG)
 
 
 def _truth(
-    rng: np.random.Generator, shown: list[_Shown], faults: Faults, recorder: _Recorder
+    rng: np.random.Generator, presentations: list[_Shown], faults: Faults, recorder: _Recorder
 ) -> pd.DataFrame:
-    on = np.array([s.on_s for s in shown])
-    off = np.array([s.off_s for s in shown])
+    on = np.array([s.on_s for s in presentations])
+    off = np.array([s.off_s for s in presentations])
     late = rng.random(len(on)) < faults.flash_late
     delay = rng.uniform(*faults.delay_ms, (2, len(on))) / 1000 + 0.06 * late
     light, dark = on + delay[0], np.where(np.isnan(off), on + 0.05, off) + delay[1]
@@ -319,13 +321,13 @@ def _truth(
 def _photodiode(
     rng: np.random.Generator, truth: pd.DataFrame, faults: Faults, recorder: _Recorder
 ) -> Photodiode:
-    seen = rng.random(len(truth)) >= faults.flash_missing
+    with_flash = rng.random(len(truth)) >= faults.flash_missing
     changes = []
     for column in ("light_s", "dark_s"):
-        true_s = truth[column].to_numpy()[seen]
+        true_s = truth[column].to_numpy()[with_flash]
         segment = recorder.segment(true_s)
         inside = segment >= 0
         # A crossing between two samples of 30 kHz is found to some microseconds.
-        found = recorder.time(true_s[inside]) + rng.normal(0, 5e-6, int(inside.sum()))
-        changes.append((found, segment[inside]))
+        crossing_s = recorder.time(true_s[inside]) + rng.normal(0, 5e-6, int(inside.sum()))
+        changes.append((crossing_s, segment[inside]))
     return Photodiode(changes[0][0], changes[1][0], changes[0][1], changes[1][1])

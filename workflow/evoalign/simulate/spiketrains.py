@@ -97,19 +97,19 @@ def spike_train(
     ceiling = ceiling_hz / (1 - ceiling_hz * REFRACTORY_S)
     n = rng.poisson(ceiling * (stop_s - start_s))
     candidates = np.sort(rng.uniform(start_s, stop_s, n))
-    wanted = rate(candidates)
-    hazard = wanted / (1 - wanted * REFRACTORY_S)
+    candidate_rates = rate(candidates)
+    hazard = candidate_rates / (1 - candidate_rates * REFRACTORY_S)
     candidates = candidates[rng.uniform(0, ceiling, n) < hazard]
     return _apart(candidates, last_s)
 
 
 def _apart(times: np.ndarray, last_s: float = -np.inf) -> np.ndarray:
     """Drop the times that follow the last kept one by less than the dead time."""
-    kept = np.zeros(len(times), dtype=bool)
+    is_kept = np.zeros(len(times), dtype=bool)
     for i, time in enumerate(times.tolist()):
         if time - last_s >= REFRACTORY_S:
-            kept[i], last_s = True, time
-    return times[kept]
+            is_kept[i], last_s = True, time
+    return times[is_kept]
 
 
 def with_bursts(times: np.ndarray, share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -139,8 +139,8 @@ def with_bursts(times: np.ndarray, share: float, rng: np.random.Generator) -> tu
     together = np.concatenate([times, late])
     sizes = np.concatenate([np.ones(len(times)), size])
     order = np.argsort(together, kind="stable")
-    kept = _apart(together[order])
-    return kept, sizes[order][np.searchsorted(together[order], kept)]
+    spike_times = _apart(together[order])
+    return spike_times, sizes[order][np.searchsorted(together[order], spike_times)]
 
 
 def sort_online(
@@ -172,11 +172,13 @@ def sort_online(
     online = np.where(
         rng.random(len(spikes)) < MISSORTED, rng.integers(0, n_online.loc[channel].to_numpy() + 1), online
     )
-    kept = rng.random(len(spikes)) < DETECTED
-    parts = [pd.DataFrame({"channel": channel[kept], "unit": online[kept], "time_s": time[kept]})]
+    detected = rng.random(len(spikes)) < DETECTED
+    channel_spikes = [
+        pd.DataFrame({"channel": channel[detected], "unit": online[detected], "time_s": time[detected]})
+    ]
     for number in np.unique(channel):
         noise = np.sort(rng.uniform(0, duration_s, rng.poisson(UNSORTED_HZ * duration_s)))
-        parts.append(pd.DataFrame({"channel": number, "unit": 0, "time_s": noise}))
-    frame = pd.concat(parts).query("0 < time_s < @duration_s")
+        channel_spikes.append(pd.DataFrame({"channel": number, "unit": 0, "time_s": noise}))
+    frame = pd.concat(channel_spikes).query("0 < time_s < @duration_s")
     frame = frame.sort_values(["time_s", "channel"], kind="stable")
     return tables.conform(frame, tables.ONLINE_SPIKES)

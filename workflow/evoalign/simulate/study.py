@@ -20,7 +20,7 @@ from tqdm import tqdm
 from evoalign import study
 from evoalign.files import atomic_write
 from evoalign.nwb import write_nwb
-from evoalign.simulate.study_design import AREAS, Design, draw_study
+from evoalign.simulate.study_design import AREAS, ExperimentDesign, draw_study
 from evoalign.simulate.study_rates import effect
 from evoalign.simulate.study_session import simulate_contents
 
@@ -28,7 +28,7 @@ SHEET = ("session", "subject", "nwb", "preferred", "site", "spaces", "unstable_b
 
 
 def write_study(
-    folder: str | PathLike[str], designs: Sequence[Design], config: study.Config, null: bool = False
+    folder: str | PathLike[str], designs: Sequence[ExperimentDesign], config: study.Config, null: bool = False
 ) -> None:
     """Write experiments as NWB files, their sample sheet and their truth.
 
@@ -39,7 +39,7 @@ def write_study(
     Parameters
     ----------
     folder : path
-    designs : sequence of Design
+    designs : sequence of ExperimentDesign
     config : study.Config
         Institution and names, section ``nwb``, and the range of the counts.
     null : bool
@@ -57,27 +57,27 @@ def write_study(
     _write_tsv(folder / "truth" / "effects.tsv", effects_table(*span, null=null))
 
 
-def sample_sheet(designs: Sequence[Design], folder: Path) -> pd.DataFrame:
+def sample_sheet(designs: Sequence[ExperimentDesign], folder: Path) -> pd.DataFrame:
     """Return the sample sheet of experiments whose NWB files lie in a folder."""
     rows = [
         (
-            one.session,
-            one.subject,
-            (folder / f"{one.session}.nwb").as_posix(),
-            one.preferred,
-            one.site,
-            ";".join(one.spaces),
-            one.unstable,
+            design.session,
+            design.subject,
+            (folder / f"{design.session}.nwb").as_posix(),
+            design.preferred,
+            design.site,
+            ";".join(design.spaces),
+            design.unstable,
         )
-        for one in designs
+        for design in designs
     ]
     return pd.DataFrame(rows, columns=list(SHEET))
 
 
-def designs_table(designs: Sequence[Design]) -> pd.DataFrame:
+def designs_table(designs: Sequence[ExperimentDesign]) -> pd.DataFrame:
     """Return the designs, one row an experiment; pairs become two columns."""
     frame = pd.DataFrame(
-        [dataclasses.asdict(one) | {"valid": one.valid, "site": one.site} for one in designs]
+        [dataclasses.asdict(design) | {"valid": design.valid, "site": design.site} for design in designs]
     )
     for name in ("spaces", "founders", "images", "rises"):
         pairs = frame.pop(name).tolist()
@@ -89,8 +89,8 @@ def effects_table(start_ms: int, stop_ms: int, null: bool = False) -> pd.DataFra
     """Return the planted effect of each area and ms: texture minus object over their mean."""
     time = np.arange(start_ms, stop_ms)
     size = {area: np.zeros(len(time)) if null else effect(area, time + 0.5) for area in AREAS}
-    parts = [pd.DataFrame({"time_ms": time, "effect": size[area]}).assign(area=area) for area in AREAS]
-    return pd.concat(parts, ignore_index=True)
+    area_tables = [pd.DataFrame({"time_ms": time, "effect": size[area]}).assign(area=area) for area in AREAS]
+    return pd.concat(area_tables, ignore_index=True)
 
 
 def _write_tsv(path: Path, frame: pd.DataFrame) -> None:

@@ -75,10 +75,10 @@ def draw_batch(
     n = n_studies * n_experiments
     first, last = settings.window_ms
     expected = np.stack([rates_of(area, n_blocks, (first, last), rng, null=null).rates for _ in range(n)])
-    shown = np.asarray(images, dtype=np.float64)[:, None, None]
-    sums = rng.poisson(expected * shown / 1000)
-    psth = torch.from_numpy(sums / shown * 1000)
-    errors = torch.from_numpy(np.sqrt(sums) / shown * 1000)
+    n_images = np.asarray(images, dtype=np.float64)[:, None, None]
+    sums = rng.poisson(expected * n_images / 1000)
+    psth = torch.from_numpy(sums / n_images * 1000)
+    errors = torch.from_numpy(np.sqrt(sums) / n_images * 1000)
     experiments = pd.DataFrame(
         {
             "session": [f"s{row:06d}" for row in range(n)],
@@ -115,32 +115,32 @@ def _windowed(
     values: Tensor, errors: Tensor, settings: study.Analysis
 ) -> tuple[list[tuple[str, int, int]], Tensor, Tensor]:
     """Windows, means and errors of the means: bins of a Poisson train are independent."""
-    named = _windows(settings)
-    spans = [(start, stop) for _, start, stop in named]
+    windows = _windows(settings)
+    spans = [(start, stop) for _, start, stop in windows]
     widths = torch.tensor([stop - start for start, stop in spans], dtype=torch.float64)
     first = settings.window_ms[0]
     squares = trajectories.windowed(errors.square(), first, spans)
-    return named, trajectories.windowed(values, first, spans), (squares / widths).sqrt()
+    return windows, trajectories.windowed(values, first, spans), (squares / widths).sqrt()
 
 
-def _label(frame: pd.DataFrame, named: list[tuple[str, int, int]]) -> pd.DataFrame:
-    names, starts, stops = (np.asarray(column) for column in zip(*named, strict=True))
+def _label(frame: pd.DataFrame, windows: list[tuple[str, int, int]]) -> pd.DataFrame:
+    names, starts, stops = (np.asarray(column) for column in zip(*windows, strict=True))
     at = frame.pop("at").to_numpy()
     return frame.assign(window=names[at], start_ms=starts[at], stop_ms=stops[at])
 
 
 def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.Analysis) -> pd.DataFrame:
-    named, means, spread = _windowed(psth, errors, settings)
+    windows, means, spread = _windowed(psth, errors, settings)
     divided = normaliser[:, None, None, None]
     n, _, n_blocks, n_windows = means.shape
     axes = {"row": range(n), "kind": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
     values = {"normalised": means / divided, "normalised_sem": spread / divided}
-    return _label(long_table(axes, values), named)
+    return _label(long_table(axes, values), windows)
 
 
 def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
     best = evoked.argmax(-1)
-    parts = []
+    width_tables = []
     for width in bin_widths(settings):
         share = torch.stack(
             [
@@ -153,8 +153,8 @@ def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.D
         starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
         axes = {"row": range(len(psth)), "kind": THREADS, "start_ms": starts}
         frame = long_table(axes, {"share": share})
-        parts.append(frame.assign(stop_ms=frame["start_ms"] + width))
-    return pd.concat(parts, ignore_index=True)
+        width_tables.append(frame.assign(stop_ms=frame["start_ms"] + width))
+    return pd.concat(width_tables, ignore_index=True)
 
 
 def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
@@ -170,23 +170,25 @@ def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataF
 
 
 def _time_constants(evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
-    parts = []
+    level_tables = []
     for name, level in (("bslinit", evoked[..., 0]), ("zero", torch.zeros_like(evoked[..., 0]))):
-        found = trajectories.time_constants(evoked, level, settings.time_constant_theta)
+        time_constants = trajectories.time_constants(evoked, level, settings.time_constant_theta)
         axes = {"row": range(len(evoked)), "kind": THREADS}
-        parts.append(long_table(axes, {"first_above": found.first_above}).assign(level=name))
-    return pd.concat(parts, ignore_index=True).assign(theta=settings.time_constant_theta)
+        level_tables.append(long_table(axes, {"first_above": time_constants.first_above}).assign(level=name))
+    return pd.concat(level_tables, ignore_index=True).assign(theta=settings.time_constant_theta)
 
 
 def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.Analysis) -> pd.DataFrame:
-    first = dynamics.late_blocks(psth.shape[2], settings.late_fraction)
-    named, means, spread = _windowed(psth[:, :, first:], errors[:, :, first:], settings)
+    first_late_block = dynamics.late_blocks(psth.shape[2], settings.late_fraction)
+    windows, means, spread = _windowed(
+        psth[:, :, first_late_block:], errors[:, :, first_late_block:], settings
+    )
     late = means.mean(2)
     error = (spread.square().mean(2) / spread.shape[2]).sum(1).sqrt()
-    axes = {"row": range(len(psth)), "at": range(len(named))}
+    axes = {"row": range(len(psth)), "at": range(len(windows))}
     divided = normaliser[:, None]
     values = {"difference": (late[:, 1] - late[:, 0]) / divided, "sem": error / divided}
-    return _label(long_table(axes, values), named)
+    return _label(long_table(axes, values), windows)
 
 
 def expected_contrast(batch: Batch, settings: study.Analysis) -> Floats:
@@ -195,9 +197,11 @@ def expected_contrast(batch: Batch, settings: study.Analysis) -> Floats:
     Windows: evoked, then the bins of the figures. Divided by the measured
     normalisers, as the analysis divides.
     """
-    first = dynamics.late_blocks(batch.expected.shape[2], settings.late_fraction)
+    first_late_block = dynamics.late_blocks(batch.expected.shape[2], settings.late_fraction)
     spans = [(start, stop) for _, start, stop in _windows(settings)]
-    late = trajectories.windowed(batch.expected[:, :, first:].mean(2), settings.window_ms[0], spans)
+    late = trajectories.windowed(
+        batch.expected[:, :, first_late_block:].mean(2), settings.window_ms[0], spans
+    )
     difference = (late[:, 1] - late[:, 0]) / batch.normaliser[:, None]
     n_studies = batch.study.experiments["area"].nunique()
     return difference.reshape(n_studies, -1, len(spans)).mean(1).numpy()

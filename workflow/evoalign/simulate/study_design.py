@@ -26,7 +26,7 @@ _FIRST_DAY = dt.datetime(2019, 9, 2, 14, 0, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
-class Design:
+class ExperimentDesign:
     """One experiment before it is run.
 
     Attributes
@@ -90,7 +90,7 @@ class Design:
         return analysed >= BLOCKS[0] and not self.unstable and self.spaces[1].startswith("BigGAN")
 
 
-def draw_study(n_experiments: int | None = None, seed: int = 0) -> list[Design]:
+def draw_study(n_experiments: int | None = None, seed: int = 0) -> list[ExperimentDesign]:
     """Draw the designs of a study.
 
     Parameters
@@ -101,7 +101,7 @@ def draw_study(n_experiments: int | None = None, seed: int = 0) -> list[Design]:
 
     Returns
     -------
-    list of Design
+    list of ExperimentDesign
         In the order of their dates.
     """
     rng = np.random.default_rng([seed, 170])
@@ -115,13 +115,13 @@ def draw_study(n_experiments: int | None = None, seed: int = 0) -> list[Design]:
         _draw(int(day), area, kind, index in full, next(sites[area]), rng, seed)
         for index, (day, (area, kind)) in enumerate(zip(days, kinds, strict=True))
     ]
-    drawn.sort(key=lambda one: one.start)
+    drawn.sort(key=lambda design: design.start)
     if n_experiments is None or n_experiments >= len(drawn):
         return drawn
     # Every k-th of the list in the order of areas keeps the areas' shares.
-    by_area = sorted(drawn, key=lambda one: (AREAS.index(one.area), one.session))
+    by_area = sorted(drawn, key=lambda design: (AREAS.index(design.area), design.session))
     picked = np.linspace(0, len(by_area) - 1, n_experiments).round().astype(int)
-    return sorted((by_area[index] for index in picked), key=lambda one: one.session)
+    return sorted((by_area[index] for index in picked), key=lambda design: design.session)
 
 
 def _sites(area: str, rng: np.random.Generator) -> Iterator[tuple[str, int, str]]:
@@ -145,11 +145,11 @@ def _draw(
     site: tuple[str, int, str],
     rng: np.random.Generator,
     seed: int,
-) -> Design:
+) -> ExperimentDesign:
     cut = bool(rng.random() < 0.15)  # the animal stops inside the last block
     shortest, longest = (8, BLOCKS[0] - 2) if kind == "short" else (BLOCKS[0] + cut, BLOCKS[1])
     images = (40, 25)
-    return Design(
+    return ExperimentDesign(
         session=f"study_{day:03d}_{area}",
         subject=site[0],
         area=area,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evoalign.simulate.study_design import Design
+from evoalign.simulate.study_design import ExperimentDesign
 
 Floats = NDArray[np.float64]
 
@@ -49,18 +49,18 @@ class Truth:
 def effect(area: str, time_ms: ArrayLike) -> Floats:
     """Planted effect at each time: (texture - object) / mean of the two, [ms]."""
     time = np.asarray(time_ms, dtype=np.float64)
-    found = np.zeros_like(time)
+    size_at = np.zeros_like(time)
     for first, last, size in EFFECTS[area]:
-        found[(time >= first) & (time < last)] = size
-    return found
+        size_at[(time >= first) & (time < last)] = size
+    return size_at
 
 
-def draw_truth(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> Truth:
+def draw_truth(design: ExperimentDesign, start_ms: int, stop_ms: int, null: bool = False) -> Truth:
     """Draw the expected responses of an experiment.
 
     Parameters
     ----------
-    design : Design
+    design : ExperimentDesign
         Its seed decides baseline, strength and decay.
     start_ms, stop_ms : int
         Range of the rates, from image onset.

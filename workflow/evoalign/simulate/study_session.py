@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.nwb import SessionContents, SessionFacts
 from evoalign.responses import Responses
-from evoalign.simulate.study_design import Design
+from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
 
 LATENT_DIMS = (16, 8)  # few: the study's test bed is its statistics, not its latents
@@ -19,10 +19,10 @@ N_CHANNELS = 64
 RATE_HZ = 40_000.0
 
 
-def presentations_of(design: Design) -> pd.DataFrame:
+def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
     """Return what was shown: blocks of both threads' images in random order (`tables.PRESENTATIONS`)."""
     rng = np.random.default_rng([design.seed, 2])
-    parts = []
+    rows_shown = []
     for block in range(1, design.n_blocks + 1):
         rows = []
         for thread in (0, 1):
@@ -32,8 +32,8 @@ def presentations_of(design: Design) -> pd.DataFrame:
             rows += [(name, block, thread, i, False) for i, name in enumerate(names)]
             natural = [f"scene{i:02d}_thread{thread:03d}_nat" for i in range(design.references)]
             rows += [(name, block, thread, -1, True) for name in natural]
-        parts += [rows[index] for index in rng.permutation(len(rows))]
-    frame = pd.DataFrame(parts, columns=["image", "block", "thread", "latent_row", "reference"])
+        rows_shown += [rows[index] for index in rng.permutation(len(rows))]
+    frame = pd.DataFrame(rows_shown, columns=["image", "block", "thread", "latent_row", "reference"])
     n = len(frame)
     onset = FIRST_ONSET_S + SPACING_S * np.arange(n)
     lost = rng.random(n) < design.dropout
@@ -54,65 +54,71 @@ def presentations_of(design: Design) -> pd.DataFrame:
     return tables.conform(frame, tables.PRESENTATIONS)
 
 
-def latents_of(design: Design, shown: pd.DataFrame) -> dict[tuple[int, int], tuple[Floats, list[str]]]:
+def latents_of(
+    design: ExperimentDesign, presentations: pd.DataFrame
+) -> dict[tuple[int, int], tuple[Floats, list[str]]]:
     """Latents of every block and thread; the first coordinate scales the response to the image."""
     rng = np.random.default_rng([design.seed, 3])
-    generated = shown[~shown["reference"]].sort_values(["block", "thread", "latent_row"])
-    found = {}
+    generated = presentations[~presentations["reference"]].sort_values(["block", "thread", "latent_row"])
+    latents = {}
     pairs = generated[["block", "thread"]].drop_duplicates()
     for block, thread in zip(pairs["block"].tolist(), pairs["thread"].tolist(), strict=True):
         rows = generated[(generated["block"] == block) & (generated["thread"] == thread)]
         codes = rng.standard_normal((len(rows), LATENT_DIMS[thread]))
-        found[block, thread] = (codes, rows["image"].tolist())
-    return found
+        latents[block, thread] = (codes, rows["image"].tolist())
+    return latents
 
 
 def draw_counts(
-    design: Design,
+    design: ExperimentDesign,
     truth: Truth,
-    shown: pd.DataFrame,
+    presentations: pd.DataFrame,
     latents: dict[tuple[int, int], tuple[Floats, list[str]]],
 ) -> NDArray[np.uint16]:
     """Poisson counts of the preferred unit in 1 ms bins, uint16 [presentation, ms]."""
     rng = np.random.default_rng([design.seed, 4])
-    block, thread, row = (shown[name].to_numpy() for name in ("block", "thread", "latent_row"))
-    natural = shown["reference"].to_numpy(dtype=bool)
+    block, thread, row = (presentations[name].to_numpy() for name in ("block", "thread", "latent_row"))
+    natural = presentations["reference"].to_numpy(dtype=bool)
     rates = truth.rates[thread, block - 1]
     rates[natural] = truth.reference
     # exp(s z - s^2 / 2) has mean 1, so the block means stay the planted ones.
-    gain = np.ones(len(shown))
+    gain = np.ones(len(presentations))
     for key, (codes, _) in latents.items():
-        own = (block == key[0]) & (thread == key[1]) & ~natural
-        gain[own] = np.exp(IMAGE_SD * codes[row[own], 0] - IMAGE_SD**2 / 2)
+        of_images = (block == key[0]) & (thread == key[1]) & ~natural
+        gain[of_images] = np.exp(IMAGE_SD * codes[row[of_images], 0] - IMAGE_SD**2 / 2)
     evoked = (rates - truth.baseline) * gain[:, None]
     drawn = rng.poisson((truth.baseline + evoked) / 1000)
     return np.asarray(drawn, dtype=np.uint16)
 
 
-def simulate_responses(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> Responses:
+def simulate_responses(
+    design: ExperimentDesign, start_ms: int, stop_ms: int, null: bool = False
+) -> Responses:
     """Simulate the responses of an experiment's preferred unit.
 
     Parameters
     ----------
-    design : Design
+    design : ExperimentDesign
     start_ms, stop_ms : int
         Range of the counts, from image onset: section ``responses``.
     null : bool
         As in `draw_truth`.
     """
-    shown = presentations_of(design)
-    latents = latents_of(design, shown)
+    presentations = presentations_of(design)
+    latents = latents_of(design, presentations)
     truth = draw_truth(design, start_ms, stop_ms, null)
-    counts = draw_counts(design, truth, shown, latents)
-    units = study_units(design.channel, design.area, int(counts.sum()), len(shown))
+    counts = draw_counts(design, truth, presentations, latents)
+    units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
     who = (design.session, design.subject, design.area)
-    return Responses(counts[None], start_ms, units, shown, *who, latents, site=design.site)
+    return Responses(counts[None], start_ms, units, presentations, *who, latents, site=design.site)
 
 
-def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = False) -> SessionContents:
+def simulate_contents(
+    design: ExperimentDesign, start_ms: int, stop_ms: int, null: bool = False
+) -> SessionContents:
     """Simulate what the NWB file of an experiment holds; read back it gives `simulate_responses`."""
     responses = simulate_responses(design, start_ms, stop_ms, null)
-    shown = responses.presentations
+    presentations = responses.presentations
     times = spike_times(responses, np.random.default_rng([design.seed, 5]))
     return SessionContents(
         facts=SessionFacts(
@@ -126,23 +132,23 @@ def simulate_contents(design: Design, start_ms: int, stop_ms: int, null: bool = 
         ),
         start=design.start,
         channels=study_channels(),
-        segments=study_segments(shown),
+        segments=study_segments(presentations),
         units=responses.units,
         spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
-        presentations=shown,
+        presentations=presentations,
         latents=responses.codes,
     )
 
 
 def spike_times(responses: Responses, rng: np.random.Generator) -> Floats:
     """Return spike times of the first unit that give its counts, s; float64 ``[spike]``, rising."""
-    counts, shown = responses.counts[0], responses.presentations
+    counts, presentations = responses.counts[0], responses.presentations
     row, ms = np.nonzero(counts)
-    each = counts[row, ms]
-    row, ms = np.repeat(row, each), np.repeat(ms, each)
+    n_spikes = counts[row, ms]
+    row, ms = np.repeat(row, n_spikes), np.repeat(ms, n_spikes)
     # Clear of the bin's edges, so that rounding in the file moves no spike to another bin.
     inside = rng.uniform(0.05, 0.95, len(row))
-    return np.sort(shown["onset_s"].to_numpy()[row] + (ms + responses.start_ms + inside) / 1000)
+    return np.sort(presentations["onset_s"].to_numpy()[row] + (ms + responses.start_ms + inside) / 1000)
 
 
 def study_units(channel: int, area: str, n_spikes: int, n_shown: int) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from evoalign.simulate.schedule import Rig
 from evoalign.simulate.spiketrains import ceiling_hz, driven_rate, spike_train
 from evoalign.simulate.ventral_stream import (
     AREAS,
+    AreaTuning,
     ModelUnit,
-    Tuning,
     figures,
     texture_statistics,
 )
@@ -68,7 +68,7 @@ def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
 def random_unit(area: str, screen: Sequence[np.ndarray], rng: np.random.Generator) -> ModelUnit:
     """Return a neighbour of the preferred unit, tuned at random."""
     base = AREAS[area]
-    tuning = Tuning(
+    tuning = AreaTuning(
         w_texture=base.w_texture * rng.uniform(0.2, 1.0),
         w_object=base.w_object * rng.uniform(0.2, 1.0),
         latency_ms=base.latency_ms + rng.uniform(-5, 10),

@@ -87,8 +87,10 @@ def planted_facts(evolved: Evolved) -> dict[str, object]:
 
 def _converged(evolved: Evolved, thread: int) -> tuple[float, float]:
     """Return the mean T and O of a thread's images in the last two blocks."""
-    shown = evolved.subject.shown
-    first = max(image.block for image in shown) - CONVERGED_BLOCKS
-    rows = [i for i, s in enumerate(shown) if s.thread == thread and not s.reference and s.block > first]
+    images = evolved.subject.shown
+    first_block = max(image.block for image in images) - CONVERGED_BLOCKS
+    rows = [
+        i for i, s in enumerate(images) if s.thread == thread and not s.reference and s.block > first_block
+    ]
     texture, figure = evolved.subject.matches[:, rows].mean(axis=1)
     return float(texture), float(figure)

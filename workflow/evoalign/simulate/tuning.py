@@ -15,7 +15,7 @@ from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents, SessionFacts, write_nwb
 from evoalign.responses import Responses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
-from evoalign.simulate.study_design import Design
+from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
     ON_S,
@@ -165,9 +165,11 @@ def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int)
     driven = (time >= DRIVE_MS[0]) & (time < DRIVE_MS[1])
     rates = np.where(driven, np.clip(evoked, 0, None)[:, None], BASELINE_HZ)
     counts = np.random.default_rng([design.seed, 13]).poisson(rates / 1000).astype(np.uint16)
-    shown = tables.conform(frame, tables.PRESENTATIONS)
-    units = study_units(design.channel, design.area, int(counts.sum()), len(shown))
-    return Responses(counts[None], start_ms, units, shown, design.session, design.subject, design.area, {})
+    presentations = tables.conform(frame, tables.PRESENTATIONS)
+    units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
+    return Responses(
+        counts[None], start_ms, units, presentations, design.session, design.subject, design.area, {}
+    )
 
 
 def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) -> SessionContents:
@@ -190,7 +192,7 @@ def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) 
     )
 
 
-def after_evolution(design: Design, repeats: int = 10) -> TuningDesign:
+def after_evolution(design: ExperimentDesign, repeats: int = 10) -> TuningDesign:
     """Return the tuning session that follows an evolution of the simulated study."""
     return TuningDesign(
         session=f"{design.session}_tuning",
@@ -208,7 +210,11 @@ def after_evolution(design: Design, repeats: int = 10) -> TuningDesign:
 
 def demo_tuning(settings: study.Demo) -> TuningDesign:
     """Return the demo's tuning session, which follows the evolution of IT_blackrock."""
-    (evolved,) = (one for one in demo_sessions(settings) if (one.area, one.vendor) == ("IT", "blackrock"))
+    (evolved,) = (
+        session
+        for session in demo_sessions(settings)
+        if (session.area, session.vendor) == ("IT", "blackrock")
+    )
     return TuningDesign(
         session="IT_tuning",
         subject="Demo-B",

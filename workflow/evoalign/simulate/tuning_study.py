@@ -13,11 +13,13 @@ from pathlib import Path
 from evoalign import study
 from evoalign.files import atomic_write
 from evoalign.simulate.study import sample_sheet, write_study
-from evoalign.simulate.study_design import Design, draw_study
+from evoalign.simulate.study_design import ExperimentDesign, draw_study
 from evoalign.simulate.tuning import after_evolution, write_tuning_session
 
 
-def write_tuning_study(folder: str | PathLike[str], designs: Sequence[Design], config: study.Config) -> None:
+def write_tuning_study(
+    folder: str | PathLike[str], designs: Sequence[ExperimentDesign], config: study.Config
+) -> None:
     """Write evolutions, a tuning session after each, and their sample sheet.
 
     Evolutions are those of `simulate.study`; tuning sessions lie beside them
@@ -27,7 +29,7 @@ def write_tuning_study(folder: str | PathLike[str], designs: Sequence[Design], c
     Parameters
     ----------
     folder : path
-    designs : sequence of Design
+    designs : sequence of ExperimentDesign
     config : study.Config
     """
     folder = Path(folder)

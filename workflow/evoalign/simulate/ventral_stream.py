@@ -133,7 +133,7 @@ def _ending(time_ms: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class AreaTuning:
     """Proportions of an area's units (the demo's planted facts).
 
     Attributes
@@ -155,9 +155,9 @@ class Tuning:
 
 # V1 sees texture only, V4 mostly, posterior IT both, the object later.
 AREAS = {
-    "V1": Tuning(w_texture=0.9, w_object=0.0, latency_ms=42.0, object_latency_ms=75.0, sustained=0.3),
-    "V4": Tuning(w_texture=0.9, w_object=0.28, latency_ms=46.0, object_latency_ms=78.0, sustained=0.45),
-    "IT": Tuning(w_texture=1.0, w_object=1.0, latency_ms=50.0, object_latency_ms=79.0, sustained=0.2),
+    "V1": AreaTuning(w_texture=0.9, w_object=0.0, latency_ms=42.0, object_latency_ms=75.0, sustained=0.3),
+    "V4": AreaTuning(w_texture=0.9, w_object=0.28, latency_ms=46.0, object_latency_ms=78.0, sustained=0.45),
+    "IT": AreaTuning(w_texture=1.0, w_object=1.0, latency_ms=50.0, object_latency_ms=79.0, sustained=0.2),
 }
 
 
@@ -167,7 +167,7 @@ class ModelUnit:
 
     Attributes
     ----------
-    tuning : Tuning
+    tuning : AreaTuning
         Weights and latencies.
     preferred_texture, preferred_object : ndarray
         uint8 ``[64, 64, 3]``.
@@ -175,7 +175,7 @@ class ModelUnit:
         Rate without drive; rate that full drive adds at a kernel's peak, spikes/s.
     """
 
-    tuning: Tuning
+    tuning: AreaTuning
     preferred_texture: np.ndarray
     preferred_object: np.ndarray
     base_hz: float = 10.0

@@ -74,7 +74,7 @@ def templates(shapes: list[Shape], sampling_rate_hz: float) -> np.ndarray:
     return np.stack([[shape(t) for t in times] for shape in shapes]).astype(np.float32)
 
 
-class Electrodes:
+class SimulatedElectrodes:
     """Generates the session's voltages, bounded in memory.
 
     Parameters
