@@ -22,7 +22,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     The block writes a file or a folder under the temporary name. When it
     raises, what it wrote is removed and `path` stays as it was. What it wrote
     is on the disk, not only in memory, before it gets its name: network file
-    systems tell only then that they are full. The temporary name keeps the
+    systems report only then that they are full. The temporary name keeps the
     suffix of `path`, since writers choose formats by it.
 
     Parameters
@@ -71,7 +71,7 @@ def pieces(path: str | os.PathLike[str], version: str) -> Iterator[Path]:
 
 
 def remove_partials(path: str | os.PathLike[str]) -> None:
-    """Remove what killed processes left of `path` under temporary names.
+    """Remove partial outputs of `path` that killed processes left under temporary names.
 
     Only for a caller who knows that no living process writes `path`.
     """

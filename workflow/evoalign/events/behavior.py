@@ -39,7 +39,7 @@ def read_behavior(path: str | PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file is missing, unreadable, damaged, or a trial stands twice.
+        The file is missing, unreadable, damaged, or holds a trial twice.
     """
     path = Path(path)
     if not path.is_file():

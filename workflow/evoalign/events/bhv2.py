@@ -49,7 +49,7 @@ MEND = "copy the file again, or save it as .mat in MonkeyLogic"
 class Bhv2:
     """Reader of one .bhv2 file; the file is mapped, not loaded.
 
-    Values are as `evoalign.events.read_behavior` tells. Numbers are views into
+    Values are of the types that `evoalign.events.read_behavior` lists. Numbers are views into
     the file, so that a trial's analog data cost nothing until they are used.
 
     Parameters
@@ -222,7 +222,7 @@ def too_large(shape: tuple[int, ...]) -> bool:
 
 
 def box(values: list[Any], shape: tuple[int, ...]) -> np.ndarray:
-    """Put values into an object array of MATLAB's shape."""
+    """Return values as an object ndarray of MATLAB's shape; `values` in column-major order, ``[element]``."""
     box = np.empty(len(values), object)
     for i, value in enumerate(values):  # a slice would spread arrays of equal shape
         box[i] = value

@@ -67,7 +67,7 @@ class SegmentClocks:
         Index of each segment's clock; -1 when it has none.
     ambiguous : tuple of (int, int)
         Words matched by the best and by the next best clock of the first
-        segment that was looked at, when the two cannot be told apart.
+        segment, when the two cannot be distinguished.
     """
 
     clocks: list[LinearClock]

@@ -145,7 +145,7 @@ def main(path: str, out: str) -> None:
     size = Path(path).stat().st_size
     cpu_s = CPU_S + CPU_S_A_MIB * (size >> 20)
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is told by the exit status
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the exit status shows a crash
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     tree = Tree(size)
     with h5py.File(path, "r") as file:

@@ -10,7 +10,7 @@ from evoalign.errors import InputError
 from evoalign.events.names import image_stem, parse_axis_name, parse_image_name
 from evoalign.study import Events
 
-# Fields of UserVars that are looked at when the configuration names none.
+# Fields of UserVars that are searched when the configuration names none.
 _USER_FIELDS = ("imageName", "imageNames", "image_name", "image_names", "images", "stimuli")
 _TASK_OBJECTS = "TaskObject.Attribute"
 
@@ -23,7 +23,7 @@ def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> 
     trial : dict
         A trial of `read_behavior`.
     n : int
-        Greatest image number that the trial's words tell.
+        Greatest image number among the trial's words.
     settings : study.Events
         `image_field` names a field of the trial, with dots, whose k-th text
         names image k: a cell array of texts, a text for one image, or
@@ -38,7 +38,7 @@ def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> 
     Returns
     -------
     list of str
-        Without folder and suffix; blank where the file does not tell.
+        Without folder and suffix; blank where the file has none.
 
     Raises
     ------

@@ -76,7 +76,7 @@ def read_codes(folder: str | PathLike[str]) -> Codes:
     Parameters
     ----------
     folder : path
-        Other files in it are passed over.
+        Other files in it are ignored.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def read_codes(folder: str | PathLike[str]) -> Codes:
     ------
     InputError
         No such file, one is damaged or lacks a variable, codes are not finite
-        numbers, ids and codes differ in number, a name stands twice, or two
-        files tell of the same block and thread.
+        numbers, ids and codes differ in number, a name occurs twice, or two
+        files hold the same block and thread.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -219,8 +219,7 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
 def check_images(log: pd.DataFrame, folder: str | PathLike[str]) -> None:
     """Raise an InputError unless `folder` holds every image of the log.
 
-    Images may lie in folders inside of it. Rows without an image name are
-    passed over.
+    Images may lie in subfolders. Rows without an image name are ignored.
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -27,7 +27,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     ----------
     path : path
         ``.tsv`` with the columns of `tables.LOG`; or MonkeyLogic's ``.bhv2``,
-        ``.h5`` or ``.mat``, whose presentations are told by the event words:
+        ``.h5`` or ``.mat``, whose presentations are read from the event words:
         image k of a trial is on at 100 + k and off at 200 + k, after the word
         of fixation (METHODS section 1).
     settings : study.Events
@@ -57,7 +57,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     else:
         raise InputError(f"no stimulus log: suffix '{path.suffix}'", path, "give .tsv, .bhv2, .h5 or .mat")
     _check_order(log, path)
-    return tables.conform(_told_by_names(log, settings, tuple(spaces), path), tables.LOG)
+    return tables.conform(_fill_from_image_names(log, settings, tuple(spaces), path), tables.LOG)
 
 
 def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
@@ -91,17 +91,19 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
     )
 
 
-def _told_by_names(log: pd.DataFrame, settings: Events, spaces: tuple[str, ...], where: Path) -> pd.DataFrame:
-    """Fill block, thread, space and reference where the log itself does not tell them."""
+def _fill_from_image_names(
+    log: pd.DataFrame, settings: Events, spaces: tuple[str, ...], where: Path
+) -> pd.DataFrame:
+    """Fill block, thread, space and reference from image names where the log does not give them."""
     if log.empty:
         return log
     log = log.assign(image=[image_stem(name) for name in log["image"]])
-    # One look at each name: references repeat in every block.
+    # Each name is parsed once: references repeat in every block.
     parsed = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
     names = [parsed[name] for name in log["image"]]
     log["reference"] |= np.array([name is not None and name.reference for name in names])
     block = [-1 if name is None or name.reference else name.block for name in names]
-    # A reference keeps its name from block to block: only the rig's words tell its block.
+    # A reference keeps its name from block to block: only the rig's words give its block.
     log["block"] = np.where(log["block"] >= 0, log["block"], block)
     thread = [-1 if name is None else name.thread for name in names]
     log["thread"] = np.where(log["thread"] >= 0, log["thread"], thread)

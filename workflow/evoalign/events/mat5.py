@@ -47,8 +47,8 @@ def read_mat5(path: str | PathLike[str], only: tuple[str, ...] = ()) -> dict[str
     Returns
     -------
     dict of str to object
-        As `evoalign.events.read_behavior` tells; None for objects of other
-        classes (strings, function handles, tables), which are not looked into.
+        Of the types that `evoalign.events.read_behavior` lists; None for objects of other
+        classes (strings, function handles, tables), which are not read.
 
     Raises
     ------

@@ -24,12 +24,12 @@ _MEND = "correct events.image_pattern in the configuration"
 
 @dataclass(frozen=True)
 class ImageName:
-    """What the name of an image of an evolution tells.
+    """Parts of the name of an evolved image.
 
     Attributes
     ----------
     block, thread, generation, index : int
-        -1 where the name does not tell.
+        -1 where the name does not hold it.
     reference : bool
         A natural reference image.
     """
@@ -43,7 +43,7 @@ class ImageName:
 
 @dataclass(frozen=True)
 class AxisName:
-    """What the name of an image of a Hessian tuning session tells.
+    """Parts of the name of an image of a Hessian tuning session.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def parse_image_name(name: str, pattern: str = "") -> ImageName | None:
     -------
     ImageName or None
         None when the name is none of an evolution: a tuning session's, or a
-        reference that belongs to no thread is told by its ``_nat`` alone, with
+        reference that belongs to no thread is recognised by its ``_nat``, with
         block and thread -1.
 
     Raises
@@ -131,7 +131,7 @@ def parse_axis_name(name: str) -> AxisName | None:
 
 @lru_cache(maxsize=16)
 def image_regex(pattern: str) -> re.Pattern[str]:
-    """Compile a lab's own pattern; an InputError tells what is wrong with it."""
+    """Compile a lab's own pattern; an InputError says what is wrong with it."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:

@@ -51,7 +51,10 @@ class ClockEstimate:
 
 
 def matched_words(clock: LinearClock, event_s: Floats, event_word: Ints, word_s: Floats, word: Ints) -> int:
-    """Count the words and the events that have a match under a clock, and return the smaller count."""
+    """Count the words and the events that have a match under a clock, and return the smaller count.
+
+    `event_s` and `event_word` are ``[event]``, `word_s` and `word` ``[word]``.
+    """
     event, index = pairs_within(event_s, event_word, clock.log_time(word_s), word, COARSE_S)
     return min(len(np.unique(event)), len(np.unique(index)))
 

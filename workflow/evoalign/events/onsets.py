@@ -282,7 +282,7 @@ def _add_reasons(
     broken = ~np.isfinite(log["offset_s"].to_numpy(np.float64))
     lost = ~has_word & ~np.isfinite(flash.on_s)
     end = inputs.end_s[np.maximum(segment, 0)]
-    # Words alone do not tell how long recording went on after them.
+    # Words alone do not show how long the recording lasted after them.
     cut = (onset + settings.recorded_ms / 1000 > end) & inputs.exact
     late = f"photodiode later than {settings.photodiode_max_delay_ms:g} ms after the word"
     for applies, text in ((broken, BROKEN), (lost, NO_WORD), (flash.late, late), (cut, CUT)):

@@ -96,7 +96,7 @@ def photodiode_crossings(stream: Stream, channel: int, bridge_ms: float = 0.0) -
     edges: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
     for segment in range(len(stream.segments)):
         on, off = _segment_changes(stream, channel, segment, levels, edges)
-        on, off = _bridged(on, off, bridge_ms / 1000)
+        on, off = _without_dark_gaps(on, off, bridge_ms / 1000)
         on_s.append(on)
         off_s.append(off)
         on_segment.append(np.full(len(on), segment))
@@ -232,7 +232,7 @@ def _foot_to_middle(counts: list[tuple[int, int]]) -> float:
     return float(lower + (lower + upper) * FOOT / (FOOT_TOP - FOOT))
 
 
-def _bridged(on: Floats, off: Floats, bridge_s: float) -> tuple[Floats, Floats]:
+def _without_dark_gaps(on: Floats, off: Floats, bridge_s: float) -> tuple[Floats, Floats]:
     """Leave out dark gaps that are no longer than `bridge_s`."""
     if bridge_s <= 0 or not len(on) or not len(off):
         return on, off

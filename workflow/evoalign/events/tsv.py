@@ -23,7 +23,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
 
     Columns trial, image, onset_word, onset_s and offset_s must be there; the
     others of `tables.LOG` may be left out. Row 1 is the header; empty lines and
-    lines that start with ``#`` are passed over. An empty offset_s means that
+    lines that start with ``#`` are ignored. An empty offset_s means that
     the trial broke while the image was shown.
 
     Raises

@@ -53,7 +53,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     if doubled:
         raise InputError(f"more than one file of the kind {', '.join(sorted(doubled))}", files[0], MEND)
     nev = next((read_nev(f) for f, s in zip(files, suffixes, strict=True) if s == ".nev"), None)
-    # The fastest first: it tells of pauses and resets.
+    # The fastest first: its time stamps show pauses and resets.
     nsx = sorted(
         (read_nsx(f, gap_tolerance_s) for f, s in zip(files, suffixes, strict=True) if s.startswith(".ns")),
         key=lambda nsx_file: (-nsx_file.rate_hz, nsx_file.path.suffix != ".ns6", nsx_file.path.name),

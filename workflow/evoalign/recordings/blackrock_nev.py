@@ -53,7 +53,7 @@ SPIKE, WORD, SERIAL_WORD = 1, 2, 3
 
 
 def read_nev(path: Path) -> Nev:
-    """Read a NEV file; waveforms are passed over.
+    """Read a NEV file without the waveforms.
 
     Raises
     ------

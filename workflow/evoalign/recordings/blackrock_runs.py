@@ -16,10 +16,10 @@ MEND = "copy the file again from the acquisition computer, or export it again"
 MAX_BLOCKS = 100_000  # pauses of a recording; more is a damaged file
 SUSPECT_PERIODS = 1.5  # one-sample packets further apart than this are jitter, or samples were lost
 LOST_PERIODS = 0.5  # a shift of the stamps that lasts is a loss, one that is made up for is jitter
-AROUND = 256  # packets on either side by which the two are told apart: their mean evens out jitter
-FEWEST = 64  # so near to an end of the file that the step itself must tell
+AROUND = 256  # packets on either side that are compared: their mean evens out jitter
+FEWEST = 64  # with fewer packets left before an end of the file, the step itself decides
 OUTLIER_MADS = 6.0  # a step off by more than this many median deviations is no jitter
-CHUNK = 1 << 20  # packets looked at together
+CHUNK = 1 << 20  # packets read at a time
 
 
 class Run(NamedTuple):
@@ -84,7 +84,7 @@ def find_runs(
 
 
 def _of_one_sample(packets: np.ndarray) -> bool:
-    # Two are looked at before all: a file of blocks is not paged through.
+    # The first two are checked alone: they suffice to recognise a file of blocks.
     chunks = itertools.chain([packets[:2]], (packets[i : i + CHUNK] for i in range(0, len(packets), CHUNK)))
     return all(((chunk["header"] == 1) & (chunk["number_of_data_points"] == 1)).all() for chunk in chunks)
 
@@ -189,7 +189,7 @@ def _lasts(excess: NDArray[np.float64], at: NDArray[np.int64], limit: float) -> 
 
 
 def _measured(stamps: NDArray[np.uint64], edges: list[int], resolution: int, rate_hz: float) -> float:
-    """Return the samples' rate by the PTP clock: told only by a run of some length."""
+    """Return the sampling rate by the PTP clock, if a run is long enough to measure it; else the nominal."""
     a, b = max(itertools.pairwise(edges), key=lambda run: run[1] - run[0])
     if b - a <= rate_hz or b - a < 2 * AROUND:
         return rate_hz

@@ -1,4 +1,4 @@
-"""Reads the bundles that `plexon2_export` writes; the layout stands in docs/plexon2_bundle.md."""
+"""Reads the bundles that `plexon2_export` writes; docs/plexon2_bundle.md describes the layout."""
 
 from __future__ import annotations
 

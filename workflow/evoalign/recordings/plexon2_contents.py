@@ -23,7 +23,7 @@ UNITS_UV = {"volts": 1e6, "v": 1e6, "millivolts": 1e3, "mv": 1e3, "microvolts": 
 
 @dataclass(frozen=True)
 class Analog:
-    """An analog channel as its header tells it.
+    """An analog channel as described by its header.
 
     Attributes
     ----------
@@ -59,8 +59,8 @@ def continuous(
     head : Analog
     blocks : Blocks
         Its blocks in the order of the file.
-    samples : int16 array
-        What `blocks.word` points into.
+    samples : int16 array [word]
+        The data that `blocks.word` points into.
     clock_hz : float
         Rate of the time stamps.
     place : int
@@ -101,6 +101,7 @@ def word_of(name: str, source: int, channel: int, value: np.ndarray) -> tuple[np
     Strobed words keep their value. All other events are bits: EVT01 to EVT32
     are 1 to 32, keyboard keys 101 to 108 (as in .plx files), RSTART and RSTOP
     202 and 203, CinePlex and unknown sources 1000 + 100 x source + channel.
+    `value` and the returned words are ``[event]``.
     """
     if source == pl2.OTHER_EVENTS and (channel == pl2.STROBED_CHANNEL or name.lower() == "strobed"):
         return value.astype(np.int64), "strobed"
@@ -122,18 +123,18 @@ class PlexonEvents:
         return cls([np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, object)])
 
     def add(self, tick: np.ndarray, word: np.ndarray, source: Any) -> None:
-        """Add events of one source (a name, or one a row)."""
+        """Add events, ``[event]``, of one source (a name, or one for each event)."""
         self.tick.append(tick.astype(np.int64))
         self.word.append(word)
         self.source.append(np.broadcast_to(np.array(source, object), tick.shape))
 
     def add_start_stop(self, tick: np.ndarray, value: np.ndarray, where: str | Path, mend: str) -> None:
-        """Add starts (value 1) and stops (value 0) of the recording."""
+        """Add starts (value 1) and stops (value 0) of the recording, ``[event]``."""
         if not np.isin(value, (pl2.START_VALUE, pl2.STOP_VALUE)).all():
             raise InputError(f"start/stop values {sorted(set(value.tolist()))}", where, mend)
         source = np.where(value == pl2.START_VALUE, "start", "stop").astype(object)
         self.add(tick, np.zeros(tick.size, np.int64), source)
 
     def joined(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return tick, word and source of all events."""
+        """Return tick, word and source of all events, ``[event]``."""
         return np.concatenate(self.tick), np.concatenate(self.word), np.concatenate(self.source)

@@ -312,7 +312,7 @@ class _Export:
 
 
 def pointer(array: np.ndarray) -> Any:
-    """Return the C pointer to an array's values."""
+    """Return the C pointer to the values of an array of any shape, ``[...]``."""
     ctype = {np.uint64: c_ulonglong, np.uint16: c_ushort, np.int16: c_short}[array.dtype.type]
     return array.ctypes.data_as(POINTER(ctype))
 

@@ -43,6 +43,8 @@ class Listed:
 def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend: str) -> None:
     """Read the footer from byte `at` to the end of the file and compare it with the blocks.
 
+    `content` is the file, uint8 ``[byte]``.
+
     Raises
     ------
     InputError

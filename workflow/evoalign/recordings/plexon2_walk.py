@@ -42,7 +42,7 @@ class Blocks2:
     word: np.ndarray
 
     def take(self, rows: np.ndarray) -> Blocks2:
-        """Return the blocks of `rows`."""
+        """Return the blocks at `rows`, an index array ``[row]``."""
         return Blocks2(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
@@ -65,7 +65,9 @@ def step_blocks(
     tick: np.ndarray,
     word: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Fill the arrays with the blocks from word `at` on, up to word `stop`.
+    """Fill the arrays, ``[block]``, with the blocks from word `at` on, up to word `stop`.
+
+    `words` is the file, uint16 ``[word]``.
 
     Returns
     -------
@@ -118,7 +120,7 @@ def step_blocks(
 
 
 def walk(words: np.ndarray, at: int, stop: int) -> tuple[Blocks2, int, int]:
-    """Walk all data blocks from word `at` up to word `stop`.
+    """Walk all data blocks from word `at` up to word `stop` of a file, uint16 ``[word]``.
 
     Returns
     -------

@@ -45,7 +45,7 @@ def map_bytes(path: Path) -> np.ndarray:
 
 
 def as_words(content: np.ndarray, dtype: type = np.uint16) -> np.ndarray:
-    """View bytes as 16-bit words; a last odd byte is left out."""
+    """View bytes, ``[byte]``, as 16-bit words, ``[word]``; a last odd byte is left out."""
     return content[: content.size // 2 * 2].view(dtype)
 
 

@@ -56,8 +56,8 @@ def role_of(name: str, rate_hz: float, spike_channel: int = 0) -> str:
     band, FP field potential, AI analog inputs (also AIF). AD is what the older
     MAP system calls its continuous neural channels. A channel of any other
     name is neural when the header links it to a spike channel, or when it is
-    sampled like spikes (>= 20 kHz) and its name speaks of no photodiode, eye,
-    and the like; else it is an analog input.
+    sampled like spikes (>= 20 kHz) and its name does not mention a photodiode,
+    an eye or the like; else it is an analog input.
     """
     match = re.match(r"[A-Za-z]+", name)
     role = PREFIX_ROLE.get(match[0].upper() if match else "", "")

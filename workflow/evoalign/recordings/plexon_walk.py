@@ -40,7 +40,7 @@ class Blocks:
     values: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> Blocks:
-        """Return the blocks of `rows`."""
+        """Return the blocks at `rows`, a slice or an index array ``[row]``."""
         return Blocks(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
@@ -55,7 +55,9 @@ def step_blocks(
     unit: np.ndarray,
     values: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Fill the arrays with the blocks from word `at` on.
+    """Fill the arrays, ``[block]``, with the blocks from word `at` on.
+
+    `words` is the file, uint16 ``[word]``.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
 
     Parameters
     ----------
-    words : uint16 array
+    words : uint16 array [word]
         The whole file.
     at : int
         Where the first block starts.

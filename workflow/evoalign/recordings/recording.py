@@ -21,7 +21,7 @@ SINGLE_FILE = (".plx", ".pl2", ".pl2bundle")
 
 @dataclass
 class Recording:
-    """What a recording holds; continuous data stay in their files until read.
+    """Contents of a recording; continuous data stay in their files until read.
 
     Attributes
     ----------
@@ -30,13 +30,13 @@ class Recording:
     files : tuple of pathlib.Path
         The files it was opened from.
     start : datetime.datetime or None
-        Start in UTC, as the header tells it.
+        Start in UTC, from the header.
     channels, segments, words, online_spikes : pandas.DataFrame
         As in `evoalign.tables`; times in seconds on the recording's clock.
     streams : dict of str to Stream
         Continuous streams by name.
     metadata : dict
-        Further JSON-able metadata of the header, for the descriptor.
+        Further metadata of the header, fit for JSON; ``facts`` in the descriptor.
     """
 
     format: str

@@ -32,7 +32,8 @@ def photodiode_stream(
     Parameters
     ----------
     on_s, off_s : ndarray
-        When light starts to change, in turns; it is through after `rise_s`.
+        Starts of the changes to light and to dark, s ``[flash]``; each change
+        takes `rise_s`.
     duration_s, sampling_rate_hz : float
         Length and rate.
     channel : int

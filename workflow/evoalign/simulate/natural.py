@@ -23,7 +23,7 @@ def natural_images(n: int, texture: Space, figure: Space, generator: torch.Gener
     Returns
     -------
     list of ndarray
-        uint8 ``[H, W, 3]`` each.
+        uint8 ``[height, width, 3]`` each.
     """
     if n == 0:
         return []

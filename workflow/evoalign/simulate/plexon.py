@@ -50,7 +50,7 @@ class ContinuousGroup:
     chunks : iterable of int16 array [sample, channel]
         The recording, piece by piece.
     names : sequence of str
-        ``WB001``, ``AI01``, ..: the reader tells neural from analog by them.
+        ``WB001``, ``AI01``, ..: the reader distinguishes neural from analog channels by them.
     gain_uv : float or sequence of float
         Microvolts per count, rounded to what an integer amplifier gain can say.
     sampling_rate_hz : int

@@ -17,7 +17,7 @@ N_BITS = 32
 
 
 def file_header(tables: Sequence[np.ndarray], clock_hz: int, start: dt.datetime | None) -> np.ndarray:
-    """Return a FILE_HEADER array of one record, without the places and totals known at the end."""
+    """Return a FILE_HEADER array ``[1]``, without the places and totals known at the end."""
     header = np.zeros(1, pl2.FILE_HEADER)
     start = start or dt.datetime(2000, 1, 1)
     header["Version"][0, 0] = pl2.VERSION_BYTE
@@ -36,7 +36,7 @@ def file_header(tables: Sequence[np.ndarray], clock_hz: int, start: dt.datetime 
 
 
 def spike_headers(channels: Sequence[int], gain_uv: float, points: int, rate_hz: float) -> np.ndarray:
-    """Return the SPIKE_HEADER array, without counts."""
+    """Return the SPIKE_HEADER array ``[channel]``, without counts."""
     table = np.zeros(len(channels), pl2.SPIKE_HEADER)
     rows = [(f"SPK{channel:02d}", pl2.SPIKES, channel) for channel in channels]
     _name(table, pl2.SPIKE_TAG, rows, "SPK")
@@ -52,7 +52,7 @@ def spike_headers(channels: Sequence[int], gain_uv: float, points: int, rate_hz:
 
 
 def analog_headers(groups: Iterable[tuple[Sequence[str], float | Sequence[float], int]]) -> np.ndarray:
-    """Return the ANALOG_HEADER array of all groups.
+    """Return the ANALOG_HEADER array ``[channel]`` of all groups.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def analog_headers(groups: Iterable[tuple[Sequence[str], float | Sequence[float]
 
 
 def event_headers() -> np.ndarray:
-    """Return the EVENT_HEADER array of an OmniPlex: 32 single bits, strobed words, RSTART and RSTOP."""
+    """Return the EVENT_HEADER array ``[channel]`` of an OmniPlex: 32 bits, strobed words, RSTART, RSTOP."""
     bits = [(f"EVT{bit:02d}", pl2.SINGLE_BIT, bit) for bit in range(1, N_BITS + 1)]
     other_events = [(name, pl2.OTHER_EVENTS, n) for n, name in enumerate(("Strobed", "RSTART", "RSTOP"), 1)]
     table = np.zeros(len(bits) + len(other_events), pl2.EVENT_HEADER)
@@ -90,7 +90,7 @@ def event_headers() -> np.ndarray:
 
 
 def event_sources(words: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return source, channel and value of each word; source and channel 0 for start and stop.
+    """Return source, channel and value of each word, ``[word]``; source and channel 0 for start and stop.
 
     Raises
     ------

@@ -118,7 +118,7 @@ def spike_blocks(
 
 
 def event_blocks(tick: np.ndarray, channel: np.ndarray, word: np.ndarray, order: int) -> Iterator[Piece]:
-    """Yield event blocks in slices of time."""
+    """Yield event blocks in slices of time; `tick`, `channel` and `word` are ``[event]``."""
     rows = np.zeros(tick.size, plx.BLOCK_HEADER)
     by_time = np.argsort(tick, kind="stable")
     _fill(rows, plx.EVENT, tick[by_time])

@@ -20,7 +20,7 @@ SlowGroup = tuple[Sequence[str], float | Sequence[float], int]
 def file_header(
     version: int, clock_hz: int, start: dt.datetime | None, points: int, pre_threshold: int
 ) -> np.ndarray:
-    """Return a FILE_HEADER array of one record, with all counts 0."""
+    """Return a FILE_HEADER array ``[1]``, with all counts 0."""
     header = np.zeros(1, plx.FILE_HEADER)
     start = start or dt.datetime(2000, 1, 1)
     header["MagicNumber"], header["Version"] = plx.MAGIC, version
@@ -41,7 +41,7 @@ def file_header(
 
 
 def spike_headers(header: np.ndarray, channels: Sequence[int], gain_uv: float) -> np.ndarray:
-    """Return the CHAN_HEADER array of DSP channels."""
+    """Return the CHAN_HEADER array ``[channel]`` of DSP channels; `header` as of `file_header`."""
     table = np.zeros(len(channels), plx.CHAN_HEADER)
     gain = _gain(plx.spike_gain_uv(header[0], 1), gain_uv)
     for row, channel in zip(table, channels, strict=True):
@@ -54,7 +54,7 @@ def spike_headers(header: np.ndarray, channels: Sequence[int], gain_uv: float) -
 
 
 def slow_headers(header: np.ndarray, groups: Iterable[SlowGroup]) -> np.ndarray:
-    """Return the SLOW_HEADER array of continuous channels, numbered from 0 through all groups."""
+    """Return the SLOW_HEADER array ``[channel]``; channels are numbered from 0 through all groups."""
     rows = []
     for names, gain_uv, rate in groups:
         gains = np.broadcast_to(np.asarray(gain_uv, float), (len(names),))
@@ -71,7 +71,7 @@ def slow_headers(header: np.ndarray, groups: Iterable[SlowGroup]) -> np.ndarray:
 
 
 def event_channels(words: pd.DataFrame) -> np.ndarray:
-    """Return the event channel of each word.
+    """Return the event channel of each word, int64 ``[word]``.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def event_channels(words: pd.DataFrame) -> np.ndarray:
 
 
 def event_headers(channels: np.ndarray) -> np.ndarray:
-    """Return the EVENT_HEADER array: 16 single bits, keyboard-free, and the three fixed channels."""
+    """Return the EVENT_HEADER array ``[channel]``: 16 bits, the three fixed channels, and `channels`."""
     numbers = sorted({*range(1, 17), *EVENT_NAMES, *(int(c) for c in channels)})
     table = np.zeros(len(numbers), plx.EVENT_HEADER)
     for row, channel in zip(table, numbers, strict=True):

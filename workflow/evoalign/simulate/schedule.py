@@ -34,7 +34,7 @@ class LogClock:
     drift_ppm: float
 
     def log_time(self, recording_s: np.ndarray) -> np.ndarray:
-        """Return the log clock's reading at times of the recording's clock."""
+        """Return the log clock's reading at times of the recording's clock, s, both ``[time]``."""
         return (recording_s - self.offset_s) / (1 + self.drift_ppm * 1e-6)
 
 

@@ -59,7 +59,8 @@ def driven_rate(
 def ceiling_hz(kernels: np.ndarray, base_hz: float) -> float:
     """Return an upper bound of `driven_rate` for matches up to 1, spikes/s.
 
-    Onsets are at least 180 ms apart: a new response adds to the end of the last one.
+    Onsets are at least 180 ms apart: a new response adds to the end of the last
+    one. `kernels` are ``[2, 225]``, as for `driven_rate`.
     """
     response = kernels.sum(axis=0)
     return float(base_hz + response.max() + response[180:].max())
@@ -118,7 +119,7 @@ def with_bursts(times: np.ndarray, share: float, rng: np.random.Generator) -> tu
     Parameters
     ----------
     times : ndarray
-        Spike times, s, rising.
+        Spike times, s ``[spike]``, rising.
     share : float
         Of spikes that start a burst, 0..1.
     rng : numpy.random.Generator
@@ -127,9 +128,9 @@ def with_bursts(times: np.ndarray, share: float, rng: np.random.Generator) -> tu
     Returns
     -------
     times : ndarray
-        All spikes, at least 1.5 ms apart.
+        All spikes, s ``[spike]``, at least 1.5 ms apart.
     sizes : ndarray
-        Size of each relative to a lone one: later spikes of a burst are smaller.
+        Size relative to a single spike, ``[spike]``: later spikes of a burst are smaller.
     """
     extra = np.where(rng.random(len(times)) < share, rng.integers(1, 4, len(times)), 0)
     steps = rng.uniform(2e-3, 4e-3, (len(times), 3)).cumsum(axis=1)

@@ -57,7 +57,10 @@ def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
 def latents_of(
     design: ExperimentDesign, presentations: pd.DataFrame
 ) -> dict[tuple[int, int], tuple[Floats, list[str]]]:
-    """Latents of every block and thread; the first coordinate scales the response to the image."""
+    """Return latents, ``[image, latent]``, and image names of each block and thread.
+
+    The first latent scales the response to the image.
+    """
     rng = np.random.default_rng([design.seed, 3])
     generated = presentations[~presentations["reference"]].sort_values(["block", "thread", "latent_row"])
     latents = {}

@@ -66,7 +66,11 @@ def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
 
 
 def random_unit(area: str, screen: Sequence[np.ndarray], rng: np.random.Generator) -> ModelUnit:
-    """Return a neighbour of the preferred unit, tuned at random."""
+    """Return a neighbour of the preferred unit, tuned at random.
+
+    `screen` holds candidate images of textures and of objects, uint8
+    ``[image, height, width, 3]``, to choose its preferred images from.
+    """
     base = AREAS[area]
     tuning = AreaTuning(
         w_texture=base.w_texture * rng.uniform(0.2, 1.0),

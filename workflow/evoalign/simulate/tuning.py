@@ -103,7 +103,7 @@ def planted_kinds(design: TuningDesign) -> pd.DataFrame:
 
 
 def planted_rate(kind: str, peak: float, distance: Floats, design: TuningDesign) -> Floats:
-    """Return the evoked rate of an axis at some distances, spikes/s; all axes meet at the origin."""
+    """Return evoked rates, spikes/s, at distances ``[distance]`` on an axis; all axes meet at the origin."""
     if kind == "flat":
         return np.full_like(distance, design.origin_hz)
     if kind in ("rising", "falling"):

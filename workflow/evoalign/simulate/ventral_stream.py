@@ -105,12 +105,12 @@ def early_kernel(latency_ms: float, sustained: float, time_ms: np.ndarray) -> np
     sustained : float
         What is left after the transient, as a share of its peak.
     time_ms : ndarray
-        Times after image onset.
+        Times after image onset, ms ``[time]``.
 
     Returns
     -------
     ndarray
-        Dimensionless, peak about 1, zero before `latency_ms` and from 225 ms on.
+        Dimensionless ``[time]``, peak about 1, zero before `latency_ms` and from 225 ms on.
     """
     since = np.maximum(time_ms - latency_ms, 0)
     rise = 1 - np.exp(-((since / 8) ** 2))
@@ -121,7 +121,7 @@ def early_kernel(latency_ms: float, sustained: float, time_ms: np.ndarray) -> np
 def late_kernel(latency_ms: float, time_ms: np.ndarray) -> np.ndarray:
     """Return the object component's time course: starts late, rises to a plateau.
 
-    `latency_ms`, `time_ms` and the returned array as for `early_kernel`.
+    `latency_ms`, `time_ms` ``[time]`` and the returned array as for `early_kernel`.
     """
     since = np.maximum(time_ms - latency_ms, 0)
     return (1 - np.exp(-((since / 24) ** 3))) * _ending(time_ms)
@@ -204,7 +204,7 @@ class ModelUnit:
         Parameters
         ----------
         time_ms : ndarray, optional
-            Times after onset; 0, 1, .. 224 ms when not given.
+            Times after onset, ms ``[time]``; 0, 1, .. 224 ms when not given.
         """
         time_ms = np.arange(RESPONSE_MS, dtype=float) if time_ms is None else time_ms
         tuning = self.tuning
@@ -238,7 +238,7 @@ def crossover_ms(texture_thread: np.ndarray, object_thread: np.ndarray) -> float
     Parameters
     ----------
     texture_thread, object_thread : ndarray
-        Mean rates of the two threads, spikes/s, on the 1 ms grid from onset,
+        Mean rates of the two threads, spikes/s ``[ms]``, on the 1 ms grid from onset,
         cut at 200 ms.
 
     Returns
