@@ -1,7 +1,7 @@
 """Export from the typed models: JSON schemas, and the text of a default config.yaml.
 
 `python workflow/scripts/schemas.py` writes workflow/schemas; with `--config`
-it prints the default configuration, every knob with its reason.
+it prints the default configuration, every setting with its reason.
 """
 
 import json
@@ -37,7 +37,7 @@ def config_text(section: BaseModel, indent: str = "") -> str:
 
 if __name__ == "__main__":
     if "--config" in sys.argv:
-        print("# Every knob of the pipeline, with its unit at the end of its name and its reason.")
+        print("# Every setting of the pipeline, with its unit at the end of its name and its reason.")
         print(config_text(Config()))
     else:
         for name, model in {"config": Config, "sessions": Session}.items():
