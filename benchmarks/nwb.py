@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.nwb import SessionContents, SessionFacts, write_nwb
+from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
 from evoalign.recordings import Stream, open_recording
 from evoalign.simulate.blackrock import write_nsx
 from evoalign.study import Config, Nwb
@@ -107,7 +107,7 @@ def session(args: argparse.Namespace, raw: str) -> SessionContents:
         for c in range(1, args.channels + 1)
     ]
     channels = tables.conform(pd.DataFrame(rows, columns=tables.CHANNELS.names), tables.CHANNELS)
-    facts = SessionFacts("session", "simulated", recorder="blackrock")
+    facts = SessionMetadata("session", "simulated", recorder="blackrock")
     return SessionContents(facts, START, channels=channels, streams={"broadband": stream})
 
 

@@ -11,7 +11,7 @@ TOGETHER = {
     "demo": ("test_slurm", "test_demo_results", "test_demo_truth"),
     "study": (
         "test_reruns",
-        "test_waist",
+        "test_nwb_interchange",
         "test_small_study",
         "test_killed_runs",
         "test_object_storage",

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from evoalign import study, tables
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.responses import (
     Responses,
     binned,
@@ -180,7 +180,7 @@ def session_contents():
         tables.PRESENTATIONS, 3, presentation=[0, 1, 2], onset_s=[1.0, np.nan, 3.0], valid=[True, False, True]
     )
     return SessionContents(
-        facts=SessionFacts("s1", "A"),
+        metadata=SessionMetadata("s1", "A"),
         start=None,
         units=units,
         presentations=presentations,

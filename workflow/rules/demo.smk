@@ -47,7 +47,7 @@ rule demo_plexon:
         "../scripts/demo.py"
 
 
-# Enters at the waist: images along eigen-axes, after the evolution of IT_blackrock.
+# Enters as an NWB file: images along eigen-axes, after the evolution of IT_blackrock.
 rule demo_tuning:
     output:
         nwb=f"{DEMO}/IT_tuning/IT_tuning.nwb",

@@ -13,7 +13,7 @@ from evoalign.analysis.prototypes import as_tensor, session_prototypes
 from evoalign.analysis.similarity import RESPONSES, compare_prototypes
 from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
-from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.nwb import SessionContents, SessionMetadata
 
 CONFIG = study.Config(device="cpu", prototypes=study.Prototypes(efficientnet=False, measure="pixel"))
 DIMS = {"texture": 24, "object": 16}
@@ -52,7 +52,7 @@ def evolution(session, names=("texture", "object"), seed=0, change=0.0, images=N
     found = {"experiments": pd.DataFrame([experiment]), "psth": psth, "trajectories": blocks}
     frame = pd.DataFrame(shown, columns=["image", "block", "thread"]).assign(reference=False)
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    content = SessionContents(SessionFacts(session, "A"), start, presentations=frame, latents=latents)
+    content = SessionContents(SessionMetadata(session, "A"), start, presentations=frame, latents=latents)
     content.images = images or {}
     return found, content
 

@@ -12,7 +12,7 @@ from scipy import stats
 from evoalign import tables
 from evoalign.analysis.resampling import hierarchical_weights
 from evoalign.analysis.sites import paired_over_sites, site_means, unpaired_over_sites
-from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.nwb.contents import site_name
 from evoalign.simulate.study_session import study_channels, study_units
 
@@ -28,7 +28,7 @@ def contents(array="", **facts):
     channels = study_channels().assign(array=array)
     units = study_units(12, "IT", 5, 3)
     start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    facts = SessionFacts("s", "A", **facts)
+    facts = SessionMetadata("s", "A", **facts)
     return SessionContents(facts, start, channels=channels, units=units)
 
 

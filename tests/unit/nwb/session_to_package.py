@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from evoalign import tables
-from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
 from evoalign.recordings import Stream
 from evoalign.sorting.envelope import Envelope
@@ -127,7 +127,7 @@ def full_session(folder, seed=0):
     report = ("s1", len(shown), int(shown["valid"].sum()), 29, 1, 0, -5.0, 12.0, 0.1, 0.4, 0.9, 30.0, 31.0)
     words = [(1.0 + 0.1 * k, 101 + k % 3, "digital", 0) for k in range(50)]
     return SessionContents(
-        facts=SessionFacts("s1", "Demo-B", "2a", SPACES, "ainp1", "", "blackrock"),
+        metadata=SessionMetadata("s1", "Demo-B", "2a", SPACES, "ainp1", "", "blackrock"),
         start=START,
         channels=channels(),
         segments=frame(

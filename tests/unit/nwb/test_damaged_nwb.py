@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from evoalign.errors import InputError
-from evoalign.nwb import intact, read_nwb, write_nwb
+from evoalign.nwb import integrity, read_nwb, write_nwb
 from evoalign.nwb.dandi import dandi_path
-from evoalign.nwb.intact import check_intact
+from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.validate import validate
 from evoalign.study import Config, Nwb
 
@@ -111,7 +111,7 @@ def test_a_heap_of_zeros_is_one_message_that_names_the_object(packaged, tmp_path
         file = tmp_path / f"zeros{k}.nwb"
         file.write_bytes(damaged)
         with pytest.raises(InputError, match="did not come to an end in 0.5 s") as caught:
-            check_intact(file, object_cpu_s=0.5)
+            check_integrity(file, object_cpu_s=0.5)
         name, _, inside = caught.value.where.partition(", ")
         assert name == str(file) and caught.value.mend
         with h5py.File(packaged[1]) as whole:
@@ -120,13 +120,13 @@ def test_a_heap_of_zeros_is_one_message_that_names_the_object(packaged, tmp_path
     assert len(objects) == 3
 
 
-def test_reading_and_validating_ask_whether_the_file_is_intact(packaged, tmp_path, monkeypatch):
+def test_reading_and_validating_check_the_integrity_of_the_file(packaged, tmp_path, monkeypatch):
     raw = bytearray(packaged[1].read_bytes())
     place = heaps(raw)[3]
     raw[place + 16 : place + 4096] = bytes(4080)
     (tmp_path / "zeros.nwb").write_bytes(raw)
     for ask in (read_nwb, validate, dandi_path):
-        monkeypatch.setattr(intact.check_intact, "__defaults__", (0.3,))
+        monkeypatch.setattr(integrity.check_integrity, "__defaults__", (0.3,))
         with pytest.raises(InputError, match="did not come to an end") as caught:
             ask(tmp_path / "zeros.nwb")
         assert caught.value.where.startswith(f"{tmp_path}/zeros.nwb, /")
@@ -143,7 +143,7 @@ def test_pages_of_zeros_anywhere_are_read_or_are_one_message(packaged, tmp_path)
         file = tmp_path / f"page{k}.nwb"
         file.write_bytes(damaged)
         try:
-            check_intact(file, object_cpu_s=0.5)
+            check_integrity(file, object_cpu_s=0.5)
             passed.append(file)
         except InputError as error:
             assert error.where.startswith(f"{file}, /") and error.mend
@@ -152,5 +152,5 @@ def test_pages_of_zeros_anywhere_are_read_or_are_one_message(packaged, tmp_path)
         assert outcome == "read" or (outcome[0] == "InputError" and name in outcome[1]), outcome
 
 
-def test_an_intact_file_is_passed_over(packaged):
-    check_intact(packaged[1])
+def test_an_undamaged_file_passes(packaged):
+    check_integrity(packaged[1])

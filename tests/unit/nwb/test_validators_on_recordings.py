@@ -10,7 +10,7 @@ import pytest
 from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session, stream
 
 from evoalign import study, tables
-from evoalign.nwb import SessionContents, SessionFacts, read_nwb, write_nwb
+from evoalign.nwb import SessionContents, SessionMetadata, read_nwb, write_nwb
 from evoalign.nwb.validate import FATAL, validate
 from evoalign.recordings import open_recording
 
@@ -37,7 +37,7 @@ def test_files_of_real_recordings_are_clean(tmp_path, file):
     recording = open_recording([str(DATA / part) for part in (file, *FILES[file])])
     online = recording.online_spikes
     contents = SessionContents(
-        facts=SessionFacts("real", "Animal", recorder=recording.format),
+        metadata=SessionMetadata("real", "Animal", recorder=recording.format),
         start=(recording.start or dt.datetime(2020, 1, 1)).replace(tzinfo=dt.UTC),
         channels=recording.channels,
         segments=recording.segments,

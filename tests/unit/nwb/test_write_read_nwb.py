@@ -21,7 +21,7 @@ from session_to_package import CONFIG, START, frame, full_session, write_images
 
 from evoalign import study, tables
 from evoalign.errors import InputError
-from evoalign.nwb import SessionContents, SessionFacts, read_nwb, same_content, write_nwb
+from evoalign.nwb import SessionContents, SessionMetadata, content_differences, read_nwb, write_nwb
 from evoalign.nwb.chunks import write_chunks
 from evoalign.nwb.contents import TABLES, check_contents
 from evoalign.nwb.images import ImageFolder
@@ -32,8 +32,8 @@ def assert_comes_back(written, found):
     for name in TABLES:
         pd.testing.assert_frame_equal(getattr(found, name), getattr(written, name), check_exact=True)
     assert found.start == written.start
-    assert dataclasses.replace(found.facts, identifier="") == dataclasses.replace(
-        written.facts, identifier=""
+    assert dataclasses.replace(found.metadata, identifier="") == dataclasses.replace(
+        written.metadata, identifier=""
     )
     assert found.settings == written.settings and found.provenance == written.provenance
     assert list(found.latents) == sorted(written.latents)
@@ -51,7 +51,7 @@ def test_everything_packaged_comes_back(packaged):
 
 def test_a_file_read_and_written_again_has_equal_content(packaged, tmp_path):
     write_nwb(tmp_path / "again.nwb", read_nwb(packaged[1]), CONFIG)
-    assert same_content(packaged[1], tmp_path / "again.nwb") == []
+    assert content_differences(packaged[1], tmp_path / "again.nwb") == []
 
 
 def test_writing_warns_of_nothing(contents, tmp_path):
@@ -71,7 +71,7 @@ def test_two_builds_have_equal_bytes_in_processes_of_other_hash_seeds(packaged, 
     environment = {"PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent), "TZ": "Asia/Tokyo"}
     command = [sys.executable, "-c", program, str(path), str(tmp_path / "images")]
     subprocess.run(command, check=True, env=environment)
-    assert same_content(packaged[1], path) == []
+    assert content_differences(packaged[1], path) == []
     assert path.read_bytes() == packaged[1].read_bytes()
 
 
@@ -140,7 +140,7 @@ def test_any_table_comes_back(tmp_path_factory, shown, trains, waveform, name):
     rows = [(unit, time) for unit, times in enumerate(trains) for time in times]
     shapes = [(0, k / 30 - 0.5, value, abs(value)) for k, value in enumerate(waveform)] if trains else []
     contents = SessionContents(
-        facts=SessionFacts("s2", name),
+        metadata=SessionMetadata("s2", name),
         start=START,
         channels=base.channels,
         units=units,
@@ -171,14 +171,14 @@ def test_what_differs_is_told_by_its_path(packaged, contents, tmp_path):
     contents.spikes.loc[3, "time_s"] += 1e-9
     contents.presentations.loc[2, "reason"] = "late"
     write_nwb(tmp_path / "other.nwb", contents, CONFIG)
-    found = same_content(packaged[1], tmp_path / "other.nwb")
+    found = content_differences(packaged[1], tmp_path / "other.nwb")
     assert found == ["/intervals/presentations/reason: values differ", "/units/spike_times: values differ"]
 
 
 def test_the_identifier_follows_from_the_raw_files(packaged, contents, tmp_path):
     contents.raw_files.loc[0, "sha256"] = "9" * 64
     write_nwb(tmp_path / "other.nwb", contents, CONFIG)
-    assert read_nwb(tmp_path / "other.nwb").facts.identifier != read_nwb(packaged[1]).facts.identifier
+    assert read_nwb(tmp_path / "other.nwb").metadata.identifier != read_nwb(packaged[1]).metadata.identifier
 
 
 def broken(**changed):

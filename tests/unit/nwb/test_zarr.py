@@ -12,7 +12,7 @@ from test_write_read_nwb import assert_comes_back
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import read_nwb, same_content, write_nwb
+from evoalign.nwb import content_differences, read_nwb, write_nwb
 from evoalign.nwb.dandi import dandi_path, write_dandiset
 from evoalign.nwb.validate import FATAL, validate
 from evoalign.study import Nwb
@@ -38,11 +38,11 @@ def pair(tmp_path_factory):
 
 def test_both_kinds_have_the_same_content(pair, tmp_path):
     contents, hdf5, folder = pair
-    assert same_content(hdf5, folder) == []
+    assert content_differences(hdf5, folder) == []
     contents = full_session(tmp_path / "images")
     contents.units.loc[2, "label"] = "noise"
     write_nwb(tmp_path / "other.nwb.zarr", contents, CONFIG)
-    found = same_content(hdf5, tmp_path / "other.nwb.zarr")
+    found = content_differences(hdf5, tmp_path / "other.nwb.zarr")
     assert "/units/label: values differ" in found
     assert "/acquisition/broadband_segment0: only in the first file" in found
 

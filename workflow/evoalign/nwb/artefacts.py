@@ -17,9 +17,9 @@ _RENAME = {"start_s": "start_time", "stop_s": "stop_time"}
 def add_artefacts(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     """Add artefacts as the standard's own table of times that should not be analysed."""
     if len(contents.artefacts):
-        made = columns(contents.artefacts, tables.ARTEFACTS, pack, rename=_RENAME)
+        interval_columns = columns(contents.artefacts, tables.ARTEFACTS, pack, rename=_RENAME)
         text = "times in which a group of electrodes or one of them cannot be read; column reason tells why"
-        nwb.invalid_times = dynamic_table(NAME, text, made, TimeIntervals)
+        nwb.invalid_times = dynamic_table(NAME, text, interval_columns, TimeIntervals)
 
 
 def read_artefacts(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:

@@ -16,9 +16,9 @@ from evoalign.errors import InputError
 from evoalign.events import read_codes
 from evoalign.events.latent_codes import Codes
 from evoalign.files import sha256
-from evoalign.nwb.contents import Pixels, SessionContents, SessionFacts
-from evoalign.nwb.facts import flat
+from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
+from evoalign.nwb.metadata import flat
 from evoalign.recordings import Stream, open_recording
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
@@ -30,7 +30,7 @@ Files = Mapping[str, str | PathLike[str] | Sequence[str]]
 
 
 def assemble(
-    session: study.Session, inputs: Files, config: study.Config, facts: Mapping[str, str]
+    session: study.Session, inputs: Files, config: study.Config, provenance: Mapping[str, str]
 ) -> SessionContents:
     """Gather a session's contents from the files of the stages before.
 
@@ -46,7 +46,7 @@ def assemble(
         ``raw``: the raw files, read with ``nwb.raw: embed`` alone.
     config : study.Config
         The whole configuration.
-    facts : mapping of str to str
+    provenance : mapping of str to str
         Provenance.
 
     Returns
@@ -63,13 +63,15 @@ def assemble(
     from evoalign.sorting import with_stability
     from evoalign.sorting.envelope import read_envelope
 
-    found = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
+    session_tables = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
-    shown, alignment = _presentations(inputs.get("presentations", ()))
-    found["units"] = with_stability(found["units"], found["spikes"], shown, config.analysis.baseline_ms)
+    presentations, alignment = _presentations(inputs.get("presentations", ()))
+    session_tables["units"] = with_stability(
+        session_tables["units"], session_tables["spikes"], presentations, config.analysis.baseline_ms
+    )
     latents = read_codes(session.latents) if session.latents else {}
     return SessionContents(
-        facts=SessionFacts(
+        metadata=SessionMetadata(
             session=session.session,
             subject=session.subject,
             preferred=session.preferred,
@@ -80,15 +82,15 @@ def assemble(
             recorder=str(descriptor.get("format", "")),
         ),
         start=start_of(session, descriptor.get("start")),
-        **found,
-        presentations=shown,
+        **session_tables,
+        presentations=presentations,
         alignment=alignment,
-        generators=generators(session, shown, latents, config.nwb),
+        generators=generators(session, presentations, latents, config.nwb),
         raw_files=_raw_files(session, descriptor, config.nwb),
         latents=latents,
-        images=_images(session, shown),
+        images=_images(session, presentations),
         settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
-        provenance=_provenance(facts),
+        provenance=_provenance(provenance),
         streams=_streams(inputs.get("raw", ()), config),
         envelope=read_envelope(str(inputs["envelope"])) if inputs.get("envelope") else None,
     )
@@ -128,12 +130,16 @@ def start_of(session: study.Session, header: str | None) -> dt.datetime:
 
 
 def generators(
-    session: study.Session, shown: pd.DataFrame, latents: Codes, settings: study.Nwb
+    session: study.Session, presentations: pd.DataFrame, latents: Codes, settings: study.Nwb
 ) -> pd.DataFrame:
     """Return `tables.GENERATORS`: the space of each thread of the session."""
-    generated = shown[(shown["thread"] >= 0) & ~shown["reference"].astype(bool) & (shown["space"] != "")]
-    named = generated.groupby("thread")["space"].first()
-    spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in named.items()}}  # type: ignore[call-overload]
+    generated = presentations[
+        (presentations["thread"] >= 0)
+        & ~presentations["reference"].astype(bool)
+        & (presentations["space"] != "")
+    ]
+    space_of = generated.groupby("thread")["space"].first()
+    spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in space_of.items()}}  # type: ignore[call-overload]
     rows = [_generator(thread, spaces[thread], latents, settings) for thread in sorted(spaces)]
     if not rows:
         return tables.empty(tables.GENERATORS)
@@ -146,8 +152,8 @@ def _generator(
     sizes = {codes.shape[1] for (_, t), (codes, _) in latents.items() if t == thread}
     weights = settings.weights.get(space, "")
     if weights and not Path(weights).exists():
-        where = f"config, nwb.weights.{space}"
-        raise InputError(f"'{weights}' does not exist", where, "correct the path")
+        setting = f"config, nwb.weights.{space}"
+        raise InputError(f"'{weights}' does not exist", setting, "correct the path")
     digest = sha256(weights) if weights else ""
     return thread, space, min(sizes, default=-1), digest, settings.metrics.get(space, "")
 
@@ -160,18 +166,18 @@ def _raw_files(session: study.Session, descriptor: Mapping[str, Any], settings: 
     return tables.conform(frame, tables.RAW_FILES)
 
 
-def _images(session: study.Session, shown: pd.DataFrame) -> Mapping[str, Pixels]:
-    names = sorted(name for name in shown["image"].unique() if name)
+def _images(session: study.Session, presentations: pd.DataFrame) -> Mapping[str, Pixels]:
+    names = sorted(name for name in presentations["image"].unique() if name)
     return ImageFolder(session.images, names) if session.images and names else {}
 
 
-def _provenance(facts: Mapping[str, str]) -> dict[str, str]:
+def _provenance(provenance: Mapping[str, str]) -> dict[str, str]:
     # Where a run lies says nothing of its content: inputs by name, not by path.
-    kept = {}
-    for key, value in facts.items():
+    by_file_name = {}
+    for key, value in provenance.items():
         name = key.removeprefix(_KEPT_PREFIX)
-        kept[f"{_KEPT_PREFIX}{Path(name).name}" if name != key else key] = value
-    return kept
+        by_file_name[f"{_KEPT_PREFIX}{Path(name).name}" if name != key else key] = value
+    return by_file_name
 
 
 def _streams(files: Any, config: study.Config) -> dict[str, Stream]:

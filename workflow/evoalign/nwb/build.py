@@ -15,7 +15,7 @@ from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import add_electrodes
 from evoalign.nwb.envelope import add_envelope
-from evoalign.nwb.facts import add_facts
+from evoalign.nwb.metadata import add_metadata
 from evoalign.nwb.raw import add_streams
 from evoalign.nwb.spiking import add_units
 from evoalign.nwb.stimuli import add_stimuli
@@ -31,21 +31,21 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
     Identifier and object ids follow from the content, the date of creation is
     that of the recording: equal contents give equal files.
     """
-    start, facts = contents.start, contents.facts
+    start, metadata = contents.start, contents.metadata
     areas = sorted({area for area in contents.channels["area"] if area})
     version = contents.provenance.get("version", "")
     nwb = NWBFile(
         session_description=_description(contents, areas),
-        identifier=facts.identifier or identifier(contents),
+        identifier=metadata.identifier or identifier(contents),
         session_start_time=start,
         timestamps_reference_time=start,
         file_create_date=[start],
-        session_id=facts.session,
+        session_id=metadata.session,
         experimenter=list(config.experimenter) or None,
         institution=config.institution or None,
         lab=config.lab or None,
         experiment_description=config.nwb.description,
-        keywords=sorted({"visual cortex", "closed-loop image synthesis", *areas, *facts.spaces}),
+        keywords=sorted({"visual cortex", "closed-loop image synthesis", *areas, *metadata.spaces}),
         notes=_notes(contents),
         source_script=f"evoalign {version}".strip(),
         source_script_file_name="workflow/rules/package.smk",
@@ -57,7 +57,7 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
     add_artefacts(nwb, contents, pack)
     add_envelope(nwb, contents, config.sorting, pack)
     add_stimuli(nwb, contents, pack)
-    add_facts(nwb, contents, pack)
+    add_metadata(nwb, contents, pack)
     add_streams(nwb, contents, config.nwb, pack)
     _name_objects(nwb)
     return nwb
@@ -65,25 +65,25 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
 
 def subject(contents: SessionContents, config: Config) -> Subject:
     """Return the animal, with what `nwb.subjects` of the configuration tells of it."""
-    own = dict(config.nwb.subjects.get(contents.subject, {}))
+    fields = dict(config.nwb.subjects.get(contents.subject, {}))
     return Subject(
         subject_id=contents.subject,
-        species=own.pop("species", config.species),
-        sex=own.pop("sex", config.nwb.sex),
-        age=own.pop("age", config.nwb.age),
-        description=own.pop("description", f"animal {contents.subject}"),
-        **own,
+        species=fields.pop("species", config.species),
+        sex=fields.pop("sex", config.nwb.sex),
+        age=fields.pop("age", config.nwb.age),
+        description=fields.pop("description", f"animal {contents.subject}"),
+        **fields,
     )
 
 
 def identifier(contents: SessionContents) -> str:
     """Return an identifier that follows from session and raw files, or from tables without these."""
-    said: list[Any] = [contents.session, contents.subject, contents.start.isoformat()]
+    content: list[Any] = [contents.session, contents.subject, contents.start.isoformat()]
     if len(contents.raw_files):
-        said += sorted(contents.raw_files["sha256"])
+        content += sorted(contents.raw_files["sha256"])
     else:
-        said += [contents.spikes.to_csv(index=False), contents.presentations.to_csv(index=False)]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        content += [contents.spikes.to_csv(index=False), contents.presentations.to_csv(index=False)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _description(contents: SessionContents, areas: list[str]) -> str:
@@ -92,13 +92,13 @@ def _description(contents: SessionContents, areas: list[str]) -> str:
         parts.append(f"recorded in {', '.join(areas)}")
     if len(contents.presentations):
         parts.append(f"{len(contents.presentations)} image presentations")
-    if contents.facts.spaces:
-        parts.append(f"evolved in the spaces {' and '.join(contents.facts.spaces)}")
+    if contents.metadata.spaces:
+        parts.append(f"evolved in the spaces {' and '.join(contents.metadata.spaces)}")
     return ", ".join(parts) + "."
 
 
 def _notes(contents: SessionContents) -> str:
-    lines = [f"preferred unit (channel and online unit): {contents.facts.preferred or 'not named'}"]
+    lines = [f"preferred unit (channel and online unit): {contents.metadata.preferred or 'not named'}"]
     lines += [f"{key}: {value}" for key, value in sorted(contents.provenance.items())]
     return "\n".join(lines)
 

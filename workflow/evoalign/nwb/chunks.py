@@ -12,7 +12,7 @@ from hdmf.data_utils import DataChunk
 from numpy.typing import NDArray
 
 
-def write_chunks(dataset: h5py.Dataset, pieces: Iterable[DataChunk], level: int | None) -> None:
+def write_chunks(dataset: h5py.Dataset, chunks: Iterable[DataChunk], level: int | None) -> None:
     """Fill a chunked data set; every HDF5 reader opens it with the filters that it has.
 
     The filters are HDF5's own shuffle and gzip. Its library runs them with zlib;
@@ -22,15 +22,15 @@ def write_chunks(dataset: h5py.Dataset, pieces: Iterable[DataChunk], level: int 
     ----------
     dataset : h5py.Dataset
         Empty, of two or three dimensions; its filters are shuffle and gzip, or none.
-    pieces : iterable of DataChunk
+    chunks : iterable of DataChunk
         Parts of it that begin at the edge of a chunk and end at one, or at the
         edge of the data set.
     level : int, optional
         Of compression, 1 to 9; None where the data set has no filters.
     """
-    for piece in pieces:
-        first = [part.start for part in piece.selection]
-        for corner, values in _cut(np.asarray(piece.data), dataset.chunks):
+    for chunk in chunks:
+        first = [axis.start for axis in chunk.selection]
+        for corner, values in _cut(np.asarray(chunk.data), dataset.chunks):
             offset = tuple(a + b for a, b in zip(first, corner, strict=True))
             dataset.id.write_direct_chunk(offset, _packed(values, level))
 
@@ -42,12 +42,12 @@ def _cut(
     counts = [-(-n // size) for n, size in zip(data.shape, shape, strict=True)]
     for place in np.ndindex(*counts):
         corner = tuple(k * size for k, size in zip(place, shape, strict=True))
-        part = data[tuple(slice(a, a + size) for a, size in zip(corner, shape, strict=True))]
-        if part.shape != shape:
-            whole = np.zeros(shape, data.dtype)
-            whole[tuple(slice(0, n) for n in part.shape)] = part
-            part = whole
-        yield corner, part
+        values = data[tuple(slice(a, a + size) for a, size in zip(corner, shape, strict=True))]
+        if values.shape != shape:
+            padded = np.zeros(shape, data.dtype)
+            padded[tuple(slice(0, n) for n in values.shape)] = values
+            values = padded
+        yield corner, values
 
 
 def _packed(values: NDArray[np.generic], level: int | None) -> bytes:

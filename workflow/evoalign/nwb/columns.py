@@ -51,7 +51,7 @@ def columns(
     leave_out : sequence of str
         Columns that are kept elsewhere.
     """
-    made = []
+    nwb_columns = []
     for field in contract:
         if field.name in leave_out:
             continue
@@ -59,8 +59,10 @@ def columns(
         values = frame[field.name]
         if field.type == tables.FLOAT and name == field.name and values.isna().all():
             continue
-        made.append(VectorData(name=name, description=describe(field), data=as_data(values, field, pack)))
-    return made
+        nwb_columns.append(
+            VectorData(name=name, description=describe(field), data=as_data(values, field, pack))
+        )
+    return nwb_columns
 
 
 def as_data(values: pd.Series, field: pa.Field, pack: Pack) -> Any:
@@ -76,12 +78,12 @@ def _one_byte(array: NDArray[Any]) -> bool:
 
 
 def dynamic_table(
-    name: str, description: str, made: Sequence[VectorData], kind: type = DynamicTable
+    name: str, description: str, nwb_columns: Sequence[VectorData], kind: type = DynamicTable
 ) -> DynamicTable:
     """Return an NWB table of columns of equal length."""
-    names = [column.name for column in made]
-    ids = np.arange(len(made[0].data))
-    return kind(name=name, description=description, columns=list(made), colnames=names, id=ids)
+    names = [column.name for column in nwb_columns]
+    ids = np.arange(len(nwb_columns[0].data))
+    return kind(name=name, description=description, columns=list(nwb_columns), colnames=names, id=ids)
 
 
 def table(name: str, description: str, frame: pd.DataFrame, contract: pa.Schema, pack: Pack) -> DynamicTable:
@@ -90,26 +92,26 @@ def table(name: str, description: str, frame: pd.DataFrame, contract: pa.Schema,
 
 
 def frame_of(
-    found: DynamicTable,
+    nwb_table: DynamicTable,
     contract: pa.Schema,
-    where: str,
+    location: str,
     *,
     rename: Mapping[str, str] | None = None,
-    given: Mapping[str, Any] | None = None,
+    known_columns: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Read a table of the file back into its contract.
 
     Parameters
     ----------
-    found : DynamicTable
+    nwb_table : DynamicTable
         A table of the file.
     contract : pyarrow.Schema
         What to make of it.
-    where : str
+    location : str
         File and path of the table in it, for errors.
     rename : mapping of str to str, optional
         Our name -> name in the file.
-    given : mapping of str to array, optional
+    known_columns : mapping of str to array, optional
         Columns known already.
 
     Raises
@@ -117,23 +119,23 @@ def frame_of(
     InputError
         A column is missing, of another kind, or unreadable.
     """
-    values: dict[str, Any] = dict(given or {})
+    values: dict[str, Any] = dict(known_columns or {})
     for field in contract:
         if field.name in values:
             continue
         name = (rename or {}).get(field.name, field.name)
-        if name not in found.colnames:
+        if name not in nwb_table.colnames:
             if field.type != tables.FLOAT:
-                raise InputError(f"the table lacks column '{name}'", f"{where}/{name}", MEND)
-            values[field.name] = np.full(len(found.id), np.nan)
+                raise InputError(f"the table lacks column '{name}'", f"{location}/{name}", MEND)
+            values[field.name] = np.full(len(nwb_table.id), np.nan)
         else:
-            values[field.name] = column_values(found, name, where)
+            values[field.name] = column_values(nwb_table, name, location)
     try:
         frame = pd.DataFrame({name: values[name] for name in contract.names})
         return tables.conform(_typed(frame, contract), contract)
     except (InputError, ValueError, TypeError) as error:
-        what = error.what if isinstance(error, InputError) else str(error)
-        raise InputError(what, where, MEND) from error
+        problem = error.what if isinstance(error, InputError) else str(error)
+        raise InputError(problem, location, MEND) from error
 
 
 MEND = "give an undamaged file, or name its columns in config under nwb.columns"
@@ -141,22 +143,22 @@ MEND = "give an undamaged file, or name its columns in config under nwb.columns"
 
 def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     """Widen numbers of fewer bytes; anything else is for `conform` to refuse."""
-    wide = {
+    wide_types = {
         field.name: field.type.to_pandas_dtype()
         for field in contract
         if field.type in (tables.INT, tables.FLOAT) and frame[field.name].dtype.kind in "iuf"
     }
-    return frame.astype(wide)
+    return frame.astype(wide_types)
 
 
-def column_values(found: DynamicTable, name: str, where: str) -> Any:
+def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
     """Return a column's values, ``[row, ..]``; an InputError tells where it is damaged."""
     try:
-        values = np.asarray(found[name].data[:])
+        values = np.asarray(nwb_table[name].data[:])
     except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
-        raise InputError(f"the column cannot be read: {error}", f"{where}/{name}", MEND) from error
-    if len(values) != len(found.id):
-        raise InputError(f"{len(values)} values for {len(found.id)} rows", f"{where}/{name}", MEND)
+        raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", MEND) from error
+    if len(values) != len(nwb_table.id):
+        raise InputError(f"{len(values)} values for {len(nwb_table.id)} rows", f"{location}/{name}", MEND)
     if values.dtype.kind in "OSU":
         return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
     return values

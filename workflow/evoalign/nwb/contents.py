@@ -41,7 +41,7 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class SessionFacts:
+class SessionMetadata:
     """What the sample sheet tells of a session beside its files.
 
     Attributes
@@ -83,7 +83,7 @@ class SessionContents:
 
     Attributes
     ----------
-    facts : SessionFacts
+    metadata : SessionMetadata
         Names, preferred unit, spaces.
     start : datetime.datetime
         Time 0 of the recording's clock, with time zone.
@@ -106,7 +106,7 @@ class SessionContents:
         Multi-unit envelope of each electrode, where it was computed.
     """
 
-    facts: SessionFacts
+    metadata: SessionMetadata
     start: dt.datetime
     channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.CHANNELS))
     segments: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SEGMENTS))
@@ -130,12 +130,12 @@ class SessionContents:
     @property
     def session(self) -> str:
         """Name of the session."""
-        return self.facts.session
+        return self.metadata.session
 
     @property
     def subject(self) -> str:
         """Name of the animal."""
-        return self.facts.subject
+        return self.metadata.subject
 
     @property
     def area(self) -> str:
@@ -146,9 +146,9 @@ class SessionContents:
     @property
     def site(self) -> str:
         """Recording site of the preferred unit; '' when neither it nor its unit is named."""
-        unit = self.facts.preferred or _preferred_unit(self.units)
-        if self.facts.site or not unit:
-            return self.facts.site
+        unit = self.metadata.preferred or _preferred_unit(self.units)
+        if self.metadata.site or not unit:
+            return self.metadata.site
         channel = int(unit.rstrip(string.ascii_lowercase))
         own = self.channels[(self.channels["channel"] == channel) & (self.channels["kind"] == "neural")]
         array = str(own["array"].iloc[0]) if len(own) else ""
@@ -195,31 +195,31 @@ def check_contents(contents: SessionContents) -> SessionContents:
         belong to no unit; a unit's channel is unknown; the start has no time
         zone.
     """
-    where = f"session {contents.session}"
+    location = f"session {contents.session}"
     if contents.start.tzinfo is None:
-        raise InputError("the start of the recording has no time zone", where)
+        raise InputError("the start of the recording has no time zone", location)
     for name in TABLES:
         setattr(contents, name, tables.conform(getattr(contents, name), tables.contract_of(name)))
     numbers = contents.units["unit"]
     if numbers.duplicated().any():
         raise InputError(
-            f"unit {numbers[numbers.duplicated()].iloc[0]} stands twice", f"{where}, table units"
+            f"unit {numbers[numbers.duplicated()].iloc[0]} stands twice", f"{location}, table units"
         )
     for name in ("spikes", "waveforms"):
-        stray = ~getattr(contents, name)["unit"].isin(numbers)
-        if stray.any():
-            first = getattr(contents, name).loc[stray, "unit"].iloc[0]
-            raise InputError(f"unit {first} is not in the table of units", f"{where}, table {name}")
+        orphaned = ~getattr(contents, name)["unit"].isin(numbers)
+        if orphaned.any():
+            first = getattr(contents, name).loc[orphaned, "unit"].iloc[0]
+            raise InputError(f"unit {first} is not in the table of units", f"{location}, table {name}")
     neural = contents.channels.loc[contents.channels["kind"] == "neural", "channel"]
-    _check_unique(neural, where)
+    _check_unique(neural, location)
     unknown = contents.units.loc[~contents.units["channel"].isin(neural), "channel"]
     if len(unknown):
-        raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{where}, table units")
-    strange = set(contents.envelope.channels if contents.envelope else ()) - set(neural)
-    if strange:
-        raise InputError(f"channel {min(strange)} is no neural channel", f"{where}, envelope")
+        raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{location}, table units")
+    unknown_channels = set(contents.envelope.channels if contents.envelope else ()) - set(neural)
+    if unknown_channels:
+        raise InputError(f"channel {min(unknown_channels)} is no neural channel", f"{location}, envelope")
     if not np.isfinite(contents.spikes["time_s"].to_numpy()).all():
-        raise InputError("a spike time is not finite", f"{where}, table spikes")
+        raise InputError("a spike time is not finite", f"{location}, table spikes")
     contents.channels = contents.channels.sort_values(
         "kind", key=lambda kind: kind != "neural", kind="stable", ignore_index=True
     )
@@ -228,10 +228,10 @@ def check_contents(contents: SessionContents) -> SessionContents:
     return contents
 
 
-def _check_unique(channels: pd.Series, where: str) -> None:
+def _check_unique(channels: pd.Series, location: str) -> None:
     if channels.duplicated().any():
         raise InputError(
-            f"channel {channels[channels.duplicated()].iloc[0]} stands twice", f"{where}, table channels"
+            f"channel {channels[channels.duplicated()].iloc[0]} stands twice", f"{location}, table channels"
         )
 
 
@@ -244,5 +244,5 @@ def _by_unit_and_time(spikes: pd.DataFrame, numbers: pd.Series) -> pd.DataFrame:
 
 def _float32_digits(waveforms: pd.DataFrame) -> pd.DataFrame:
     # Files hold volts and tables microvolts: at float32's digits the way back is exact.
-    rounded = {c: waveforms[c].astype(np.float32).astype(np.float64) for c in ("mean_uv", "sd_uv")}
-    return waveforms.assign(**rounded)
+    as_float32 = {c: waveforms[c].astype(np.float32).astype(np.float64) for c in ("mean_uv", "sd_uv")}
+    return waveforms.assign(**as_float32)

@@ -18,8 +18,8 @@ import yaml
 from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write, sha256
+from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.read import opened
-from evoalign.nwb.stores import is_zarr
 
 _DANDI = "from dandi.cli.command import main; main()"  # its script may not be on the path
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
@@ -65,36 +65,38 @@ def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, 
         As for `dandi_path`; or the tool breaks down.
     """
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "dandiset" / dandi_path(path)
-        place.parent.mkdir(parents=True)
-        place.symlink_to(Path(path).resolve())
-        _write_description(place.parents[1], "validation", "")
-        return _run_dandi(place.parents[1], Path(folder))
+        link = Path(folder) / "dandiset" / dandi_path(path)
+        link.parent.mkdir(parents=True)
+        link.symlink_to(Path(path).resolve())
+        _write_description(link.parents[1], "validation", "")
+        return _run_dandi(link.parents[1], Path(folder))
 
 
 def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
-    out = scratch / "findings.json"
+    output = scratch / "findings.json"
     # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
-    own = {name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
-    command = [sys.executable, "-P", "-c", _DANDI, "validate", "--format", "json", "--output", str(out)]
-    done = subprocess.run(
+    xdg_folders = {
+        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+    }
+    command = [sys.executable, "-P", "-c", _DANDI, "validate", "--format", "json", "--output", str(output)]
+    process = subprocess.run(
         [*command, str(dandiset)],
-        env=os.environ | own | {"DANDI_NO_ET": "1"},
+        env=os.environ | xdg_folders | {"DANDI_NO_ET": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    if not out.exists():
-        if done.returncode == 0:
+    if not output.exists():
+        if process.returncode == 0:
             return []
-        raise InputError(f"dandi validate ended with {done.returncode}: {done.stdout[-500:]}", dandiset)
+        raise InputError(f"dandi validate ended with {process.returncode}: {process.stdout[-500:]}", dandiset)
     rows = []
-    for item in json.loads(out.read_text(encoding="utf-8")):
-        if item["id"].startswith(_PASSED_ON):
+    for finding in json.loads(output.read_text(encoding="utf-8")):
+        if finding["id"].startswith(_PASSED_ON):
             continue
-        inside = "".join((item["within_asset_paths"] or {}).values())
-        location = inside or Path(item["path"] or "").name
-        rows.append(("dandi", str(item["severity"]), item["id"], location, str(item["message"])))
+        object_path = "".join((finding["within_asset_paths"] or {}).values())
+        location = object_path or Path(finding["path"] or "").name
+        rows.append(("dandi", str(finding["severity"]), finding["id"], location, str(finding["message"])))
     return sorted(rows)
 
 
@@ -122,29 +124,29 @@ def write_dandiset(
     """
     places: dict[Path, Path] = {}
     for file in map(Path, files):
-        place = dandi_path(file)
-        if place in places:
+        target = dandi_path(file)
+        if target in places:
             raise InputError(
-                f"both would be {place}", f"{places[place]} and {file}", "name the sessions apart"
+                f"both would be {target}", f"{places[target]} and {file}", "name the sessions apart"
             )
-        places[place] = file
+        places[target] = file
     with atomic_write(folder) as partial:
         partial.mkdir()
-        for place, file in sorted(places.items()):
-            (partial / place).parent.mkdir(exist_ok=True)
-            _link_or_copy(file, partial / place)
+        for target, file in sorted(places.items()):
+            (partial / target).parent.mkdir(exist_ok=True)
+            _link_or_copy(file, partial / target)
         _write_description(partial, config.study, config.nwb.description)
         (partial / "README.md").write_text(_readme(places, config), encoding="utf-8")
 
 
-def _link_or_copy(file: Path, place: Path) -> None:
+def _link_or_copy(file: Path, target: Path) -> None:
     if file.is_dir():
-        shutil.copytree(file, place, copy_function=lambda a, b: _link_or_copy(Path(a), Path(b)))
+        shutil.copytree(file, target, copy_function=lambda a, b: _link_or_copy(Path(a), Path(b)))
         return
     try:
-        place.hardlink_to(file)
+        target.hardlink_to(file)
     except OSError:
-        shutil.copyfile(file, place)
+        shutil.copyfile(file, target)
 
 
 def _write_description(folder: Path, name: str, description: str) -> None:

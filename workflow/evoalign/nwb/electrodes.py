@@ -29,7 +29,7 @@ SYSTEMS = {
 
 def add_electrodes(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     """Add the acquisition system, arrays, electrodes, analog channels and quality of channels."""
-    manufacturer, description = SYSTEMS.get(contents.facts.recorder, (None, "acquisition system"))
+    manufacturer, description = SYSTEMS.get(contents.metadata.recorder, (None, "acquisition system"))
     nwb.add_device(Device(name="acquisition_system", description=description, manufacturer=manufacturer))
     channels = contents.channels
     neural = channels[channels["kind"] == "neural"].reset_index(drop=True)
@@ -43,8 +43,8 @@ def add_electrodes(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     contracts = (tables.CHANNELS, tables.SEGMENTS, tables.BAD_CHANNELS)
     for (name, text, frame), contract in zip(ecephys, contracts, strict=True):
         if len(frame):
-            made = columns(frame, contract, pack, rename=_NAME)
-            module(nwb, "ecephys").add(dynamic_table(name, text, made))
+            nwb_columns = columns(frame, contract, pack, rename=_NAME)
+            module(nwb, "ecephys").add(dynamic_table(name, text, nwb_columns))
 
 
 def module(nwb: NWBFile, name: str) -> ProcessingModule:
@@ -57,22 +57,26 @@ def module(nwb: NWBFile, name: str) -> ProcessingModule:
 
 def _electrodes(nwb: NWBFile, neural: pd.DataFrame, bad: pd.DataFrame, pack: Pack) -> ElectrodesTable:
     groups = _groups(nwb, neural)
-    mine = [groups[key] for key in zip(neural["array"], neural["area"], strict=True)]
-    located = neural.assign(area=neural["area"].where(neural["area"] != "", UNKNOWN))
+    group_of_electrode = [groups[key] for key in zip(neural["array"], neural["area"], strict=True)]
+    with_location = neural.assign(area=neural["area"].where(neural["area"] != "", UNKNOWN))
     left_out = ["channel", "kind"]
-    for ours in ("x_um", "y_um"):
-        if neural[ours].isna().all():
-            left_out.append(ours)
-    made = columns(located, tables.CHANNELS, pack, rename=_RENAME, leave_out=left_out)
+    for axis in ("x_um", "y_um"):
+        if neural[axis].isna().all():
+            left_out.append(axis)
+    channel_columns = columns(with_location, tables.CHANNELS, pack, rename=_RENAME, leave_out=left_out)
     reason = bad.set_index("channel")["reason"].reindex(neural["channel"]).fillna("")
     standard = [
-        VectorData(name="group", description="electrode group", data=mine),
-        VectorData(name="group_name", description="its name", data=[group.name for group in mine]),
+        VectorData(name="group", description="electrode group", data=group_of_electrode),
+        VectorData(
+            name="group_name", description="its name", data=[group.name for group in group_of_electrode]
+        ),
         VectorData(name="is_bad", description="left out of sorting", data=(reason != "").to_numpy()),
     ]
     # The table's own class fixes name and description.
-    every = [*made, *standard]
-    return ElectrodesTable(columns=every, colnames=[c.name for c in every], id=neural["channel"].to_numpy())
+    all_columns = [*channel_columns, *standard]
+    return ElectrodesTable(
+        columns=all_columns, colnames=[c.name for c in all_columns], id=neural["channel"].to_numpy()
+    )
 
 
 def _groups(nwb: NWBFile, neural: pd.DataFrame) -> dict[tuple[str, str], ElectrodeGroup]:
@@ -82,9 +86,9 @@ def _groups(nwb: NWBFile, neural: pd.DataFrame) -> dict[tuple[str, str], Electro
         name = (array or "electrodes").replace("/", "-").replace(":", "-")
         if name not in nwb.devices:
             nwb.add_device(Device(name=name, description=f"electrodes of array {array or UNKNOWN}"))
-        whole_name = f"{name} {area or UNKNOWN}" if areas_of[array] > 1 else name
+        group_name = f"{name} {area or UNKNOWN}" if areas_of[array] > 1 else name
         group = ElectrodeGroup(
-            name=whole_name,
+            name=group_name,
             description=f"electrodes of array {array or UNKNOWN} in area {area or UNKNOWN}",
             location=area or UNKNOWN,
             device=nwb.devices[name],
@@ -96,34 +100,40 @@ def _groups(nwb: NWBFile, neural: pd.DataFrame) -> dict[tuple[str, str], Electro
 
 def read_electrodes(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
     """Return channels, segments and bad_channels of a file written by `add_electrodes`."""
-    found = {}
-    parts = []
+    read_tables = {}
+    channel_tables = []
     if nwb.electrodes is not None and len(nwb.electrodes.id):
-        where = f"{path}, /general/extracellular_ephys/electrodes"
-        location = column_values(nwb.electrodes, "location", where)
-        given = {
+        location = f"{path}, /general/extracellular_ephys/electrodes"
+        areas_in_file = column_values(nwb.electrodes, "location", location)
+        known_columns = {
             "channel": np.asarray(nwb.electrodes.id[:], np.int64),
             "kind": ["neural"] * len(nwb.electrodes.id),
-            "area": ["" if area == UNKNOWN else area for area in location],
+            "area": ["" if area == UNKNOWN else area for area in areas_in_file],
         }
-        parts.append(frame_of(nwb.electrodes, tables.CHANNELS, where, rename=_RENAME, given=given))
-    stored = {"analog_channels": tables.CHANNELS, "segments": tables.SEGMENTS}
-    stored["channel_quality"] = tables.BAD_CHANNELS
-    for name, contract in stored.items():
-        found[name] = read_module_table(nwb, "ecephys", name, contract, path)
-    parts.append(found.pop("analog_channels"))
-    filled = [part for part in parts if len(part)]
-    found["channels"] = pd.concat(filled, ignore_index=True) if filled else tables.empty(tables.CHANNELS)
-    found["bad_channels"] = found.pop("channel_quality")
-    return found
+        channel_tables.append(
+            frame_of(nwb.electrodes, tables.CHANNELS, location, rename=_RENAME, known_columns=known_columns)
+        )
+    contracts = {"analog_channels": tables.CHANNELS, "segments": tables.SEGMENTS}
+    contracts["channel_quality"] = tables.BAD_CHANNELS
+    for name, contract in contracts.items():
+        read_tables[name] = read_module_table(nwb, "ecephys", name, contract, path)
+    channel_tables.append(read_tables.pop("analog_channels"))
+    not_empty = [table for table in channel_tables if len(table)]
+    read_tables["channels"] = (
+        pd.concat(not_empty, ignore_index=True) if not_empty else tables.empty(tables.CHANNELS)
+    )
+    read_tables["bad_channels"] = read_tables.pop("channel_quality")
+    return read_tables
 
 
-def read_module_table(nwb: NWBFile, where: str, name: str, contract: pa.Schema, path: str) -> pd.DataFrame:
+def read_module_table(
+    nwb: NWBFile, module_name: str, name: str, contract: pa.Schema, path: str
+) -> pd.DataFrame:
     """Return a table of a processing module; empty where the file has none."""
-    place = f"{path}, /processing/{where}/{name}"
-    if where not in nwb.processing or name not in nwb.processing[where].data_interfaces:
+    location = f"{path}, /processing/{module_name}/{name}"
+    if module_name not in nwb.processing or name not in nwb.processing[module_name].data_interfaces:
         return tables.empty(contract)
-    found = nwb.processing[where][name]
-    if not hasattr(found, "colnames"):
-        raise InputError(f"this is a {type(found).__name__}, not a table", place, MEND)
-    return frame_of(found, contract, place, rename=_NAME)
+    nwb_table = nwb.processing[module_name][name]
+    if not hasattr(nwb_table, "colnames"):
+        raise InputError(f"this is a {type(nwb_table).__name__}, not a table", location, MEND)
+    return frame_of(nwb_table, contract, location, rename=_NAME)

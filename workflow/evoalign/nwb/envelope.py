@@ -18,7 +18,7 @@ from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
-from evoalign.nwb.stored import stored
+from evoalign.nwb.objects import stored_objects
 
 # Most jobs read files without an envelope; loading all of sorting would take them a second each.
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ def read_envelope(nwb: NWBFile, path: str) -> dict[str, Envelope]:
         return {}
     from evoalign.sorting.envelope import Envelope
 
-    found = dict(nwb.processing["ecephys"][CONTAINER].electrical_series)
-    names = sorted(found, key=lambda name: int(name.removeprefix(SERIES)))
+    series = dict(nwb.processing["ecephys"][CONTAINER].electrical_series)
+    names = sorted(series, key=lambda name: int(name.removeprefix(SERIES)))
     try:
-        segments = tuple((float(found[name].starting_time), len(found[name].data)) for name in names)
-        rows = np.asarray(found[names[0]].electrodes.data[:], np.int64)
+        segments = tuple((float(series[name].starting_time), len(series[name].data)) for name in names)
+        rows = np.asarray(series[names[0]].electrodes.data[:], np.int64)
         channels = np.asarray(nwb.electrodes.id[:], np.int64)[rows]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         raise InputError(f"the envelope cannot be read: {error}", f"{path}, {PLACE}", MEND) from error
@@ -116,16 +116,18 @@ def read_envelope(nwb: NWBFile, path: str) -> dict[str, Envelope]:
 
 @contextmanager
 def _opened(path: str, names: list[str]) -> Iterator[Read]:
-    with stored(path) as objects:
+    with stored_objects(path) as objects:
 
         def read(segment: int, first: int, end: int) -> NDArray[np.float32]:
-            place = f"{PLACE}/{names[segment]}/data"
+            location = f"{PLACE}/{names[segment]}/data"
             try:
-                of_series = objects[place].read
-                assert of_series is not None
-                return np.asarray(of_series(slice(first, end)), np.float32)
+                read_values = objects[location].read
+                assert read_values is not None
+                return np.asarray(read_values(slice(first, end)), np.float32)
             except Exception as error:  # HDF5 raises almost anything on damaged bytes
-                raise InputError(f"the envelope cannot be read: {error}", f"{path}, {place}", MEND) from error
+                raise InputError(
+                    f"the envelope cannot be read: {error}", f"{path}, {location}", MEND
+                ) from error
 
         yield read
 
@@ -142,10 +144,10 @@ def envelope_units(contents: SessionContents) -> pd.DataFrame:
     channel = np.array(envelope.channels, np.int64)
     area = contents.channels.drop_duplicates("channel").set_index("channel")["area"]
     first = int(contents.units["unit"].max()) + 1 if len(contents.units) else 0
-    plain = {tables.TEXT: "", tables.INT: 0, tables.FLOAT: np.nan, tables.FLAG: False}
-    made = {field.name: np.full(len(channel), plain[field.type]) for field in tables.UNITS}
-    digits = contents.facts.preferred.rstrip("abcdefghijklmnopqrstuvwxyz")
-    own: dict[str, object] = {
+    default_of = {tables.TEXT: "", tables.INT: 0, tables.FLOAT: np.nan, tables.FLAG: False}
+    defaults = {field.name: np.full(len(channel), default_of[field.type]) for field in tables.UNITS}
+    digits = contents.metadata.preferred.rstrip("abcdefghijklmnopqrstuvwxyz")
+    envelope_columns: dict[str, object] = {
         "unit": first + np.arange(len(channel)),
         "kind": KIND,
         "channel": channel,
@@ -154,4 +156,4 @@ def envelope_units(contents: SessionContents) -> pd.DataFrame:
         "label": "mua",
         "preferred": channel == int(digits or -1),
     }
-    return tables.conform(pd.DataFrame({**made, **own}), tables.UNITS)
+    return tables.conform(pd.DataFrame({**defaults, **envelope_columns}), tables.UNITS)

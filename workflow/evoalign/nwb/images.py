@@ -16,9 +16,9 @@ from pynwb.base import ImageReferences, Images
 from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 
 from evoalign.errors import InputError
+from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import Pixels
-from evoalign.nwb.stores import is_zarr
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
@@ -45,9 +45,9 @@ class ImageFolder(Mapping[str, Pixels]):
 
     def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
         files: dict[str, Path] = {}
-        wanted = set(names)
+        wanted_names = set(names)
         for file in sorted(Path(folder).rglob("*")):
-            if file.suffix.lower() in SUFFIXES and file.stem in wanted:
+            if file.suffix.lower() in SUFFIXES and file.stem in wanted_names:
                 if file.stem in files:
                     raise InputError(f"image '{file.stem}' stands twice", f"{files[file.stem]} and {file}")
                 files[file.stem] = file
@@ -90,14 +90,16 @@ class StoredImages(Mapping[str, Pixels]):
     def __getitem__(self, name: str) -> Pixels:
         if name not in self._names:
             raise KeyError(name)
-        place = f"{self._collection}/{name}"
+        location = f"{self._collection}/{name}"
         try:
             if is_zarr(self._path):
-                return np.asarray(zarr.open_array(str(self._path), mode="r", path=place)[...])
+                return np.asarray(zarr.open_array(str(self._path), mode="r", path=location)[...])
             with h5py.File(self._path, "r") as file:
-                return np.asarray(file[place][...])
+                return np.asarray(file[location][...])
         except Exception as error:  # the libraries raise almost anything on damaged bytes
-            raise InputError(f"the image cannot be read: {error}", f"{self._path}, {place}", MEND) from error
+            raise InputError(
+                f"the image cannot be read: {error}", f"{self._path}, {location}", MEND
+            ) from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -120,8 +122,8 @@ class _OneImage(AbstractDataChunkIterator):
         if self._done:
             raise StopIteration
         self._done = True
-        everything = tuple(slice(0, n) for n in self._shape)
-        return DataChunk(data=self._images[self._name], selection=everything)
+        selection = tuple(slice(0, n) for n in self._shape)
+        return DataChunk(data=self._images[self._name], selection=selection)
 
     def recommended_chunk_shape(self) -> tuple[int, ...]:
         return self._shape
@@ -146,20 +148,22 @@ def image_collection(images: Mapping[str, Pixels], pack: Any) -> Images:
     InputError
         An image cannot be read, is not 8-bit, or its name cannot be a name in NWB.
     """
-    made = []
+    nwb_images = []
     for name in images:
         if "/" in name or ":" in name:
             raise InputError(f"image name '{name}' holds '/' or ':'", "images", "rename the image")
         pixels = images[name]
-        depth = 1 if pixels.ndim == 2 else pixels.shape[-1]
-        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or depth not in _KINDS:
-            what = f"image '{name}' is {pixels.dtype} {pixels.shape}, not 8-bit grey or RGB"
-            raise InputError(what, "images", "save the images as 8-bit PNG")
+        n_colours = 1 if pixels.ndim == 2 else pixels.shape[-1]
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or n_colours not in _KINDS:
+            problem = f"image '{name}' is {pixels.dtype} {pixels.shape}, not 8-bit grey or RGB"
+            raise InputError(problem, "images", "save the images as 8-bit PNG")
         data = pack(_OneImage(images, name, pixels))
-        made.append(_KINDS[depth](name=name, data=data, description="as shown: [row, column, colour]"))
+        nwb_images.append(
+            _KINDS[n_colours](name=name, data=data, description="as shown: [row, column, colour]")
+        )
     return Images(
         name=COLLECTION,
         description="each image that was shown, once; order_of_images numbers them from 0",
-        images=made,
-        order_of_images=ImageReferences(name="order_of_images", data=made),
+        images=nwb_images,
+        order_of_images=ImageReferences(name="order_of_images", data=nwb_images),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb.facts import FACTS
+from evoalign.nwb.metadata import METADATA_TABLE
 from evoalign.nwb.read import read_nwb
 from evoalign.recordings import Recording, open_recording
 
@@ -64,29 +64,31 @@ def linked_files(path: str | PathLike[str], *, checked: bool = True) -> tuple[Pa
         that the session was packaged from.
     """
     path = Path(path)
-    where = f"{path}, /processing/misc/{FACTS}"
-    named = read_nwb(path).raw_files
-    if named.empty:
-        raise InputError("the file names no raw files", where, "package the session with nwb.raw: link")
-    return tuple(_find(path, name, digest if checked else "", where) for name, digest in _rows(named))
+    location = f"{path}, /processing/misc/{METADATA_TABLE}"
+    raw_files = read_nwb(path).raw_files
+    if raw_files.empty:
+        raise InputError("the file names no raw files", location, "package the session with nwb.raw: link")
+    return tuple(_find(path, name, digest if checked else "", location) for name, digest in _rows(raw_files))
 
 
-def _rows(named: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    return zip(named["file"], named["sha256"], strict=True)
+def _rows(raw_files: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    return zip(raw_files["file"], raw_files["sha256"], strict=True)
 
 
-def _find(path: Path, name: str, digest: str, where: str) -> Path:
-    found = [place for place in _places(path, name) if place.exists()]
-    if not found:
+def _find(path: Path, name: str, digest: str, location: str) -> Path:
+    candidates = [candidate for candidate in _places(path, name) if candidate.exists()]
+    if not candidates:
         raise InputError(
-            f"the raw file '{name}' is not there", where, f"put it beside {path.name}, or back where it was"
+            f"the raw file '{name}' is not there",
+            location,
+            f"put it beside {path.name}, or back where it was",
         )
-    for place in found:
-        if not digest or sha256(place) == digest:
-            return place
+    for candidate in candidates:
+        if not digest or sha256(candidate) == digest:
+            return candidate
     raise InputError(
         f"this is not the file that {path.name} was made from: its SHA-256 is not {digest}",
-        found[0],
+        candidates[0],
         "put the original file there, or package the session again",
     )
 

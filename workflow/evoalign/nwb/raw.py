@@ -81,28 +81,28 @@ def add_streams(nwb: NWBFile, contents: SessionContents, settings: study.Nwb, pa
     for name in sorted(contents.streams):
         stream = contents.streams[name]
         neural = [c for c in stream.channels if c in row_of]
-        other = [c for c in stream.channels if c not in row_of]
+        analog = [c for c in stream.channels if c not in row_of]
         for segment, (start_s, n) in enumerate(stream.segments):
             label = name if len(stream.segments) == 1 else f"{name}_segment{segment}"
             if n and neural:
                 chunks = StreamChunks(stream, segment, neural, chunk)
                 rows = [row_of[c] for c in neural]
                 nwb.add_acquisition(_electrical(nwb, label, pack(chunks), rows, stream, neural, start_s))
-            for channel in other if n else []:
+            for channel in analog if n else []:
                 chunks = StreamChunks(stream, segment, [channel], chunk)
                 nwb.add_acquisition(_analog(f"{label}_{channel}", pack(chunks), stream, channel, start_s))
 
 
 def _gains(stream: Stream, channels: list[int]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    places = [stream.channels.index(c) for c in channels]
-    return np.asarray(stream.gain_uv)[places] * V_PER_UV, np.asarray(stream.offset_uv)[places] * V_PER_UV
+    columns = [stream.channels.index(c) for c in channels]
+    return np.asarray(stream.gain_uv)[columns] * V_PER_UV, np.asarray(stream.offset_uv)[columns] * V_PER_UV
 
 
 def _electrical(
     nwb: NWBFile, name: str, data: Any, rows: list[int], stream: Stream, channels: list[int], start_s: float
 ) -> ElectricalSeries:
     gain, offset = _gains(stream, channels)
-    same = bool((gain == gain[0]).all())
+    one_gain = bool((gain == gain[0]).all())
     return ElectricalSeries(
         name=name,
         description=f"stream '{stream.name}' as recorded, in counts",
@@ -110,8 +110,8 @@ def _electrical(
         electrodes=nwb.create_electrode_table_region(region=rows, description="electrodes of the stream"),
         rate=float(stream.sampling_rate_hz),
         starting_time=float(start_s),
-        conversion=float(gain[0]) if same else 1.0,
-        channel_conversion=None if same else gain,
+        conversion=float(gain[0]) if one_gain else 1.0,
+        channel_conversion=None if one_gain else gain,
         offset=float(offset[0]),
     )
 

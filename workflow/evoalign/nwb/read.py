@@ -14,16 +14,16 @@ from pynwb import NWBFile
 from evoalign import study
 from evoalign.errors import InputError
 from evoalign.nwb.artefacts import read_artefacts
+from evoalign.nwb.backends import reader
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.envelope import read_envelope
-from evoalign.nwb.facts import FACTS, read_facts
-from evoalign.nwb.foreign import read_foreign
-from evoalign.nwb.intact import check_intact
+from evoalign.nwb.external import read_external
+from evoalign.nwb.integrity import check_integrity
+from evoalign.nwb.metadata import METADATA_TABLE, read_metadata
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
-from evoalign.nwb.stores import reader
 
 OURS = "evoalign"  # begins source_script in files of this pipeline
 
@@ -37,7 +37,7 @@ def read_nwb(
     ----------
     path : path
         An ``.nwb`` file or an ``.nwb.zarr`` folder; of one that this pipeline did not write, spikes and
-        presentations are read, see `read_foreign`.
+        presentations are read, see `read_external`.
     settings : study.Nwb, optional
         Names of tables and columns in files of other tools.
     session : study.Session, optional
@@ -55,19 +55,19 @@ def read_nwb(
         file and path in it are named.
     """
     with opened(path) as nwb:
-        if "misc" not in nwb.processing or FACTS not in nwb.processing["misc"].data_interfaces:
+        if "misc" not in nwb.processing or METADATA_TABLE not in nwb.processing["misc"].data_interfaces:
             if str(nwb.source_script or "").startswith(OURS):
-                raise InputError("the table is missing", f"{path}, /processing/misc/{FACTS}", MEND)
-            return read_foreign(nwb, str(path), settings or study.Nwb(), session)
-        parts = {
-            **read_facts(nwb, str(path)),
+                raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", MEND)
+            return read_external(nwb, str(path), settings or study.Nwb(), session)
+        contents = {
+            **read_metadata(nwb, str(path)),
             **read_electrodes(nwb, str(path)),
             **read_units(nwb, str(path)),
             **read_artefacts(nwb, str(path)),
             **read_envelope(nwb, str(path)),
             **read_stimuli(nwb, str(path)),
         }
-        return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **parts)
+        return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **contents)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
         Naming the file, and the path in it where that is known.
     """
     path = Path(path)
-    check_intact(path)
+    check_integrity(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -33,23 +33,23 @@ def add_units(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         description="times on the recording's clock, s",
         data=pack(spikes["time_s"].to_numpy(np.float64)),
     )
-    made: list[Any] = [
+    nwb_columns: list[Any] = [
         times,
         VectorIndex(name="spike_times_index", data=ends.astype(np.uint64), target=times),
         *_electrodes(nwb, units),
         *columns(units, tables.UNITS, pack, leave_out=("unit",)),
     ]
-    waveforms, facts = _waveforms(contents, pack)
-    made += waveforms
-    names = [c.name for c in made if not isinstance(c, VectorIndex)]
+    waveforms, waveform_fields = _waveforms(contents, pack)
+    nwb_columns += waveforms
+    names = [c.name for c in nwb_columns if not isinstance(c, VectorIndex)]
     nwb.units = Units(
         name="units",
         description="sorted units, each electrode's multi-unit, and units sorted online; see column kind",
-        columns=made,
+        columns=nwb_columns,
         colnames=names,
         id=units["unit"].to_numpy(),
         resolution=1 / _clock_hz(contents),
-        **facts,
+        **waveform_fields,
     )
 
 
@@ -82,19 +82,19 @@ def _waveforms(contents: SessionContents, pack: Pack) -> tuple[list[VectorData],
     stacked = np.full((3, len(contents.units), longest), np.nan)
     values = shapes[["mean_uv", "sd_uv", "time_ms"]].to_numpy(np.float64)
     for row, unit in enumerate(contents.units["unit"]):
-        own = values[groups[unit]] if unit in groups else values[:0]
-        stacked[:, row, : len(own)] = own.T
+        of_unit = values[groups[unit]] if unit in groups else values[:0]
+        stacked[:, row, : len(of_unit)] = of_unit.T
     mean, sd, time_ms = stacked
-    made = [
+    nwb_columns = [
         VectorData(name="waveform_mean", description="mean over spikes, V", data=pack(mean / UV_PER_V)),
         VectorData(name="waveform_sd", description="SD over spikes, V", data=pack(sd / UV_PER_V)),
         VectorData(name="waveform_time_ms", description="time from the trough, ms", data=pack(time_ms)),
     ]
     first = shapes.loc[shapes["unit"] == shapes["unit"].iloc[0], "time_ms"].to_numpy()
-    facts = {"waveform_time_before_peak_in_ms": float(-first[0])}
+    waveform_fields = {"waveform_time_before_peak_in_ms": float(-first[0])}
     if len(first) > 1:
-        facts["waveform_rate"] = float(np.round(1000 / np.median(np.diff(first)), 6))
-    return made, facts
+        waveform_fields["waveform_rate"] = float(np.round(1000 / np.median(np.diff(first)), 6))
+    return nwb_columns, waveform_fields
 
 
 def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
@@ -107,47 +107,47 @@ def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
     """
     if nwb.units is None or not len(nwb.units.id):
         return {name: tables.empty(tables.contract_of(name)) for name in ("units", "spikes", "waveforms")}
-    where = f"{path}, {PLACE}"
+    location = f"{path}, {PLACE}"
     numbers = np.asarray(nwb.units.id[:], np.int64)
-    units = frame_of(nwb.units, tables.UNITS, where, given={"unit": numbers})
+    units = frame_of(nwb.units, tables.UNITS, location, known_columns={"unit": numbers})
     return {
         "units": units,
-        "spikes": read_spikes(nwb.units, numbers, where),
-        "waveforms": _read_waveforms(nwb.units, numbers, where),
+        "spikes": read_spikes(nwb.units, numbers, location),
+        "waveforms": _read_waveforms(nwb.units, numbers, location),
     }
 
 
-def read_spikes(units: Units, numbers: NDArray[np.int64], where: str) -> pd.DataFrame:
+def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.DataFrame:
     """Return `tables.SPIKES` of a units table, whoever wrote it."""
     if "spike_times" not in units.colnames:
-        raise InputError("the units have no spike times", f"{where}/spike_times", MEND)
+        raise InputError("the units have no spike times", f"{location}/spike_times", MEND)
     index = units["spike_times"]
     try:
         ends = np.asarray(index.data[:], np.int64)
         times = np.asarray(index.target.data[:], np.float64)
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
-        raise InputError(f"spike times cannot be read: {error}", f"{where}/spike_times", MEND) from error
+        raise InputError(f"spike times cannot be read: {error}", f"{location}/spike_times", MEND) from error
     counts = np.diff(ends, prepend=0)
     if len(ends) != len(numbers) or (counts < 0).any() or (len(ends) and ends[-1] != len(times)):
-        raise InputError("the index does not fit the spike times", f"{where}/spike_times_index", MEND)
+        raise InputError("the index does not fit the spike times", f"{location}/spike_times_index", MEND)
     frame = pd.DataFrame({"unit": np.repeat(numbers, counts), "time_s": times})
     return tables.conform(frame, tables.SPIKES)
 
 
-def _read_waveforms(units: Units, numbers: NDArray[np.int64], where: str) -> pd.DataFrame:
+def _read_waveforms(units: Units, numbers: NDArray[np.int64], location: str) -> pd.DataFrame:
     names = ("waveform_time_ms", "waveform_mean", "waveform_sd")
     if not set(names) <= set(units.colnames):
         return tables.empty(tables.WAVEFORMS)
-    time_ms, mean, sd = (np.asarray(column_values(units, name, where), np.float64) for name in names)
+    time_ms, mean, sd = (np.asarray(column_values(units, name, location), np.float64) for name in names)
     if not time_ms.shape == mean.shape == sd.shape or time_ms.ndim != 2:
         raise InputError(
-            "mean, SD and times of the waveforms differ in shape", f"{where}/waveform_mean", MEND
+            "mean, SD and times of the waveforms differ in shape", f"{location}/waveform_mean", MEND
         )
-    there = np.isfinite(time_ms)
-    rows = np.nonzero(there)[0]
+    is_finite = np.isfinite(time_ms)
+    rows = np.nonzero(is_finite)[0]
     # Tables hold float32's digits (see `check_contents`), so the way back from volts is exact.
-    in_uv = [(v[there] * UV_PER_V).astype(np.float32).astype(np.float64) for v in (mean, sd)]
+    in_uv = [(volts[is_finite] * UV_PER_V).astype(np.float32).astype(np.float64) for volts in (mean, sd)]
     frame = pd.DataFrame(
-        {"unit": numbers[rows], "time_ms": time_ms[there], "mean_uv": in_uv[0], "sd_uv": in_uv[1]}
+        {"unit": numbers[rows], "time_ms": time_ms[is_finite], "mean_uv": in_uv[0], "sd_uv": in_uv[1]}
     )
     return tables.conform(frame, tables.WAVEFORMS)

@@ -39,47 +39,47 @@ def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     _add_latents(nwb, contents, pack)
     if len(contents.words):
         words = contents.words.sort_values("time_s", kind="stable")
-        rest = columns(words, tables.WORDS, pack, leave_out=("time_s",))
+        other_columns = columns(words, tables.WORDS, pack, leave_out=("time_s",))
         time = tables.WORDS.field("time_s").metadata[b"meaning"].decode()
         stamps = TimestampVectorData(
             name="timestamp", description=time, data=pack(words["time_s"].to_numpy(np.float64))
         )
         text = "words on the digital input of the acquisition system; codes of the task are in its log"
-        nwb.add_events_table(dynamic_table(WORDS, text, [stamps, *rest], EventsTable))
+        nwb.add_events_table(dynamic_table(WORDS, text, [stamps, *other_columns], EventsTable))
 
 
 def _add_presentations(nwb: NWBFile, contents: SessionContents, collection: Any, pack: Pack) -> None:
     # Intervals are kept in the order of time; column `presentation` tells the order of the log.
-    shown = contents.presentations.sort_values("onset_s", kind="stable", na_position="last")
-    made = columns(shown, tables.PRESENTATIONS, pack, rename=RENAME)
+    presentations = contents.presentations.sort_values("onset_s", kind="stable", na_position="last")
+    nwb_columns = columns(presentations, tables.PRESENTATIONS, pack, rename=RENAME)
     if collection is not None:
-        index = _image_index(shown["image"], list(contents.images))
+        index = _image_index(presentations["image"], list(contents.images))
         text = "place of the image in order_of_images of the collection; -1 when it is not there"
-        made.append(VectorData(name="image_index", description=text, data=pack(index)))
-        _add_order(nwb, shown["onset_s"].to_numpy(np.float64), index, collection, pack)
+        nwb_columns.append(VectorData(name="image_index", description=text, data=pack(index)))
+        _add_order(nwb, presentations["onset_s"].to_numpy(np.float64), index, collection, pack)
     text = (
         "presentations of images, from true onset to offset; those with valid = False may not be "
         "analysed, column reason tells why"
     )
-    nwb.add_time_intervals(dynamic_table(INTERVALS, text, made, TimeIntervals))
+    nwb.add_time_intervals(dynamic_table(INTERVALS, text, nwb_columns, TimeIntervals))
 
 
 def _image_index(names: pd.Series, images: list[str]) -> NDArray[np.int64]:
-    place = pd.Series(np.arange(len(images)), index=images)
-    return place.reindex(names).fillna(-1).to_numpy(np.int64)
+    index_of = pd.Series(np.arange(len(images)), index=images)
+    return index_of.reindex(names).fillna(-1).to_numpy(np.int64)
 
 
 def _add_order(
     nwb: NWBFile, onset_s: NDArray[np.float64], index: NDArray[np.int64], collection: Any, pack: Pack
 ) -> None:
-    there = np.isfinite(onset_s) & (index >= 0)
-    if there.any():
+    is_shown = np.isfinite(onset_s) & (index >= 0)
+    if is_shown.any():
         order = IndexSeries(
             name="presented_images",
             description="which image was shown when; the same as column image_index of the presentations",
-            data=pack(index[there].astype(np.uint32)),
+            data=pack(index[is_shown].astype(np.uint32)),
             indexed_images=collection,
-            timestamps=pack(onset_s[there]),
+            timestamps=pack(onset_s[is_shown]),
             unit="N/A",
         )
         nwb.add_stimulus(order)
@@ -90,23 +90,23 @@ def _add_latents(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         blocks = [(b, *contents.latents[b, t]) for b, t in sorted(contents.latents) if t == thread]
         sizes = sorted({codes.shape[1] for _, codes, _ in blocks})
         if len(sizes) > 1:
-            where = f"session {contents.session}, thread {thread}"
+            location = f"session {contents.session}, thread {thread}"
             raise InputError(
-                f"latents of several dimensions: {sizes}", where, "give the latents of one session"
+                f"latents of several dimensions: {sizes}", location, "give the latents of one session"
             )
         latent = np.concatenate([codes for _, codes, _ in blocks]).astype(np.float64)
         block = np.concatenate([np.full(len(ids), b) for b, _, ids in blocks])
         row = np.concatenate([np.arange(len(ids)) for _, _, ids in blocks])
         if not len(latent):
             continue
-        made = [
+        nwb_columns = [
             VectorData(name="block", description="block (= generation) from 1", data=pack(block)),
             VectorData(name="latent_row", description="row in the code matrix of the block", data=pack(row)),
             VectorData(name="image", description="image name", data=[i for *_, ids in blocks for i in ids]),
             VectorData(name="latent", description="latent vector of the image", data=pack(latent)),
         ]
         text = f"latent vectors of the images of thread {thread}; its space is in table generators"
-        module(nwb, "misc").add(dynamic_table(f"{LATENTS}{thread:03d}", text, made))
+        module(nwb, "misc").add(dynamic_table(f"{LATENTS}{thread:03d}", text, nwb_columns))
 
 
 def read_stimuli(nwb: NWBFile, path: str) -> dict[str, Any]:
@@ -122,8 +122,8 @@ def read_stimuli(nwb: NWBFile, path: str) -> dict[str, Any]:
 def _read_presentations(nwb: NWBFile, path: str) -> pd.DataFrame:
     if INTERVALS not in (nwb.intervals or {}):
         return tables.empty(tables.PRESENTATIONS)
-    where = f"{path}, /intervals/{INTERVALS}"
-    frame = frame_of(nwb.intervals[INTERVALS], tables.PRESENTATIONS, where, rename=RENAME)
+    location = f"{path}, /intervals/{INTERVALS}"
+    frame = frame_of(nwb.intervals[INTERVALS], tables.PRESENTATIONS, location, rename=RENAME)
     return frame.sort_values("presentation", kind="stable", ignore_index=True)
 
 
@@ -134,30 +134,32 @@ def _read_words(nwb: NWBFile, path: str) -> pd.DataFrame:
 
 
 def _read_latents(nwb: NWBFile, path: str) -> Codes:
-    found: Codes = {}
-    stored = nwb.processing["misc"].data_interfaces if "misc" in nwb.processing else {}
-    for name in sorted(stored):
+    latents: Codes = {}
+    interfaces = nwb.processing["misc"].data_interfaces if "misc" in nwb.processing else {}
+    for name in sorted(interfaces):
         if not name.startswith(LATENTS):
             continue
-        where = f"{path}, /processing/misc/{name}"
-        block, latent, image = (column_values(stored[name], c, where) for c in ("block", "latent", "image"))
-        if not name.removeprefix(LATENTS).isdigit() or latent.ndim != 2:
-            raise InputError(f"latents of shape {latent.shape}", f"{where}/latent", MEND)
+        location = f"{path}, /processing/misc/{name}"
+        block, vectors, image = (
+            column_values(interfaces[name], c, location) for c in ("block", "latent", "image")
+        )
+        if not name.removeprefix(LATENTS).isdigit() or vectors.ndim != 2:
+            raise InputError(f"latents of shape {vectors.shape}", f"{location}/latent", MEND)
         thread = int(name.removeprefix(LATENTS))
         for number in np.unique(block):
             rows = np.flatnonzero(block == number)
-            found[int(number), thread] = (latent[rows].astype(np.float64), [image[row] for row in rows])
-    return dict(sorted(found.items()))
+            latents[int(number), thread] = (vectors[rows].astype(np.float64), [image[row] for row in rows])
+    return dict(sorted(latents.items()))
 
 
 def read_images(nwb: NWBFile, path: str) -> StoredImages | dict[str, Any]:
     """Return the file's images by name, in their order; empty where it has none."""
     if COLLECTION not in (nwb.stimulus_template or {}):
         return {}
-    where = f"{path}, /stimulus/templates/{COLLECTION}"
+    location = f"{path}, /stimulus/templates/{COLLECTION}"
     try:
         order = nwb.stimulus_template[COLLECTION].order_of_images
         names = [image.name for image in order.data[:]]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
-        raise InputError(f"the order of images cannot be read: {error}", where, MEND) from error
+        raise InputError(f"the order of images cannot be read: {error}", location, MEND) from error
     return StoredImages(path, f"/stimulus/templates/{COLLECTION}", names)

@@ -13,9 +13,9 @@ from nwbinspector import Importance, inspect_nwbfile, load_config
 
 from evoalign import study, tables
 from evoalign.errors import InputError
+from evoalign.nwb.backends import is_zarr, reader
 from evoalign.nwb.dandi import dandi_findings
-from evoalign.nwb.intact import check_intact
-from evoalign.nwb.stores import is_zarr, reader
+from evoalign.nwb.integrity import check_integrity
 
 # Importances that `nwb.strict` makes fatal.
 FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
@@ -48,12 +48,12 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
         at BEST_PRACTICE_VIOLATION or above.
     """
     path = Path(path)
-    check_intact(path)
+    check_integrity(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = [*_schema(path), *_inspector(path), *dandi_findings(path)]
-    found = tables.conform(pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str"), tables.FINDINGS)
-    fatal = found[found["importance"].isin(FATAL)]
+    findings = tables.conform(pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str"), tables.FINDINGS)
+    fatal = findings[findings["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
         worst = fatal.iloc[0]
         raise InputError(
@@ -61,7 +61,7 @@ def validate(path: str | PathLike[str], config: study.Config | None = None) -> p
             f"{path}, {worst['location']}",
             "mend the metadata in config, or set nwb.strict: false",
         )
-    return found
+    return findings
 
 
 def _schema(path: Path) -> list[Finding]:
@@ -75,7 +75,7 @@ def _schema(path: Path) -> list[Finding]:
 
 
 def _inspector(path: Path) -> list[Finding]:
-    found = inspect_nwbfile(
+    inspector_messages = inspect_nwbfile(
         nwbfile_path=str(path),
         # pynwb's validation has run already.
         skip_validate=True,
@@ -84,7 +84,9 @@ def _inspector(path: Path) -> list[Finding]:
         ignore=_NOT_FOR_ZARR if is_zarr(path) else None,
         importance_threshold=Importance.BEST_PRACTICE_SUGGESTION,
     )
-    messages = sorted(found, key=lambda m: (-m.importance.value, str(m.check_function_name), str(m.location)))
+    messages = sorted(
+        inspector_messages, key=lambda m: (-m.importance.value, str(m.check_function_name), str(m.location))
+    )
     return [
         (
             "nwbinspector",

@@ -2,7 +2,7 @@
 
 The HDF5 library runs in circles for ever on some damaged files (a heap of
 zeros), and crashes on others. Here that ends a child, not the pipeline;
-`evoalign.nwb.intact` starts it. Each object's path goes to standard output
+`evoalign.nwb.integrity` starts it. Each object's path goes to standard output
 before it is touched, so the last one is where it ended; an object that takes
 more processor time than SECONDS ends the process. Only h5py is imported,
 since the start counts.

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from evoalign import study
 from evoalign.files import atomic_write
+from evoalign.nwb.backends import backend_for
 from evoalign.nwb.build import build
 from evoalign.nwb.contents import SessionContents, check_contents
-from evoalign.nwb.stores import store_for
 
 
 def write_nwb(path: str | PathLike[str], contents: SessionContents, config: study.Config) -> None:
@@ -34,7 +34,7 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
         a thread differ in dimension.
     """
     check_contents(contents)
-    store = store_for(Path(path), config.nwb)
+    store = backend_for(Path(path), config.nwb)
     nwb = build(contents, config, store.pack)
     with atomic_write(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="hdmf|pynwb|zarr")

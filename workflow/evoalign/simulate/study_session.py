@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.nwb import SessionContents, SessionFacts
+from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.responses import Responses
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
@@ -124,7 +124,7 @@ def simulate_contents(
     presentations = responses.presentations
     times = spike_times(responses, np.random.default_rng([design.seed, 5]))
     return SessionContents(
-        facts=SessionFacts(
+        metadata=SessionMetadata(
             design.session,
             design.subject,
             design.preferred,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoalign import study, tables
 from evoalign.files import atomic_write
-from evoalign.nwb import SessionContents, SessionFacts, write_nwb
+from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
 from evoalign.responses import Responses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
 from evoalign.simulate.study_design import ExperimentDesign
@@ -177,7 +177,7 @@ def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) 
     responses = simulate_tuning_responses(design, start_ms, stop_ms)
     times = spike_times(responses, np.random.default_rng([design.seed, 14]))
     return SessionContents(
-        facts=SessionFacts(
+        metadata=SessionMetadata(
             design.session,
             design.subject,
             design.preferred,

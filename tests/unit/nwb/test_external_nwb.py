@@ -26,7 +26,7 @@ def truth():
     return onset, trains
 
 
-def write_foreign(path, electrodes=True):
+def write_external(path, electrodes=True):
     onset, trains = truth()
     start = dt.datetime(2020, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
     nwb = NWBFile("flashes", "abc", start, session_id="their name")
@@ -56,7 +56,7 @@ def write_foreign(path, electrodes=True):
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory):
-    return write_foreign(tmp_path_factory.mktemp("foreign") / "theirs.nwb")
+    return write_external(tmp_path_factory.mktemp("external") / "theirs.nwb")
 
 
 def test_spikes_units_and_presentations_are_those_of_the_file(theirs):
@@ -98,7 +98,7 @@ def test_what_was_read_can_be_written_as_a_file_of_ours(theirs, tmp_path):
 
 
 def test_a_file_without_electrodes_numbers_its_units(tmp_path):
-    path = write_foreign(tmp_path / "bare.nwb", electrodes=False)
+    path = write_external(tmp_path / "bare.nwb", electrodes=False)
     found = read_nwb(path, SETTINGS)
     assert found.units["channel"].tolist() == [1, 2, 3]
     assert found.session == "their name" and set(found.units["area"]) == {""}
@@ -125,7 +125,7 @@ def test_a_map_that_does_not_fit_names_the_place_and_what_is_there(theirs, setti
 
 
 @pytest.mark.parametrize("lost", ["units", "units/spike_times_index", "intervals/flashes/start_time"])
-def test_a_foreign_file_that_lacks_an_object_is_one_message(theirs, tmp_path, lost):
+def test_an_external_file_that_lacks_an_object_is_one_message(theirs, tmp_path, lost):
     broken = tmp_path / "broken.nwb"
     broken.write_bytes(theirs.read_bytes())
     with h5py.File(broken, "r+") as file:
@@ -135,7 +135,7 @@ def test_a_foreign_file_that_lacks_an_object_is_one_message(theirs, tmp_path, lo
     assert "broken.nwb" in caught.value.where
 
 
-def test_a_file_of_ours_without_its_facts_is_not_taken_for_foreign(packaged, tmp_path):
+def test_a_file_of_ours_without_its_metadata_is_not_taken_for_an_external_one(packaged, tmp_path):
     broken = tmp_path / "broken.nwb"
     broken.write_bytes(packaged[1].read_bytes())
     with h5py.File(broken, "r+") as file:

@@ -1,4 +1,4 @@
-"""NWB is the waist: what lies right of it follows from the NWB files alone, whatever kind they are."""
+"""NWB as the interchange format: all after it follows from the NWB files alone, of whichever kind."""
 
 import datetime as dt
 import os
@@ -19,7 +19,7 @@ from pynwb.file import Subject
 from running import results, small_study, snakemake
 
 from evoalign.files import sha256
-from evoalign.nwb import open_linked, same_content
+from evoalign.nwb import content_differences, open_linked
 from evoalign.recordings import open_recording
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def from_nwb(study, repackaged, tmp_path_factory):
     shared = tmp_path_factory.mktemp("shared")
     shutil.copytree(repackaged / "results/nwb/V1_plexon.nwb.zarr", shared / "V1_plexon.nwb.zarr")
     shutil.copy(repackaged / "results/nwb/IT_blackrock.nwb", shared)
-    folder = small_study(tmp_path_factory.mktemp("waist") / "study", source=study)
+    folder = small_study(tmp_path_factory.mktemp("interchange") / "study", source=study)
     rows = [
         f"V1_plexon\tDemo-P\t{shared}/V1_plexon.nwb.zarr",
         f"IT_blackrock\tDemo-B\t{shared}/IT_blackrock.nwb",
@@ -98,7 +98,9 @@ def test_embedded_raw_data_are_the_counts_of_the_raw_files(repackaged, session):
 
 def test_what_is_embedded_or_zarr_is_else_the_same_file(study, repackaged):
     """Beside the raw data only the settings and their hash, and what follows from the hash, may differ."""
-    found = same_content(study / "results/nwb/V1_plexon.nwb", repackaged / "results/nwb/V1_plexon.nwb.zarr")
+    found = content_differences(
+        study / "results/nwb/V1_plexon.nwb", repackaged / "results/nwb/V1_plexon.nwb.zarr"
+    )
     places = {line.partition(": ")[0] for line in found}
     raw = {place for place in places if place.startswith("/acquisition/")}
     assert raw and places - raw == {"/general/notes", "/processing/misc/facts/value"}
@@ -135,7 +137,7 @@ def test_the_dandiset_holds_both_kinds_and_dandis_own_tool_finds_nothing(from_nw
     assert done.returncode == 0, done.stdout
 
 
-def write_foreign(path, study, session="V1_plexon"):
+def write_external(path, study, session="V1_plexon"):
     """A session as another lab would keep it: trials that hold a picture's times, units by their site."""
     folder = study / f"results/sessions/{session}"
     shown = pd.read_parquet(folder / "events/presentations.parquet").query("valid")
@@ -183,10 +185,10 @@ SEEDED = {"success": ["p_selected"]}
 
 
 @pytest.fixture(scope="module")
-def foreign(study, tmp_path_factory):
+def external(study, tmp_path_factory):
     """A run from a file in another lab's layout, made of a session that the study holds as well."""
-    folder = small_study(tmp_path_factory.mktemp("foreign") / "study", source=study)
-    shown, units = write_foreign(folder / "theirs.nwb", study)
+    folder = small_study(tmp_path_factory.mktemp("external") / "study", source=study)
+    shown, units = write_external(folder / "theirs.nwb", study)
     (preferred,) = units.loc[units["preferred"], "channel"]
     sheet = (
         f"session\tsubject\tnwb\tpreferred\tspaces\nTaro_1\tTaro\ttheirs.nwb\t{preferred}\ttexture;object\n"
@@ -199,8 +201,8 @@ def foreign(study, tmp_path_factory):
     return folder, shown, units
 
 
-def test_a_file_of_another_lab_gives_the_counts_of_its_spikes(study, foreign):
-    folder, shown, units = foreign
+def test_a_file_of_another_lab_gives_the_counts_of_its_spikes(study, external):
+    folder, shown, units = external
     found = zarr.open_group(str(folder / "results/sessions/Taro_1/responses.zarr"), mode="r")["counts"][:]
     own = zarr.open_group(str(study / "results/sessions/V1_plexon/responses.zarr"), mode="r")["counts"][:]
     own_units = pd.read_parquet(study / "results/sessions/V1_plexon/responses.zarr/units.parquet")
@@ -208,8 +210,8 @@ def test_a_file_of_another_lab_gives_the_counts_of_its_spikes(study, foreign):
     assert np.array_equal(found, own[rows][:, shown["presentation"]])
 
 
-def test_a_file_of_another_lab_gives_the_same_tables_figures_a_report_and_a_dandiset(study, foreign):
-    folder, _, _ = foreign
+def test_a_file_of_another_lab_gives_the_same_tables_figures_a_report_and_a_dandiset(study, external):
+    folder, _, _ = external
     tables = sorted((study / "results/sessions/V1_plexon/trajectories").glob("*.parquet"))
     assert len(tables) >= 10
     for table in tables:
@@ -226,9 +228,9 @@ def test_a_file_of_another_lab_gives_the_same_tables_figures_a_report_and_a_dand
     assert sha256(place) == sha256(folder / "theirs.nwb")
 
 
-def test_a_heap_of_zeros_ends_its_session_with_one_message_and_not_the_run(foreign):
+def test_a_heap_of_zeros_ends_its_session_with_one_message_and_not_the_run(external):
     """The HDF5 library would read in circles for ever."""
-    folder, _, _ = foreign
+    folder, _, _ = external
     raw = bytearray((folder / "theirs.nwb").read_bytes())
     place = [match.start() for match in re.finditer(b"GCOL", raw)][1]
     raw[place + 16 : place + 4096] = bytes(4080)

@@ -14,7 +14,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from evoalign.nwb.stores import is_zarr
+from evoalign.nwb.backends import is_zarr
 
 # What hdmf_zarr adds for itself.
 _ZARR_OWN = ("zarr_dtype", "zarr_link", "_ARRAY_DIMENSIONS")
@@ -22,7 +22,7 @@ _REFERENCE = {"source", "path"}  # keys of a reference in Zarr
 
 
 @dataclass
-class Stored:
+class StoredObject:
     """A group or data set of a file.
 
     Attributes
@@ -44,8 +44,8 @@ class Stored:
 
 
 @contextmanager
-def stored(path: str | PathLike[str]) -> Iterator[dict[str, Stored]]:
-    """Open an intact file (see `check_intact`) and yield its objects by path, in the order of paths."""
+def stored_objects(path: str | PathLike[str]) -> Iterator[dict[str, StoredObject]]:
+    """Open an intact file (see `check_integrity`) and yield its objects by path, in the order of paths."""
     path = Path(path)
     root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
     try:
@@ -56,55 +56,55 @@ def stored(path: str | PathLike[str]) -> Iterator[dict[str, Stored]]:
             root.close()
 
 
-def _hdf5_tree(group: h5py.Group) -> Iterator[tuple[str, Stored]]:
-    yield group.name, Stored(_hdf5_attributes(group))
+def _hdf5_tree(group: h5py.Group) -> Iterator[tuple[str, StoredObject]]:
+    yield group.name, StoredObject(_hdf5_attributes(group))
     for name in group:
-        place = f"{group.name.rstrip('/')}/{name}"
+        child_path = f"{group.name.rstrip('/')}/{name}"
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink):
-            yield place, Stored(link=f"{getattr(link, 'filename', '')}{link.path}")
+            yield child_path, StoredObject(link=f"{getattr(link, 'filename', '')}{link.path}")
         elif isinstance(group[name], h5py.Group):
             yield from _hdf5_tree(group[name])
         else:
-            yield place, _hdf5_dataset(group[name])
+            yield child_path, _hdf5_dataset(group[name])
 
 
 def _hdf5_attributes(node: Any) -> dict[str, Any]:
     return {name: _plain(value, node.file) for name, value in node.attrs.items()}
 
 
-def _hdf5_dataset(node: h5py.Dataset) -> Stored:
+def _hdf5_dataset(node: h5py.Dataset) -> StoredObject:
     def read(selection: Any) -> NDArray[Any]:
         return np.asarray(_plain(node[selection], node.file))
 
-    return Stored(_hdf5_attributes(node), shape=node.shape, read=read)
+    return StoredObject(_hdf5_attributes(node), shape=node.shape, read=read)
 
 
-def _zarr_tree(group: zarr.Group) -> Iterator[tuple[str, Stored]]:
-    yield group.name, Stored(_zarr_attributes(group))
+def _zarr_tree(group: zarr.Group) -> Iterator[tuple[str, StoredObject]]:
+    yield group.name, StoredObject(_zarr_attributes(group))
     for link in group.attrs.get("zarr_link", []):
-        yield f"{group.name.rstrip('/')}/{link['name']}", Stored(link=_plain(link))
-    for _, inside in group.groups():
-        yield from _zarr_tree(inside)
+        yield f"{group.name.rstrip('/')}/{link['name']}", StoredObject(link=_plain(link))
+    for _, subgroup in group.groups():
+        yield from _zarr_tree(subgroup)
     for _, array in group.arrays():
         yield array.name, _zarr_dataset(array)
 
 
 def _zarr_attributes(node: Any) -> dict[str, Any]:
-    kept = {name: value for name, value in node.attrs.items() if name not in _ZARR_OWN}
-    found = {name: _plain(value) for name, value in kept.items()}
-    if ".specloc" in found:
-        found[".specloc"] = f"/{found['.specloc']}"
-    return found
+    own_attributes = {name: value for name, value in node.attrs.items() if name not in _ZARR_OWN}
+    attributes = {name: _plain(value) for name, value in own_attributes.items()}
+    if ".specloc" in attributes:
+        attributes[".specloc"] = f"/{attributes['.specloc']}"
+    return attributes
 
 
-def _zarr_dataset(node: zarr.Array) -> Stored:
+def _zarr_dataset(node: zarr.Array) -> StoredObject:
     scalar = node.attrs.get("zarr_dtype") == "scalar"
 
     def read(selection: Any) -> NDArray[Any]:
         return np.asarray(_plain(node[0] if scalar else node[selection]))
 
-    return Stored(_zarr_attributes(node), shape=() if scalar else node.shape, read=read)
+    return StoredObject(_zarr_attributes(node), shape=() if scalar else node.shape, read=read)
 
 
 def _plain(value: Any, file: h5py.File | None = None) -> Any:
@@ -112,16 +112,16 @@ def _plain(value: Any, file: h5py.File | None = None) -> Any:
     if isinstance(value, h5py.Reference):
         return file[value].name if value and file is not None else ""
     if isinstance(value, dict):
-        inside = value.get("value", value)  # an attribute's reference stands in a cover
-        if isinstance(inside, dict) and set(inside) >= _REFERENCE:
-            outside = "" if inside["source"] == "." else inside["source"]
-            return f"{outside}{inside['path']}"
+        reference = value.get("value", value)  # an attribute's reference stands in a cover
+        if isinstance(reference, dict) and set(reference) >= _REFERENCE:
+            source = "" if reference["source"] == "." else reference["source"]
+            return f"{source}{reference['path']}"
         return value
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, np.ndarray) and value.dtype.kind in "OS":
-        flat = [_plain(item, file) for item in value.ravel()]
-        made = np.empty(len(flat), object)
-        made[:] = flat
-        return made.reshape(value.shape)
+        plain_items = [_plain(item, file) for item in value.ravel()]
+        texts = np.empty(len(plain_items), object)
+        texts[:] = plain_items
+        return texts.reshape(value.shape)
     return value

@@ -13,13 +13,13 @@ import zarr
 
 from evoalign.errors import InputError
 from evoalign.nwb import walk_child
-from evoalign.nwb.stores import is_zarr
+from evoalign.nwb.backends import is_zarr
 
 MEND = "copy the file again from where it was whole, or package the session again"
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
 
 
-def check_intact(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_S) -> None:
+def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_S) -> None:
     """Raise an InputError where a file would hang or crash its reader, or would give zeros for lost data.
 
     HDF5 is walked in a child process with a limit of processor time for each
@@ -52,9 +52,9 @@ def _check_hdf5(path: Path, object_cpu_s: float) -> None:
     child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if child.returncode == 0:
         return
-    place = (child.stdout.splitlines() or ["/"])[-1]
+    last_object = (child.stdout.splitlines() or ["/"])[-1]
     reason = _reason(child.returncode, child.stderr, object_cpu_s)
-    raise InputError(f"no readable NWB file: {reason}", f"{path}, {place}", MEND)
+    raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", MEND)
 
 
 def _reason(code: int, errors: str, object_cpu_s: float) -> str:
@@ -67,8 +67,8 @@ def _reason(code: int, errors: str, object_cpu_s: float) -> str:
 
 def _check_zarr(path: Path) -> None:
     try:
-        listed = (path / ".zmetadata").exists()
-        root = zarr.open_consolidated(str(path)) if listed else zarr.open_group(str(path), mode="r")
+        is_consolidated = (path / ".zmetadata").exists()
+        root = zarr.open_consolidated(str(path)) if is_consolidated else zarr.open_group(str(path), mode="r")
         root.visititems(lambda _, node: _check_chunks(path, node))
     except InputError:
         raise
@@ -78,5 +78,5 @@ def _check_zarr(path: Path) -> None:
 
 def _check_chunks(path: Path, node: Any) -> None:
     if isinstance(node, zarr.Array) and node.nchunks_initialized < node.nchunks:
-        lost = node.nchunks - node.nchunks_initialized
-        raise InputError(f"{lost} of {node.nchunks} chunks are missing", f"{path}, {node.name}", MEND)
+        n_missing = node.nchunks - node.nchunks_initialized
+        raise InputError(f"{n_missing} of {node.nchunks} chunks are missing", f"{path}, {node.name}", MEND)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from evoalign.nwb.intact import check_intact
-from evoalign.nwb.stored import Stored, stored
+from evoalign.nwb.integrity import check_integrity
+from evoalign.nwb.objects import StoredObject, stored_objects
 
 _ROWS = 1 << 16  # rows of a large array that are compared at once
 
 
-def same_content(a: str | PathLike[str], b: str | PathLike[str]) -> list[str]:
+def content_differences(a: str | PathLike[str], b: str | PathLike[str]) -> list[str]:
     """Return what differs between two NWB files: objects, attributes, values.
 
     Every group, data set, attribute and reference counts, identifiers and
@@ -37,24 +37,24 @@ def same_content(a: str | PathLike[str], b: str | PathLike[str]) -> list[str]:
         A file is missing, damaged, or neither HDF5 nor Zarr.
     """
     for path in (a, b):
-        check_intact(path)
-    with stored(a) as first, stored(b) as second:
+        check_integrity(path)
+    with stored_objects(a) as first, stored_objects(b) as second:
         return list(_differences(first, second))
 
 
-def _differences(a: dict[str, Stored], b: dict[str, Stored]) -> Iterator[str]:
-    lost = ""
+def _differences(a: dict[str, StoredObject], b: dict[str, StoredObject]) -> Iterator[str]:
+    missing_group = ""
     for path in sorted(set(a) | set(b)):
-        if lost and path.startswith(lost):
+        if missing_group and path.startswith(missing_group):
             continue  # a group that one file lacks is told once
         if path not in a or path not in b:
-            lost = f"{path}/"
+            missing_group = f"{path}/"
             yield f"{path}: only in the {'second' if path not in a else 'first'} file"
         else:
             yield from _object(path, a[path], b[path])
 
 
-def _object(path: str, a: Stored, b: Stored) -> Iterator[str]:
+def _object(path: str, a: StoredObject, b: StoredObject) -> Iterator[str]:
     if a.link != b.link:
         yield f"{path}: links differ"
         return
@@ -73,11 +73,11 @@ def _object(path: str, a: Stored, b: Stored) -> Iterator[str]:
         yield from _values(path, a, b)
 
 
-def _values(path: str, a: Stored, b: Stored) -> Iterator[str]:
+def _values(path: str, a: StoredObject, b: StoredObject) -> Iterator[str]:
     assert a.read is not None and b.read is not None and a.shape is not None
-    pieces = [()] if a.shape == () else [slice(i, i + _ROWS) for i in range(0, max(a.shape[0], 1), _ROWS)]
-    for piece in pieces:
-        first, second = a.read(piece), b.read(piece)
+    selections = [()] if a.shape == () else [slice(i, i + _ROWS) for i in range(0, max(a.shape[0], 1), _ROWS)]
+    for selection in selections:
+        first, second = a.read(selection), b.read(selection)
         if first.dtype != second.dtype:
             yield f"{path}: {first.dtype} and {second.dtype}"
             return

@@ -32,7 +32,7 @@ def reader(path: Path) -> HDMFIO:
     return NWBZarrIO(str(path), "r") if is_zarr(path) else NWBHDF5IO(str(path), "r")
 
 
-class Store(Protocol):
+class Backend(Protocol):
     """How one NWB file is written; equal content gives equal bytes."""
 
     def pack(self, data: Any) -> Any:
@@ -42,53 +42,53 @@ class Store(Protocol):
         """Write a file that was built of packed arrays."""
 
 
-def store_for(path: Path, settings: study.Nwb) -> Store:
+def backend_for(path: Path, settings: study.Nwb) -> Backend:
     """Return the store of the kind that a file's name tells, for one file."""
-    return ZarrStore(settings) if is_zarr(path) else Hdf5Store(settings)
+    return ZarrBackend(settings) if is_zarr(path) else Hdf5Backend(settings)
 
 
-class Hdf5Store:
+class Hdf5Backend:
     """HDF5; what comes in chunks is compressed here and written past the library's own filters."""
 
     def __init__(self, settings: study.Nwb) -> None:
         self._level = None if settings.compression == "none" else settings.compression_level
-        packed = {"compression": "gzip", "compression_opts": self._level, "shuffle": True}
-        self._options: dict[str, Any] = {} if self._level is None else packed
+        gzip_options = {"compression": "gzip", "compression_opts": self._level, "shuffle": True}
+        self._options: dict[str, Any] = {} if self._level is None else gzip_options
         self._streamed: list[tuple[H5DataIO, AbstractDataChunkIterator]] = []
 
     def pack(self, data: Any) -> Any:
-        """See `Store`."""
+        """See `Backend`."""
         if isinstance(data, AbstractDataChunkIterator):
-            empty = H5DataIO(
+            dataset = H5DataIO(
                 shape=data.recommended_data_shape(),
                 dtype=data.dtype,
                 chunks=data.recommended_chunk_shape(),
                 **self._options,
             )
-            self._streamed.append((empty, data))
-            return empty
+            self._streamed.append((dataset, data))
+            return dataset
         if not isinstance(data, np.ndarray) or data.nbytes < SMALL_BYTES or not self._options:
             return data
         return H5DataIO(data=data, chunks=True, **self._options)
 
     def write(self, nwb: NWBFile, path: Path) -> None:
-        """See `Store`."""
+        """See `Backend`."""
         with NWBHDF5IO(str(path), "w") as io:
             io.write(nwb)
-            for empty, pieces in self._streamed:
-                write_chunks(empty.dataset, pieces, self._level)
+            for dataset, chunks in self._streamed:
+                write_chunks(dataset.dataset, chunks, self._level)
 
 
-class ZarrStore:
+class ZarrBackend:
     """Zarr, version 2."""
 
     def __init__(self, settings: study.Nwb) -> None:
-        packed = settings.compression != "none"
+        is_compressed = settings.compression != "none"
         # Zarr's own default is Blosc, whose threads store blocks in the order in which they get ready.
-        self._codec = _Zlib(level=settings.compression_level) if packed else None
+        self._codec = _Zlib(level=settings.compression_level) if is_compressed else None
 
     def pack(self, data: Any) -> Any:
-        """See `Store`."""
+        """See `Backend`."""
         if isinstance(data, AbstractDataChunkIterator):
             return ZarrDataIO(
                 data=data, chunks=data.recommended_chunk_shape(), filters=self._filters(data.dtype)
@@ -103,7 +103,7 @@ class ZarrStore:
         return [numcodecs.Shuffle(elementsize=dtype.itemsize)]
 
     def write(self, nwb: NWBFile, path: Path) -> None:
-        """See `Store`."""
+        """See `Backend`."""
         default = zarr.storage.default_compressor
         zarr.storage.default_compressor = self._codec
         # Zarr makes the codec anew from its name.
