@@ -102,17 +102,11 @@ def caption(tables: Tables) -> str:
         Evoked block means over the experiment's maximum, mean over experiments; shading: one standard error
         over experiments; thin lines: single experiments, where they are few. Runs are padded to the longest
         with the mean of their last two blocks; dotted: padding (of a mean: more than half of the
-<<<<<<< HEAD
         experiments padded); grey strip and numbers: experiments that showed the block. Dots: texture and
         object differ (paired t-test over experiments, Benjamini-Hochberg over blocks, q < 0.05), coloured by
         the larger space. Experiments in which both
-        threads succeed unless said: {counts(frame[frame["window"] == "evoked"])}.
-=======
-        experiments padded). Dots: texture and object differ (paired t-test over experiments,
-        Benjamini-Hochberg over blocks, q < 0.05), coloured by the larger space. Experiments in which both
         threads succeed unless said: {counts(frame[frame["window"] == "evoked"])}. Dots show this test over
         experiments; the test over the means of recording sites is in columns t_site to q_site (sites:
         {site_words(frame[frame["window"] == "evoked"])}).
->>>>>>> 6f0a72b (Tell success relative to the references of each block, and sites in captions)
         """
     )
