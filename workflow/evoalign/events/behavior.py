@@ -115,15 +115,15 @@ def trial_table(structs: list[dict[str, Any]], where: str | PathLike[str]) -> pd
     """Return `trials` of structs that are read already."""
     rows = []
     for number, trial in enumerate(structs, 1):
-        place = f"{where}, Trial{number}"
-        start_s = _number(trial, "AbsoluteTrialStartTime", place) / 1000
-        times, codes = _codes(trial, place)
+        trial_name = f"{where}, Trial{number}"
+        start_s = _number(trial, "AbsoluteTrialStartTime", trial_name) / 1000
+        times, codes = _codes(trial, trial_name)
         rows.append(
             {
                 "trial": number,
-                "block": _integer(trial, "Block", place),
-                "condition": _integer(trial, "Condition", place),
-                "error": _integer(trial, "TrialError", place),
+                "block": _integer(trial, "Block", trial_name),
+                "condition": _integer(trial, "Condition", trial_name),
+                "error": _integer(trial, "TrialError", trial_name),
                 "start_s": start_s,
                 "code_times_s": start_s + times / 1000,
                 "codes": codes,

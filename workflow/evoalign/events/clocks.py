@@ -52,8 +52,8 @@ class EventSeries:
 
     def words_of(self, segment: int) -> tuple[Floats, Ints]:
         """Return time and value of a segment's image words, ``[word]``."""
-        chosen = self.inside & (self.segment == segment)
-        return self.word_s[chosen], self.word[chosen]
+        image_words = self.inside & (self.segment == segment)
+        return self.word_s[image_words], self.word[image_words]
 
 
 @dataclass(frozen=True)
@@ -255,10 +255,10 @@ def fit_clocks(estimates: list[LinearClock], clock: Ints, log_s: Floats, word_s:
     for _ in range(20):
         residual = difference - offsets[clock] - drift * log_s
         sd = MAD_TO_SD * float(np.median(np.abs(residual))) if len(residual) else 0.0
-        chosen = np.abs(residual) <= TRIM * sd + 1e-4
-        if (chosen == used).all():
+        close_pairs = np.abs(residual) <= TRIM * sd + 1e-4
+        if (close_pairs == used).all():
             break
-        used = chosen
+        used = close_pairs
         count = np.maximum(np.bincount(clock[used], minlength=n), 1)
         mean_log = np.bincount(clock[used], log_s[used], n) / count
         mean_difference = np.bincount(clock[used], difference[used], n) / count

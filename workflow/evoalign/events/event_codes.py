@@ -73,8 +73,8 @@ def image_pairs(words: NDArray[np.int64], settings: Events) -> tuple[list[tuple[
     images = []
     for on in np.flatnonzero(inside & (words >= first_on) & (words <= last_on)):
         number = int(words[on]) - first_on + 1
-        off = np.flatnonzero(words[on + 1 :] == settings.offset_words[0] + number - 1)
-        images.append((number, int(on), int(on + 1 + off[0]) if len(off) else -1))
+        offsets = np.flatnonzero(words[on + 1 :] == settings.offset_words[0] + number - 1)
+        images.append((number, int(on), int(on + 1 + offsets[0]) if len(offsets) else -1))
     return images, _block(words, inside, settings)
 
 

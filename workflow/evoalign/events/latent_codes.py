@@ -125,10 +125,10 @@ def _read_one(file: Path) -> tuple[NDArray[np.float64], list[str]]:
         )
     ids = [image_stem(name) for name in _texts(content["ids"], file)]
     _check_counts(codes, ids, file)
-    twice = pd.Series(ids, dtype=object)
-    twice = twice[twice.duplicated()]
-    if len(twice):
-        raise InputError(f"image '{twice.iloc[0]}' stands twice in ids", file, _MEND)
+    doubled_ids = pd.Series(ids, dtype=object)
+    doubled_ids = doubled_ids[doubled_ids.duplicated()]
+    if len(doubled_ids):
+        raise InputError(f"image '{doubled_ids.iloc[0]}' stands twice in ids", file, _MEND)
     return codes.astype(np.float64), ids
 
 

@@ -108,13 +108,13 @@ def _fill_from_image_names(
     thread = [-1 if name is None else name.thread for name in names]
     log["thread"] = np.where(log["thread"] >= 0, log["thread"], thread)
     sheet_spaces = [spaces[t] if 0 <= t < len(spaces) else "" for t in log["thread"]]
-    differ = [
+    conflicts = [
         i
         for i, (log_space, sheet_space) in enumerate(zip(log["space"], sheet_spaces, strict=True))
         if log_space and sheet_space and log_space != sheet_space
     ]
-    if differ:
-        i = differ[0]
+    if conflicts:
+        i = conflicts[0]
         raise InputError(
             f"thread {log['thread'].iloc[i]} is of space '{log['space'].iloc[i]}' in the log "
             f"but of '{sheet_spaces[i]}' in the sample sheet",
@@ -129,9 +129,9 @@ def _fill_from_image_names(
 
 def _check_order(log: pd.DataFrame, where: Path) -> None:
     onset = log["onset_s"].to_numpy(np.float64)
-    back = np.flatnonzero(np.diff(onset) <= 0)
-    if len(back):
-        at = int(back[0])
+    backward_rows = np.flatnonzero(np.diff(onset) <= 0)
+    if len(backward_rows):
+        at = int(backward_rows[0])
         raise InputError(
             f"time runs backwards: onset {onset[at + 1]:.6f} s after {onset[at]:.6f} s",
             f"{where}, presentation {at + 1}",

@@ -59,7 +59,7 @@ def match_events(inputs: AlignmentInput, segment_clocks: SegmentClocks, settings
     coarse = max(COARSE_S, 2.5 * settings.max_residual_ms / 1000)
     tolerance, lag = coarse, 0.0
     partner = np.full(len(series.event_s), -1, np.int64)
-    for turn in range(ROUNDS):
+    for round_number in range(ROUNDS):
         previous_partner = partner
         partner = _align_events(inputs, segment_clocks, fit, lag, tolerance)
         matched_events = np.flatnonzero(partner >= 0)
@@ -70,7 +70,7 @@ def match_events(inputs: AlignmentInput, segment_clocks: SegmentClocks, settings
         )
         segment = series.segment[partner[matched_events]]
         fit = fit_clocks(segment_clocks.clocks, segment_clocks.of_segment[segment], log_s, word_s)
-        if turn == 0:
+        if round_number == 0:
             segment_clocks = split_clocks(
                 segment_clocks, segment, word_s - fit.linear_times(segment_clocks.of_segment[segment], log_s)
             )
@@ -92,9 +92,9 @@ def _align_events(
     expected_s = series.event_s + lag * inputs.is_offset
     event, index = pairs_within(expected_s, series.event_word, log_s, series.word[usable], tolerance_s)
     weight = _weights(event, log_s[index] - expected_s[event], tolerance_s, fit.sd_s)
-    chosen = maximum_weight_alignment(event, index, weight)
+    aligned_pairs = maximum_weight_alignment(event, index, weight)
     partner = np.full(len(series.event_s), -1, np.int64)
-    partner[event[chosen]] = usable[index[chosen]]
+    partner[event[aligned_pairs]] = usable[index[aligned_pairs]]
     return partner
 
 
@@ -136,7 +136,7 @@ def _offset_lag(
     residual = series.word_s[partner[matched_events]] - fit.linear_times(
         clock, series.event_s[matched_events]
     )
-    off = inputs.is_offset[matched_events]
-    if min(off.sum(), (~off).sum()) < MIN_LAG_WORDS:
+    is_offset = inputs.is_offset[matched_events]
+    if min(is_offset.sum(), (~is_offset).sum()) < MIN_LAG_WORDS:
         return lag
-    return float(np.median(residual[off]) - np.median(residual[~off]))
+    return float(np.median(residual[is_offset]) - np.median(residual[~is_offset]))

@@ -138,8 +138,8 @@ def _peaks(event_s: Floats, event_word: Ints, word_s: Floats, word: Ints) -> lis
         if smooth[at] == 0:
             break
         centre = low + (at + 0.5) * BIN_S
-        near = offsets[np.abs(offsets - centre) <= 1.5 * BIN_S]
-        offset = float(np.median(near)) if len(near) else float(centre)
+        peak_offsets = offsets[np.abs(offsets - centre) <= 1.5 * BIN_S]
+        offset = float(np.median(peak_offsets)) if len(peak_offsets) else float(centre)
         peaks.append((float(word_s.mean()) - offset, offset, int(smooth[at])))
         smooth[max(at - 4, 0) : at + 5] = 0
     return peaks

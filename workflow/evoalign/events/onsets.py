@@ -148,8 +148,8 @@ class _Places:
     def words(self, offsets: bool) -> Floats:
         """Time of the matched onset or offset word, ``[presentation]``."""
         times = np.full(self._n, np.nan)
-        chosen = (self._inputs.is_offset == offsets) & (self._partner >= 0)
-        times[self._inputs.presentation[chosen]] = self._inputs.series.word_s[self._partner[chosen]]
+        matched = (self._inputs.is_offset == offsets) & (self._partner >= 0)
+        times[self._inputs.presentation[matched]] = self._inputs.series.word_s[self._partner[matched]]
         return times
 
     def segments(self) -> tuple[Ints, NDArray[np.object_]]:
@@ -280,10 +280,15 @@ def _add_reasons(
 ) -> None:
     """Enter the reasons why presentations are not valid; the first reason stays."""
     broken = ~np.isfinite(log["offset_s"].to_numpy(np.float64))
-    lost = ~has_word & ~np.isfinite(flash.on_s)
+    without_time = ~has_word & ~np.isfinite(flash.on_s)
     end = inputs.end_s[np.maximum(segment, 0)]
     # Words alone do not show how long the recording lasted after them.
-    cut = (onset + settings.recorded_ms / 1000 > end) & inputs.exact
-    late = f"photodiode later than {settings.photodiode_max_delay_ms:g} ms after the word"
-    for applies, text in ((broken, BROKEN), (lost, NO_WORD), (flash.late, late), (cut, CUT)):
+    ends_too_soon = (onset + settings.recorded_ms / 1000 > end) & inputs.exact
+    late_reason = f"photodiode later than {settings.photodiode_max_delay_ms:g} ms after the word"
+    for applies, text in (
+        (broken, BROKEN),
+        (without_time, NO_WORD),
+        (flash.late, late_reason),
+        (ends_too_soon, CUT),
+    ):
         reason[applies & (reason == "")] = text

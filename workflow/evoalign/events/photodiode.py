@@ -122,10 +122,10 @@ def _levels(stream: Stream, channel: int) -> _Levels:
             histogram += np.bincount(counts.astype(np.int64) + LEVELS // 2, minlength=LEVELS)
     where = f"photodiode, channel {channel} of stream '{stream.name}'"
     mend = "correct the column photodiode in sessions.tsv, or leave it empty to use event words"
-    used = np.flatnonzero(histogram)
-    if len(used) < 2:
+    counts_present = np.flatnonzero(histogram)
+    if len(counts_present) < 2:
         raise InputError("the signal of the photodiode never changes", where, mend)
-    values, weights = used - LEVELS // 2, histogram[used]
+    values, weights = counts_present - LEVELS // 2, histogram[counts_present]
     dark, light = float(values[0]), float(values[-1])
     for _ in range(100):
         is_light = values > (dark + light) / 2

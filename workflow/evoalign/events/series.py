@@ -73,9 +73,9 @@ def prepare(
 
 def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:
     onset, offset = log["onset_s"].to_numpy(np.float64), log["offset_s"].to_numpy(np.float64)
-    back = np.flatnonzero(~(np.diff(onset) > 0))
-    if len(back) or not np.isfinite(onset).all():
-        at = int(back[0]) + 1 if len(back) else 0
+    backward_rows = np.flatnonzero(~(np.diff(onset) > 0))
+    if len(backward_rows) or not np.isfinite(onset).all():
+        at = int(backward_rows[0]) + 1 if len(backward_rows) else 0
         raise InputError(
             f"time runs backwards in the log: onset {onset[at]:.6f} s of presentation {at} is not later "
             f"than the one before",
@@ -96,9 +96,9 @@ def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:
 
 def _chosen(words: pd.DataFrame) -> pd.DataFrame:
     for sources in SOURCES:
-        chosen = words[words["source"].isin(sources)]
-        if len(chosen):
-            return chosen
+        source_words = words[words["source"].isin(sources)]
+        if len(source_words):
+            return source_words
     sources_held = ", ".join(sorted(words["source"].unique())) or "nothing"
     raise InputError(
         f"the recording holds no event words (found: {sources_held})",
@@ -113,13 +113,13 @@ def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]
     segment = segment[order]
     time_s = words["time_s"].to_numpy(np.float64)[order]
     word = words["word"].to_numpy(np.int64)[order] & settings.word_mask
-    back = np.flatnonzero((np.diff(time_s) < 0) & (np.diff(segment) == 0))
-    if len(back) or not np.isfinite(time_s).all():
-        at = int(back[0]) if len(back) else int(np.flatnonzero(~np.isfinite(time_s))[0])
+    backward_rows = np.flatnonzero((np.diff(time_s) < 0) & (np.diff(segment) == 0))
+    if len(backward_rows) or not np.isfinite(time_s).all():
+        at = int(backward_rows[0]) if len(backward_rows) else int(np.flatnonzero(~np.isfinite(time_s))[0])
         later = time_s[min(at + 1, len(time_s) - 1)]
         raise InputError(
             f"time runs backwards without a reset of the clock: {later:.6f} s after {time_s[at]:.6f} s",
-            f"words, segment {segment[at]}, {len(back)} places",
+            f"words, segment {segment[at]}, {len(backward_rows)} places",
             _EXPORT,
         )
     if len(segment) and segment[0] < 0:

@@ -105,11 +105,11 @@ def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
     elif kind == tables.FLAG:
         convert = lambda cell: _FLAGS[cell.lower()]  # noqa: E731
     converted = []
-    for cell, place in zip(values, where, strict=True):
+    for cell, row_name in zip(values, where, strict=True):
         try:
             converted.append(convert(cell))
         except (ValueError, KeyError):
-            raise InputError(f"'{cell[:40]}' is no {_words(kind)}", f"{place}, column {name}") from None
+            raise InputError(f"'{cell[:40]}' is no {_words(kind)}", f"{row_name}, column {name}") from None
     return converted
 
 

@@ -75,9 +75,9 @@ def _tsv_rows(path: Path, text: str) -> list[tuple[object, ...]]:
         if len(cells) != len(header):
             raise InputError("the row has not as many cells as the header", f"{path}, row {number}", MEND)
         row = dict(zip(header, cells, strict=True))
-        place = [_number(row[axis], path, number) if row[axis] else np.nan for axis in ("x_um", "y_um")]
+        position_um = [_number(row[axis], path, number) if row[axis] else np.nan for axis in ("x_um", "y_um")]
         channel = _channel(row["channel"], path, number)
-        rows.append((number, channel, row["array"], row["connector"], row["area"], *place))
+        rows.append((number, channel, row["array"], row["connector"], row["area"], *position_um))
     return rows
 
 

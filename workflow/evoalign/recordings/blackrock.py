@@ -102,9 +102,9 @@ def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
                 MEND,
             )
         if file.start and next_file.start:
-            apart = abs((file.start - next_file.start).total_seconds())
-            if apart > MAX_START_DIFFERENCE_S:
-                raise InputError(f"the files started {apart:.1f} s apart", where, MEND)
+            difference_s = abs((file.start - next_file.start).total_seconds())
+            if difference_s > MAX_START_DIFFERENCE_S:
+                raise InputError(f"the files started {difference_s:.1f} s apart", where, MEND)
 
 
 def _resets(nsx: Nsx) -> NDArray[np.int64]:
@@ -198,8 +198,8 @@ def _streams(
 
 
 def _reader(nsx: Nsx, columns: NDArray[np.int64]) -> Any:
-    def read(segment: int, start: int, stop: int, chosen: Sequence[int]) -> NDArray[np.int16]:
-        return nsx.read(segment, start, stop, [int(columns[c]) for c in chosen])
+    def read(segment: int, start: int, stop: int, selected: Sequence[int]) -> NDArray[np.int16]:
+        return nsx.read(segment, start, stop, [int(columns[c]) for c in selected])
 
     return read
 

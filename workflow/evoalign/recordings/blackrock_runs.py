@@ -132,8 +132,8 @@ def _joined(blocks: list[Run], period: float) -> tuple[Run, ...]:
     runs: list[list[Run]] = []
     n = 0
     for block in blocks:
-        off = block.tick - runs[-1][0].tick - n * period if runs else np.inf
-        if abs(off) <= LOST_PERIODS * period:
+        deviation = block.tick - runs[-1][0].tick - n * period if runs else np.inf
+        if abs(deviation) <= LOST_PERIODS * period:
             runs[-1].append(block)
             n += block.n
         else:
@@ -178,14 +178,14 @@ def _ptp_cuts(stamps: NDArray[np.uint64], period: float, jitter: float) -> NDArr
 
 def _lasts(excess: NDArray[np.float64], at: NDArray[np.int64], limit: float) -> NDArray[np.bool_]:
     """Return whether stamps from packets `at` on lie off those before by more than `limit`, in the mean."""
-    off = np.concatenate(([0.0], np.cumsum(excess)))
-    total = np.concatenate(([0.0], np.cumsum(off)))
-    before, after = np.maximum(at - AROUND, 0), np.minimum(at + AROUND, len(off))
+    deviation = np.concatenate(([0.0], np.cumsum(excess)))
+    total = np.concatenate(([0.0], np.cumsum(deviation)))
+    before, after = np.maximum(at - AROUND, 0), np.minimum(at + AROUND, len(deviation))
     shift = (total[after] - total[at]) / (after - at) - (total[at] - total[before]) / (at - before)
     # Near an end of the file too few are left to even out jitter: what stands out of it is a gap.
     near_end = np.minimum(at - before, after - at) < FEWEST
-    usual = OUTLIER_MADS * np.median(np.abs(excess)) if len(excess) else 0.0
-    return np.where(near_end, np.abs(excess[at - 1]) > usual, np.abs(shift) > limit)
+    usual_jitter = OUTLIER_MADS * np.median(np.abs(excess)) if len(excess) else 0.0
+    return np.where(near_end, np.abs(excess[at - 1]) > usual_jitter, np.abs(shift) > limit)
 
 
 def _measured(stamps: NDArray[np.uint64], edges: list[int], resolution: int, rate_hz: float) -> float:

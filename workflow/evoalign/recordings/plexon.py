@@ -57,7 +57,7 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
     """
     file = read_plx(Path(path))
     tick, word, source = _events(file)
-    continuous, silent = _continuous(file, gap_tolerance_s)
+    continuous, channels_without_samples = _continuous(file, gap_tolerance_s)
     contents = Contents(
         clock_hz=file.clock_hz,
         start=file.start,
@@ -72,7 +72,7 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         word_tick=tick,
         word=word,
         word_source=source,
-        metadata=_metadata(file, silent),
+        metadata=_metadata(file, channels_without_samples),
     )
     return build("plexon", [file.path], contents, gap_tolerance_s)
 
@@ -123,13 +123,13 @@ def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous]
     samples = as_words(file.content, np.int16)
     order = np.argsort(file.continuous.channel, kind="stable")
     sorted_channel = file.continuous.channel[order]
-    channels, silent = [], []
+    channels, without_samples = [], []
     for row, head in enumerate(file.slow_headers):
         first, last = np.searchsorted(sorted_channel, [head["Channel"], head["Channel"] + 1])
         blocks = file.continuous.take(order[first:last])
         name, rate = text(head["Name"]), float(head["ADFreq"])
         if not blocks.values.any():
-            silent += [name] if head["Enabled"] else []
+            without_samples += [name] if head["Enabled"] else []
             continue
         at = 2 * int(blocks.word[0]) - 16
         if rate <= 0:
@@ -141,16 +141,16 @@ def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous]
             raise InputError(f"channel {name}: a gain or range of 0", f"{file.path}, byte {at}", AGAIN)
         sample_ticks, tolerance = file.clock_hz / rate, gap_tolerance_s * file.clock_hz
         runs = channel_runs(blocks, sample_ticks, tolerance)
-        early = backward_step(runs, sample_ticks, tolerance)
-        if early >= 0:
-            block = int(np.searchsorted(runs.first, runs.sample[early], side="right")) - 1
+        backward_run = backward_step(runs, sample_ticks, tolerance)
+        if backward_run >= 0:
+            block = int(np.searchsorted(runs.first, runs.sample[backward_run], side="right")) - 1
             where = f"{file.path}, byte {2 * int(blocks.word[block]) - 16}"
             raise InputError(f"channel {name}: time runs backwards", where, AGAIN)
         linked = int(head["SpikeChannel"]) if file.header["Version"] >= 104 else 0
         role = role_of(name, rate, linked)
         number = number_of(name, role, row + 1, linked)
         channels.append(Continuous(role, number, name, rate, gain, runs, samples))
-    return channels, silent
+    return channels, without_samples
 
 
 def _events(file: PlxFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,15 +165,17 @@ def _events(file: PlxFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return file.events.tick, word, source
 
 
-def _metadata(file: PlxFile, silent: list[str]) -> dict[str, Any]:
-    used = set(file.events.channel.tolist())
+def _metadata(file: PlxFile, channels_without_samples: list[str]) -> dict[str, Any]:
+    channels_with_events = set(file.events.channel.tolist())
     return {
         "version": int(file.header["Version"]),
         "comment": text(file.header["Comment"]),
         "software": text(file.header["AcquiringSoftware"]) if file.header["Version"] >= 106 else "",
         "counts_in_header": file.counted,
-        "channels_without_samples": silent,
+        "channels_without_samples": channels_without_samples,
         "event_channels": {
-            text(h["Name"]): int(h["Channel"]) for h in file.event_headers if h["Channel"] in used
+            text(h["Name"]): int(h["Channel"])
+            for h in file.event_headers
+            if h["Channel"] in channels_with_events
         },
     }

@@ -194,23 +194,23 @@ def _events(file: Pl2File) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _checked_stamps(file: Pl2File, blocks: Blocks2, block: int) -> tuple[np.ndarray, np.ndarray]:
     tick, value = file.stamps(blocks, block)
-    late = np.flatnonzero(tick > last_tick(file.header))
-    if late.size:
-        at = 2 * int(blocks.word[block]) + 8 * int(late[0])
-        raise refuse(f"time stamp {tick[late[0]]} lies outside the recording", file.path, at)
+    late_stamps = np.flatnonzero(tick > last_tick(file.header))
+    if late_stamps.size:
+        at = 2 * int(blocks.word[block]) + 8 * int(late_stamps[0])
+        raise refuse(f"time stamp {tick[late_stamps[0]]} lies outside the recording", file.path, at)
     return tick.astype(np.int64), value
 
 
 def _metadata(file: Pl2File) -> dict[str, Any]:
     blocks = file.rows(pl2.EVENT_BLOCK)
-    used = set(zip(blocks.source.tolist(), blocks.channel.tolist(), strict=True))
+    channels_with_blocks = set(zip(blocks.source.tolist(), blocks.channel.tolist(), strict=True))
     heads = [(text(h["Name"]), int(h["Source"]), int(h["Channel"])) for h in file.event_headers]
     return {
         "software": text(file.header["CreatorSoftwareName"]),
         "software_version": text(file.header["CreatorSoftwareVersion"]),
         "comment": text(file.header["CreatorComment"]),
         "trodality": int(file.header["MaximumTrodality"]),
-        "event_channels": {name: list(key) for name, *key in heads if tuple(key) in used},
+        "event_channels": {name: list(key) for name, *key in heads if tuple(key) in channels_with_blocks},
         "footer": file.finished,
     }
 

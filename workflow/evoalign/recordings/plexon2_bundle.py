@@ -78,8 +78,8 @@ def _verify(folder: Path, manifest: dict[str, Any], *, checksums: bool) -> int:
         raise InputError("the manifest lists no files", folder / "manifest.json", AGAIN)
     present_files = {file.name for file in folder.iterdir()} - {"manifest.json"}
     if present_files != set(files):
-        odd = sorted(present_files ^ set(files))
-        raise InputError(f"files missing or too many: {', '.join(odd)}", folder, AGAIN)
+        unexpected = sorted(present_files ^ set(files))
+        raise InputError(f"files missing or too many: {', '.join(unexpected)}", folder, AGAIN)
     for name, entry in files.items():
         file = folder / name
         if not isinstance(entry, dict) or file.stat().st_size != entry.get("bytes"):

@@ -83,9 +83,9 @@ def continuous(
         raise InputError(what, where, mend)
     sample_ticks, tolerance = clock_hz / rate, gap_tolerance_s * clock_hz
     runs: Runs = channel_runs(blocks, sample_ticks, tolerance)
-    early = backward_step(runs, sample_ticks, tolerance)
-    if early >= 0:
-        time_s = runs.tick[early] / clock_hz
+    backward_run = backward_step(runs, sample_ticks, tolerance)
+    if backward_run >= 0:
+        time_s = runs.tick[backward_run] / clock_hz
         raise InputError(f"channel {head.name}: time runs backwards to {time_s:.6f} s", where, mend)
     neural_name = NEURAL_ROLE.get(head.source)
     role = role_of(neural_name or head.source_name or head.name, rate)

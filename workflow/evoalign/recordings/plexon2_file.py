@@ -215,9 +215,9 @@ def _check_blocks(file: Pl2File) -> None:
     )
     for kind, table in tables:
         with_header = table["Source"].astype(np.int64) << 32 | table["Channel"]
-        stray = np.flatnonzero((blocks.kind == kind) & ~np.isin(key, with_header))
-        if stray.size:
-            at = stray[0]
+        without_header = np.flatnonzero((blocks.kind == kind) & ~np.isin(key, with_header))
+        if without_header.size:
+            at = without_header[0]
             what = f"a block of source {blocks.source[at]}, channel {blocks.channel[at]}, which has no header"
             raise refuse(what, file.path, 2 * int(blocks.word[at]) - 16)
     points = {
@@ -228,10 +228,10 @@ def _check_blocks(file: Pl2File) -> None:
             strict=True,
         )
     }
-    late = np.flatnonzero((blocks.tick < 0) | (blocks.tick > last_tick(file.header)))
-    if late.size:
-        what = f"time stamp {blocks.tick[late[0]]} lies outside the recording"
-        raise refuse(what, file.path, 2 * int(blocks.word[late[0]]) - 16)
+    late_blocks = np.flatnonzero((blocks.tick < 0) | (blocks.tick > last_tick(file.header)))
+    if late_blocks.size:
+        what = f"time stamp {blocks.tick[late_blocks[0]]} lies outside the recording"
+        raise refuse(what, file.path, 2 * int(blocks.word[late_blocks[0]]) - 16)
     for at in np.flatnonzero(blocks.kind == pl2.SPIKE_BLOCK):
         if points[int(key[at])] != blocks.points[at]:
             what = (
@@ -253,9 +253,9 @@ def _check_units(file: Pl2File) -> None:
         if in_blocks.size > 256:
             at = 2 * int(blocks.word[channel_blocks[0]])
             raise refuse(f"a spike of unit {in_blocks.size - 1}; the format has 0 to 255", file.path, at)
-        off = np.flatnonzero(in_header != in_blocks)
-        if off.size and (file.finished or in_header.any()):
-            unit = int(off[0])
+        mismatches = np.flatnonzero(in_header != in_blocks)
+        if mismatches.size and (file.finished or in_header.any()):
+            unit = int(mismatches[0])
             what = f"the header counts {in_header[unit]} spikes of unit {unit} on channel {head['Channel']}"
             what += f", the blocks hold {in_blocks[unit]}"
             raise refuse(

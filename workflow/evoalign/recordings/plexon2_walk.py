@@ -80,16 +80,16 @@ def step_blocks(
             return n, at, DONE
         if stop - at < 8:
             return n, at, CUT
-        of = words[at] & 0xFF
+        block_type = words[at] & 0xFF
         shape = 0
-        if of == 0x42:
+        if block_type == 0x42:
             items = int(words[at + 3])
             item_words = 1
-        elif of == 0x31:
+        elif block_type == 0x31:
             shape = int(words[at + 3])
             items = _u64(words, at + 4)
             item_words = 5 + shape
-        elif of == 0x5A or of == 0x59:
+        elif block_type == 0x5A or block_type == 0x59:
             # u64 from word 3 on; its upper words and the word after it are 0
             items = int(words[at + 3]) | (int(words[at + 4]) << 16)
             item_words = 5
@@ -104,12 +104,12 @@ def step_blocks(
             return n, at, CUT
         if words[at + 1] != payload & 0xFFFF:
             return n, at, BAD_LENGTH
-        kind[n] = of
+        kind[n] = block_type
         source[n] = words[at] >> 8
         channel[n] = words[at + 2]
         count[n] = items
         points[n] = shape
-        tick[n] = _u64(words, at + 4 if of == 0x42 else at + 8)
+        tick[n] = _u64(words, at + 4 if block_type == 0x42 else at + 8)
         word[n] = at + 8
         n += 1
         at += (8 + payload + 7) // 8 * 8

@@ -159,10 +159,10 @@ def _check_channels(file: PlxFile) -> None:
         ("continuous", file.continuous, file.slow_headers["Channel"]),
     )
     for name, blocks, channels in with_header:
-        stray = np.flatnonzero(~np.isin(blocks.channel, channels))
-        if stray.size:
-            what = f"a {name} block of channel {blocks.channel[stray[0]]}, which has no header"
-            raise InputError(what, _byte(file.path, 2 * int(blocks.word[stray[0]]) - 16), AGAIN)
+        without_header = np.flatnonzero(~np.isin(blocks.channel, channels))
+        if without_header.size:
+            what = f"a {name} block of channel {blocks.channel[without_header[0]]}, which has no header"
+            raise InputError(what, _byte(file.path, 2 * int(blocks.word[without_header[0]]) - 16), AGAIN)
     sorted_far = np.flatnonzero(file.spikes.unit > plx.MAX_UNIT)
     if sorted_far.size:
         what = f"a spike of unit {file.spikes.unit[sorted_far[0]]}; units go from 0 to {plx.MAX_UNIT}"
@@ -196,12 +196,12 @@ def _check_counts(file: PlxFile) -> None:
     _compare("samples of continuous channel", in_header[300:], samples, at + 1200, file.path)
 
 
-def _compare(of: str, in_header: np.ndarray, in_blocks: np.ndarray, at: int, path: Path) -> None:
+def _compare(counted_name: str, in_header: np.ndarray, in_blocks: np.ndarray, at: int, path: Path) -> None:
     # Counts are 32 bits wide and wrap in very long files.
-    off = np.flatnonzero((in_header != in_blocks.astype(np.int32)).ravel())
-    if not off.size or not in_header.any():
+    mismatches = np.flatnonzero((in_header != in_blocks.astype(np.int32)).ravel())
+    if not mismatches.size or not in_header.any():
         return
-    index = np.unravel_index(off[0], in_header.shape)
+    index = np.unravel_index(mismatches[0], in_header.shape)
     entry = ", ".join(str(int(i)) for i in index)
-    what = f"the header counts {in_header[index]} {of} {entry}, the blocks hold {in_blocks[index]}"
-    raise InputError(what, _byte(path, at + 4 * int(off[0])), AGAIN)
+    what = f"the header counts {in_header[index]} {counted_name} {entry}, the blocks hold {in_blocks[index]}"
+    raise InputError(what, _byte(path, at + 4 * int(mismatches[0])), AGAIN)

@@ -98,8 +98,8 @@ def channel_runs(blocks: Blocks, ticks_per_sample: float, tolerance: float) -> R
 def backward_step(runs: Runs, ticks_per_sample: float, tolerance: float) -> int:
     """Return the first run that starts before the one ahead of it ends; -1 when none does."""
     end = runs.tick[:-1] + runs.length[:-1] * ticks_per_sample
-    early = np.flatnonzero(runs.tick[1:] < end - tolerance)
-    return int(early[0]) + 1 if early.size else -1
+    backward_runs = np.flatnonzero(runs.tick[1:] < end - tolerance)
+    return int(backward_runs[0]) + 1 if backward_runs.size else -1
 
 
 def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[ChannelGroup]:

@@ -90,10 +90,10 @@ def name_streams(channels: Sequence[Continuous]) -> dict[str, list[Continuous]]:
     InputError
         Two channels of a stream have the same number.
     """
-    wide = any(channel.role == "broadband" for channel in channels)
+    has_broadband = any(channel.role == "broadband" for channel in channels)
     by_role: dict[str, dict[float, list[Continuous]]] = {}
     for channel in sorted(channels, key=lambda c: c.number):
-        role = "broadband" if channel.role == "highpass" and not wide else channel.role
+        role = "broadband" if channel.role == "highpass" and not has_broadband else channel.role
         by_role.setdefault(role, {}).setdefault(channel.rate_hz, []).append(channel)
     streams: dict[str, list[Continuous]] = {}
     for role in sorted(by_role, key=ROLES.index):

@@ -72,15 +72,15 @@ def step_blocks(
             return n, at, DONE
         if left < 8:
             return n, at, CUT
-        of = words[at]
-        if of != 1 and of != 4 and of != 5:
+        block_type = words[at]
+        if block_type != 1 and block_type != 4 and block_type != 5:
             return n, at, BAD_TYPE
         if words[at + 1] > 255:
             return n, at, BAD_TIME
         length = int(words[at + 6]) * int(words[at + 7])
         if length > left - 8:
             return n, at, CUT
-        kind[n] = of
+        kind[n] = block_type
         word[n] = at + 8
         tick[n] = (np.int64(words[at + 1]) << 32) | (np.int64(words[at + 3]) << 16) | np.int64(words[at + 2])
         channel[n] = np.int16(words[at + 4])
@@ -117,11 +117,11 @@ def walk(words: np.ndarray, at: int) -> tuple[dict[int, Blocks], int, int]:
     while end == FULL:
         n, at, end = step_blocks(words, at, *buffers)
         kind, *columns = (buffer[:n] for buffer in buffers)
-        for of, chunks in by_type.items():
-            rows = np.flatnonzero(kind == of)
+        for block_type, chunks in by_type.items():
+            rows = np.flatnonzero(kind == block_type)
             if rows.size:
                 chunks.append(Blocks(*(column[rows] for column in columns)))
-    return {of: _join(chunks) for of, chunks in by_type.items()}, at, end
+    return {block_type: _join(chunks) for block_type, chunks in by_type.items()}, at, end
 
 
 def _join(chunks: list[Blocks]) -> Blocks:

@@ -122,10 +122,10 @@ class StreamRecording(BaseRecording):
             from evoalign.recordings.recording import open_recording
 
             stream = open_recording(files, 1000 * gap_tolerance_s).streams[stream_name]
-        chosen = list(stream.channels) if channels is None else channels
-        columns = [stream._column(channel) for channel in chosen]
+        channel_ids = list(stream.channels) if channels is None else channels
+        columns = [stream._column(channel) for channel in channel_ids]
         BaseRecording.__init__(
-            self, sampling_frequency=stream.sampling_rate_hz, channel_ids=chosen, dtype="int16"
+            self, sampling_frequency=stream.sampling_rate_hz, channel_ids=channel_ids, dtype="int16"
         )
         for segment, (start_s, n_samples) in enumerate(stream.segments):
             recording_segment = _StreamSegment(stream, segment, columns, n_samples, start_s)

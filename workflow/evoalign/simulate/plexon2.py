@@ -194,12 +194,12 @@ class _Writer:
         rows = np.array([row_of[int(c)] for c in channel], np.int64)
         np.add.at(self.tables[0]["UnitCounts"], (rows, unit), 1)
         points = waveforms.shape[1]
-        most = MOST_WORDS // (5 + points)
+        max_spikes = MOST_WORDS // (5 + points)
         blocks: list[Block] = []
         for number in np.unique(channel):
             channel_rows = np.flatnonzero(channel == number)
             channel_rows = channel_rows[np.argsort(tick[channel_rows], kind="stable")]
-            for block_rows in np.split(channel_rows, range(most, channel_rows.size, most)):
+            for block_rows in np.split(channel_rows, range(max_spikes, channel_rows.size, max_spikes)):
                 n = block_rows.size
                 start = (pl2.SPIKE_BLOCK, pl2.SPIKES, n * (5 + points) & MOST_WORDS, number, points, n)
                 head = np.array(start, pl2.SPIKE_HEAD)
@@ -219,8 +219,8 @@ class _Writer:
         for key in sorted(set(zip(source.tolist(), channel.tolist(), strict=True)) - {(0, 0)}):
             channel_rows = np.flatnonzero((source == key[0]) & (channel == key[1]))
             channel_rows = channel_rows[np.argsort(tick[channel_rows], kind="stable")]
-            most = MOST_WORDS // 5
-            for block_rows in np.split(channel_rows, range(most, channel_rows.size, most)):
+            max_events = MOST_WORDS // 5
+            for block_rows in np.split(channel_rows, range(max_events, channel_rows.size, max_events)):
                 content = _event_block(pl2.EVENT_BLOCK, key, tick[block_rows], value[block_rows])
                 blocks.append(
                     (

@@ -108,9 +108,9 @@ def event_sources(words: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarr
     bit, strobed = source == "bit", source == "strobed"
     if ((word < 1) | (word > N_BITS))[bit].any() or ((word < 0) | (word > 0xFFFF))[strobed].any():
         raise InputError("a bit outside 1 to 32, or a word outside 0 to 65535", "", "correct the words")
-    of = np.where(bit, pl2.SINGLE_BIT, np.where(strobed, pl2.OTHER_EVENTS, 0))
+    source_of_word = np.where(bit, pl2.SINGLE_BIT, np.where(strobed, pl2.OTHER_EVENTS, 0))
     channel = np.where(bit, word, np.where(strobed, pl2.STROBED_CHANNEL, 0))
-    return of, channel, np.where(strobed, word, 0)
+    return source_of_word, channel, np.where(strobed, word, 0)
 
 
 def footer_record(key: tuple[int, int, int], blocks: Sequence[tuple[int, int, int]]) -> bytes:

@@ -129,9 +129,9 @@ def event_blocks(tick: np.ndarray, channel: np.ndarray, word: np.ndarray, order:
 
 def _slices(tick: np.ndarray, rows: np.ndarray, order: int) -> Iterator[Piece]:
     edges = np.flatnonzero(np.diff(tick // SLICE_TICKS)) + 1
-    for slice_rows, of in zip(np.split(rows, edges), np.split(tick, edges), strict=True):
-        if of.size:
-            yield int(of[0]), order, slice_rows.tobytes()
+    for slice_rows, slice_ticks in zip(np.split(rows, edges), np.split(tick, edges), strict=True):
+        if slice_ticks.size:
+            yield int(slice_ticks[0]), order, slice_rows.tobytes()
 
 
 def _fill(headers: np.ndarray, kind: int, tick: np.ndarray) -> None:

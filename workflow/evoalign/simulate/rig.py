@@ -174,11 +174,11 @@ def _trials(
         for number in range(1, min(last_image, n - len(presentations)) + 1):
             send(IMAGE_ON + number)
             on = now
-            lost = breaks and number == last_image
-            now += rng.uniform(0.02, 0.09) if lost else 0.1
-            if not lost:
+            is_broken = breaks and number == last_image
+            now += rng.uniform(0.02, 0.09) if is_broken else 0.1
+            if not is_broken:
                 send(IMAGE_OFF + number)
-            presentations.append(_Shown(trial, block, number, on, np.nan if lost else now))
+            presentations.append(_Shown(trial, block, number, on, np.nan if is_broken else now))
             now += 0.1
         if not breaks:
             send(FIXATION_OFF, REWARD)
@@ -247,17 +247,17 @@ def _words(
     time, word = sent[:, 0], sent[:, 1].astype(np.int64)
     keep = (rng.random(len(time)) >= faults.dropped) & (recorder.segment(time) >= 0)
     recorded = {round(float(t), 9): bool(k) for t, k in zip(time, keep, strict=True)}
-    twice = keep & (rng.random(len(time)) < faults.doubled)
+    is_doubled = keep & (rng.random(len(time)) < faults.doubled)
     n_spurious = rng.binomial(len(time), faults.spurious)
     image_words = np.concatenate([np.arange(101, 107), np.arange(201, 207), np.arange(1, 256)])
     time = np.concatenate(
         [
             time[keep],
-            time[twice] + rng.uniform(0.5e-3, 3e-3, twice.sum()),
+            time[is_doubled] + rng.uniform(0.5e-3, 3e-3, is_doubled.sum()),
             rng.uniform(0, time.max(), n_spurious),
         ]
     )
-    word = np.concatenate([word[keep], word[twice], rng.choice(image_words, n_spurious)])
+    word = np.concatenate([word[keep], word[is_doubled], rng.choice(image_words, n_spurious)])
     segment = recorder.segment(time)
     order = np.argsort(time, kind="stable")
     order = order[segment[order] >= 0]
@@ -300,8 +300,8 @@ def _truth(
 ) -> pd.DataFrame:
     on = np.array([s.on_s for s in presentations])
     off = np.array([s.off_s for s in presentations])
-    late = rng.random(len(on)) < faults.flash_late
-    delay = rng.uniform(*faults.delay_ms, (2, len(on))) / 1000 + 0.06 * late
+    is_late = rng.random(len(on)) < faults.flash_late
+    delay = rng.uniform(*faults.delay_ms, (2, len(on))) / 1000 + 0.06 * is_late
     light, dark = on + delay[0], np.where(np.isnan(off), on + 0.05, off) + delay[1]
     return pd.DataFrame(
         {
@@ -310,7 +310,7 @@ def _truth(
             "onset_s": recorder.time(light),
             "offset_s": recorder.time(dark),
             "recorded": recorder.segment(light) >= 0,
-            "late": late,
+            "late": is_late,
             "broken": np.isnan(off),
             "light_s": light,
             "dark_s": dark,

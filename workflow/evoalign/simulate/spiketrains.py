@@ -47,10 +47,10 @@ def driven_rate(
     if len(onsets) == 0:
         return rate
     latest = np.searchsorted(onsets, times, side="right") - 1
-    for back in range(OVERLAPPING):
-        row = np.maximum(latest - back, 0)
+    for presentations_back in range(OVERLAPPING):
+        row = np.maximum(latest - presentations_back, 0)
         lag = np.floor((times - onsets[row]) * 1000).astype(np.int64)
-        active = (latest >= back) & (lag < RESPONSE_MS)
+        active = (latest >= presentations_back) & (lag < RESPONSE_MS)
         row, lag = row[active], lag[active]
         rate[active] += matches[0, row] * kernels[0, lag] + matches[1, row] * kernels[1, lag]
     return rate
@@ -135,13 +135,13 @@ def with_bursts(times: np.ndarray, share: float, rng: np.random.Generator) -> tu
     extra = np.where(rng.random(len(times)) < share, rng.integers(1, 4, len(times)), 0)
     steps = rng.uniform(2e-3, 4e-3, (len(times), 3)).cumsum(axis=1)
     member = np.arange(3) < extra[:, None]
-    late = (times[:, None] + steps)[member]
+    burst_times = (times[:, None] + steps)[member]
     size = np.broadcast_to(0.85 ** np.arange(1, 4), member.shape)[member]
-    together = np.concatenate([times, late])
+    all_times = np.concatenate([times, burst_times])
     sizes = np.concatenate([np.ones(len(times)), size])
-    order = np.argsort(together, kind="stable")
-    spike_times = _apart(together[order])
-    return spike_times, sizes[order][np.searchsorted(together[order], spike_times)]
+    order = np.argsort(all_times, kind="stable")
+    spike_times = _apart(all_times[order])
+    return spike_times, sizes[order][np.searchsorted(all_times[order], spike_times)]
 
 
 def sort_online(

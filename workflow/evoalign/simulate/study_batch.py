@@ -183,11 +183,11 @@ def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.
     windows, means, spread = _windowed(
         psth[:, :, first_late_block:], errors[:, :, first_late_block:], settings
     )
-    late = means.mean(2)
+    late_means = means.mean(2)
     error = (spread.square().mean(2) / spread.shape[2]).sum(1).sqrt()
     axes = {"row": range(len(psth)), "at": range(len(windows))}
     divided = normaliser[:, None]
-    values = {"difference": (late[:, 1] - late[:, 0]) / divided, "sem": error / divided}
+    values = {"difference": (late_means[:, 1] - late_means[:, 0]) / divided, "sem": error / divided}
     return _label(long_table(axes, values), windows)
 
 
@@ -199,9 +199,9 @@ def expected_contrast(batch: Batch, settings: study.Analysis) -> Floats:
     """
     first_late_block = dynamics.late_blocks(batch.expected.shape[2], settings.late_fraction)
     spans = [(start, stop) for _, start, stop in _windows(settings)]
-    late = trajectories.windowed(
+    late_means = trajectories.windowed(
         batch.expected[:, :, first_late_block:].mean(2), settings.window_ms[0], spans
     )
-    difference = (late[:, 1] - late[:, 0]) / batch.normaliser[:, None]
+    difference = (late_means[:, 1] - late_means[:, 0]) / batch.normaliser[:, None]
     n_studies = batch.study.experiments["area"].nunique()
     return difference.reshape(n_studies, -1, len(spans)).mean(1).numpy()

@@ -127,14 +127,14 @@ def draw_study(n_experiments: int | None = None, seed: int = 0) -> list[Experime
 def _sites(area: str, rng: np.random.Generator) -> Iterator[tuple[str, int, str]]:
     """Animal, channel and unit letter of an area's sites; each is used before one is used again."""
     first, last = CHANNELS[area]
-    every = [
+    all_sites = [
         (animal, channel, letter)
         for animal in ANIMALS
         for channel in range(first, last + 1)
         for letter in LETTERS
     ]
-    used = [every[index] for index in rng.choice(len(every), SITES[area], replace=False)]
-    return cycle(used)
+    chosen_sites = [all_sites[index] for index in rng.choice(len(all_sites), SITES[area], replace=False)]
+    return cycle(chosen_sites)
 
 
 def _draw(
@@ -146,8 +146,8 @@ def _draw(
     rng: np.random.Generator,
     seed: int,
 ) -> ExperimentDesign:
-    cut = bool(rng.random() < 0.15)  # the animal stops inside the last block
-    shortest, longest = (8, BLOCKS[0] - 2) if kind == "short" else (BLOCKS[0] + cut, BLOCKS[1])
+    ends_early = bool(rng.random() < 0.15)  # the animal stops inside the last block
+    shortest, longest = (8, BLOCKS[0] - 2) if kind == "short" else (BLOCKS[0] + ends_early, BLOCKS[1])
     images = (40, 25)
     return ExperimentDesign(
         session=f"study_{day:03d}_{area}",
@@ -160,7 +160,7 @@ def _draw(
         n_blocks=int(rng.integers(shortest, longest + 1)),
         founders=(30, 30),
         images=images,
-        last_images=int(rng.integers(3, 10)) if cut else max(images),
+        last_images=int(rng.integers(3, 10)) if ends_early else max(images),
         references=10,
         dropout=float(rng.beta(1, 60)),
         rises=(bool(rng.random() < RISES[area][0]), bool(rng.random() < RISES[area][1])),

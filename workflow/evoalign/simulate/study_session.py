@@ -36,7 +36,7 @@ def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
     frame = pd.DataFrame(rows_shown, columns=["image", "block", "thread", "latent_row", "reference"])
     n = len(frame)
     onset = FIRST_ONSET_S + SPACING_S * np.arange(n)
-    lost = rng.random(n) < design.dropout
+    word_lost = rng.random(n) < design.dropout
     frame = frame.assign(
         presentation=np.arange(n),
         trial=np.arange(n) // PER_TRIAL + 1,
@@ -44,12 +44,12 @@ def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
         repeat=frame.groupby("image").cumcount(),
         onset_s=onset,
         offset_s=onset + ON_S,
-        onset_source=np.where(lost, "log", "photodiode"),
-        word_s=np.where(lost, np.nan, onset - 0.03),
+        onset_source=np.where(word_lost, "log", "photodiode"),
+        word_s=np.where(word_lost, np.nan, onset - 0.03),
         log_s=onset,
-        residual_ms=np.where(lost, np.nan, 0.0),
-        valid=~lost,
-        reason=np.where(lost, "no word", ""),
+        residual_ms=np.where(word_lost, np.nan, 0.0),
+        valid=~word_lost,
+        reason=np.where(word_lost, "no word", ""),
     )
     return tables.conform(frame, tables.PRESENTATIONS)
 
@@ -112,8 +112,8 @@ def simulate_responses(
     truth = draw_truth(design, start_ms, stop_ms, null)
     counts = draw_counts(design, truth, presentations, latents)
     units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
-    who = (design.session, design.subject, design.area)
-    return Responses(counts[None], start_ms, units, presentations, *who, latents, site=design.site)
+    session_names = (design.session, design.subject, design.area)
+    return Responses(counts[None], start_ms, units, presentations, *session_names, latents, site=design.site)
 
 
 def simulate_contents(

@@ -55,8 +55,8 @@ def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
     for candidate in textures:
         unit = replace(unit, preferred_texture=candidate)
         drive = unit.texture_match(statistics).mean()
-        quiet = unit.texture_match(contours).max() < OBJECT_TEXTURE_MAX
-        if quiet and TEXTURE_SCREEN[0] < drive < TEXTURE_SCREEN[1]:
+        ignores_contours = unit.texture_match(contours).max() < OBJECT_TEXTURE_MAX
+        if ignores_contours and TEXTURE_SCREEN[0] < drive < TEXTURE_SCREEN[1]:
             break
     for candidate in objects:
         unit = replace(unit, preferred_object=candidate)

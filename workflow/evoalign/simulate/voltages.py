@@ -119,9 +119,9 @@ class SimulatedElectrodes:
         self._before = round(BEFORE_MS * 1e-3 * sampling_rate_hz)
         unit = spikes["unit"].to_numpy()
         size = units["amplitude_uv"].to_numpy()[unit] * spikes["size"].to_numpy()
-        near = (spikes["time_s"].to_numpy(), unit, units["channel"].to_numpy()[unit] - 1, size)
+        unit_spikes = (spikes["time_s"].to_numpy(), unit, units["channel"].to_numpy()[unit] - 1, size)
         background = self._background(duration_s, len(shapes))
-        time, shape, row, size = (np.concatenate(pair) for pair in zip(near, background, strict=True))
+        time, shape, row, size = (np.concatenate(pair) for pair in zip(unit_spikes, background, strict=True))
         order = np.argsort(time, kind="stable")
         position = np.rint(time[order] * sampling_rate_hz * PHASES).astype(np.int64)
         self._sample, self._phase = np.divmod(position, PHASES)
@@ -164,13 +164,13 @@ class SimulatedElectrodes:
         length = self._templates.shape[2]
         # A spike near a border is added to both chunks; each keeps its own samples.
         first, last = np.searchsorted(self._sample, [start - length, stop + length])
-        now = slice(first, last)
-        begin = self._sample[now] - self._before - start + length
+        in_chunk = slice(first, last)
+        begin = self._sample[in_chunk] - self._before - start + length
         inside = (begin >= 0) & (begin < stop - start + length)
         begin = begin[inside]
-        row = self._row[now][inside]
-        waves = self._templates[self._shape[now][inside], self._phase[now][inside]]
-        waves = waves * self._size[now][inside][:, None]
+        row = self._row[in_chunk][inside]
+        waves = self._templates[self._shape[in_chunk][inside], self._phase[in_chunk][inside]]
+        waves = waves * self._size[in_chunk][inside][:, None]
         padded = np.zeros((self._n, stop - start + 2 * length), np.float32)
         index = (row * padded.shape[1] + begin)[:, None] + np.arange(length)
         np.add.at(padded.reshape(-1), index.reshape(-1), waves.reshape(-1))
