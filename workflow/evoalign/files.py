@@ -81,7 +81,7 @@ def remove_partials(path: str | os.PathLike[str]) -> None:
 
 
 def no_space(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that a disk or a quota is full.
+    """Return whether an error, or one that led to it, means that a disk or a quota is full.
 
     Libraries wrap the system's error, and some keep its text only.
     """
@@ -95,7 +95,7 @@ def no_space(error: BaseException | None) -> bool:
 
 
 def _exchange(partial: Path, path: Path) -> None:
-    """Give `partial` the name `path`: at no time does half a folder have it."""
+    """Rename `partial` to `path`, so that `path` is never a part of a folder."""
     if not path.is_dir():
         partial.replace(path)
         return

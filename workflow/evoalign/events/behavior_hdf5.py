@@ -21,7 +21,7 @@ _MEND = "copy the file again, or save it as .bhv2 in MonkeyLogic"
 
 
 def is_hdf5(path: Path) -> bool:
-    """Tell whether a file has HDF5's signature, at its start or after MATLAB's 512 bytes."""
+    """Return whether a file has HDF5's signature, at its start or after MATLAB's 512 bytes."""
     try:
         with path.open("rb") as stream:
             head = stream.read(520)

@@ -217,7 +217,7 @@ class Bhv2:
 
 
 def too_large(shape: tuple[int, ...]) -> bool:
-    """Tell whether no array can have this shape; zero elements leave the other sizes unbounded."""
+    """Return whether no array can have this shape; zero elements leave the other sizes unbounded."""
     return math.prod(size for size in shape if size) > MAX_ELEMENTS
 
 

@@ -15,16 +15,13 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 MIN_SHARE = 0.5  # of a segment's image words must meet an event under its clock
-SURE_SHARE, SURE_WORDS = 0.9, 20  # with so many of so many, a neighbour's clock is accepted for a segment
-MIN_WORDS = 4  # a separate clock needs so many
+SURE_SHARE, SURE_WORDS = 0.9, 20  # of at least 20 words, 90 % must fit a neighbour's clock to accept it
+MIN_WORDS = 4  # that a separate clock needs
 RESIDUAL_DRIFT_WORDS = 101  # width of the running median: follows temperature, not jitter
 MIN_RESIDUAL_DRIFT_WORDS = 31
 MAX_DRIFT_SE = 2e-5  # a drift with a larger standard error is not used
-STEP_S, STEP_JITTERS, STEP_WORDS = (
-    0.001,
-    6.0,
-    50,
-)  # a step between two segments this large is an unnoticed reset
+# A step between two segments of more than this, and this many jitters, is an unnoticed reset.
+STEP_S, STEP_JITTERS, STEP_WORDS = 0.001, 6.0, 50
 TRIM = 4.0  # robust standard deviations
 MAD_TO_SD = 1.4826
 

@@ -1,4 +1,4 @@
-"""Reads a MonkeyLogic tree from HDF5 in a process of its own: ``hdf5_child.py FILE OUT``.
+"""Reads a MonkeyLogic tree from HDF5 in a separate process: ``hdf5_child.py FILE OUT``.
 
 The HDF5 library crashes on some damaged files. Here that ends a child, not the
 pipeline; `evoalign.events.behavior_hdf5` starts it and takes over the values.
@@ -25,15 +25,15 @@ MAX_DEPTH = 64
 NODE_BYTES = 64  # a variable takes more in the file
 MAX_RATIO, MAX_BYTES = 1000, 2**29  # of all variables together to the file; eye traces of hours are 0.1 GB
 MAX_MEMORY = 2**32
-CPU_S, CPU_S_A_MIB = 15, 3  # the library also runs in circles on some files
+CPU_S, CPU_S_A_MIB = 15, 3  # some damaged files make the library loop forever
 
 
 class TreeError(Exception):
-    """What is wrong with the file, for the parent."""
+    """A fault of the file, to be reported by the parent process."""
 
 
 class Tree:
-    """Turns groups and datasets into a tree, within bounds of depth, number and bytes."""
+    """Convert groups and datasets to a tree, within limits of depth, number and bytes."""
 
     def __init__(self, file_bytes: int) -> None:
         self._nodes = file_bytes // NODE_BYTES

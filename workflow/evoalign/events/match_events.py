@@ -17,9 +17,12 @@ Floats = NDArray[np.float64]
 
 ROUNDS = 4
 MIN_LAG_WORDS = 5
-COARSE_S = 0.025  # first tolerance at least; later rounds take the words' own jitter
-JITTERS, FLOOR_S = 8.0, 0.001  # later tolerance: so many robust standard deviations, and this on top
-ECHO_JITTERS, ECHO_FLOOR_S = 4.0, 1e-4  # of several good words the first counts: doubles come after
+COARSE_S = 0.025  # least first tolerance; later rounds use the measured jitter of the words
+JITTERS, FLOOR_S = 8.0, 0.001  # later tolerance: 8 robust standard deviations plus 1 ms
+ECHO_JITTERS, ECHO_FLOOR_S = (
+    4.0,
+    1e-4,
+)  # among words this close, the first counts: a doubled word comes after it
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def place_onsets(
 
 
 class _Places:
-    """Finds segment and expected times of presentations from the events around them."""
+    """Find the segment and the expected times of presentations from neighbouring events."""
 
     def __init__(
         self,

@@ -191,7 +191,7 @@ def _segment_changes(
 
 
 def _filled(states: NDArray[np.int64], state: int) -> NDArray[np.int64]:
-    """Carry the last known state on over samples between the two levels."""
+    """Fill samples between the two levels with the last known state, ``[sample]``."""
     index = np.where(states != 0, np.arange(len(states)), -1)
     last_known = np.maximum.accumulate(index) if len(index) else index
     return np.where(last_known >= 0, states[np.maximum(last_known, 0)], state)

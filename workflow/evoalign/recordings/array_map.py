@@ -119,7 +119,7 @@ def _channel(cell: str, path: Path, row: int) -> int:
 
 
 def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataFrame:
-    """Give the neural channels of a recording their array, connector, area and place.
+    """Enter array, connector, area and position of the neural channels of a recording.
 
     Channels that the map does not name keep what they have; the map may name
     channels that were not recorded.

@@ -1,4 +1,4 @@
-"""Where an NSx file's samples lie, and where a pause, lost data or a clock reset parts them."""
+"""Position of the samples in an NSx file, and of pauses, lost data and clock resets between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from evoalign.recordings import blackrock_layout as layout
 MEND = "copy the file again from the acquisition computer, or export it again"
 MAX_BLOCKS = 100_000  # pauses of a recording; more is a damaged file
 SUSPECT_PERIODS = 1.5  # one-sample packets further apart than this are jitter, or samples were lost
-LOST_PERIODS = 0.5  # a shift of the stamps that lasts is a loss, one that is made up for is jitter
+LOST_PERIODS = 0.5  # a lasting shift of the stamps is a loss, a shift that later stamps undo is jitter
 AROUND = 256  # packets on either side that are compared: their mean evens out jitter
 FEWEST = 64  # with fewer packets left before an end of the file, the step itself decides
 OUTLIER_MADS = 6.0  # a step off by more than this many median deviations is no jitter
@@ -152,9 +152,9 @@ def _joined(blocks: list[Run], period: float) -> tuple[Run, ...]:
 def _ptp_cuts(stamps: NDArray[np.uint64], period: float, jitter: float) -> NDArray[np.int64]:
     """Return the packets before which samples are missing or the clock starts again.
 
-    A step of the stamps is jitter when it is small and made up for within
-    `AROUND` packets; a step that lasts is a gap however small, so that time is
-    never squeezed. Jitter beside such a gap may be cut too, which loses nothing.
+    A step of the stamps is jitter when it is small and undone within `AROUND`
+    packets; a lasting step is a gap however small, so that time is never
+    squeezed. Jitter beside such a gap may be cut too, which loses nothing.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def _ptp_cuts(stamps: NDArray[np.uint64], period: float, jitter: float) -> NDArr
 
 
 def _lasts(excess: NDArray[np.float64], at: NDArray[np.int64], limit: float) -> NDArray[np.bool_]:
-    """Return whether stamps from packets `at` on lie off those before by more than `limit`, in the mean."""
+    """Return whether the mean stamps before and after packets `at` differ by more than `limit`."""
     deviation = np.concatenate(([0.0], np.cumsum(excess)))
     total = np.concatenate(([0.0], np.cumsum(deviation)))
     before, after = np.maximum(at - AROUND, 0), np.minimum(at + AROUND, len(deviation))

@@ -1,4 +1,4 @@
-"""What a recording holds, written as the tables of the ingest stage."""
+"""Write the contents of a recording as the tables of the ingest stage."""
 
 from __future__ import annotations
 

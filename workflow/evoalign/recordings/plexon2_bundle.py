@@ -22,7 +22,7 @@ AGAIN = "copy the bundle again, or export it again from the .pl2 file"
 
 
 def verify(folder: Path) -> int:
-    """Hold every file of a bundle against its checksum.
+    """Compare every file of a bundle with its checksum.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Turns channels, spikes and events of .pl2 data, from a file or a bundle, into a recording's contents."""
+"""Convert channels, spikes and events of .pl2 data, from a file or a bundle, to a recording's contents."""
 
 from __future__ import annotations
 

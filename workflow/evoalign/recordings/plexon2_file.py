@@ -241,7 +241,7 @@ def _check_blocks(file: Pl2File) -> None:
 
 
 def _check_units(file: Pl2File) -> None:
-    """Hold the header's spike counts, unit by unit, against the blocks."""
+    """Compare the header's spike counts, unit by unit, with the blocks."""
     blocks = file.rows(pl2.SPIKE_BLOCK)
     for row, head in enumerate(file.spike_headers):
         in_header = head["UnitCounts"].astype(np.int64)

@@ -20,7 +20,7 @@ Key = tuple[int, int, int]  # block type, source, channel
 
 @dataclass(frozen=True)
 class Listed:
-    """What the footer says of one channel.
+    """Entry of the footer for one channel.
 
     Attributes
     ----------

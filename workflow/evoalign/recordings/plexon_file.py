@@ -170,10 +170,10 @@ def _check_channels(file: PlxFile) -> None:
 
 
 def _check_counts(file: PlxFile) -> None:
-    """Hold the header's counts against the blocks.
+    """Compare the header's counts with the blocks.
 
     A table of counts that is all zero was never written (a crash, or a
-    converter that leaves it out) and says nothing.
+    converter that leaves it out) and is not compared.
     """
     in_header = file.header["TSCounts"][: plx.LAST_COUNTED_CHANNEL + 1]
     spikes = np.zeros(in_header.shape, np.int64)

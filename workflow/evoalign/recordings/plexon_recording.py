@@ -45,7 +45,7 @@ class BlockReader:
 
 @dataclass
 class Contents:
-    """What a Plexon file holds, whatever its format.
+    """Contents of a Plexon file, the same for .plx and .pl2.
 
     Attributes
     ----------

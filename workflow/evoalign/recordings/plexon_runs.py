@@ -105,9 +105,10 @@ def backward_step(runs: Runs, ticks_per_sample: float, tolerance: float) -> int:
 def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[ChannelGroup]:
     """Put channels of one sampling rate into groups that share segments.
 
-    Channels with the same runs stay together. Another one joins the largest
-    group, cut to what all have, when that costs at most `MAX_LOSS` of the
-    group's samples (a ragged start or end); else it goes into a group of its own.
+    Channels with the same runs stay together. A channel with other runs joins
+    the largest group, cut to the samples that all have, when that costs at most
+    `MAX_LOSS` of the group's samples (a ragged start or end); else it forms a
+    new group.
 
     Returns
     -------

@@ -89,12 +89,12 @@ def open_recording(
     Parameters
     ----------
     paths : path or sequence of paths
-        A ``.plx``, a ``.pl2`` or a ``.pl2bundle`` folder by itself, or files of
+        One ``.plx``, ``.pl2`` or ``.pl2bundle`` folder, or the files of
         one Blackrock recording: ``.nev``, ``.ns1`` to ``.ns6``, ``.ccf``.
     gap_tolerance_ms : float
-        Time stamps that lie no further off the samples before them are jitter.
-        Plexon: of blocks; Blackrock: of samples with a stamp each (PTP), when
-        what they lie off is made up for, as a loss never is.
+        Deviations of time stamps up to this size are jitter, larger ones gaps.
+        Plexon: stamps of blocks. Blackrock: stamps of single samples (PTP); a
+        deviation that later stamps do not undo is a gap, however small.
 
     Returns
     -------

@@ -35,7 +35,7 @@ _FIRST_DAY = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
 
 @dataclass(frozen=True)
 class DemoSession:
-    """What the sample sheet says of a demo session, known before it is simulated."""
+    """Row of the sample sheet of a demo session, known before it is simulated."""
 
     area: Area
     vendor: Vendor

@@ -52,7 +52,7 @@ class ContinuousGroup:
     names : sequence of str
         ``WB001``, ``AI01``, ..: the reader distinguishes neural from analog channels by them.
     gain_uv : float or sequence of float
-        Microvolts per count, rounded to what an integer amplifier gain can say.
+        Microvolts per count, rounded to the nearest integer amplifier gain.
     sampling_rate_hz : int
         Of all these channels.
     """

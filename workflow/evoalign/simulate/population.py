@@ -54,7 +54,7 @@ class Population:
 
 
 def populate(evolved: Evolved, area: str, settings: Demo, preferred_channel: int, seed: int) -> Population:
-    """Give every electrode its one to three units, and every unit its spikes.
+    """Draw one to three units for every electrode, and the spikes of every unit.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ RESET_GAP_S = 2.0  # nothing is recorded while the recording's clock starts anew
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong, and how often.
+    """Kinds of faults, and how often they occur.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ NO_FAULTS = Faults(0, 0, 0, 0, 0, 0, 0, (0.0, 0.0), 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class RigSession:
-    """What the rig kept, and what really happened.
+    """Data that the rig saved, and the truth.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ def simulate_rig(
     faults: Faults | None = None,
     overlapping: bool = False,
 ) -> RigSession:
-    """Simulate what a rig with faults keeps of a session.
+    """Simulate the data that a rig with faults saves of a session.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def _trials(
 
 
 class _Recorder:
-    """Turns true times into the recording's, where it records."""
+    """Convert true times to the recording's clock, where it records."""
 
     def __init__(self, rng: np.random.Generator, faults: Faults, end: float, overlapping: bool) -> None:
         n = faults.pauses + faults.resets

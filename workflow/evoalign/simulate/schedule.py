@@ -1,4 +1,4 @@
-"""When things happen in a simulated session: trials, event words, screen, clocks.
+"""Timing of a simulated session: trials, event words, screen, clocks.
 
 Times are seconds on the recording's clock unless a name says otherwise.
 """

@@ -1,6 +1,6 @@
-"""Many small studies at once, as the tables that pooling starts from: the statistics' test bed.
+"""Many small studies at once, as the tables that pooling starts from, to test the statistics.
 
-Each study stands as an area of its own, so that one call of a pooled panel
+Each study has a separate area, so that one call of a pooled panel
 tests them all. Block means are drawn as Poisson sums over the block's
 presentations, and no presentation is kept.
 """

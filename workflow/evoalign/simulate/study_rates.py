@@ -1,4 +1,4 @@
-"""What a unit of the simulated study fires: the truth that the analysis should find."""
+"""Planted firing rates of the simulated study: the truth that the analysis should find."""
 
 from __future__ import annotations
 
