@@ -76,7 +76,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     return Recording(
         format="blackrock",
         files=tuple(files),
-        start=next((nsx_file.start for nsx_file in _parts(nev, nsx) if nsx_file.start), None),
+        start=next((nsx_file.start for nsx_file in _headers(nev, nsx) if nsx_file.start), None),
         channels=_add_spike_channels(channels, nev),
         segments=segments,
         words=_words(nev, times, nev_pieces, reference),
@@ -86,12 +86,12 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     )
 
 
-def _parts(nev: Nev | None, nsx: list[Nsx]) -> list[Nev | Nsx]:
+def _headers(nev: Nev | None, nsx: list[Nsx]) -> list[Nev | Nsx]:
     return [*nsx, *([nev] if nev else [])]
 
 
 def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
-    headers = _parts(nev, nsx)
+    headers = _headers(nev, nsx)
     for file, next_file in itertools.pairwise(headers):
         where = f"{file.path} and {next_file.path}"
         if file.resolution_hz != next_file.resolution_hz:
@@ -269,7 +269,7 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
 
 def _metadata(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "versions": {found.path.name: found.version for found in _parts(nev, nsx)},
+        "versions": {header.path.name: header.version for header in _headers(nev, nsx)},
         "clock_resets": len(clock.offset_s) - 1,
         "clock_offsets_s": list(clock.offset_s),
         "clock_origin_s": clock.origin_s,
