@@ -74,7 +74,7 @@ class Law:
         return binned(sum((size * ((first <= MS) & (last > MS)) for first, last, size in self.spans), 0 * MS))
 
 
-# The study's: METHODS section 4.
+# The study's: docs/methods.md section 4.
 LATE = ((110, 200, 0.5),)
 PIT = ((50, 90, -0.5), *LATE)
 # No crossover in any: no difference, or one that is not texture first and object later.

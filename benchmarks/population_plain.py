@@ -26,7 +26,7 @@ BINS = 10  # ms
 
 
 def session(responses: Responses, settings: study.Analysis, unstable: str) -> dict[str, Any]:
-    """Return all numbers of one experiment: METHODS sections 3 and 4."""
+    """Return all numbers of one experiment: docs/methods.md sections 3 and 4."""
     shown = responses.presentations
     keep = shown["valid"].to_numpy()
     kernel = smoothing_kernel(settings.smoothing_sigma_ms) * 1000
@@ -164,7 +164,7 @@ def _late(
 
 
 def pool(sessions: list[dict], settings: study.Analysis) -> dict:
-    """Return the population's panels by area: METHODS sections 3 and 4, with intervals."""
+    """Return the population's panels by area: docs/methods.md sections 3 and 4, with intervals."""
     valid = sorted((one for one in sessions if one["valid"]), key=lambda one: one["session"])
     longest = max(one["n_blocks"] for one in valid)
     for one in valid:

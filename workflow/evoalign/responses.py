@@ -1,4 +1,4 @@
-"""Spike times x presentations -> counts per ms, and smoothed rates from these (METHODS section 2)."""
+"""Spike times x presentations -> counts per ms, and smoothed rates from these (docs/methods.md section 2)."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ def rates(
 
 
 def windowed(rates: Tensor, start_ms: int, window_ms: tuple[int, int]) -> Tensor:
-    """Return the mean rate over a window (METHODS section 2: the windowed response).
+    """Return the mean rate over a window (docs/methods.md section 2: the windowed response).
 
     Parameters
     ----------

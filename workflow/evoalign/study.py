@@ -231,7 +231,7 @@ class Nwb(_Section):
 
 
 class Analysis(_Section):
-    """Trajectories, success and dynamics (METHODS sections 2 to 4)."""
+    """Trajectories, success and dynamics (docs/methods.md sections 2 to 4)."""
 
     unit_kind: UnitKind = _knob("sorted", "kind of the preferred unit that is analysed")
     smoothing_sigma_ms: float = _knob(
@@ -293,7 +293,7 @@ class Analysis(_Section):
 
 
 class Encoding(_Section):
-    """Which space explains a unit, and when (METHODS section 6)."""
+    """Which space explains a unit, and when (docs/methods.md section 6)."""
 
     unit_kinds: tuple[UnitKind, ...] = _knob(("sorted",), "kinds of units that are analysed")
     window_ms: tuple[int, int] = _knob((0, 200), "range that the windows cover, from image onset")
@@ -358,7 +358,7 @@ class Encoding(_Section):
 
 
 class Prototypes(_Section):
-    """Images that stand for a thread, and distances between them (METHODS section 5)."""
+    """Images that stand for a thread, and distances between them (docs/methods.md section 5)."""
 
     efficientnet: bool = _knob(True, "measure with EfficientNet-Lite0 (ImageNet), which comes with the pins")
     networks: dict[str, str] = _knob(
@@ -378,7 +378,7 @@ class Prototypes(_Section):
 
 
 class Tuning(_Section):
-    """Tuning along eigen-axes of the image metric (METHODS section 7)."""
+    """Tuning along eigen-axes of the image metric (docs/methods.md section 7)."""
 
     anova_p: float = _knob(0.01, "an axis is tuned below this p of the ANOVA over distances", gt=0, lt=1)
     min_distances: int = _knob(4, "an axis with fewer distances is left out", ge=3)

@@ -9,7 +9,7 @@ from evoalign.responses import Responses
 from evoalign.study import Config
 
 BLOCKS = 30
-FIRST, LATER = 30, (40, 25)  # images of a thread in block 1, and later: METHODS section 1
+FIRST, LATER = 30, (40, 25)  # images of a thread in block 1, and later: docs/methods.md section 1
 REFERENCES = 10
 DIMS = (256, 128)  # image-relevant directions of the texture space; BigGAN's class latent
 BASE_HZ, GAIN_HZ = 8.0, 150.0

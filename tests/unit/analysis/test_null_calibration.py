@@ -264,6 +264,6 @@ def test_success_statistics_of_evolutions_without_a_rise(flat_evolutions, statis
 def test_choosing_the_best_block_inflates_t_and_selected_p_mends_it(flat_evolutions, statistic, thread):
     tests = [found[statistic, thread] for found in flat_evolutions]
     chosen = sum(float(test.p) < ALPHA and float(test.t) > 0 for test in tests)
-    # As METHODS section 3 defines them these find a rise too often; p_selected does not.
+    # As docs/methods.md section 3 defines them these find a rise too often; p_selected does not.
     assert stats.binomtest(chosen, N_STUDIES, ALPHA / 2, "greater").pvalue < 1e-3
     assert_calibrated([found[statistic + " selected", thread] <= ALPHA for found in flat_evolutions])

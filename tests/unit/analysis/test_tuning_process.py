@@ -35,7 +35,7 @@ def to_the_maximum(loss, start, bounds):
 
 
 def regressor(at, rate, seed, optimizer="fmin_l_bfgs_b"):
-    """The study's regressor (METHODS section 7), on single presentations."""
+    """The study's regressor (docs/methods.md section 7), on single presentations."""
     within = pd.Series(rate).groupby(at).var().mean()
     kernel = ConstantKernel(rate.var(), (rate.var() * 1e-2, rate.var() * 1e2)) * RBF(
         np.ptp(at) / 10, (0.01, 100)

@@ -1,4 +1,4 @@
-"""A small experiment worked by hand: every number of METHODS sections 3 and 4, from first principles.
+"""A small experiment worked by hand: every number of docs/methods.md sections 3 and 4, from first principles.
 
 Six blocks; in each, three images of either thread and one reference a thread.
 The unit fires 1 spike/s in the first 50 ms. An image of strength a then adds

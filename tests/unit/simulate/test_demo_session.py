@@ -176,7 +176,7 @@ def test_an_unknown_area_or_vendor_is_refused_before_anything_is_written(tmp_pat
 
 
 def succeeds(history, thread):
-    """Success statistics of METHODS section 3, written out: (endinit, maxinit)."""
+    """Success statistics of docs/methods.md section 3, written out: (endinit, maxinit)."""
     scores = np.stack([g.fitness for g in history if g.thread == thread])
     best = min(int(scores.mean(axis=1).argmax()), len(scores) - 3)
     outcome = []

@@ -1,4 +1,4 @@
-"""The change from texture ahead to object ahead: whether, when, and how surely (METHODS section 6).
+"""The change from texture ahead to object ahead: whether, when, and how surely (docs/methods.md section 6).
 
 A crossover is reported where the texture space leads in some time bins and
 the object space in later ones, both significantly (`analysis.leads`). All

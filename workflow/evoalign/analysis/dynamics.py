@@ -1,4 +1,4 @@
-"""Dynamics inside the response (METHODS section 4): attribution, centres, late contrast."""
+"""Dynamics inside the response (docs/methods.md section 4): attribution, centres, late contrast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def attribution(psth: Tensor, best: int, width_ms: int) -> tuple[Tensor, Tensor]
     """Temporal attribution: what the best block added to the first, in time bins.
 
     D(t) = PSTH at block b* minus PSTH at block 0, binned by mean, and divided
-    by its sum over bins (METHODS section 4).
+    by its sum over bins (docs/methods.md section 4).
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ KINDS = ("texture", "object")
 
 @dataclass(frozen=True)
 class Experiment:
-    """Single-presentation rates of one unit in a paired evolution (METHODS section 1).
+    """Single-presentation rates of one unit in a paired evolution (docs/methods.md section 1).
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ def space_kind(space: str, settings: study.Analysis) -> str:
 def drop_short_last_block(experiment: Experiment, minimum: int) -> Experiment:
     """Leave out the last block when either thread has fewer than `minimum` generated images.
 
-    METHODS section 3: in both threads, and once (the block before it stays
+    docs/methods.md section 3: in both threads, and once (the block before it stays
     whatever its size).
     """
     last = experiment.n_blocks - 1

@@ -1,4 +1,7 @@
-"""Where each of two spaces leads: family-wise tests over time bins, by direction (METHODS section 6)."""
+"""Where each of two spaces leads: family-wise tests over time bins, by direction.
+
+Defined in docs/methods.md section 6.
+"""
 
 from __future__ import annotations
 

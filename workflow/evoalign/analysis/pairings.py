@@ -1,4 +1,7 @@
-"""Are the two prototypes of a unit more alike than those of different units: METHODS section 5 (Fig. 3)."""
+"""Are the two prototypes of a unit more alike than those of different units (Fig. 3).
+
+Defined in docs/methods.md section 5.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables pooled over the experiments of each area: METHODS section 3."""
+"""Tables pooled over the experiments of each area: docs/methods.md section 3."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _rate_of_sites(
 
 
 def padded_table(study_: Study, trajectories: Trajectories) -> pd.DataFrame:
-    """Each experiment's evoked trajectory, normalised and padded (METHODS section 3)."""
+    """Each experiment's evoked trajectory, normalised and padded (docs/methods.md section 3)."""
     n_experiments, length = trajectories.real.shape
     frame = long_table(
         {"row": range(n_experiments), "kind": SPACES, "block_index": range(length)},

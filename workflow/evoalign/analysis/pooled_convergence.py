@@ -1,4 +1,4 @@
-"""Do areas and spaces converge at different speeds: the tests of Fig. 4D, METHODS section 3."""
+"""Do areas and spaces converge at different speeds: the tests of Fig. 4D, docs/methods.md section 3."""
 
 from __future__ import annotations
 

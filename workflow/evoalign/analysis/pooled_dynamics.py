@@ -1,4 +1,4 @@
-"""Dynamics inside the response, pooled by area: METHODS section 4."""
+"""Dynamics inside the response, pooled by area: docs/methods.md section 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Paired against shuffled image distances over the experiments of a study: METHODS section 5 (Fig. 3)."""
+"""Paired against shuffled image distances over the experiments of a study (Fig. 3).
+
+Defined in docs/methods.md section 5.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def success_splits(study_: Study) -> pd.DataFrame:
 
     A study may use several object spaces (BigGAN whole, or its class part
     alone) or optimisers; success rates pooled over them (Fig. 4A) mix them.
-    Threshold `analysis.success_p`; interval as for Fig. 4A (METHODS section 3).
+    Threshold `analysis.success_p`; interval as for Fig. 4A (docs/methods.md section 3).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Padded trajectories pooled by area: METHODS section 3 (Fig. 4C) and section 4 (Fig. 5C, Ext. 4C)."""
+"""Padded trajectories pooled by area: docs/methods.md sections 3 (Fig. 4C) and 4 (Fig. 5C, Ext. 4C)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def padded_trajectories(study_: Study) -> Trajectories:
     """Stack and pad the trajectories of all valid experiments.
 
     All areas are padded to the longest run of the study. The padding of an
-    experiment is the mean of its last two blocks (METHODS section 3), and the
+    experiment is the mean of its last two blocks (docs/methods.md section 3), and the
     error of the padding is that of this mean.
     """
     frame = study_.tables["trajectories"]

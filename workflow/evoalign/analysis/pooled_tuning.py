@@ -1,4 +1,7 @@
-"""Tuning pooled over many sessions, by the success of the evolutions before them (METHODS section 7)."""
+"""Tuning pooled over many sessions, by the success of the evolutions before them.
+
+Defined in docs/methods.md section 7.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
 
 
 def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Tuning) -> pd.DataFrame:
-    """Whether the object thread of each evolution raised its unit's rate (METHODS section 7).
+    """Whether the object thread of each evolution raised its unit's rate (docs/methods.md section 7).
 
     Two-sample t-test (equal variance) of single presentations, the last block
     against the first; the mean, standard error and number of presentations of
@@ -149,7 +152,7 @@ def _sessions(
 
 
 def heatmap(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean over sessions of tuning curves by axis and distance (METHODS section 7).
+    """Mean over sessions of tuning curves by axis and distance (docs/methods.md section 7).
 
     Each session's curves are divided by its largest mean rate.
 

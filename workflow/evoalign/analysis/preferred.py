@@ -23,11 +23,11 @@ def experiment_from(
     unstable: str = "",
     device: str = "cpu",
 ) -> Experiment:
-    """Take one unit's rates out of a session's responses (METHODS section 2).
+    """Take one unit's rates out of a session's responses (docs/methods.md section 2).
 
     Presentations that are not valid, or without block or thread, are left
     out. So is a last block with fewer than `settings.min_last_block` generated
-    images in either thread (METHODS section 3).
+    images in either thread (docs/methods.md section 3).
 
     Parameters
     ----------

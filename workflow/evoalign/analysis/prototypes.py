@@ -1,4 +1,4 @@
-"""Images that stand for a thread of an evolution: METHODS section 5."""
+"""Images that stand for a thread of an evolution: docs/methods.md section 5."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Prototype:
 
 
 def session_prototypes(contents: SessionContents, found: Tables, settings: study.Analysis) -> list[Prototype]:
-    """Prototypes of both threads of a paired evolution (METHODS section 5).
+    """Prototypes of both threads of a paired evolution (docs/methods.md section 5).
 
     'best': the best block's best image, from the file, or rendered where the
     file holds no images. 'average': the best block's mean latent, rendered;

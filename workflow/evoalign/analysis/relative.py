@@ -1,4 +1,7 @@
-"""Success relative to the references of each block, which a drift of gain cannot make: METHODS section 3."""
+"""Success relative to the references of each block, which a drift of gain cannot make.
+
+Defined in docs/methods.md section 3.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,7 @@ def relative_success(
     leaves their ratio. The best block b* is that of the largest ratio; p
     allows for its choice and for the noise of the references: evolutions of
     one ratio, with normal noise of the experiment's size in both, choose
-    their own best blocks. Groups of blocks as in METHODS section 3, weighted
+    their own best blocks. Groups of blocks as in docs/methods.md section 3, weighted
     by their generated images.
 
     Parameters

@@ -13,9 +13,9 @@ Floats = NDArray[np.float64]
 def selected_p(
     shown: NDArray[np.int64], t: dict[str, float], n_draws: int, generator: np.random.Generator
 ) -> dict[str, float]:
-    """Correct p of ``maxinit`` and ``maxend`` for the choice of b* (beyond METHODS section 3).
+    """Correct p of ``maxinit`` and ``maxend`` for the choice of b* (beyond docs/methods.md section 3).
 
-    The t-tests of METHODS section 3 compare the best of many blocks as if it
+    The t-tests of docs/methods.md section 3 compare the best of many blocks as if it
     had been named beforehand: without any rise, t is above the 1 % point in
     several per cent of experiments. Here evolutions without a rise are drawn,
     normal responses of equal mean with the experiment's numbers of images,

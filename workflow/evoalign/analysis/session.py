@@ -1,4 +1,4 @@
-"""Everything METHODS sections 3, 4 and 7 say of one session's preferred unit, as tables."""
+"""Everything docs/methods.md sections 3, 4 and 7 say of one session's preferred unit, as tables."""
 
 from __future__ import annotations
 

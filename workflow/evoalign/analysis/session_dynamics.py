@@ -1,4 +1,4 @@
-"""Tables of one experiment, inside the response: METHODS section 4 and the time constants of section 3."""
+"""Tables of one experiment, inside the response, and its time constants: docs/methods.md sections 4 and 3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do prototypes that look alike drive the unit alike: METHODS section 5 (Fig. 3G)."""
+"""Do prototypes that look alike drive the unit alike: docs/methods.md section 5 (Fig. 3G)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compare_prototypes(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Tensor]]:
     """Image and response distances of every experiment's two threads, and their correlation.
 
-    METHODS section 5. Sessions without an evolution are passed over.
+    docs/methods.md section 5. Sessions without an evolution are passed over.
 
     Parameters
     ----------
@@ -110,7 +110,9 @@ def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
 
 
 def correlations(distances: pd.DataFrame) -> pd.DataFrame:
-    """Correlate image with response distances over experiments, for every measure (METHODS section 5).
+    """Correlate image with response distances over experiments, for every measure.
+
+    Defined in docs/methods.md section 5.
 
     Parameters
     ----------
@@ -143,7 +145,9 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
 def response_distances(
     sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Analysis
 ) -> pd.DataFrame:
-    """Distance of each experiment's two best-block responses, over its normaliser (METHODS section 5).
+    """Distance of each experiment's two best-block responses, over its normaliser.
+
+    Defined in docs/methods.md section 5.
 
     Parameters
     ----------
@@ -184,7 +188,7 @@ def response_distances(
 
 
 def correlate(image: Floats, response: Floats) -> dict[str, float]:
-    """Pearson and Spearman correlation of two distances over experiments (METHODS section 5).
+    """Pearson and Spearman correlation of two distances over experiments (docs/methods.md section 5).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tests over recording sites, beside the study's over experiments: METHODS section 3.
+"""Tests over recording sites, beside the study's over experiments: docs/methods.md section 3.
 
 Several experiments of one site (animal, array, channel, unit) are driven by
 one neuron or a few, and agree with each other more than with those of other

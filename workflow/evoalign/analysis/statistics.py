@@ -78,7 +78,7 @@ def moments(values: Tensor) -> Moments:
 def two_sample_t(first: Moments, second: Moments) -> Test:
     """Two-sample t-test with equal variances; t > 0 where `first` is larger.
 
-    Student's test as in METHODS section 3 (``scipy.stats.ttest_ind``).
+    Student's test as in docs/methods.md section 3 (``scipy.stats.ttest_ind``).
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _adjust(p: NDArray[np.float64]) -> NDArray[np.float64]:
 def rate_interval(
     successes: ArrayLike, n: ArrayLike, level: float = 0.9
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Interval of a success rate: quantiles of Beta(k+1, n-k+1), METHODS section 3.
+    """Interval of a success rate: quantiles of Beta(k+1, n-k+1), docs/methods.md section 3.
 
     Parameters
     ----------

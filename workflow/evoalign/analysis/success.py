@@ -1,4 +1,4 @@
-"""Did an evolution raise the unit's rate: the t-tests, inclusion and success of METHODS section 3."""
+"""Did an evolution raise the unit's rate: the t-tests, inclusion and success of docs/methods.md section 3."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def peak_pair(best: int, n_blocks: int) -> list[int]:
 
 
 def success_statistics(experiment: Experiment, evoked: Tensor, best: list[int]) -> list[Comparison]:
-    """Two-sample t-tests on single presentations of generated images (METHODS section 3).
+    """Two-sample t-tests on single presentations of generated images (docs/methods.md section 3).
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def succeeds(t: float, p: float, threshold: float) -> bool:
 
 
 def inclusion(experiment: Experiment, normaliser: float, settings: study.Analysis) -> str:
-    """Why an experiment is not valid, '' when it is (METHODS section 3).
+    """Why an experiment is not valid, '' when it is (docs/methods.md section 3).
 
     Valid: more than 14 blocks (`settings.min_blocks`, counted after a short
     last block is dropped), a thread of a texture space and one of an object

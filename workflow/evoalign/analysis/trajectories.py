@@ -1,6 +1,6 @@
 """Trajectories of an evolution: block means, normaliser, padding, time constants.
 
-METHODS sections 3 and 4; a time-binned trajectory is the same computation in
+docs/methods.md sections 3 and 4; a time-binned trajectory is the same computation in
 another window.
 """
 
@@ -24,7 +24,7 @@ def tiles(width_ms: int, window_ms: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def windowed(rates: Tensor, start_ms: int, windows: list[tuple[int, int]]) -> Tensor:
-    """Mean rate in each window (METHODS section 2).
+    """Mean rate in each window (docs/methods.md section 2).
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def best_blocks(evoked: Tensor) -> list[int]:
 
 
 def pad(trajectory: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """Pad the block axis with the mean of the last two blocks (METHODS section 3).
+    """Pad the block axis with the mean of the last two blocks (docs/methods.md section 3).
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class TimeConstants:
 
 
 def time_constants(trajectory: Tensor, level: Tensor, theta: float) -> TimeConstants:
-    """Convergence time constants of METHODS section 3.
+    """Convergence time constants of docs/methods.md section 3.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def first_real(trajectory: Tensor) -> Tensor:
 
 
 def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) -> str:
-    """Return the generated image with the largest mean evoked rate in a block (METHODS section 5).
+    """Return the generated image with the largest mean evoked rate in a block (docs/methods.md section 5).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""A Hessian tuning session: its unit's rates along eigen-axes of the image metric (METHODS section 7)."""
+"""A Hessian tuning session: its unit's rates along eigen-axes of the image metric.
+
+Defined in docs/methods.md section 7.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ AXIS = ["subspace", "axis"]
 
 
 def shows_axes(responses: Responses) -> bool:
-    """Tell whether a session's image names carry an eigen-axis and a distance (METHODS section 1)."""
+    """Tell whether a session's image names carry an eigen-axis and a distance (docs/methods.md section 1)."""
     return any(parse_axis_name(name) for name in responses.presentations["image"].unique())
 
 
@@ -36,7 +39,7 @@ def shows_evolution(responses: Responses) -> bool:
 def tune_session(
     responses: Responses, config: study.Config, unit: int | None = None
 ) -> dict[str, pd.DataFrame]:
-    """All of METHODS section 7 for each axis of a session.
+    """All of docs/methods.md section 7 for each axis of a session.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 def evoked_rates(
     responses: Responses, row: int, presentations: NDArray[np.int64], settings: study.Analysis
 ) -> Floats:
-    """Mean smoothed rate of a unit in the evoked window (METHODS section 2), float64 ``[presentation]``."""
+    """Mean smoothed rate in the evoked window (docs/methods.md section 2), float64 ``[presentation]``."""
     smooth = rates(
         responses.counts[row][presentations],
         responses.start_ms,
@@ -97,7 +100,7 @@ def evoked_rates(
 
 
 def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
-    """Single presentations by axis and distance; other images are left out (METHODS section 7).
+    """Single presentations by axis and distance; other images are left out (docs/methods.md section 7).
 
     The origin belongs to every axis of its session, so its presentations are
     repeated in each. A presentation without a rate (NaN) is left out.
@@ -128,13 +131,13 @@ def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
 
 
 def curves(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard error by axis and distance (METHODS section 7), of `axis_points`."""
+    """Mean and standard error by axis and distance (docs/methods.md section 7), of `axis_points`."""
     by = points.groupby([*AXIS, "distance"], sort=True)["rate_hz"]
     return by.agg(n="size", mean_hz="mean", sem_hz="sem").reset_index()
 
 
 def axis_anova(distance: Floats, rate: Floats) -> tuple[float, float]:
-    """F and p of a one-way ANOVA over distances (METHODS section 7); NaN with too few of either.
+    """F and p of a one-way ANOVA over distances (docs/methods.md section 7); NaN with too few of either.
 
     Parameters
     ----------
@@ -149,7 +152,7 @@ def axis_anova(distance: Floats, rate: Floats) -> tuple[float, float]:
 
 
 def fit_axes(points: pd.DataFrame, settings: study.Tuning, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """ANOVA, fits, shape and peak of each axis (METHODS section 7).
+    """ANOVA, fits, shape and peak of each axis (docs/methods.md section 7).
 
     Parameters
     ----------

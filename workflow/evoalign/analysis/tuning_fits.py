@@ -1,4 +1,4 @@
-"""Fits of a tuning curve: straight line, and Gaussian with baseline (METHODS section 7)."""
+"""Fits of a tuning curve: straight line, and Gaussian with baseline (docs/methods.md section 7)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import optimize
 
 Floats = NDArray[np.float64]
 
-# Bounds of the Gaussian (METHODS section 7).
+# Bounds of the Gaussian (docs/methods.md section 7).
 HIGHEST = 1.25  # amplitude, of the largest mean rate
 NARROWEST = 0.01  # standard deviation, in units of distance
 WIDEST = 2.0  # standard deviation, of the sampled range
@@ -39,7 +39,7 @@ class Means:
 
 
 def means_of(distance: Floats, rate: Floats) -> Means:
-    """Mean rates by distance (METHODS section 7).
+    """Mean rates by distance (docs/methods.md section 7).
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Fit:
 
 
 def explained_variance(rate: Floats, predicted: Floats) -> float:
-    """Explained variance of single presentations: 1 - var(residual) / var(rate) (METHODS section 7).
+    """Explained variance of single presentations: 1 - var(residual) / var(rate) (docs/methods.md section 7).
 
     A residual with a mean other than 0 is not counted against the fit, as in
     the study; so it is the usual R2 for the straight line, and slightly more
@@ -80,7 +80,7 @@ def explained_variance(rate: Floats, predicted: Floats) -> float:
 
 
 def fit_line(distance: Floats, rate: Floats) -> Fit:
-    """Straight line by least squares (METHODS section 7).
+    """Straight line by least squares (docs/methods.md section 7).
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _residuals(found: Means) -> tuple[Callable[[Floats], Floats], Callable[[Floa
 
 
 def fit_gaussian(distance: Floats, rate: Floats) -> Fit:
-    """Gaussian with baseline by least squares (METHODS section 7).
+    """Gaussian with baseline by least squares (docs/methods.md section 7).
 
     Bounds: amplitude 0 to 1.25 times the largest mean rate, mean inside the
     sampled range, standard deviation from 0.01 to two ranges, baseline from 0

@@ -1,4 +1,7 @@
-"""Fractions of axes that are tuned, by shape and by peak, and success compared (METHODS section 7)."""
+"""Fractions of axes that are tuned, by shape and by peak, and success compared.
+
+Defined in docs/methods.md section 7.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def _share(held: pd.Series, level: float) -> dict[str, Any]:
 
 
 def fraction_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
-    """Fractions of tuned axes and of their shapes, with Wilson intervals (METHODS section 7).
+    """Fractions of tuned axes and of their shapes, with Wilson intervals (docs/methods.md section 7).
 
     Parameters
     ----------
@@ -82,7 +85,7 @@ def fraction_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
 
 
 def fraction_tests(axes: pd.DataFrame, settings: study.Tuning, seed: int) -> pd.DataFrame:
-    """Tests of success against failure: over axes, and over sessions (METHODS section 7).
+    """Tests of success against failure: over axes, and over sessions (docs/methods.md section 7).
 
     The test over axes is the study's and takes them for independent; that
     over sessions stands beside it. Sessions after one evolution count as one,
@@ -146,7 +149,7 @@ def _tests(axes: pd.DataFrame, measure: str, settings: study.Tuning, seed: int) 
 
 
 def peak_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
-    """Where tuned axes have their peak, in bins of distance (METHODS section 7).
+    """Where tuned axes have their peak, in bins of distance (docs/methods.md section 7).
 
     Parameters
     ----------

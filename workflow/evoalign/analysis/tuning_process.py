@@ -1,4 +1,4 @@
-"""Gaussian process over a tuning axis, as the study fits it (METHODS section 7)."""
+"""Gaussian process over a tuning axis, as the study fits it (docs/methods.md section 7)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from evoalign.analysis.tuning_fits import Means, explained_variance, means_of
 
 Floats = NDArray[np.float64]
 
-# Where the search starts and may go (METHODS section 7). The constant is in units of the variance of the
-# rates, the white noise in units of the variance within distances.
+# Where the search starts and may go (docs/methods.md section 7). The constant is in units of the variance
+# of the rates, the white noise in units of the variance within distances.
 CONSTANT = (1e-2, 1e2)
 CONSTANT_START = 1.0
 LENGTH = (1e-2, 1e2)
@@ -65,7 +65,7 @@ class Process:
 def fit_process(
     distance: Floats, rate: Floats, n_points: int = 100, n_restarts: int = 10, seed: int = 0
 ) -> Process:
-    """Gaussian process, constant x RBF + white noise, by maximum likelihood (METHODS section 7).
+    """Gaussian process, constant x RBF + white noise, by maximum likelihood (docs/methods.md section 7).
 
     Rates are taken as they are: neither centred nor scaled, about a prior mean
     of 0. Presentations of one distance differ by white noise alone, so their
@@ -104,7 +104,9 @@ def fit_process(
 
 
 def search_limits(found: Means, rate: Floats) -> tuple[Floats, Floats]:
-    """First place of the search for constant, length and white noise, and its bounds (METHODS section 7).
+    """First place of the search for constant, length and white noise, and its bounds.
+
+    Defined in docs/methods.md section 7.
 
     The variance within distances is the mean over distances of the variance
     (ddof 1) of their presentations; where no distance has two that differ, the
@@ -171,7 +173,7 @@ def _covariance(found: Means, theta: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def log_likelihood(found: Means, theta: Floats) -> tuple[float, Floats]:
-    """Log marginal likelihood of all presentations, and its gradient (METHODS section 7).
+    """Log marginal likelihood of all presentations, and its gradient (docs/methods.md section 7).
 
     Parameters
     ----------

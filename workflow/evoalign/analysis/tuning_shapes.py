@@ -1,4 +1,4 @@
-"""Shapes and peaks of tuning curves (METHODS section 7)."""
+"""Shapes and peaks of tuning curves (docs/methods.md section 7)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 
 def shape_flags(curve: Floats, tolerance: float = 0.01) -> dict[str, bool]:
-    """Tell whether a curve is monotonic, unimodal and bell-shaped (METHODS section 7).
+    """Tell whether a curve is monotonic, unimodal and bell-shaped (docs/methods.md section 7).
 
     Monotonic: all differences >= -tolerance, or all <= tolerance. Unimodal:
     non-decreasing up to the maximum and non-increasing after it, by the same
@@ -45,7 +45,7 @@ def shape(flags: dict[str, bool]) -> str:
 
 
 def peak_bin(at: float, centres: Sequence[float], centre: float) -> float:
-    """Centre of the peak-location bin of a distance (METHODS section 7).
+    """Centre of the peak-location bin of a distance (docs/methods.md section 7).
 
     Parameters
     ----------
@@ -68,5 +68,8 @@ def peak_bin(at: float, centres: Sequence[float], centre: float) -> float:
 
 
 def reaches(distance: Floats, reach: float) -> bool:
-    """Tell whether an axis is sampled at both +reach and -reach: a common axis (METHODS section 7)."""
+    """Tell whether an axis is sampled at both +reach and -reach: a common axis.
+
+    Defined in docs/methods.md section 7.
+    """
     return bool(np.isclose(distance, reach).any() and np.isclose(distance, -reach).any())

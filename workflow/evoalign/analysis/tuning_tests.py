@@ -1,4 +1,4 @@
-"""Tests of fractions of axes: over axes, as the study does, and over sessions (METHODS section 7)."""
+"""Tests of fractions of axes: over axes, as the study does, and over sessions (docs/methods.md section 7)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALLEST_ERROR = 1e-9
 
 
 def wilson_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson interval of a fraction (METHODS section 7); NaN without any."""
+    """Wilson interval of a fraction (docs/methods.md section 7); NaN without any."""
     if n == 0:
         return float("nan"), float("nan")
     found = stats.binomtest(k, n).proportion_ci(level, method="wilson")
@@ -32,7 +32,7 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
 def two_proportion_z(
     k_1: int, n_1: int, k_2: int, n_2: int, alternative: Alternative = "larger"
 ) -> tuple[float, float]:
-    """Two-proportion z-test with pooled variance (METHODS section 7).
+    """Two-proportion z-test with pooled variance (docs/methods.md section 7).
 
     It takes axes for independent; those of one session are not, so it finds
     too much: `session_test` does not.
@@ -99,7 +99,9 @@ def session_test(
     n_permutations: int = 10_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Permutation test of pooled fractions in which a session, not an axis, is the unit (METHODS section 7).
+    """Permutation test of pooled fractions in which a session, not an axis, is the unit.
+
+    Defined in docs/methods.md section 7.
 
     The label of success is permuted over whole sessions, so it does not matter
     how alike the axes of a session are. The statistic is studentised, so that

@@ -1,6 +1,6 @@
 """Order and meaning of the event codes ("words") that the rig sends.
 
-As sent for a trial (METHODS section 1): 9, 9, 9 start; 201 then the block
+As sent for a trial (docs/methods.md section 1): 9, 9, 9 start; 201 then the block
 number; 202 then the trial counter; 5 fixation; then 101, 201, 102, 202, ..
 image k on and off; 22, 50; 18 x 3 to 4 end. The numbers after 201 and 202 of
 the head can have the value of any other word, and 201 and 202 that of an

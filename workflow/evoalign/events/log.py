@@ -29,7 +29,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
         ``.tsv`` with the columns of `tables.LOG`; or MonkeyLogic's ``.bhv2``,
         ``.h5`` or ``.mat``, whose presentations are read from the event words:
         image k of a trial is on at 100 + k and off at 200 + k, after the word
-        of fixation (METHODS section 1).
+        of fixation (docs/methods.md section 1).
     settings : study.Events
         Event words, where image names are kept, and their pattern.
     spaces : sequence of str

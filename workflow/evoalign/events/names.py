@@ -8,12 +8,12 @@ from functools import lru_cache
 
 from evoalign.errors import InputError
 
-# METHODS section 1: block{BBB}_thread{TTT}_gen_gen{GGG}_{NNNNNN}; references carry _nat.
+# docs/methods.md section 1: block{BBB}_thread{TTT}_gen_gen{GGG}_{NNNNNN}; references carry _nat.
 _EVOLVED = re.compile(
     r"block(?P<block>\d{1,9})_thread(?P<thread>\d{1,9})"
     r"(?:_gen)?(?:_gen(?P<generation>\d{1,9}))?(?:_(?P<index>\d{1,9}))?(?P<reference>_nat\w*)?"
 )
-# METHODS section 7: {class|noise}_eig{K}_lin{D}, older _exp{E}_lin{D}.
+# docs/methods.md section 7: {class|noise}_eig{K}_lin{D}, older _exp{E}_lin{D}.
 _AXIS = re.compile(
     r"(?P<subspace>class|noise)_(?P<kind>eig|exp)(?P<axis>\d{1,9})_lin(?P<distance>[+-]?\d{1,9}(?:\.\d{1,15})?)"
 )

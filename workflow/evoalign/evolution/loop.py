@@ -90,7 +90,7 @@ class Subject(Protocol):
 
 
 def image_name(block: int, thread: int, index: int, reference: bool = False) -> str:
-    """Return an image's name as the study's rig gives it (METHODS section 1).
+    """Return an image's name as the study's rig gives it (docs/methods.md section 1).
 
     Examples
     --------
@@ -109,7 +109,7 @@ def evolve(
     rng: np.random.Generator,
     references: Mapping[int, Sequence[np.ndarray]] | None = None,
 ) -> list[Generation]:
-    """Run a paired evolution (METHODS sections 1 and 9).
+    """Run a paired evolution (docs/methods.md sections 1 and 9).
 
     Each block shows every image of every thread, and the threads' reference
     images, in one random order; each thread's optimiser then learns from the

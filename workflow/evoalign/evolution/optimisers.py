@@ -24,7 +24,7 @@ class Optimiser(Protocol):
 
 
 def default_population(latent_dim: int) -> int:
-    """Return the study's population, 4 + floor(3 log2 N) (METHODS section 9).
+    """Return the study's population, 4 + floor(3 log2 N) (docs/methods.md section 9).
 
     Examples
     --------

@@ -159,7 +159,7 @@ def site_name(subject: str, array: str, channel: int, letter: str) -> str:
     """Return the name of a recording site: animal, array, channel and online unit.
 
     Sites of one animal have one name only if array, channel and unit are the
-    same (METHODS section 3).
+    same (docs/methods.md section 3).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Draw the experiments of a study as large as the published one: METHODS section 1."""
+"""Draw the experiments of a study as large as the published one: docs/methods.md section 1."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ExperimentDesign:
 
     @property
     def valid(self) -> bool:
-        """The experiment is planned to pass METHODS section 3's inclusion."""
+        """The experiment is planned to pass docs/methods.md section 3's inclusion."""
         analysed = self.n_blocks - (self.last_images < 10)
         return analysed >= BLOCKS[0] and not self.unstable and self.spaces[1].startswith("BigGAN")
 

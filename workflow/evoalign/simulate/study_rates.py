@@ -11,7 +11,7 @@ from evoalign.simulate.study_design import ExperimentDesign
 
 Floats = NDArray[np.float64]
 
-# (first ms, last ms, effect): texture minus object over their mean. METHODS section 4, expected.
+# (first ms, last ms, effect): texture minus object over their mean. docs/methods.md section 4, expected.
 EFFECTS = {
     "V1": ((40, 110, 0.5),),
     "V4": ((50, 110, 0.5),),

@@ -20,7 +20,7 @@ from evoalign.simulate.ventral_stream import (
 )
 from evoalign.spaces import Space, to_bytes
 
-EVOKED_S = (0.05, 0.2)  # window whose mean rate is the fitness (METHODS section 2)
+EVOKED_S = (0.05, 0.2)  # window whose mean rate is the fitness (docs/methods.md section 2)
 
 # Screening: an experimenter evolves images for a unit that answers to some of
 # them, but not to most. Mean drive over the screening images.

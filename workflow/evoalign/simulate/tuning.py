@@ -1,4 +1,4 @@
-"""Hessian tuning sessions as NWB files whose tuning is known (METHODS section 7)."""
+"""Hessian tuning sessions as NWB files whose tuning is known (docs/methods.md section 7)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from evoalign.simulate.study_session import (
 
 Floats = NDArray[np.float64]
 
-# As the study samples them (METHODS section 7).
+# As the study samples them (docs/methods.md section 7).
 AXES = {"class": (0, 1, 2, 3, 6, 9, 13, 21, 30, 60), "noise": (0, 1, 2, 3, 5, 8, 10, 20, 40)}
 DISTANCES = (-0.40, -0.32, -0.24, -0.16, 0.16, 0.24, 0.32, 0.40)
 KINDS = ("centred", "shifted", "rising", "falling", "flat")

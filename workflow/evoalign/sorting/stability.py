@@ -1,4 +1,4 @@
-"""Does a unit's baseline stay over the blocks of a session? (METHODS section 3: 'unstable baseline')."""
+"""Is a unit's baseline steady over the blocks of a session: docs/methods.md section 3 (inclusion)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distances between images: METHODS section 5.
+"""Distances between images: docs/methods.md section 5.
 
 Of pixels and of spectra always; of the features of networks that a lab brings
 or that come with the pins, see `evoalign.spaces.networks`.
@@ -36,7 +36,10 @@ def prepared(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def centre_mask(rows: int, columns: int) -> Tensor:
-    """Gaussian weights over a map, centred, of a quarter of its size, summing to 1 (METHODS section 5)."""
+    """Gaussian weights over a map, centred, of a quarter of its size, summing to 1.
+
+    Defined in docs/methods.md section 5.
+    """
     axes = [torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in (rows, columns)]
     row, column = (
         torch.exp(-0.5 * (axis / (n / 4)) ** 2) for axis, n in zip(axes, (rows, columns), strict=True)
@@ -46,7 +49,9 @@ def centre_mask(rows: int, columns: int) -> Tensor:
 
 
 def ring_mask(rows: int, columns: int) -> Tensor | None:
-    """Weights 1, 1/2, 1/4 and 0 of the rings about the centre of a 7 x 7 map, summing to 1 (METHODS 5).
+    """Weights 1, 1/2, 1/4 and 0 of the rings about the centre of a 7 x 7 map, summing to 1.
+
+    Defined in docs/methods.md section 5.
 
     The study's mask of its pixel prototypes. None for a map of another size,
     for which the study has none.
@@ -122,7 +127,7 @@ def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | Non
 def cosine_distances(
     network: torch.nn.Module, first: Tensor, second: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Cosine distance of pooled features of image pairs (METHODS section 5), 0..2, float64 ``[n]``.
+    """Cosine distance of pooled features of image pairs (docs/methods.md section 5), 0..2, float64 ``[n]``.
 
     Parameters
     ----------
@@ -194,7 +199,7 @@ def image_distances(
     networks: Mapping[str, torch.nn.Module],
     lpips: Mapping[str, torch.nn.Module] | None = None,
 ) -> pd.DataFrame:
-    """Every distance of image pairs (METHODS section 5).
+    """Every distance of image pairs (docs/methods.md section 5).
 
     Parameters
     ----------

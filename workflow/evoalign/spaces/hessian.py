@@ -1,7 +1,7 @@
 """Eigenframes of a space: directions of the latent by how fast the image changes along them.
 
 The Hessian of an image distance d at latent z is H(z) = d^2 d(G(z), G(z + e)) / de^2
-at e = 0 (METHODS section 7). Averaged over many z its eigenvectors, by
+at e = 0 (docs/methods.md section 7). Averaged over many z its eigenvectors, by
 falling eigenvalue, are the space's eigenframe.
 """
 

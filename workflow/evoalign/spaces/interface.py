@@ -14,7 +14,7 @@ from evoalign.errors import InputError
 
 @runtime_checkable
 class Space(Protocol):
-    """A generator: latent vectors to images (METHODS section 9).
+    """A generator: latent vectors to images (docs/methods.md section 9).
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""LPIPS, a learned distance of images, on AlexNet and on SqueezeNet: METHODS sections 5 and 7."""
+"""LPIPS, a learned distance of images, on AlexNet and on SqueezeNet: docs/methods.md sections 5 and 7."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Lpips(nn.Module):
     Features at several layers are scaled to unit length over channels; their
     squared differences, weighted by channel, are averaged over places and
     summed over layers. Differentiable, so it serves as the metric of an image
-    Hessian too (METHODS section 7).
+    Hessian too (docs/methods.md section 7).
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class Lpips(nn.Module):
 
 
 def load_lpips(weights: str | PathLike[str], linear: str | PathLike[str], network: str = "alexnet") -> Lpips:
-    """Load LPIPS from its two files of weights (METHODS sections 5 and 7).
+    """Load LPIPS from its two files of weights (docs/methods.md sections 5 and 7).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Image networks: a lab's own as TorchScript, EfficientNet-Lite0 from the pins, LPIPS from its weights.
 
-METHODS section 5. A network takes images ``[n, 3, 224, 224]``,
+docs/methods.md section 5. A network takes images ``[n, 3, 224, 224]``,
 ImageNet-normalised, to feature maps ``[n, channel, row, column]`` (of
 ResNet-50: layer 4, 7 x 7).
 """
@@ -22,7 +22,7 @@ DEFAULT_NETWORK = "efficientnet_lite0"
 
 
 def load_network(path: str | PathLike[str]) -> torch.jit.ScriptModule:
-    """Load a TorchScript network (METHODS section 5).
+    """Load a TorchScript network (docs/methods.md section 5).
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Lite0(nn.Module):
 
 
 def networks_of(settings: study.Prototypes) -> dict[str, nn.Module]:
-    """Image networks of the configuration by the names of their measures (METHODS section 5).
+    """Image networks of the configuration by the names of their measures (docs/methods.md section 5).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Distances of every image of one set to every image of another: METHODS section 5.
+"""Distances of every image of one set to every image of another: docs/methods.md section 5.
 
 The measures of `evoalign.spaces.distances`, each written as a distance between
 vectors, so that every image goes through a network once and not once a pair.

@@ -1,4 +1,4 @@
-"""The manifold-alignment engine: which space explains a unit, and when (METHODS section 6)."""
+"""The manifold-alignment engine: which space explains a unit, and when (docs/methods.md section 6)."""
 
 from evoalign.analysis.encoding.alignment_index import alignment_index, compare, unit_crossover
 from evoalign.analysis.encoding.distribution import share_distribution

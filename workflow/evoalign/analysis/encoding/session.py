@@ -44,7 +44,7 @@ def encode_session(
     frames: Frames | None = None,
     checkpoint: str | PathLike[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Which space explains each unit of a session, and when (METHODS section 6).
+    """Which space explains each unit of a session, and when (docs/methods.md section 6).
 
     Parameters
     ----------
