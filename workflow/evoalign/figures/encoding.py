@@ -28,6 +28,7 @@ from evoalign.figures.style import (
 SPACES = ("texture", "object")
 MAP = "viridis"
 INDEX_MAP = "RdBu_r"  # blue texture, red object, white neither
+READABLE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}  # behind words over data
 NO_SPECTRUM = "no unit is explained beyond chance, or no eigenframe of its spaces is known"
 
 
@@ -69,11 +70,8 @@ def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
         axes[1, 0].set_ylabel("Linear share")
         axes[2, 0].set_ylabel("Held-out $R^2$")
         handles: list[Artist] = [Line2D([], [], color=space_colour(k), label=space_label(k)) for k in SPACES]
-        axes[1, -1].legend(handles=handles, loc="upper right")
-        axes[0, -1].legend(
-            handles=[Line2D([], [], color=REFERENCE_COLOUR, linewidth=0.8, label="Equal shares, simulated")],
-            loc="upper left",
-        )
+        equal = Line2D([], [], color=REFERENCE_COLOUR, linewidth=0.8, label="Equal shares, simulated")
+        figure.legend(handles=[*handles, equal], loc="outside lower center", ncols=3)
     identity = ["area", "start_ms", "stop_ms"]
     r2 = [f"r2_{kind}" for kind in SPACES]
     source = {
@@ -106,12 +104,16 @@ def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
     time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
     if not np.isfinite(time):
         text = "no crossover: " + str(found["reason"].iloc[0])
-        panel.text(0.98, 0.03, text, transform=panel.transAxes, ha="right", fontsize="small", wrap=True)
+        panel.text(
+            0.98, 0.03, text, transform=panel.transAxes, ha="right", fontsize="small", bbox=READABLE, zorder=5
+        )
         return
     if np.isfinite(first):
         panel.axvspan(first, last, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
     panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
-    panel.annotate(f"{time:.0f} ms", (time, -0.9), xytext=(-2, 0), textcoords="offset points", ha="right")
+    panel.annotate(
+        f"{time:.0f} ms", (time, -0.6), xytext=(-3, 0), textcoords="offset points", ha="right", bbox=READABLE
+    )
 
 
 def _kinds_panel(panel: Axes, rows: pd.DataFrame, columns: Mapping[str, str]) -> None:
