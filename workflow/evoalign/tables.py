@@ -784,7 +784,9 @@ ENCODING_INDEX = _table(
     _column("equal", FLOAT, "", "mean index that equal shares would give with these latents"),
     _column("equal_low", FLOAT, "", "lower end of the interval of indices that equal shares would give"),
     _column("equal_high", FLOAT, "", "upper end of it"),
-    _column("floor", FLOAT, "", "smallest divisor of the index: what two shares of 0 add up to by chance"),
+    _column(
+        "floor", FLOAT, "", "smallest divisor of the index: what two shares of 0 differ by through chance"
+    ),
     _column("texture_sd", FLOAT, "", "standard deviation of the texture estimate, were both shares equal"),
     _column("object_sd", FLOAT, "", "the same for the object space"),
     _column(

@@ -112,6 +112,20 @@ def test_equal_shares_give_an_index_of_0_whatever_the_dimensions(dims, spectrum)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("dims", [(4096, 128), (256, 128), (16, 8)])
+def test_units_without_tuning_have_an_index_of_0_on_average_and_seldom_of_1(dims):
+    rng = np.random.default_rng([dims[0], 99])
+    shares, sds = [], []
+    for (n, _), dim in zip(STUDY, dims, strict=True):
+        _, kernel = kernel_of(n, dim, rng)
+        shares.append(linear_share(kernel, torch.from_numpy(rng.standard_normal((1000, n)))).numpy())
+        sds.append(share_distribution(kernel, 200, rng).sd(0.0))
+    index = alignment_index(*shares, noise_floor(*sds))
+    assert abs(index.mean()) < 0.05
+    assert (abs(index) == 1).mean() < 0.08
+
+
+@pytest.mark.slow
 def test_held_out_r2_on_the_same_data_measures_dimension(study):
     rng = np.random.default_rng(3)
     r2 = []

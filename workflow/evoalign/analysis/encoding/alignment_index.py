@@ -14,16 +14,18 @@ from evoalign.analysis.leads import Lead, Leads, run_leads
 
 Floats = NDArray[np.float64]
 
-NOISE_LEVEL = 0.95  # quantile of what two shares of 0 add up to: the index is never divided by less
+NOISE_LEVEL = 0.95  # share of units without any linear part whose two estimates differ by less than the floor
 N_LEVELS = 200  # quantiles of a confidence distribution from which draws are taken
 
 
 def alignment_index(texture: ArrayLike, object_: ArrayLike, floor: ArrayLike) -> Floats:
     """(object - texture) / (object + texture) of linear shares, never divided by less than noise gives.
 
-    Estimates below 0 count as 0. Where the two shares together are no larger
-    than those of a unit without any linear part, the index goes to 0 with
-    them, and does not jump between -1 and 1 (docs/methods.md section 6).
+    An estimate below 0 adds nothing to the divisor. Where both shares are next
+    to nothing the index is a small difference over the floor: its mean over
+    units is 0, as it would not be if the noisier estimate's negative values
+    were cut off above, and it does not jump between -1 and 1
+    (docs/methods.md section 6).
 
     Parameters
     ----------
@@ -38,15 +40,15 @@ def alignment_index(texture: ArrayLike, object_: ArrayLike, floor: ArrayLike) ->
         -1 (texture alone) to 1 (object alone), 0 for equal shares; NaN where
         a share is NaN.
     """
-    t = np.maximum(np.asarray(texture, dtype=np.float64), 0)
-    o = np.maximum(np.asarray(object_, dtype=np.float64), 0)
+    t, o = np.asarray(texture, dtype=np.float64), np.asarray(object_, dtype=np.float64)
+    divisor = np.maximum(np.maximum(o, 0) + np.maximum(t, 0), floor)
     with np.errstate(divide="ignore", invalid="ignore"):
-        index = (o - t) / np.maximum(o + t, floor)
+        index = np.clip((o - t) / divisor, -1, 1)
     return np.where((o == t) & np.isfinite(o), 0.0, index)
 
 
 def noise_floor(texture_sd: ArrayLike, object_sd: ArrayLike) -> Floats:
-    """What two estimates add up to in one of twenty units without any linear part.
+    """What two estimates differ by at most in nineteen of twenty units without any linear part.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def noise_floor(texture_sd: ArrayLike, object_sd: ArrayLike) -> Floats:
         Standard deviations of the two estimates where both shares are 0.
     """
     spread = np.hypot(np.asarray(texture_sd, dtype=np.float64), np.asarray(object_sd, dtype=np.float64))
-    return stats.norm.ppf(NOISE_LEVEL) * spread
+    return stats.norm.ppf((1 + NOISE_LEVEL) / 2) * spread
 
 
 def equal_share(texture: Floats, object_: Floats, texture_sd: float, object_sd: float) -> Floats:
@@ -140,6 +142,8 @@ def compare(
         equal_low[unit], equal_high[unit] = np.quantile(reference, tails, axis=1)
         leads.append(run_leads(_scaled(o - t, same[1] - same[0]), run, alpha))
     index = alignment_index(texture, object_, floor)
+    # Shares are not negative, estimates may be: the interval of shares is made to hold the estimate.
+    low, high = np.fmin(low, index), np.fmax(high, index)
     return Comparison(index, low, high, equal, equal_low, equal_high, floor, leads, draws)
 
 

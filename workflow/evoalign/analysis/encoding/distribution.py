@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from evoalign.analysis.encoding.variance import LinearKernel, most_likely_share
 
@@ -110,12 +111,24 @@ def share_distribution(
     linear = torch.from_numpy(generator.standard_normal((n_draws, rank))).to(device) * kernel.values.sqrt()
     linear *= (kernel.freedom / linear.square().sum(1, keepdim=True)).sqrt()
     noise = torch.from_numpy(generator.standard_normal((n_draws, rank))).to(device)
+    noise = _with_exact_moments(noise, linear)
     outside = np.zeros(n_draws)
     if kernel.freedom > rank:
         outside = generator.chisquare(kernel.freedom - rank, n_draws)
+        outside *= (kernel.freedom - rank) / outside.mean()
     left = torch.from_numpy(outside).to(device)
     found = [
         most_likely_share((h**0.5 * linear + (1 - h) ** 0.5 * noise).square(), (1 - h) * left, kernel)
         for h in share.tolist()
     ]
     return ShareDistribution(share, torch.stack(found).sort(1).values.cpu().numpy())
+
+
+def _with_exact_moments(noise: Tensor, linear: Tensor) -> Tensor:
+    """Draws [draw, rank] with unit mean square in each direction, and no product with the linear part.
+
+    All units and windows share one simulation: what its mean is off by would
+    be a lead of one space in every window.
+    """
+    noise = noise - linear * ((noise * linear).sum(0) / linear.square().sum(0))
+    return noise / noise.square().mean(0).sqrt()
