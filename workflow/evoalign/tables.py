@@ -466,7 +466,8 @@ CROSSOVER = _table(
         "",
         "'valid' experiments, or those where 'any' thread or 'both' succeed; '' of a session",
     ),
-    _column("n", INT, "", "replicates: experiments of an area, late blocks of a session"),
+    _column("n", INT, "", "experiments of an area, late blocks of a session"),
+    _column("n_sites", INT, "", "sites of these experiments, over whose means it is tested; 1 of a session"),
     _column(
         "crossover_ms",
         FLOAT,
@@ -715,10 +716,11 @@ CLUSTERS = _table(
     _START,
     _STOP,
     _column("mass", FLOAT, "", "sum of t over the cluster's bins, object minus texture"),
-    _column("p", FLOAT, "", "share of sign flips of experiments with a cluster of that mass"),
+    _column("p", FLOAT, "", "share of sign flips of sites with a cluster of that mass"),
     _column("larger", TEXT, "", "the larger space in the cluster"),
     _column("n", INT, "", "experiments"),
-    _column("n_flips", INT, "", "sign flips, all of them when experiments are few"),
+    _column("n_sites", INT, "", "sites, over whose means it is tested"),
+    _column("n_flips", INT, "", "sign flips, all of them when sites are few"),
 )
 
 

@@ -154,6 +154,7 @@ def small_study():
         ),
         "success": pd.DataFrame(peaks, columns=["session", "kind", "statistic", "p_selected"]),
     }
+    tables["experiments"]["site"] = tables["experiments"]["session"]
     return Study(tables, SETTINGS, 0)
 
 

@@ -133,9 +133,9 @@ def test_replicates_of_a_group_count_once_by_their_mean():
     # A gap leaves its replicate out, and with the last one its group.
     values[[2, 3], 0] = np.nan
     found = find_crossover(values, BINS, RULE, np.random.default_rng(0), groups=sites)
-    assert found.interval_reason == "fewer than 8 experiments"
+    assert found.interval_reason == "fewer than 8 sites"
     four = find_crossover(values, BINS, RULE, np.random.default_rng(0), groups=np.array(list("aaabbbcccddd")))
-    assert four.reason == "fewer than 5 experiments"
+    assert four.reason == "fewer than 5 sites"
 
 
 def test_time_is_the_last_zero_of_the_straight_line_before_the_objects_lead():

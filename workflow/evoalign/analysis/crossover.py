@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from evoalign.analysis.leads import UNTESTED, Lead, Leads, cluster_leads
+from evoalign.analysis.sites import site_means
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -121,23 +122,24 @@ def find_crossover(
     generator : numpy.random.Generator
         Draws the sign flips.
     groups : array_like [replicate], optional
-        Names of what replicates share (the site of an experiment): those of one
-        group are not independent, so that their mean counts as one replicate.
+        Site of each experiment: those of one site are not independent, so that
+        their mean counts as one replicate.
     """
     known = ~np.isnan(differences).any(1)
-    values = differences[known]
-    if groups is not None and len(values):
-        _, group = np.unique(np.asarray(groups)[known], return_inverse=True)
-        member = group == np.arange(group.max() + 1)[:, None]
-        values = member @ values / member.sum(1, keepdims=True)
+    values, noun = differences[known], rule.noun
     if len(values) < rule.min_replicates:
-        return Crossover(reason=f"fewer than {rule.min_replicates} {rule.noun}")
+        return Crossover(reason=f"fewer than {rule.min_replicates} {noun}")
+    if groups is not None:
+        _, group = np.unique(np.asarray(groups)[known], return_inverse=True)
+        values, noun = site_means(values, group), "sites"
+    if len(values) < rule.min_replicates:
+        return Crossover(reason=f"fewer than {rule.min_replicates} {noun}")
     leads = cluster_leads(values, rule.cluster_p, rule.lead_p, rule.n_flips, generator)
     found = decide(values.mean(0), leads, bins)
     if found.reason:
         return found
     if len(values) < rule.min_interval_replicates:
-        return replace(found, interval_reason=f"fewer than {rule.min_interval_replicates} {rule.noun}")
+        return replace(found, interval_reason=f"fewer than {rule.min_interval_replicates} {noun}")
     before, after = leads_around(leads)
     low, high = crossing_interval(values, bins, before, after, rule.interval)
     return replace(found, low_ms=low, high_ms=high)

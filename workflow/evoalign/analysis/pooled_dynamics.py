@@ -21,7 +21,7 @@ from evoalign.analysis.population import (
 )
 from evoalign.analysis.resampling import cluster_test, interval, mean_draws, seeded
 from evoalign.analysis.session_dynamics import crossover_row
-from evoalign.analysis.sites import paired_over_sites
+from evoalign.analysis.sites import paired_over_sites, site_means
 from evoalign.analysis.statistics import benjamini_hochberg, one_sample_t
 from evoalign.tables import CROSSOVER
 
@@ -178,14 +178,15 @@ def area_crossovers(study_: Study) -> pd.DataFrame:
     for area, selection, rows in study_.selections():
         # The flips of the latencies of the same experiments: one lead, one p.
         generator = seeded(study_.seed, "leads", area, selection)
-        row = crossover_row(values[rows], bins, study_.settings, "experiments", generator)
+        sites = study_.sites(rows)
+        row = crossover_row(values[rows], bins, study_.settings, "experiments", generator, sites)
         scope = {"scope": "area", "session": "", "area": area, "selection": selection}
         parts.append(table_of(CROSSOVER, row | scope))
     return pd.concat(parts, ignore_index=True)
 
 
 def clusters(study_: Study) -> pd.DataFrame:
-    """Cluster permutation test of late object minus texture over the time bins."""
+    """Cluster permutation test of late object minus texture over the time bins, over site means."""
     frame = study_.tables["contrast"]
     binned = frame[frame["window"] == "binned"]
     values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
@@ -193,7 +194,9 @@ def clusters(study_: Study) -> pd.DataFrame:
     found = []
     for area, selection, rows in study_.selections():
         generator = seeded(study_.seed, "clusters", area, selection)
-        runs, n_flips = cluster_test(values[rows], settings.cluster_p, settings.n_permutations, generator)
+        known = rows[~np.isnan(values[rows]).any(1)]
+        means = site_means(values[known], study_.sites(known))
+        runs, n_flips = cluster_test(means, settings.cluster_p, settings.n_permutations, generator)
         found += [
             {
                 "area": area,
@@ -204,6 +207,7 @@ def clusters(study_: Study) -> pd.DataFrame:
                 "p": run.p,
                 "larger": "object" if run.mass > 0 else "texture",
                 "n": len(rows),
+                "n_sites": len(means),
                 "n_flips": n_flips,
             }
             for run in runs

@@ -11,6 +11,7 @@ from evoalign import study
 from evoalign.analysis.leads import UNTESTED, Leads, cluster_leads
 from evoalign.analysis.population import SPACES, Study
 from evoalign.analysis.resampling import interval, seeded
+from evoalign.analysis.sites import site_means
 from evoalign.analysis.statistics import first_run
 
 Floats = NDArray[np.float64]
@@ -20,7 +21,7 @@ def latencies(study_: Study) -> pd.DataFrame:
     """Latency of late texture or object lead, for each area and selection.
 
     The first time bin, from `analysis.attribution_from_ms` on, of a lead that
-    is significant over all bins (`leads.cluster_leads`, the test of a
+    is significant over all bins (`leads.cluster_leads` over site means, the test of a
     crossover) and lasts for `analysis.crossover_bins` bins: where no crossover
     is reported, a lead of one space is not followed by one of the other.
 
@@ -38,7 +39,7 @@ def latencies(study_: Study) -> pd.DataFrame:
         known = rows[~np.isnan(values[rows]).any(1)]
         weights, _ = study_.weights(known, "latency", area, selection)
         generator = seeded(study_.seed, "leads", area, selection)
-        leads = _leads(values[known], study_.settings, generator)
+        leads = _leads(site_means(values[known], study_.sites(known)), study_.settings, generator)
         for kind, sign in zip(SPACES, (-1.0, 1.0), strict=True):
             row = _latency(sign * values[known], weights, starts, leads, kind, study_.settings)
             found.append({"area": area, "selection": selection, "space": kind, "n": len(known)} | row)

@@ -130,7 +130,12 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: study.Ana
 
 
 def crossover_row(
-    differences: np.ndarray, bins: Bins, settings: study.Analysis, noun: str, generator: np.random.Generator
+    differences: np.ndarray,
+    bins: Bins,
+    settings: study.Analysis,
+    noun: str,
+    generator: np.random.Generator,
+    sites: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """One row of the crossover table; scope, session, area and selection are still to be filled in.
 
@@ -146,6 +151,8 @@ def crossover_row(
     noun : str
         What the replicates are, in the plural.
     generator : numpy.random.Generator
+    sites : numpy.ndarray, int64 [replicate], optional
+        Site of each experiment; experiments of one site count as one replicate.
     """
     answered = np.asarray(bins.starts) >= settings.attribution_from_ms
     used = Bins(tuple(np.asarray(bins.starts)[answered].tolist()), bins.width)
@@ -158,9 +165,11 @@ def crossover_row(
         settings.min_interval_experiments,
         noun,
     )
-    found = find_crossover(differences[:, answered], used, rule, generator)
+    found = find_crossover(differences[:, answered], used, rule, generator, sites)
+    known = ~np.isnan(differences[:, answered]).any(1)
     return {
-        "n": int((~np.isnan(differences[:, answered]).any(1)).sum()),
+        "n": int(known.sum()),
+        "n_sites": 1 if sites is None else len(np.unique(sites[known])),
         "crossover_ms": found.time_ms,
         "low_ms": found.low_ms,
         "high_ms": found.high_ms,
