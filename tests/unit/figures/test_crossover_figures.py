@@ -39,7 +39,7 @@ def test_figures_say_why_there_is_no_crossover(n, area, reason):
     assert f"no crossover: {reason}" in texts(draw_latency(tables)[0])
 
 
-@pytest.mark.parametrize(("n", "told"), [(7, "no interval: fewer than 8 experiments"), (12, "interval")])
+@pytest.mark.parametrize(("n", "told"), [(7, "no interval: fewer than 8 sites"), (12, "interval")])
 def test_figures_show_a_crossover_with_its_interval_or_say_why_it_has_none(n, told):
     tables = tables_of(n, "IT")
     row = tables["crossover"].query("selection == 'valid'").iloc[0]
