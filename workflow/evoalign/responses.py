@@ -85,8 +85,8 @@ class Responses:
         rows, n = np.atleast_1d(np.asarray(rows, np.int64)), len(self.counts)
         if (rows < n).all():
             return self.counts[rows]
-        parts = [self.counts[row] if row < n else self.envelope[row - n] / 1000.0 for row in rows]
-        return np.stack([part.astype(np.float64) for part in parts])
+        traces = [self.counts[row] if row < n else self.envelope[row - n] / 1000.0 for row in rows]
+        return np.stack([trace.astype(np.float64) for trace in traces])
 
 
 def responses_from(contents: SessionContents, settings: study.Responses) -> Responses:
@@ -173,30 +173,30 @@ def count_spikes(
     times = spikes["time_s"].to_numpy(np.float64)
     rows_of = spikes.groupby("unit").indices
     for row, unit in enumerate(units):
-        own = np.sort(times[rows_of[unit]]) if unit in rows_of else times[:0]
-        counts[row] = _count_unit(own, onsets, start_ms, n_bins, unit)
+        unit_times = np.sort(times[rows_of[unit]]) if unit in rows_of else times[:0]
+        counts[row] = _count_unit(unit_times, onsets, start_ms, n_bins, unit)
     return counts
 
 
 def _count_unit(
     times_s: NDArray[np.float64], onsets_s: NDArray[np.float64], start_ms: int, n_bins: int, unit: int
 ) -> NDArray[np.uint16]:
-    shown = np.flatnonzero(np.isfinite(onsets_s))
-    onsets = onsets_s[shown]
+    finite = np.flatnonzero(np.isfinite(onsets_s))
+    onsets = onsets_s[finite]
     # A microsecond wider than the window; the bins below decide.
     first = np.searchsorted(times_s, onsets + start_ms / 1000 - 1e-6)
     last = np.searchsorted(times_s, onsets + (start_ms + n_bins) / 1000 + 1e-6)
     n = np.maximum(last - first, 0)
-    which = np.repeat(np.arange(len(shown)), n)
+    onset_of_spike = np.repeat(np.arange(len(finite)), n)
     spike = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first, n)
-    since_ns = np.rint((times_s[spike] - onsets[which]) * 1e9).astype(np.int64)
+    since_ns = np.rint((times_s[spike] - onsets[onset_of_spike]) * 1e9).astype(np.int64)
     bins = since_ns // NS_PER_MS - start_ms
-    inside = (bins >= 0) & (bins < n_bins)
-    flat = shown[which[inside]] * n_bins + bins[inside]
-    counted = np.bincount(flat, minlength=len(onsets_s) * n_bins)
-    if counted.size and counted.max() > np.iinfo(np.uint16).max:
-        raise InputError(f"unit {unit} has {counted.max()} spikes within one ms", "table spikes")
-    return counted.astype(np.uint16).reshape(len(onsets_s), n_bins)
+    in_window = (bins >= 0) & (bins < n_bins)
+    flat = finite[onset_of_spike[in_window]] * n_bins + bins[in_window]
+    counts = np.bincount(flat, minlength=len(onsets_s) * n_bins)
+    if counts.size and counts.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"unit {unit} has {counts.max()} spikes within one ms", "table spikes")
+    return counts.astype(np.uint16).reshape(len(onsets_s), n_bins)
 
 
 def smoothing_kernel(sigma_ms: float) -> NDArray[np.float64]:
@@ -256,8 +256,8 @@ def rates(
     """
     kernel = smoothing_kernel(sigma_ms)
     reach = len(kernel) // 2
-    given = counts if isinstance(counts, Tensor) else torch.from_numpy(np.ascontiguousarray(counts))
-    n = given.shape[-1]
+    count_tensor = counts if isinstance(counts, Tensor) else torch.from_numpy(np.ascontiguousarray(counts))
+    n = count_tensor.shape[-1]
     begin, end = window_ms[0] - start_ms, window_ms[1] - start_ms
     if begin - reach < 0 or end + reach > n or begin >= end:
         raise InputError(
@@ -267,15 +267,15 @@ def rates(
             "widen the count window, or smooth less",
         )
     # uint16 has few operations in torch: cut first, so that float64 is small.
-    wide = given[..., begin - reach : end + reach].to(device)
+    wide = count_tensor[..., begin - reach : end + reach].to(device)
     smooth = torch.zeros((*wide.shape[:-1], end - begin), dtype=torch.float64, device=device)
     rows, sums = wide.reshape(-1, wide.shape[-1]), smooth.view(-1, end - begin)
     # A sum over lags has one order of additions on every device and number of threads;
     # some rows at a time stay in the processor's cache.
-    for part, into in zip(rows.split(ROWS_AT_A_TIME), sums.split(ROWS_AT_A_TIME), strict=True):
-        exact = part.to(torch.float64)
+    for batch, batch_sums in zip(rows.split(ROWS_AT_A_TIME), sums.split(ROWS_AT_A_TIME), strict=True):
+        exact_counts = batch.to(torch.float64)
         for lag, weight in enumerate(kernel):
-            into.add_(exact[:, lag : lag + end - begin], alpha=float(weight * 1000))
+            batch_sums.add_(exact_counts[:, lag : lag + end - begin], alpha=float(weight * 1000))
     return smooth
 
 
@@ -339,8 +339,8 @@ def write_responses(responses: Responses, folder: str | PathLike[str]) -> None:
         if len(responses.envelope):
             _add_array(group, "envelope", responses.envelope, chunks)
         for (block, thread), (codes, ids) in sorted(responses.codes.items()):
-            added = _add_array(group, f"latents/block{block:03d}_thread{thread:03d}", codes, None)
-            added.attrs.update({"block": block, "thread": thread, "images": list(ids)})
+            array = _add_array(group, f"latents/block{block:03d}_thread{thread:03d}", codes, None)
+            array.attrs.update({"block": block, "thread": thread, "images": list(ids)})
         names = ("start_ms", "session", "subject", "area", "site")
         group.attrs.update({"format": FORMAT, **{name: getattr(responses, name) for name in names}})
         tables.write(responses.units, tables.UNITS, partial / "units.parquet")
@@ -352,7 +352,7 @@ def _add_array(
 ) -> zarr.Array:
     data = np.ascontiguousarray(data)
     shape = chunks or tuple(max(n, 1) for n in data.shape)
-    added = group.create_dataset(
+    array = group.create_dataset(
         name,
         shape=data.shape,
         chunks=shape,
@@ -360,16 +360,16 @@ def _add_array(
         compressor=_CODEC,
         filters=[zarr.codecs.Shuffle(data.dtype.itemsize)],
     )
-    added[...] = data
-    return added
+    array[...] = data
+    return array
 
 
 def _read_array(array: zarr.Array) -> NDArray[Any]:
     # Zarr takes a chunk that is not there for zeros.
     if array.nchunks_initialized < array.nchunks:
         raise ValueError(f"{array.nchunks - array.nchunks_initialized} chunks of {array.name} are missing")
-    found: NDArray[Any] = array[...]
-    return found
+    values: NDArray[Any] = array[...]
+    return values
 
 
 def read_responses(folder: str | PathLike[str]) -> Responses:
@@ -386,21 +386,21 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         raise InputError("the folder of responses does not exist", folder)
     try:
         group = zarr.open_group(str(folder), mode="r")
-        facts = dict(group.attrs)
+        attributes = dict(group.attrs)
         counts = _read_array(group["counts"])
         envelope = _read_array(group["envelope"]) if "envelope" in group else _no_envelope()
-        stored = dict(group["latents"].arrays()) if "latents" in group else {}
+        latent_arrays = dict(group["latents"].arrays()) if "latents" in group else {}
         codes = {
             (int(array.attrs["block"]), int(array.attrs["thread"])): (
                 _read_array(array),
                 list(array.attrs["images"]),
             )
-            for array in stored.values()
+            for array in latent_arrays.values()
         }
     except (KeyError, ValueError, TypeError, OSError, RuntimeError, zarr.errors.GroupNotFoundError) as error:
         raise InputError(f"these are no readable responses: {error!r}", folder, mend) from error
-    if facts.get("format") != FORMAT:
-        raise InputError(f"responses of format {facts.get('format')}, not {FORMAT}", folder, mend)
+    if attributes.get("format") != FORMAT:
+        raise InputError(f"responses of format {attributes.get('format')}, not {FORMAT}", folder, mend)
     units = tables.read(folder / "units.parquet", tables.UNITS)
     presentations = tables.read(folder / "presentations.parquet", tables.PRESENTATIONS)
     axes = {counts.shape[:2], (len(units) - len(envelope), len(presentations))}
@@ -409,13 +409,13 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
         raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, mend)
     return Responses(
         counts,
-        int(facts["start_ms"]),
+        int(attributes["start_ms"]),
         units,
         presentations,
-        str(facts["session"]),
-        str(facts["subject"]),
-        str(facts["area"]),
+        str(attributes["session"]),
+        str(attributes["subject"]),
+        str(attributes["area"]),
         dict(sorted(codes.items())),
         envelope,
-        str(facts["site"]),
+        str(attributes["site"]),
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from evoalign.errors import InputError
-from evoalign.evolution import CmaEs, Thread, default_population, evolve, image_name
+from evoalign.evolution import CmaEs, EvolutionThread, default_population, evolve, image_name
 from evoalign.spaces import get_space, to_bytes
 
 
@@ -25,7 +25,7 @@ def paired(seed=0, n=12):
     for number, name in enumerate(("texture", "object")):
         space = get_space(name)
         start = space.sample_initial(n, torch.Generator().manual_seed(seed + number)).numpy()
-        threads.append(Thread(number, space, CmaEs(start, 0.8, seed + number + 1)))
+        threads.append(EvolutionThread(number, space, CmaEs(start, 0.8, seed + number + 1)))
     return threads
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoalign.evolution import Shown
+from evoalign.evolution import ShownImage
 from evoalign.simulate.schedule import LogClock, Rig
 
 CLOCK = LogClock(offset_s=31.25, drift_ppm=40.0)
@@ -14,7 +14,7 @@ def session(n_blocks=6, n=28, seed=0):
     pixels = np.zeros((4, 4, 3), np.uint8)
     onsets = []
     for block in range(1, n_blocks + 1):
-        images = [Shown(f"i{block}_{k}", pixels, block, k % 2, "object", k, False) for k in range(n)]
+        images = [ShownImage(f"i{block}_{k}", pixels, block, k % 2, "object", k, False) for k in range(n)]
         onsets.append(rig.run_block(images))
     return rig, np.concatenate(onsets)
 
@@ -86,7 +86,7 @@ def test_a_blocks_responses_end_before_the_next_block():
     rig = Rig(np.random.default_rng(1), CLOCK)
     pixels = np.zeros((4, 4, 3), np.uint8)
     for block in range(1, 40):
-        onsets = rig.run_block([Shown("i", pixels, block, 0, "object", 0, False)] * 7)
+        onsets = rig.run_block([ShownImage("i", pixels, block, 0, "object", 0, False)] * 7)
         assert rig.now - onsets[-1] > 0.225
 
 

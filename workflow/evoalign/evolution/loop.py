@@ -15,7 +15,7 @@ from evoalign.spaces import Space, to_bytes
 
 
 @dataclass(frozen=True)
-class Thread:
+class EvolutionThread:
     """One of the evolutions that are interleaved: a space and its optimiser."""
 
     number: int
@@ -24,7 +24,7 @@ class Thread:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImage:
     """One image of a block.
 
     Attributes
@@ -78,7 +78,7 @@ class Generation:
 class Subject(Protocol):
     """Whoever looks at the images: a model neuron, a unit of a network, a live rig."""
 
-    def show(self, images: Sequence[Shown]) -> np.ndarray:
+    def show(self, images: Sequence[ShownImage]) -> np.ndarray:
         """Show the images of a block in the given order.
 
         Returns
@@ -103,7 +103,7 @@ def image_name(block: int, thread: int, index: int, reference: bool = False) -> 
 
 
 def evolve(
-    threads: Sequence[Thread],
+    threads: Sequence[EvolutionThread],
     subject: Subject,
     n_blocks: int,
     rng: np.random.Generator,
@@ -118,7 +118,7 @@ def evolve(
 
     Parameters
     ----------
-    threads : sequence of Thread
+    threads : sequence of EvolutionThread
         Their numbers are unique.
     subject : Subject
         Answers each block.
@@ -151,20 +151,22 @@ def evolve(
             images += _references(thread, block, (references or {}).get(thread.number, ()))
             counts[thread.number] += len(codes[thread.number])
         order = rng.permutation(len(images))
-        shown = [images[i] for i in order]
-        fitness = np.asarray(subject.show(shown), dtype=np.float64)
-        if fitness.shape != (len(shown),):
-            raise InputError(f"the subject answered {list(fitness.shape)} values to {len(shown)} images")
+        images_in_order = [images[i] for i in order]
+        fitness = np.asarray(subject.show(images_in_order), dtype=np.float64)
+        if fitness.shape != (len(images_in_order),):
+            raise InputError(
+                f"the subject answered {list(fitness.shape)} values to {len(images_in_order)} images"
+            )
         for thread in threads:
-            history.append(_learn(thread, codes[thread.number], block, shown, fitness))
+            history.append(_learn(thread, codes[thread.number], block, images_in_order, fitness))
     return history
 
 
-def _propose(thread: Thread, codes: np.ndarray, block: int, first: int) -> list[Shown]:
+def _propose(thread: EvolutionThread, codes: np.ndarray, block: int, first: int) -> list[ShownImage]:
     with torch.no_grad():
         pixels = to_bytes(thread.space.render(torch.from_numpy(codes)))
     return [
-        Shown(
+        ShownImage(
             image_name(block, thread.number, first + row),
             image,
             block,
@@ -177,9 +179,9 @@ def _propose(thread: Thread, codes: np.ndarray, block: int, first: int) -> list[
     ]
 
 
-def _references(thread: Thread, block: int, images: Sequence[np.ndarray]) -> list[Shown]:
+def _references(thread: EvolutionThread, block: int, images: Sequence[np.ndarray]) -> list[ShownImage]:
     return [
-        Shown(
+        ShownImage(
             image_name(0, thread.number, index, True),
             image,
             block,
@@ -193,12 +195,12 @@ def _references(thread: Thread, block: int, images: Sequence[np.ndarray]) -> lis
 
 
 def _learn(
-    thread: Thread, codes: np.ndarray, block: int, shown: Sequence[Shown], fitness: np.ndarray
+    thread: EvolutionThread, codes: np.ndarray, block: int, images: Sequence[ShownImage], fitness: np.ndarray
 ) -> Generation:
     """Hand a thread's optimiser the fitness of its images, in the order of their codes."""
     scores = np.full(len(codes), np.nan)
     names = [""] * len(codes)
-    for image, value in zip(shown, fitness, strict=True):
+    for image, value in zip(images, fitness, strict=True):
         if image.thread == thread.number and not image.reference:
             scores[image.latent_row] = value
             names[image.latent_row] = image.name

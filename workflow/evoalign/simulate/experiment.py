@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evoalign.evolution import CmaEs, Generation, Thread, evolve
+from evoalign.evolution import CmaEs, EvolutionThread, Generation, evolve
 from evoalign.simulate.natural import natural_images
 from evoalign.simulate.schedule import LogClock, Rig
 from evoalign.simulate.subject import ModelSubject, screened_unit, screening_images
@@ -43,7 +43,7 @@ def run_evolution(area: str, settings: Demo, seed: int) -> Evolved:
     for number, space in enumerate(spaces):
         founders = space.sample_initial(settings.images_per_thread, generator).numpy()
         cma_seed = int(np.random.default_rng([seed, 1, number]).integers(2**31))
-        threads.append(Thread(number, space, CmaEs(founders, SIGMA[number], cma_seed)))
+        threads.append(EvolutionThread(number, space, CmaEs(founders, SIGMA[number], cma_seed)))
     references = {
         number: natural_images(settings.references_per_thread, spaces[0], spaces[1], generator)
         for number in range(len(spaces))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
-from evoalign.evolution import Shown
+from evoalign.evolution import ShownImage
 
 # Event words of the study's rig.
 TRIAL_START, BLOCK_FOLLOWS, TRIAL_FOLLOWS, FIXATION = 9, 201, 202, 5
@@ -67,7 +67,7 @@ class Rig:
         self.onsets: list[float] = []
         self.offsets: list[float] = []
 
-    def run_block(self, images: Sequence[Shown]) -> np.ndarray:
+    def run_block(self, images: Sequence[ShownImage]) -> np.ndarray:
         """Show the images in trials of six; return the true onsets, ``[image]``."""
         first = len(self.onsets)
         for start in range(0, len(images), IMAGES_PER_TRIAL):
@@ -76,7 +76,7 @@ class Rig:
             self._trial_of(images[start : start + IMAGES_PER_TRIAL], images[start].block)
         return np.array(self.onsets[first:])
 
-    def _trial_of(self, images: Sequence[Shown], block: int) -> None:
+    def _trial_of(self, images: Sequence[ShownImage], block: int) -> None:
         self._trial += 1
         self._send(*[TRIAL_START] * 3, BLOCK_FOLLOWS, block, TRIAL_FOLLOWS, self._trial)
         self.now += self._rng.uniform(0.08, 0.14)
@@ -92,7 +92,7 @@ class Rig:
         # Long enough for the last image's response to end within its own block.
         self.now += self._rng.uniform(0.1, 0.16)
 
-    def _present(self, image: Shown, number: int) -> None:
+    def _present(self, image: ShownImage, number: int) -> None:
         on_word = self.now + self._rng.uniform(0, 2e-3)
         off_word = on_word + IMAGE_S
         times = np.array([on_word, off_word])

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from evoalign.evolution import Shown
+from evoalign.evolution import ShownImage
 from evoalign.simulate.schedule import Rig
 from evoalign.simulate.spiketrains import ceiling_hz, driven_rate, spike_train
 from evoalign.simulate.ventral_stream import (
@@ -99,7 +99,7 @@ class ModelSubject:
     ----------
     unit : ModelUnit
         The preferred unit.
-    shown : list of Shown
+    shown : list of ShownImage
         Every presentation, in order.
     matches : ndarray
         T and O of the presentations so far, ``[2, presentation]``.
@@ -113,11 +113,11 @@ class ModelSubject:
         self._rng = rng
         self._kernels = np.stack(unit.kernels())
         self._reached = 0.0
-        self.shown: list[Shown] = []
+        self.shown: list[ShownImage] = []
         self.matches = np.empty((2, 0))
         self.spikes = np.empty(0)
 
-    def show(self, images: Sequence[Shown]) -> np.ndarray:
+    def show(self, images: Sequence[ShownImage]) -> np.ndarray:
         """Return the mean rate in [50, 200) ms after each image's onset, spikes/s."""
         onsets = self._rig.run_block(images)
         pixels = np.stack([image.pixels for image in images])

@@ -86,9 +86,11 @@ def feature_maps(network: torch.nn.Module, images: Tensor) -> Tensor:
     InputError
         The network gives no maps.
     """
-    own = next(network.parameters(), None)
+    parameter = next(network.parameters(), None)
     with torch.inference_mode():
-        maps = network(prepared(images, torch.float32 if own is None else own.dtype)).to(torch.float64)
+        maps = network(prepared(images, torch.float32 if parameter is None else parameter.dtype)).to(
+            torch.float64
+        )
     if maps.ndim != 4:
         raise InputError(
             f"the image network gives {list(maps.shape)}, not maps [n, channel, row, column]",
@@ -188,9 +190,9 @@ def spectrum_distances(first: Tensor, second: Tensor) -> Tensor:
 def _correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
     """Weighted Pearson correlation of rows; NaN where one does not vary."""
     x, y = (v - (v * weights).sum(1, keepdim=True) for v in (x, y))
-    own = [(v.square() * weights).sum(1) for v in (x, y)]
-    found = (x * y * weights).sum(1) / (own[0] * own[1]).sqrt()
-    return torch.where(torch.minimum(own[0], own[1]) > SPREAD, found, torch.nan)
+    variances = [(v.square() * weights).sum(1) for v in (x, y)]
+    correlation = (x * y * weights).sum(1) / (variances[0] * variances[1]).sqrt()
+    return torch.where(torch.minimum(variances[0], variances[1]) > SPREAD, correlation, torch.nan)
 
 
 def image_distances(
@@ -217,7 +219,7 @@ def image_distances(
     """
     a, b = resized(first.double()), resized(second.double())
     centre = centre_mask(IMAGE_SIZE, IMAGE_SIZE)
-    found = {
+    distance_of = {
         ("pixel", "none"): pixel_distances(a, b),
         ("pixel", "centre"): pixel_distances(a, b, centre),
         ("correlation", "none"): correlation_distances(a, b),
@@ -227,13 +229,13 @@ def image_distances(
     for name, network in networks.items():
         maps = [feature_maps(network, images) for images in (first, second)]
         for mask_name, mask in map_masks(*maps[0].shape[2:]).items():
-            a_vector, b_vector = (pooled(one, mask) for one in maps)
-            found[name, mask_name] = 1 - cosine_similarity(a_vector, b_vector, dim=1)
-    for name, own in (lpips or {}).items():
+            a_vector, b_vector = (pooled(feature_map, mask) for feature_map in maps)
+            distance_of[name, mask_name] = 1 - cosine_similarity(a_vector, b_vector, dim=1)
+    for name, lpips_network in (lpips or {}).items():
         with torch.inference_mode():
-            found[name, "none"] = own(a, b)
-    parts = [
+            distance_of[name, "none"] = lpips_network(a, b)
+    frames = [
         pd.DataFrame({"pair": range(len(first)), "measure": name, "mask": mask, "distance": values.numpy()})
-        for (name, mask), values in found.items()
+        for (name, mask), values in distance_of.items()
     ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(frames, ignore_index=True)

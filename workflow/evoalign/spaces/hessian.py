@@ -90,8 +90,8 @@ def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_differe
         raise InputError("no latents to average over", f"space '{space.name}'")
     total = z.new_zeros(space.latent_dim, space.latent_dim)
     eye = torch.eye(space.latent_dim, dtype=z.dtype, device=z.device)
-    for some in z.split(RENDERED_TOGETHER):
-        images, tangents = _pushed(space, some, eye)
+    for batch in z.split(RENDERED_TOGETHER):
+        images, tangents = _pushed(space, batch, eye)
         total += tangents @ _curved(metric, images, tangents).T
     return (total + total.T) / (2 * len(z))
 
@@ -106,19 +106,20 @@ def _pushed(space: Space, latents: Tensor, directions: Tensor) -> tuple[Tensor, 
     z = latents.clone().requires_grad_(True)
     images = space.render(z)
     v = torch.zeros_like(images, requires_grad=True)
-    (back,) = torch.autograd.grad(images, z, v, create_graph=True)
+    (pulled_back,) = torch.autograd.grad(images, z, v, create_graph=True)
     tangents = [
-        torch.autograd.grad(back, v, one.expand_as(z), retain_graph=True)[0].flatten() for one in directions
+        torch.autograd.grad(pulled_back, v, direction.expand_as(z), retain_graph=True)[0].flatten()
+        for direction in directions
     ]
     return images.detach(), torch.stack(tangents)
 
 
 def _curved(metric: Metric, images: Tensor, tangents: Tensor) -> Tensor:
     """Product of the distance's second derivative at equal images with each tangent [k, pixel]."""
-    other = images.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(metric(images, other).sum(), other, create_graph=True)
+    moved = images.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(metric(images, moved).sum(), moved, create_graph=True)
     products = [
-        torch.autograd.grad(gradient, other, tangent.view_as(other), retain_graph=True)[0].flatten()
+        torch.autograd.grad(gradient, moved, tangent.view_as(moved), retain_graph=True)[0].flatten()
         for tangent in tangents
     ]
     return torch.stack(products)
@@ -147,8 +148,8 @@ def eigenframe(
     values, vectors = torch.linalg.eigh(mean_hessian(space, latents, metric))
     values, vectors = values.flip(0), vectors.flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    facts = {"metric": metric_name, "n": str(n), "seed": str(seed), "method": "autograd"}
-    return Eigenframe(space.name, values.numpy(), (vectors * largest.sign()).numpy(), facts)
+    provenance = {"metric": metric_name, "n": str(n), "seed": str(seed), "method": "autograd"}
+    return Eigenframe(space.name, values.numpy(), (vectors * largest.sign()).numpy(), provenance)
 
 
 def save_eigenframe(frame: Eigenframe, path: str | PathLike[str]) -> None:
@@ -184,8 +185,8 @@ def load_eigenframe(path: str | PathLike[str], space: str = "") -> Eigenframe:
     if not path.is_file():
         raise InputError("the eigenframe does not exist", path, "correct encoding.eigenframes")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"not a readable .npz file: {error}", path, mend) from error
     missing = [name for name in ("values", "vectors") if name not in arrays]
@@ -206,8 +207,8 @@ def _check(frame: Eigenframe, path: Path, space: str, mend: str) -> None:
         raise InputError(f"the eigenframe is of space '{frame.space}', not '{space}'", path)
     values, vectors = frame.values, frame.vectors
     if vectors.ndim != 2 or values.shape != vectors.shape[1:] or vectors.shape[1] > vectors.shape[0]:
-        found = f"values {list(values.shape)} and vectors {list(vectors.shape)}"
-        raise InputError(f"the eigenframe has {found}", path, mend)
+        shapes = f"values {list(values.shape)} and vectors {list(vectors.shape)}"
+        raise InputError(f"the eigenframe has {shapes}", path, mend)
     if not (np.isfinite(values).all() and np.isfinite(vectors).all()):
         raise InputError("the eigenframe holds NaN or infinity", path, mend)
     if np.abs(vectors.T @ vectors - np.eye(len(values))).max() > ORTHONORMAL:

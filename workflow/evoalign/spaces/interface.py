@@ -61,12 +61,12 @@ def get_space(name: str) -> Space:
         No space has that name.
     """
     if name not in _FACTORIES:
-        best = process.extractOne(name, sorted(_FACTORIES), score_cutoff=50)
-        known = f"known spaces: {', '.join(sorted(_FACTORIES))}"
+        nearest = process.extractOne(name, sorted(_FACTORIES), score_cutoff=50)
+        known_spaces = f"known spaces: {', '.join(sorted(_FACTORIES))}"
         raise InputError(
             f"no image space is called '{name}'",
             "column spaces of the sample sheet",
-            f"did you mean '{best[0]}'? {known}" if best else known,
+            f"did you mean '{nearest[0]}'? {known_spaces}" if nearest else known_spaces,
         )
     return _FACTORIES[name]()
 

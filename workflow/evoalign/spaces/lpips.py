@@ -24,20 +24,20 @@ class Fire(nn.Module):
 
     Parameters
     ----------
-    channels, few, many : int
+    channels, squeezed, expanded : int
         Of the input; between; of each of the two convolutions after.
     """
 
-    def __init__(self, channels: int, few: int, many: int) -> None:
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
-        self.squeeze = nn.Conv2d(channels, few, 1)
-        self.expand1x1 = nn.Conv2d(few, many, 1)
-        self.expand3x3 = nn.Conv2d(few, many, 3, padding=1)
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Maps, ``[n, channels, row, column]`` -> ``[n, 2 many, row, column]``."""
-        few = torch.relu(self.squeeze(maps))
-        return torch.cat([torch.relu(self.expand1x1(few)), torch.relu(self.expand3x3(few))], 1)
+        """Maps, ``[n, channels, row, column]`` -> ``[n, 2 expanded, row, column]``."""
+        squeezed = torch.relu(self.squeeze(maps))
+        return torch.cat([torch.relu(self.expand1x1(squeezed)), torch.relu(self.expand3x3(squeezed))], 1)
 
 
 def alexnet_features() -> nn.Sequential:
@@ -112,8 +112,10 @@ class Lpips(nn.Module):
         super().__init__()
         self.taps = NETWORKS[network].taps
         self.convolutions = NETWORKS[network].features()
-        own = {key.removeprefix("features."): x for key, x in state.items() if key.startswith("features.")}
-        self.convolutions.load_state_dict(own)
+        of_convolutions = {
+            key.removeprefix("features."): x for key, x in state.items() if key.startswith("features.")
+        }
+        self.convolutions.load_state_dict(of_convolutions)
         for layer in range(len(self.taps)):
             self.register_buffer(f"linear{layer}", linear[f"lin{layer}.model.1.weight"].reshape(1, -1, 1, 1))
         self.double().eval().requires_grad_(False)
@@ -122,12 +124,12 @@ class Lpips(nn.Module):
         """Maps of the layers that are compared, of unit length over channels."""
         shift, scale = (torch.tensor(x, dtype=torch.float64)[:, None, None] for x in (_SHIFT, _SCALE))
         maps = (2 * images.double() - 1 - shift) / scale
-        found = []
-        for at, layer in enumerate(self.convolutions):
+        unit_maps = []
+        for number, layer in enumerate(self.convolutions):
             maps = layer(maps)
-            if at in self.taps:
-                found.append(maps / (maps.square().sum(1, keepdim=True).sqrt() + 1e-10))
-        return found
+            if number in self.taps:
+                unit_maps.append(maps / (maps.square().sum(1, keepdim=True).sqrt() + 1e-10))
+        return unit_maps
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Distances ``[n]`` of images ``[n, 3, H, W]`` in 0..1."""
@@ -155,13 +157,11 @@ def load_lpips(weights: str | PathLike[str], linear: str | PathLike[str], networ
     InputError
         A file is missing, no file of weights, or of another network.
     """
-    own = NETWORKS[network]
-    mend = (
-        f"give torchvision's {own.weights} and weights/{own.linear} of LPIPS' repository (section prototypes)"
-    )
-    state, own_linear = (_state(path, mend) for path in (weights, linear))
+    files = NETWORKS[network]
+    mend = f"give torchvision's {files.weights} and weights/{files.linear} of LPIPS' repository (section prototypes)"
+    state, linear_weights = (_state(path, mend) for path in (weights, linear))
     try:
-        return Lpips(state, own_linear, network)
+        return Lpips(state, linear_weights, network)
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"these are not the weights of LPIPS on {network}: {error!s:.200}",
@@ -175,9 +175,9 @@ def _state(path: str | PathLike[str], mend: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError("the weights do not exist", path, mend)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, OSError, EOFError, UnpicklingError, zipfile.BadZipFile) as error:
         raise InputError(f"no file of weights: {error!s:.200}", path, mend) from error
-    if not isinstance(found, dict):
-        raise InputError(f"a {type(found).__name__}, not a mapping of weights", path, mend)
-    return found
+    if not isinstance(state, dict):
+        raise InputError(f"a {type(state).__name__}, not a mapping of weights", path, mend)
+    return state

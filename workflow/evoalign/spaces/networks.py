@@ -87,8 +87,8 @@ def networks_of(settings: study.Prototypes) -> dict[str, nn.Module]:
     InputError
         As for `load_network`.
     """
-    own: dict[str, nn.Module] = {DEFAULT_NETWORK: Lite0()} if settings.efficientnet else {}
-    return own | {name: load_network(path) for name, path in sorted(settings.networks.items())}
+    bundled: dict[str, nn.Module] = {DEFAULT_NETWORK: Lite0()} if settings.efficientnet else {}
+    return bundled | {name: load_network(path) for name, path in sorted(settings.networks.items())}
 
 
 def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
@@ -99,24 +99,24 @@ def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
     InputError
         As for `load_lpips`; one of a network's two files is not named.
     """
-    # Each knob by its name: a rule reruns for the knobs whose names its code holds.
+    # Each field by its name: a rule reruns for the fields whose names its code holds.
     given = {
         "lpips": ("alexnet", settings.lpips_alexnet, settings.lpips_linear),
         "lpips_squeeze": ("squeezenet", settings.lpips_squeezenet, settings.lpips_squeeze_linear),
     }
-    knobs = {
+    fields = {
         "lpips": "lpips_alexnet, lpips_linear",
         "lpips_squeeze": "lpips_squeezenet, lpips_squeeze_linear",
     }
-    found = {}
+    lpips_networks = {}
     for measure, (network, weights, linear) in given.items():
         if not (weights or linear):
             continue
         if not (weights and linear):
             raise InputError(
                 "LPIPS needs two files of weights, and one is named",
-                f"prototypes.{knobs[measure]}",
+                f"prototypes.{fields[measure]}",
                 "name both, or none",
             )
-        found[measure] = load_lpips(weights, linear, network)
-    return found
+        lpips_networks[measure] = load_lpips(weights, linear, network)
+    return lpips_networks

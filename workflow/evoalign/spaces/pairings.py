@@ -49,7 +49,7 @@ def distance_matrices(
     matrix : torch.Tensor, float64 ``[first, second]``
         NaN where an image is blank and the measure is a correlation.
     """
-    sets = [torch.stack([resized(one[None].double())[0] for one in images]) for images in (first, second)]
+    sets = [torch.stack([resized(image[None].double())[0] for image in images]) for images in (first, second)]
     everywhere = torch.full((IMAGE_SIZE, IMAGE_SIZE), 1 / IMAGE_SIZE**2, dtype=torch.float64)
     for mask, weights in (("none", everywhere), ("centre", centre_mask(IMAGE_SIZE, IMAGE_SIZE))):
         a, b = ((images * (weights / 3).sqrt()).flatten(1) for images in sets)
@@ -61,21 +61,21 @@ def distance_matrices(
     yield ("spectrum", "none"), 1 - a @ b.T
     for name, network in networks.items():
         yield from _of_network(name, network, first, second)
-    for name, own in lpips.items():
-        others = [_lpips_vector(own, image) for image in sets[1]]
-        rows = [_squares_to(_lpips_vector(own, image), others) for image in sets[0]]
+    for name, lpips_network in lpips.items():
+        second_vectors = [_lpips_vector(lpips_network, image) for image in sets[1]]
+        rows = [_squares_to(_lpips_vector(lpips_network, image), second_vectors) for image in sets[0]]
         yield (name, "none"), torch.stack(rows)
 
 
 def _squares(a: Tensor, b: Tensor) -> Tensor:
     """Squared Euclidean distances of rows."""
-    found = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * (a @ b.T)
-    return found.clamp(min=0)
+    squares = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * (a @ b.T)
+    return squares.clamp(min=0)
 
 
-def _squares_to(vector: Tensor, others: list[Tensor]) -> Tensor:
+def _squares_to(vector: Tensor, vectors: list[Tensor]) -> Tensor:
     """Squared distances, float64: differences first, for the vectors are float32."""
-    return torch.stack([(vector - other).square().sum(dtype=torch.float64) for other in others])
+    return torch.stack([(vector - second).square().sum(dtype=torch.float64) for second in vectors])
 
 
 def _standard(values: Tensor, weights: Tensor) -> Tensor:
@@ -96,11 +96,11 @@ def _of_network(
 ) -> Iterator[tuple[Key, Tensor]]:
     sets = []
     for images in (first, second):
-        maps = [feature_maps(network, one[None]) for one in images]
+        maps = [feature_maps(network, item[None]) for item in images]
         masks = map_masks(*maps[0].shape[2:])
-        sets.append({name: torch.cat([pooled(one, mask) for one in maps]) for name, mask in masks.items()})
+        sets.append({name: torch.cat([pooled(item, mask) for item in maps]) for name, mask in masks.items()})
     for mask in sets[0]:
-        a, b = (normalize(own[mask], dim=1) for own in sets)
+        a, b = (normalize(pooled_maps[mask], dim=1) for pooled_maps in sets)
         yield (name, mask), 1 - a @ b.T
 
 
@@ -108,8 +108,8 @@ def _lpips_vector(lpips: Lpips, image: Tensor) -> Tensor:
     """Vector whose squared distances are LPIPS, float32: of a hundred images in float64 it would be 2 GB."""
     with torch.inference_mode():
         maps = lpips.features(image[None])
-        parts = [
-            (one * (getattr(lpips, f"linear{layer}") / one[0, 0].numel()).sqrt()).flatten()
-            for layer, one in enumerate(maps)
+        layer_vectors = [
+            (layer_map * (getattr(lpips, f"linear{layer}") / layer_map[0, 0].numel()).sqrt()).flatten()
+            for layer, layer_map in enumerate(maps)
         ]
-    return torch.cat(parts).float()
+    return torch.cat(layer_vectors).float()
