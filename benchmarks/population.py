@@ -29,12 +29,12 @@ from evoalign import study
 from evoalign.analysis import experiment_from
 from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.session import analyse_experiment
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.simulate.study_design import ExperimentDesign, draw_study
 from evoalign.simulate.study_session import simulate_responses
 
 CONFIG = study.Config(device="cpu")
-Sessions = list[tuple[ExperimentDesign, Responses]]
+Sessions = list[tuple[ExperimentDesign, SessionResponses]]
 
 
 def ours(sessions: Sessions) -> tuple[dict[str, float], dict[str, pd.DataFrame]]:

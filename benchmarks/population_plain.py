@@ -19,13 +19,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
-from evoalign.responses import Responses, smoothing_kernel
+from evoalign.responses import SessionResponses, smoothing_kernel
 from population_plain_more import beyond, bootstrap, corrected, interval, session_beyond
 
 BINS = 10  # ms
 
 
-def session(responses: Responses, settings: study.Analysis, unstable: str) -> dict[str, Any]:
+def session(responses: SessionResponses, settings: study.Analysis, unstable: str) -> dict[str, Any]:
     """Return all numbers of one experiment: docs/methods.md sections 3 and 4."""
     shown = responses.presentations
     keep = shown["valid"].to_numpy()

@@ -15,7 +15,7 @@ from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.responses import (
-    Responses,
+    SessionResponses,
     binned,
     count_spikes,
     rates,
@@ -221,7 +221,7 @@ def assert_same(a, b):
 def test_responses_come_back_as_they_were_written(tmp_path_factory, shape, texts, keys, seed):
     rng = np.random.default_rng(seed)
     codes = {key: (rng.standard_normal((2, 3)), ["a", "ü"]) for key in keys}
-    written = Responses(
+    written = SessionResponses(
         rng.integers(0, 2**16, shape).astype(np.uint16),
         -5,
         filled(tables.UNITS, shape[0]),

@@ -40,7 +40,7 @@ def _no_envelope() -> NDArray[np.float32]:
 
 
 @dataclass
-class Responses:
+class SessionResponses:
     """A session's responses: all that the analysis needs to know of it.
 
     Attributes
@@ -89,7 +89,7 @@ class Responses:
         return np.stack([trace.astype(np.float64) for trace in traces])
 
 
-def responses_from(contents: SessionContents, settings: study.Responses) -> Responses:
+def responses_from(contents: SessionContents, settings: study.Responses) -> SessionResponses:
     """Count the spikes of a session around its image onsets.
 
     Parameters
@@ -101,7 +101,7 @@ def responses_from(contents: SessionContents, settings: study.Responses) -> Resp
 
     Returns
     -------
-    Responses
+    SessionResponses
         All presentations, in the order of their table.
 
     Raises
@@ -124,7 +124,7 @@ def responses_from(contents: SessionContents, settings: study.Responses) -> Resp
         settings.start_ms,
         settings.stop_ms,
     )
-    return Responses(
+    return SessionResponses(
         counts=counts,
         start_ms=settings.start_ms,
         units=pd.concat([units, envelope_units(contents)], ignore_index=True) if envelope else units,
@@ -324,7 +324,7 @@ def binned(rates: Tensor, width_ms: int) -> Tensor:
     return rates.unflatten(-1, (n // width_ms, width_ms)).mean(-1)
 
 
-def write_responses(responses: Responses, folder: str | PathLike[str]) -> None:
+def write_responses(responses: SessionResponses, folder: str | PathLike[str]) -> None:
     """Write responses as a Zarr folder that appears whole or not at all.
 
     ``counts``, ``envelope`` (where there is one; a chunk a unit) and
@@ -372,7 +372,7 @@ def _read_array(array: zarr.Array) -> NDArray[Any]:
     return values
 
 
-def read_responses(folder: str | PathLike[str]) -> Responses:
+def read_responses(folder: str | PathLike[str]) -> SessionResponses:
     """Read responses written by `write_responses`.
 
     Raises
@@ -407,7 +407,7 @@ def read_responses(folder: str | PathLike[str]) -> Responses:
     axes |= {(len(counts), envelope.shape[1])} if len(envelope) else set()
     if counts.dtype != np.uint16 or len(axes) > 1:
         raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, mend)
-    return Responses(
+    return SessionResponses(
         counts,
         int(attributes["start_ms"]),
         units,

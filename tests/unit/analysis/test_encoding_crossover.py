@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from evoalign.analysis.encoding import encode_session
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.study import Config
 
 BLOCKS = 30
@@ -72,7 +72,7 @@ def pit_session(switch_ms, seed):
     rate = np.where(on, rate, BASE_HZ) * gain[shown["block"].to_numpy() - 1][:, None]
     counts = rng.poisson(rate / 1000).astype(np.uint16)[None]
     units = pd.DataFrame({"unit": [0], "kind": ["sorted"], "area": ["IT"], "preferred": [True]})
-    return Responses(
+    return SessionResponses(
         counts=counts, start_ms=-50, units=units, presentations=shown.drop(columns="drive"),
         session=f"pit{seed}", subject="A", area="IT", codes=codes,
     )  # fmt: skip

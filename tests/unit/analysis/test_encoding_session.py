@@ -10,7 +10,7 @@ from evoalign.analysis.encoding import encode_session, fitting, to_dataset
 from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
 from evoalign.errors import InputError
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe, save_eigenframe
 from evoalign.study import Config
 
@@ -41,7 +41,7 @@ def small_session(seed=0, n_units=3, gain=400.0):
     units = pd.DataFrame(
         {"unit": np.arange(n_units) + 5, "kind": "sorted", "area": "IT", "preferred": np.arange(n_units) == 0}
     )
-    return Responses(
+    return SessionResponses(
         counts=rng.poisson(rate / 1000).astype(np.uint16), start_ms=-50, units=units, presentations=shown,
         session=f"s{seed}", subject="A", area="IT", codes=codes,
     )  # fmt: skip

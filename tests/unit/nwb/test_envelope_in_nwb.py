@@ -14,7 +14,7 @@ from evoalign.analysis.session import analyse_session
 from evoalign.figures import draw_session
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.envelope import envelope_units
-from evoalign.responses import Responses, read_responses, responses_from, write_responses
+from evoalign.responses import SessionResponses, read_responses, responses_from, write_responses
 
 
 def values(envelope, segment=0):
@@ -84,7 +84,7 @@ def test_the_analysis_takes_it_as_a_kind_of_unit_in_microvolts(packaged):
     n = len(contents.presentations)
     steady = np.full((3, n, found.counts.shape[2]), 7.5, np.float32)
     steady[1] = 12.5
-    made = Responses(
+    made = SessionResponses(
         **{name: getattr(found, name) for name in found.__dataclass_fields__ if name != "envelope"},
         envelope=steady,
     )

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from evoalign import study
 from evoalign.analysis.experiment import Experiment, drop_short_last_block
 from evoalign.errors import InputError
-from evoalign.responses import Responses, rates
+from evoalign.responses import SessionResponses, rates
 
 
 def experiment_from(
-    responses: Responses,
+    responses: SessionResponses,
     settings: study.Analysis,
     unit: int | None = None,
     unstable: str = "",
@@ -31,7 +31,7 @@ def experiment_from(
 
     Parameters
     ----------
-    responses : Responses
+    responses : SessionResponses
         Counts [unit, presentation, ms] of the session.
     settings : study.Analysis
         Smoothing, window and names of the spaces.
@@ -85,7 +85,7 @@ def experiment_from(
     return drop_short_last_block(experiment, settings.min_last_block)
 
 
-def unit_row(responses: Responses, settings: study.Analysis, unit: int | None = None) -> int:
+def unit_row(responses: SessionResponses, settings: study.Analysis, unit: int | None = None) -> int:
     """Row of a unit in the counts; of the preferred one when none is named.
 
     Raises

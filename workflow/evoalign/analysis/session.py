@@ -34,11 +34,11 @@ from evoalign.analysis.session_dynamics import (
 from evoalign.analysis.session_images import image_tables
 from evoalign.analysis.trajectories import best_image
 from evoalign.analysis.tuning import shows_axes, shows_evolution, tune_session
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 
 
 def analyse_session(
-    responses: Responses,
+    responses: SessionResponses,
     config: study.Config,
     unit: int | None = None,
     unstable: str = "",
@@ -50,7 +50,7 @@ def analyse_session(
 
     Parameters
     ----------
-    responses : Responses
+    responses : SessionResponses
     config : study.Config
     unit : int, optional
         Another unit than the preferred one.
@@ -94,7 +94,7 @@ def analyse_session(
     return analyse_experiment(experiment, config.analysis, config.seed) | tuned
 
 
-def _without_preferred(responses: Responses, preferred: str) -> str:
+def _without_preferred(responses: SessionResponses, preferred: str) -> str:
     """Say why there is no preferred unit though the sheet may name one; '' otherwise."""
     if responses.units.empty:
         return "it has no units"

@@ -19,31 +19,31 @@ from evoalign.analysis.tuning_fits import Fit, fit_gaussian, fit_line, gaussian,
 from evoalign.analysis.tuning_process import Process, fit_process
 from evoalign.analysis.tuning_shapes import peak_bin, reaches, shape, shape_flags
 from evoalign.events.names import parse_axis_name
-from evoalign.responses import Responses, rates, windowed
+from evoalign.responses import SessionResponses, rates, windowed
 
 Floats = NDArray[np.float64]
 AXIS = ["subspace", "axis"]
 
 
-def shows_axes(responses: Responses) -> bool:
+def shows_axes(responses: SessionResponses) -> bool:
     """Tell whether a session's image names carry an eigen-axis and a distance (docs/methods.md section 1)."""
     return any(parse_axis_name(name) for name in responses.presentations["image"].unique())
 
 
-def shows_evolution(responses: Responses) -> bool:
+def shows_evolution(responses: SessionResponses) -> bool:
     """Tell whether a session has presentations of an evolution: block and thread known."""
     shown = responses.presentations
     return bool(((shown["block"] >= 0) & shown["thread"].isin((0, 1))).any())
 
 
 def tune_session(
-    responses: Responses, config: study.Config, unit: int | None = None
+    responses: SessionResponses, config: study.Config, unit: int | None = None
 ) -> dict[str, pd.DataFrame]:
     """All of docs/methods.md section 7 for each axis of a session.
 
     Parameters
     ----------
-    responses : Responses
+    responses : SessionResponses
     config : study.Config
         Sections `tuning`, and `analysis` for smoothing and evoked window.
     unit : int, optional
@@ -87,7 +87,7 @@ def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def evoked_rates(
-    responses: Responses, row: int, presentations: NDArray[np.int64], settings: study.Analysis
+    responses: SessionResponses, row: int, presentations: NDArray[np.int64], settings: study.Analysis
 ) -> Floats:
     """Mean smoothed rate in the evoked window (docs/methods.md section 2), float64 ``[presentation]``."""
     smooth = rates(

@@ -16,7 +16,7 @@ from evoalign.spaces import Space, to_bytes
 
 @dataclass(frozen=True)
 class EvolutionThread:
-    """One of the evolutions that are interleaved: a space and its optimiser."""
+    """One of the evolutions that a session interleaves: a space and its optimiser."""
 
     number: int
     space: Space

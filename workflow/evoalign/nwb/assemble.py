@@ -57,7 +57,7 @@ def assemble(
     ------
     InputError
         A file is missing or damaged; images or latents are missing; neither
-        header nor sheet tells the date.
+        header nor sheet has the date.
     """
     # Here alone is sorting needed: loading it would take every job that reads an NWB file a second.
     from evoalign.sorting import with_stability
@@ -112,7 +112,7 @@ def start_of(session: study.Session, header: str | None) -> dt.datetime:
     Raises
     ------
     InputError
-        Neither tells the day.
+        Neither has the day.
     """
     start = None if header is None else dt.datetime.fromisoformat(header)
     if start is not None and start.tzinfo is None:
@@ -122,7 +122,7 @@ def start_of(session: study.Session, header: str | None) -> dt.datetime:
         start = dt.datetime.combine(session.date, time)
     if start is None:
         raise InputError(
-            "the recording's header does not tell its date",
+            "the recording's header has no date",
             f"session {session.session}",
             "give the column date in sessions.tsv",
         )

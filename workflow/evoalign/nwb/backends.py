@@ -23,7 +23,7 @@ SMALL_BYTES = 65_536  # an array below is not worth a chunk and its index
 
 
 def is_zarr(path: Path) -> bool:
-    """Tell whether a path is, or by its name will be, a Zarr folder."""
+    """Return whether a path is, or by its name will be, a Zarr folder."""
     return path.is_dir() or path.suffix == ".zarr"
 
 
@@ -43,7 +43,7 @@ class Backend(Protocol):
 
 
 def backend_for(path: Path, settings: study.Nwb) -> Backend:
-    """Return the store of the kind that a file's name tells, for one file."""
+    """Return what writes one file, Zarr or HDF5 by its name."""
     return ZarrBackend(settings) if is_zarr(path) else Hdf5Backend(settings)
 
 

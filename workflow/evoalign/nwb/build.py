@@ -64,7 +64,7 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
 
 
 def subject(contents: SessionContents, config: Config) -> Subject:
-    """Return the animal, with what `nwb.subjects` of the configuration tells of it."""
+    """Return the animal, described by `nwb.subjects` of the configuration."""
     fields = dict(config.nwb.subjects.get(contents.subject, {}))
     return Subject(
         subject_id=contents.subject,

@@ -66,7 +66,7 @@ def columns(
 
 
 def as_data(values: pd.Series, field: pa.Field, pack: Pack) -> Any:
-    """Return a column's values as the file keeps them."""
+    """Return a column's values ``[row]`` as the file keeps them."""
     if field.type == tables.TEXT:
         return [str(value) for value in values]
     array = values.to_numpy(field.type.to_pandas_dtype())
@@ -152,7 +152,13 @@ def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
 
 
 def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
-    """Return a column's values, ``[row, ..]``; an InputError tells where it is damaged."""
+    """Return a column's values, ``[row, ..]``.
+
+    Raises
+    ------
+    InputError
+        The column is damaged.
+    """
     try:
         values = np.asarray(nwb_table[name].data[:])
     except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes

@@ -42,7 +42,7 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class SessionMetadata:
-    """What the sample sheet tells of a session beside its files.
+    """What the sample sheet says of a session beside its files.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class SessionMetadata:
     preferred : str
         Channel and online unit letter that drove the evolution, as ``12a``.
     site : str
-        Recording site; '' when array, channel and unit tell it.
+        Recording site; '' when it follows from array, channel and unit.
     spaces : tuple of str
         Space of thread 0 and of thread 1.
     photodiode : str

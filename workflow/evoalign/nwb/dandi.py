@@ -38,11 +38,11 @@ def dandi_path(path: str | PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        The file cannot be read, or tells no subject.
+        The file cannot be read, or names no subject.
     """
     with opened(path) as nwb:
         if nwb.subject is None or not nwb.subject.subject_id:
-            raise InputError("the file tells no subject", f"{path}, /general/subject", "add the subject")
+            raise InputError("the file names no subject", f"{path}, /general/subject", "add the subject")
         subject = _label(nwb.subject.subject_id)
         session = _label(nwb.session_id or Path(path).name.partition(".nwb")[0])
         image = "+image" if nwb.stimulus_template or nwb.stimulus else ""

@@ -1,4 +1,4 @@
-"""Tell in what two NWB files differ."""
+"""The differences between the contents of two NWB files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def content_differences(a: str | PathLike[str], b: str | PathLike[str]) -> list[
 
     Every group, data set, attribute and reference counts, identifiers and
     dates with them; how the file is laid out and compressed does not, so that
-    an HDF5 file and a Zarr folder of one session are the same.
+    an HDF5 file and a Zarr folder of one session do not differ.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def _differences(a: dict[str, StoredObject], b: dict[str, StoredObject]) -> Iter
     missing_group = ""
     for path in sorted(set(a) | set(b)):
         if missing_group and path.startswith(missing_group):
-            continue  # a group that one file lacks is told once
+            continue  # a group that one file lacks is listed once
         if path not in a or path not in b:
             missing_group = f"{path}/"
             yield f"{path}: only in the {'second' if path not in a else 'first'} file"

@@ -19,7 +19,7 @@ from evoalign.nwb.contents import SessionContents, SessionMetadata, check_conten
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
 
-# Of a file that does not tell: what the contracts name as unknown, and units that somebody has curated.
+# Where the file has no such column: what the contracts name as unknown, and units that somebody has curated.
 _TEXT = {"kind": "sorted", "label": "good", "onset_source": "file"}
 _UNKNOWN = -1
 

@@ -1,4 +1,4 @@
-"""Whether a file is whole enough to be handed to the libraries that read it."""
+"""Integrity: whether the libraries that read a file can do so without hanging, crashing or losing data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a session and of the file's making <-> tables of facts."""
+"""Metadata of a session and of how the file was made <-> tables of the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_NUMBERS = ("session",)  # columns of the alignment report
 
 
 def add_metadata(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
-    """Add alignment report, generators, and the facts: session, raw files, settings, provenance."""
+    """Add alignment report, generators, and metadata: session, raw files, settings, provenance."""
     misc = module(nwb, "misc")
     if len(contents.alignment):
         misc.add(_alignment(contents.alignment))
@@ -83,7 +83,7 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
 
 
 def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:
-    """Return facts, alignment, generators, raw_files, settings and provenance of a file of ours."""
+    """Return metadata, alignment, generators, raw files, settings and provenance of `add_metadata`."""
     location = f"{path}, /processing/misc/{METADATA_TABLE}"
     nwb_table = nwb.processing["misc"][METADATA_TABLE]
     section_key_value = [column_values(nwb_table, name, location) for name in ("section", "key", "value")]

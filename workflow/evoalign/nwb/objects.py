@@ -45,7 +45,7 @@ class StoredObject:
 
 @contextmanager
 def stored_objects(path: str | PathLike[str]) -> Iterator[dict[str, StoredObject]]:
-    """Open an intact file (see `check_integrity`) and yield its objects by path, in the order of paths."""
+    """Open an undamaged file (see `check_integrity`) and yield its objects by path, in the order of paths."""
     path = Path(path)
     root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
     try:

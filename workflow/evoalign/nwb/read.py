@@ -41,7 +41,7 @@ def read_nwb(
     settings : study.Nwb, optional
         Names of tables and columns in files of other tools.
     session : study.Session, optional
-        Row of the sample sheet, for what files of other tools do not tell.
+        Row of the sample sheet, for what files of other tools lack.
 
     Returns
     -------

@@ -17,7 +17,7 @@ from evoalign.nwb.columns import MEND, Pack, column_values, columns, frame_of
 from evoalign.nwb.contents import SessionContents
 
 UV_PER_V = 1e6
-DEFAULT_RATE_HZ = 30_000.0  # of spike times where no channel tells
+DEFAULT_RATE_HZ = 30_000.0  # of spike times where no channel has a sampling rate
 PLACE = "/units"
 
 
@@ -118,7 +118,21 @@ def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
 
 
 def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.DataFrame:
-    """Return `tables.SPIKES` of a units table, whoever wrote it."""
+    """Return `tables.SPIKES` of a units table, of this pipeline or another.
+
+    Parameters
+    ----------
+    units : pynwb.misc.Units
+    numbers : ndarray, int64 ``[unit]``
+        Unit numbers, by row of `units`.
+    where : str
+        File and path of the table in it, for errors.
+
+    Raises
+    ------
+    InputError
+        Spike times are missing, damaged or do not fit their index.
+    """
     if "spike_times" not in units.colnames:
         raise InputError("the units have no spike times", f"{location}/spike_times", MEND)
     index = units["spike_times"]

@@ -49,7 +49,7 @@ def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
 
 
 def _add_presentations(nwb: NWBFile, contents: SessionContents, collection: Any, pack: Pack) -> None:
-    # Intervals are kept in the order of time; column `presentation` tells the order of the log.
+    # Intervals are kept in the order of time; column `presentation` has the order of the log.
     presentations = contents.presentations.sort_values("onset_s", kind="stable", na_position="last")
     nwb_columns = columns(presentations, tables.PRESENTATIONS, pack, rename=RENAME)
     if collection is not None:

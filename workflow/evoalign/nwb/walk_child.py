@@ -64,7 +64,7 @@ class Walk:
 def main(path: str, object_cpu_s: float) -> None:
     """Touch all objects of a file, or raise."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is told by the exit status
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the exit status shows a crash
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     walk = Walk(object_cpu_s)
     walk.begin("/")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.nwb import SessionContents, SessionMetadata
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
 
@@ -96,7 +96,7 @@ def draw_counts(
 
 def simulate_responses(
     design: ExperimentDesign, start_ms: int, stop_ms: int, null: bool = False
-) -> Responses:
+) -> SessionResponses:
     """Simulate the responses of an experiment's preferred unit.
 
     Parameters
@@ -113,7 +113,9 @@ def simulate_responses(
     counts = draw_counts(design, truth, presentations, latents)
     units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
     session_names = (design.session, design.subject, design.area)
-    return Responses(counts[None], start_ms, units, presentations, *session_names, latents, site=design.site)
+    return SessionResponses(
+        counts[None], start_ms, units, presentations, *session_names, latents, site=design.site
+    )
 
 
 def simulate_contents(
@@ -143,7 +145,7 @@ def simulate_contents(
     )
 
 
-def spike_times(responses: Responses, rng: np.random.Generator) -> Floats:
+def spike_times(responses: SessionResponses, rng: np.random.Generator) -> Floats:
     """Return spike times of the first unit that give its counts, s; float64 ``[spike]``, rising."""
     counts, presentations = responses.counts[0], responses.presentations
     row, ms = np.nonzero(counts)

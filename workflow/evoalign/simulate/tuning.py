@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evoalign import study, tables
 from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_session import (
@@ -150,7 +150,7 @@ def shown_images(design: TuningDesign) -> pd.DataFrame:
     )[[*tables.PRESENTATIONS.names, "rate_hz"]]
 
 
-def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int) -> Responses:
+def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int) -> SessionResponses:
     """Simulate the responses of a tuning session's preferred unit: Poisson counts in 1 ms bins.
 
     Parameters
@@ -167,7 +167,7 @@ def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int)
     counts = np.random.default_rng([design.seed, 13]).poisson(rates / 1000).astype(np.uint16)
     presentations = tables.conform(frame, tables.PRESENTATIONS)
     units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
-    return Responses(
+    return SessionResponses(
         counts[None], start_ms, units, presentations, design.session, design.subject, design.area, {}
     )
 

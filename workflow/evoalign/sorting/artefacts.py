@@ -28,12 +28,12 @@ class ReferenceGroup:
     ----------
     name : str
         Array or connector; '' when all electrodes are one group.
-    rows : ndarray
-        Channels ``[n]``.
-    inspected : ndarray
-        Those in which artefacts are looked for.
+    rows : ndarray of int
+        Rows of its channels ``[channel]``.
+    inspected : ndarray of int
+        Rows in which artefacts are looked for ``[inspected]``.
     limit : ndarray
-        Size of a second difference that hits each of these, in counts.
+        Second difference above which each of these is hit, counts ``[inspected]``.
     """
 
     name: str
@@ -44,7 +44,21 @@ class ReferenceGroup:
 
 @dataclass(frozen=True)
 class Artefact:
-    """An artefact: why, in which group or channel, which rows it blanks, and when."""
+    """An artefact.
+
+    Attributes
+    ----------
+    reason : str
+        `COMMON` or `SATURATED`.
+    group : str
+        Group that has it in common; '' of a single channel.
+    channel : int
+        The vendor's number of the single channel; -1 of a group.
+    rows : ndarray of int
+        Rows of the channels that it blanks ``[channel]``.
+    period : Chunk
+        When.
+    """
 
     reason: str
     group: str
@@ -60,7 +74,7 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
     group exceed ``sorting.artefact_threshold`` in the second difference of the
     voltage within a millisecond: spikes hit an electrode each, stimulation and
     muscles hit all. Groups of fewer than ``sorting.reference_min_channels``
-    electrodes cannot tell the two apart and are passed over. A voltage that
+    electrodes are skipped: there the two look the same. A voltage that
     stays at its largest or smallest value for ``sorting.saturated_ms`` is
     saturated, whatever the amplifier's range.
 

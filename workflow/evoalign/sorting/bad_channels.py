@@ -20,7 +20,7 @@ STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked
 
 
 def noise_level(stretches: list[np.ndarray]) -> np.ndarray:
-    """Return the noise of each channel: 1.4826 times the median of absolute values.
+    """Return the noise SD of each channel, µV ``[channel]``: 1.4826 times the median of absolute values.
 
     Parameters
     ----------
@@ -151,7 +151,18 @@ def _duplicates(stretches: list[np.ndarray], good: np.ndarray, limit: float) -> 
 
 
 def correlation(stretches: list[np.ndarray]) -> np.ndarray:
-    """Return the correlation of channels over stretches ``[channel, sample]``; NaN with a flat one."""
+    """Return the correlation of channels over stretches.
+
+    Parameters
+    ----------
+    stretches : list of ndarray ``[channel, sample]``
+        Filtered voltages.
+
+    Returns
+    -------
+    ndarray, float64 ``[channel, channel]``
+        NaN with a flat channel.
+    """
     n, sums, products = 0, np.zeros(len(stretches[0])), np.zeros((len(stretches[0]),) * 2)
     for stretch in stretches:
         voltages = stretch.astype(np.float64)

@@ -40,7 +40,12 @@ SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
 
 
 def components(waves: np.ndarray, n: int = COMPONENTS) -> np.ndarray:
-    """Return the scores on the first principal components, float64 ``[spike, component]``."""
+    """Return the scores of ``waves [spike, sample]`` on the first `n` principal components.
+
+    Returns
+    -------
+    ndarray, float64 ``[spike, component]``
+    """
     centred = waves - waves.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     return np.ascontiguousarray(centred @ axes[:, ::-1][:, :n])
@@ -155,8 +160,8 @@ def merge(labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, refractory
     ----------
     labels, waves
         As in `cluster`.
-    times_s : ndarray
-        Of the spikes, within the time that was looked at.
+    times_s : ndarray ``[spike]``
+        Times of the spikes, counting only the stretches that were clustered.
     refractory_s : float
         Spikes of one unit are further apart.
     """
@@ -219,8 +224,9 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
-    """Return coincidences of two trains over those expected of independent ones.
+    """Return coincidences of two spike trains over those expected of independent ones.
 
+    The spike times ``[spike]`` rise, in s.
     Counted are intervals from half to one and a half refractory period: the
     detector's own dead time leaves out shorter ones. NaN when too few are expected.
     """
@@ -248,6 +254,15 @@ def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Template
     """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
 
     Spikes of label `BACKGROUND`, if any, make the last one.
+
+    Parameters
+    ----------
+    labels : ndarray, int ``[spike]``
+        Unit of each spike, -1 for none.
+    waves : ndarray ``[spike, sample]``
+        Whitened waveforms.
+    before : int
+        Samples before the trough.
     """
     names = np.unique(labels[labels >= 0]).tolist()
     has_background = bool(np.any(labels == BACKGROUND))

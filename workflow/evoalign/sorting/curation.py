@@ -27,7 +27,7 @@ from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes, ordered
 from evoalign.study import Sorting
 
-# The words of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
+# Labels of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
 LABELS = {
     "good": "good",
     "accept": "good",
@@ -189,7 +189,7 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
         raise InputError(
             f"this is no folder of phy: {error}", folder, "give the folder of params.py"
         ) from error
-    # Both are in the order of time; spikes of one sample are told apart by their unit.
+    # Both are in the order of time; spikes of one sample differ in their unit.
     original = ids.reindex(template).to_numpy()
     if len(cluster) != len(unit) or len(template) != len(unit):
         what = f"phy has {len(cluster)} spikes, the sorting {len(unit)}"

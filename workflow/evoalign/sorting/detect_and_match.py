@@ -1,4 +1,7 @@
-"""The passes over a recording: threshold crossings, then template matching and mean waveforms."""
+"""Detection and matching: threshold crossings, then template matching and mean waveforms.
+
+Each is one pass over the recording, chunk by chunk.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,24 @@ class CollectedSpikes:
 def crossings(
     electrodes: WhitenedElectrodes, with_waves: bool, n_jobs: int
 ) -> tuple[list[Crossings], list[Templates | None]]:
-    """Find all threshold crossings and, from them, the templates of each electrode."""
+    """Find all threshold crossings and, from them, the templates of each electrode.
+
+    Parameters
+    ----------
+    electrodes : WhitenedElectrodes
+        From `learn_noise`.
+    with_waves : bool
+        Keep waveforms and make templates; False: the crossings alone.
+    n_jobs : int
+        Threads.
+
+    Returns
+    -------
+    crossings : list of Crossings
+        One a chunk, without waveforms.
+    templates : list of Templates or None
+        One an electrode, None where it has no unit; [] without waveforms.
+    """
     chunks = electrodes.traces.chunks()
     recorded_s = sum(c.stop - c.start for c in chunks) / electrodes.traces.rate_hz
     n_clustered = (
@@ -90,7 +110,10 @@ def _find_templates(electrodes: WhitenedElectrodes, crossed: list[Crossings], ro
 def _crossings_of_row(
     electrodes: WhitenedElectrodes, crossed: list[Crossings], row: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Waveforms, sizes and times of one electrode's picked crossings; the clock stands where none is."""
+    """Waveforms ``[spike, sample]``, sizes and times ``[spike]`` of an electrode's picked crossings.
+
+    Times count only the stretches from which crossings were picked.
+    """
     waves, sizes, times, before = [], [], [], 0.0
     for crossings in crossed:
         of_row = crossings.row == row
@@ -110,7 +133,7 @@ def _crossings_of_row(
 
 
 def by_chunk(chunks: list[Chunk], spikes: dict[UnitKey, CollectedSpikes]) -> list[dict[UnitKey, np.ndarray]]:
-    """Deal spikes out to the chunks that hold them: for each chunk, trough samples by UnitKey."""
+    """Return the spikes in each chunk: trough samples ``[spike]`` by unit."""
     samples_in: list[dict[UnitKey, np.ndarray]] = [{} for _ in chunks]
     for key, of_unit in spikes.items():
         segment, sample, _ = of_unit.joined()
@@ -142,7 +165,7 @@ def match_and_measure(
     templates : list of Templates or None
         Of each electrode; [] when another sorter found the units.
     known_samples : list of dict
-        For each chunk, the trough samples of units that are known already.
+        For each chunk, the trough samples ``[spike]`` of units found by other means.
     n_jobs : int
         Threads.
 
@@ -188,7 +211,7 @@ def _match_chunk(
 def unit_spikes(
     electrodes: WhitenedElectrodes, spikes: dict[UnitKey, CollectedSpikes], waves: WaveSums, dead_s: float
 ) -> list[UnitSpikes]:
-    """Turn collected spikes into trains, in seconds on the recording's clock and µV.
+    """Turn collected spikes into units, with times in s on the recording's clock and sizes in µV.
 
     Of two spikes of a unit closer than `dead_s`, which a border between
     chunks can make, the first is kept.

@@ -33,9 +33,9 @@ class Crossings:
     chunk : Chunk
         The stretch.
     row, sample, size_uv : ndarray
-        Electrode, trough in samples of the segment and its size of each crossing.
+        Electrode, trough in samples of the segment and its size, µV, ``[crossing]``.
     picked : ndarray
-        bool, those with a waveform.
+        bool ``[crossing]``: those with a waveform.
     waves : ndarray
         float32 ``[picked crossing, sample]``: whitened waveforms.
     """
@@ -50,18 +50,18 @@ class Crossings:
 
 @dataclass(frozen=True)
 class WhitenedElectrodes:
-    """What the first pass learnt: everything that a chunk needs to be sorted.
+    """The electrodes that are sorted, with their detection thresholds and whitening filters.
 
     Attributes
     ----------
     traces : Traces
         The recording.
     rows : ndarray
-        Channels that are sorted.
+        Rows of the channels that are sorted ``[electrode]``.
     threshold_uv : ndarray
-        Detection threshold ``[row]``.
+        Detection threshold, µV ``[electrode]``.
     kernels : ndarray
-        See `whitening_kernels`.
+        ``[electrode, tap]``, see `whitening_kernels`.
     """
 
     traces: Traces
@@ -91,7 +91,17 @@ class WhitenedElectrodes:
 
 
 def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> WhitenedElectrodes:
-    """Make whitening filters and thresholds of the channels ``good [channel]``."""
+    """Make whitening filters and detection thresholds of the good channels.
+
+    Parameters
+    ----------
+    traces : Traces
+        The recording.
+    good : ndarray, bool ``[channel]``
+        Channels to sort.
+    noise_uv : ndarray, float ``[channel]``
+        Noise SD.
+    """
     rows = np.flatnonzero(good)
     stretches = traces.samples(N_STRETCHES)
     values = np.concatenate([traces.filtered(stretch)[rows] for stretch in stretches], axis=1)
@@ -100,7 +110,21 @@ def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> White
 
 
 def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
-    """Return the samples of troughs below minus the threshold, at least `dead` samples apart."""
+    """Return the samples of troughs below minus the threshold, at least `dead` samples apart.
+
+    Parameters
+    ----------
+    values : ndarray ``[sample]``
+        Filtered voltages of one electrode, µV.
+    threshold_uv : float
+        Size of the smallest trough.
+    dead : int
+        Samples.
+
+    Returns
+    -------
+    ndarray, int ``[trough]``
+    """
     return signal.find_peaks(-values, height=threshold_uv, distance=max(dead, 1))[0]
 
 
@@ -187,7 +211,19 @@ def _without_background(labels: np.ndarray, size_uv: np.ndarray, min_size_uv: fl
 
 @dataclass(frozen=True)
 class Matches:
-    """Spikes of one chunk: channel row, unit on the channel, trough in samples of the segment, scale."""
+    """Spikes of one chunk.
+
+    Attributes
+    ----------
+    chunk : Chunk
+        The stretch.
+    row, unit : ndarray, int64 ``[spike]``
+        Electrode, and unit on that electrode.
+    position : ndarray, float64 ``[spike]``
+        Trough in samples of the segment.
+    scale : ndarray, float32 ``[spike]``
+        Size relative to the unit's template.
+    """
 
     chunk: Chunk
     row: np.ndarray

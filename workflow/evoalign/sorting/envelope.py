@@ -3,7 +3,7 @@
 Super & Roelfsema, Prog. Brain Res. 147:263 (2005): the band of spikes
 (``sorting.envelope_band_hz``), rectified, low-passed
 (``sorting.envelope_lowpass_hz``). It needs no threshold and holds the spikes
-that are too small to be told apart.
+that are too small to be sorted.
 """
 
 from __future__ import annotations
@@ -96,7 +96,19 @@ class Envelope:
 
 
 def on_line(values: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return ``values [sample, channel]`` at fractions of samples, float32 ``[channel, at]``; NaN beyond."""
+    """Interpolate linearly between samples.
+
+    Parameters
+    ----------
+    values : ndarray, float32 ``[sample, channel]``
+    positions : ndarray, float64 ``[position]``
+        In samples, with fractions.
+
+    Returns
+    -------
+    ndarray, float32 ``[channel, position]``
+        NaN beyond the first and last sample.
+    """
     grid = np.arange(len(values))
     return np.stack([np.interp(positions, grid, row, np.nan, np.nan) for row in values.T]).astype(np.float32)
 

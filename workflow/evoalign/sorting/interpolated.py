@@ -73,7 +73,7 @@ class _InterpolatedSegment(BasePreprocessorSegment):
         self._channels = np.arange(n_channels)
 
     def get_traces(self, start_frame: int, end_frame: int, channel_indices: Any) -> np.ndarray:
-        """Return raw values ``[sample, channel]``, in the recording's own dtype."""
+        """Return raw values ``[sample, channel]`` of the recording's dtype."""
         parent = self.parent_recording_segment
         values: np.ndarray = parent.get_traces(start_frame, end_frame, channel_indices)
         overlapping = [(a, b, rows) for a, b, rows in self._periods if a < end_frame and b > start_frame]

@@ -1,8 +1,8 @@
 """Units of one electrode, two by two, by their spikes over the whole recording.
 
-What some thousand clustered spikes leave open, all spikes can tell: pieces of
-one unit share its refractory period, and a cluster of collided spikes stands
-beside the spikes of another unit more often than chance has it.
+Some thousand clustered spikes leave open what all spikes decide: pieces of
+one unit share its refractory period, and a cluster of collided spikes
+coincides with the spikes of another unit more often than by chance.
 """
 
 from __future__ import annotations

@@ -76,7 +76,18 @@ def _preferred_rows(units: pd.DataFrame, unit: int, min_agreement: float) -> lis
 
 
 def agreement(first_s: np.ndarray, second_s: np.ndarray) -> float:
-    """Return the agreement of two trains, 0..1, after taking off their median lag; NaN when one is empty."""
+    """Return the agreement of two spike trains after taking off their median lag.
+
+    Parameters
+    ----------
+    first_s, second_s : ndarray ``[spike]``
+        Rising spike times, s.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN when one train is empty.
+    """
     if len(first_s) == 0 or len(second_s) == 0:
         return float("nan")
     second_s = second_s - lag(first_s, second_s)
@@ -91,7 +102,13 @@ def agreement(first_s: np.ndarray, second_s: np.ndarray) -> float:
 
 
 def lag(first_s: np.ndarray, second_s: np.ndarray) -> float:
-    """Return the median time from a spike of the first train to the nearest of the second within 1 ms."""
+    """Return the median time, s, from a spike of the first train to the nearest of the second within 1 ms.
+
+    Parameters
+    ----------
+    first_s, second_s : ndarray ``[spike]``
+        Rising spike times, s.
+    """
     after = np.clip(np.searchsorted(second_s, first_s), 1, max(len(second_s) - 1, 1))
     neighbours = np.stack([second_s[after - 1], second_s[np.minimum(after, len(second_s) - 1)]]) - first_s
     lag_s = np.where(np.abs(neighbours[0]) <= np.abs(neighbours[1]), neighbours[0], neighbours[1])

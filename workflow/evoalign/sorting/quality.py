@@ -1,4 +1,4 @@
-"""Trains -> tables: unit numbers, quality metrics and labels."""
+"""Units and their spikes -> tables: unit numbers, quality metrics and labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RecordedTime:
         self.duration_s = float(lengths.sum())
 
     def without_pauses(self, times_s: np.ndarray) -> np.ndarray:
-        """Return the recorded time that lies before each of ``times_s``; times in pauses are left out."""
+        """Return the recorded time, s, before each of ``times_s [spike]``; times in pauses are left out."""
         segment = np.searchsorted(self._starts, times_s, side="right") - 1
         times_s, segment = times_s[segment >= 0], segment[segment >= 0]
         since = times_s - self._starts[segment]
@@ -40,7 +40,7 @@ class RecordedTime:
 
 
 def trough_uv(mean_uv: np.ndarray) -> float:
-    """Return the size of a mean waveform's trough below its first tenth, µV; NaN when empty."""
+    """Return the size, µV, of the trough of ``mean_uv [sample]`` below its first tenth; NaN when empty."""
     if len(mean_uv) == 0:
         return float("nan")
     baseline = mean_uv[: max(1, round(BASELINE_SHARE * len(mean_uv)))].mean()
@@ -92,7 +92,7 @@ def metrics(
 
 
 def label(kind: str, vendor_unit: int, metrics_of_unit: dict[str, float], settings: Sorting) -> str:
-    """Return 'good', 'mua' or 'noise' by the thresholds in config; unknown metrics are passed over."""
+    """Return 'good', 'mua' or 'noise' by the thresholds in config; a metric that is NaN does not count."""
     if metrics_of_unit["snr"] < settings.noise_snr:
         return "noise"
     if kind == "multiunit" or vendor_unit == 0:

@@ -1,4 +1,4 @@
-"""What sorting makes of a recording: its tables."""
+"""The sorting result of a recording: its tables, and units before they have a number."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class UnitSpikes:
         'sorted', 'multiunit' or 'online'.
     channel : int
         The vendor's channel number.
-    times_s : ndarray
+    times_s : ndarray ``[spike]``
         On the recording's clock, rising.
-    amplitudes_uv : ndarray
-        Trough size of each spike, µV; empty when unknown.
+    amplitudes_uv : ndarray ``[spike]``
+        Trough size, µV; empty when unknown.
     mean_uv, sd_uv : ndarray
         Mean waveform and its SD, µV ``[sample]``; empty when unknown.
     vendor_unit : int

@@ -1,4 +1,4 @@
-"""Recording -> units: the room's front door."""
+"""Recording -> units, with one of the sorters or from the rig's online sorting."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ def sort(
 ) -> SortingResult:
     """Sort a recording of single electrodes.
 
-    Every good electrode gives sorted units, and with the config's say-so a
-    multi-unit (all its threshold crossings) and the vendor's online units.
+    Every good electrode gives sorted units; if ``sorting.multiunit``, a
+    multi-unit (all its threshold crossings); and if ``sorting.online``, the
+    vendor's online units.
     The result does not depend on `n_jobs`.
 
     Parameters

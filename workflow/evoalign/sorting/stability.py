@@ -10,7 +10,7 @@ from evoalign import tables
 from evoalign.study import Sorting
 
 COLUMNS = ("baseline_hz", "baseline_drift", "baseline_p")
-MIN_PRESENTATIONS = 10  # presentations below which no trend is told
+MIN_PRESENTATIONS = 10  # fewer presentations give no trend
 
 
 def with_stability(
@@ -57,7 +57,7 @@ def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:
     Parameters
     ----------
     rate_hz, order : ndarray
-        Baseline and block of each presentation.
+        Baseline, spikes/s, and block of each presentation, ``[presentation]``.
     """
     mean = float(rate_hz.mean())
     if mean <= 0 or np.ptp(order) == 0 or np.ptp(rate_hz) == 0:

@@ -10,7 +10,7 @@ UnitKey = tuple[str, int, int]  # kind, electrode row, unit
 
 
 def time_axis_ms(rate_hz: float) -> np.ndarray:
-    """Return the times of a waveform's samples from its trough, ms."""
+    """Return the times of a waveform's samples from its trough, ms ``[sample]``."""
     before, after = round(BEFORE_MS * 1e-3 * rate_hz), round(AFTER_MS * 1e-3 * rate_hz)
     return np.arange(-before, after) / rate_hz * 1000
 
@@ -29,7 +29,7 @@ class WaveSums:
         self._sums: dict[UnitKey, list[np.ndarray]] = {}
 
     def add(self, key: UnitKey, trace: np.ndarray, samples: np.ndarray, before: int) -> None:
-        """Cut waveforms around ``samples`` out of ``trace`` and add them to unit `key`."""
+        """Cut waveforms around ``samples [spike]`` out of ``trace [sample]`` and add them to unit `key`."""
         is_complete = (samples >= before) & (samples + self._length - before <= len(trace))
         waves = trace[samples[is_complete][:, None] + np.arange(-before, self._length - before)].astype(
             np.float64

@@ -47,7 +47,20 @@ def whitening_kernels(values: np.ndarray, noise_uv: np.ndarray) -> np.ndarray:
 
 
 def whiten(values: np.ndarray, kernels: np.ndarray) -> np.ndarray:
-    """Filter ``[channel, sample]`` by `whitening_kernels`; half a kernel at each end is unreliable."""
+    """Whiten voltages; half a kernel at each end is unreliable.
+
+    Parameters
+    ----------
+    values : ndarray ``[channel, sample]``
+        Filtered voltages, µV.
+    kernels : ndarray ``[channel, WINDOW + 1]``
+        From `whitening_kernels`.
+
+    Returns
+    -------
+    ndarray, float32 ``[channel, sample]``
+        In noise SDs.
+    """
     if len(values) == 0:
         return values
     return signal.oaconvolve(values, kernels, mode="same", axes=1).astype(np.float32, copy=False)

@@ -23,14 +23,14 @@ AMPLITUDE = 1e-3  # added to amplitudes before their logarithm: below it lies th
 
 
 def resized(images: Tensor) -> Tensor:
-    """Images of any size at 224 x 224, smoothed when they shrink, in their own dtype."""
+    """Resize images ``[n, 3, H, W]`` of any dtype to ``[n, 3, 224, 224]``, smoothed when they shrink."""
     return interpolate(
         images, size=(IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", antialias=True, align_corners=False
     )
 
 
 def prepared(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Images in 0..1, any size, as ImageNet networks expect: ``[n, 3, 224, 224]``, normalised."""
+    """Images ``[n, 3, H, W]`` in 0..1 as ImageNet networks expect: ``[n, 3, 224, 224]``, normalised."""
     mean, sd = (torch.tensor(values, dtype=dtype)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_SD))
     return (resized(images.to(dtype)) - mean) / sd
 
@@ -158,7 +158,7 @@ def pixel_distances(first: Tensor, second: Tensor, mask: Tensor | None = None) -
 
 
 def correlation_distances(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
-    """One minus the Pearson correlation of pixel values, 0..2; NaN for a blank image.
+    """One minus the Pearson correlation of pixel values, 0..2, float64 ``[n]``; NaN for a blank image.
 
     Parameters
     ----------
@@ -171,7 +171,9 @@ def correlation_distances(first: Tensor, second: Tensor, mask: Tensor | None = N
 
 
 def spectrum_distances(first: Tensor, second: Tensor) -> Tensor:
-    """One minus the correlation of log amplitude spectra of luminance, 0..2 (texture, not place).
+    """One minus the correlation of log amplitude spectra of luminance, 0..2, float64 ``[n]``.
+
+    It compares texture, wherever in the image it is.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ class Lpips(nn.Module):
         self.double().eval().requires_grad_(False)
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Maps of the layers that are compared, of unit length over channels."""
+        """Maps ``[n, channel, row, column]`` of each layer that is compared, of unit length over channels."""
         shift, scale = (torch.tensor(x, dtype=torch.float64)[:, None, None] for x in (_SHIFT, _SCALE))
         maps = (2 * images.double() - 1 - shift) / scale
         unit_maps = []
@@ -158,7 +158,10 @@ def load_lpips(weights: str | PathLike[str], linear: str | PathLike[str], networ
         A file is missing, no file of weights, or of another network.
     """
     files = NETWORKS[network]
-    mend = f"give torchvision's {files.weights} and weights/{files.linear} of LPIPS' repository (section prototypes)"
+    mend = (
+        f"give torchvision's {files.weights} and weights/{files.linear} of LPIPS' repository "
+        "(section prototypes)"
+    )
     state, linear_weights = (_state(path, mend) for path in (weights, linear))
     try:
         return Lpips(state, linear_weights, network)

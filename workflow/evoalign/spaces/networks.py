@@ -70,7 +70,7 @@ class Lite0(nn.Module):
         self.eval()
 
     def scaled(self, images: Tensor) -> Tensor:
-        """Images as the network was trained on."""
+        """Images ``[n, 3, H, W]``, ImageNet-normalised, in the normalisation of the network's training."""
         return images * self.scale + self.shift
 
     def forward(self, images: Tensor) -> Tensor:

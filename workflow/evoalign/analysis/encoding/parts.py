@@ -16,7 +16,7 @@ from evoalign.analysis.encoding.order import OrderDependence
 from evoalign.analysis.encoding.ridge import Nested
 from evoalign.analysis.encoding.shown import Thread, Windows
 from evoalign.analysis.encoding.stream import Checkpoint
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe
 
 Floats = NDArray[np.float64]
@@ -27,7 +27,7 @@ Frames = Mapping[str, Eigenframe]
 class Job:
     """What all fits of a session share."""
 
-    responses: Responses
+    responses: SessionResponses
     config: study.Config
     units: NDArray[np.int64]
     windows: Windows

@@ -30,7 +30,7 @@ from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.tuning import shows_axes, shows_evolution
 from evoalign.errors import InputError
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe, eigenframe, load_eigenframe
 
 Floats = NDArray[np.float64]
@@ -39,7 +39,7 @@ N_ORDER_PERMUTATIONS = 999
 
 
 def encode_session(
-    responses: Responses,
+    responses: SessionResponses,
     config: study.Config,
     frames: Frames | None = None,
     checkpoint: str | PathLike[str] | None = None,
@@ -48,7 +48,7 @@ def encode_session(
 
     Parameters
     ----------
-    responses : Responses
+    responses : SessionResponses
         Counts, presentations and latents of the session.
     config : study.Config
         Section `encoding`; `device`, `seed` and names of spaces elsewhere.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoalign import study
 from evoalign.errors import InputError
-from evoalign.responses import Responses
+from evoalign.responses import SessionResponses
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def spread_over_blocks(thread: Thread, n: int, generator: np.random.Generator) -
     return np.sort(picked)
 
 
-def thread_of(responses: Responses, thread: int) -> Thread:
+def thread_of(responses: SessionResponses, thread: int) -> Thread:
     """Valid presentations of a thread's generated images with their latents.
 
     Raises
@@ -131,7 +131,7 @@ def thread_of(responses: Responses, thread: int) -> Thread:
     )
 
 
-def repeated_rows(responses: Responses) -> NDArray[np.int64]:
+def repeated_rows(responses: SessionResponses) -> NDArray[np.int64]:
     """Valid presentations of images that were shown more than once, references and all."""
     table = responses.presentations
     valid = table["valid"].to_numpy(dtype=bool) & (table["block"] >= 0).to_numpy()
@@ -139,7 +139,7 @@ def repeated_rows(responses: Responses) -> NDArray[np.int64]:
     return np.flatnonzero(valid & again)
 
 
-def _latents(responses: Responses, thread: int, chosen: pd.DataFrame, where: str) -> Floats:
+def _latents(responses: SessionResponses, thread: int, chosen: pd.DataFrame, where: str) -> Floats:
     parts = {}
     for number, rows in chosen.groupby("block", sort=True):
         block = int(number)  # type: ignore[arg-type]
@@ -159,7 +159,7 @@ def _latents(responses: Responses, thread: int, chosen: pd.DataFrame, where: str
     return pd.concat(parts.values()).loc[chosen.index].to_numpy()
 
 
-def unit_rows(responses: Responses, settings: study.Encoding) -> NDArray[np.int64]:
+def unit_rows(responses: SessionResponses, settings: study.Encoding) -> NDArray[np.int64]:
     """Rows of the count tensor whose kind of unit is analysed."""
     return np.flatnonzero(responses.units["kind"].isin(settings.unit_kinds).to_numpy())
 
