@@ -50,7 +50,8 @@ def planned(folder, *targets, **config):
         )
         workflow.dag(DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
         dag = workflow._workflow.dag
-        taken = {(before.rule.name, job.rule.name) for job in dag.jobs for before in dag.dependencies[job]}
+        taken = {(job.rule.name, job.rule.name) for job in dag.jobs}
+        taken |= {(before.rule.name, job.rule.name) for job in dag.jobs for before in dag.dependencies[job]}
         return {job.rule.name for job in dag.jobs if dag.needrun(job)}, taken
 
 
@@ -222,6 +223,7 @@ def other_values(value):
                 "F",
                 "P1Y/",
                 "average",
+                "runs",
             )
         case list():
             yield from (value[:1], value[::-1], [*value, "Ada"], [*value, "top"], [*value, "block"])
@@ -325,6 +327,8 @@ CELLS = {
     "subject": {"nwb", "responses", "session_figures", "prototypes"},
     "unstable_baseline": {"nwb", "responses", "trajectories", "session_figures", "prototypes"},
     "date": {"nwb"},
+    "site": {"nwb", "responses", "trajectories", "session_figures", "prototypes"},
+    "optimisers": {"trajectories"},
     "follows": {"population_tuning"},
 }
 
