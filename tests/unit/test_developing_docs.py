@@ -162,8 +162,15 @@ def modules_of(text: str) -> set[str]:
         if re.fullmatch(r"[\w/]+\.py", span) and not span.startswith(("tests/", "test_", "benchmarks/")):
             named.add(span)
         if match := re.fullmatch(r"([a-z_]+)\.([a-z_]+)", span):
-            named |= {f"{match[1]}.py"} if list(LIBRARY.rglob(f"{match[1]}.py")) else set()
+            modules = [*LIBRARY.rglob(f"{match[1]}/{match[2]}.py")]
+            modules += [file for file in LIBRARY.rglob(f"{match[1]}.py") if match[2] in names_in(file)]
+            named |= {str(module.relative_to(LIBRARY)) for module in modules}
     return named
+
+
+@functools.cache
+def all_tests() -> str:
+    return "".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
 
 
 @pytest.mark.parametrize("number", range(1, 8))
@@ -177,6 +184,8 @@ def test_each_definition_names_the_modules_that_follow_it_and_the_tests_that_hol
         assert found(module) or list(LIBRARY.rglob(module)), module
     for test in tests:
         assert list(ROOT.glob(test)) or list(ROOT.glob(f"tests/**/{test}")), test
+    for test in re.findall(r"`(test_\w+)`", section):
+        assert list(ROOT.glob(f"tests/**/{test}.py")) or f"def {test}(" in all_tests(), test
 
 
 def test_cited_sections_are_there():
