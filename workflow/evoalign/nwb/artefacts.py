@@ -26,5 +26,5 @@ def read_artefacts(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
     """Return the artefacts of a file written by `add_artefacts`; without rows where it has none."""
     if nwb.invalid_times is None:
         return {"artefacts": tables.empty(tables.ARTEFACTS)}
-    where = f"{path}, /intervals/{NAME}"
-    return {"artefacts": frame_of(nwb.invalid_times, tables.ARTEFACTS, where, rename=_RENAME)}
+    location = f"{path}, /intervals/{NAME}"
+    return {"artefacts": frame_of(nwb.invalid_times, tables.ARTEFACTS, location, rename=_RENAME)}

@@ -150,8 +150,10 @@ class SessionContents:
         if self.metadata.site or not unit:
             return self.metadata.site
         channel = int(unit.rstrip(string.ascii_lowercase))
-        own = self.channels[(self.channels["channel"] == channel) & (self.channels["kind"] == "neural")]
-        array = str(own["array"].iloc[0]) if len(own) else ""
+        channel_rows = self.channels[
+            (self.channels["channel"] == channel) & (self.channels["kind"] == "neural")
+        ]
+        array = str(channel_rows["array"].iloc[0]) if len(channel_rows) else ""
         return site_name(self.subject, array, channel, unit.lstrip(string.digits))
 
 

@@ -263,12 +263,12 @@ def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
 def _padded(traces: Traces, periods: list[Chunk]) -> list[Chunk]:
     """Widen stretches by the pad and join those that touch."""
     pad = round(traces.settings.blank_pad_ms * 1e-3 * traces.rate_hz)
-    joined: list[Chunk] = []
+    merged: list[Chunk] = []
     for period in sorted(periods, key=lambda p: (p.segment, p.start)):
         segment_end = traces.recording.get_num_samples(period.segment)
         start, stop = max(period.start - pad, 0), min(period.stop + pad, segment_end)
-        if joined and joined[-1].segment == period.segment and joined[-1].stop >= start:
-            joined[-1] = Chunk(period.segment, joined[-1].start, max(stop, joined[-1].stop))
+        if merged and merged[-1].segment == period.segment and merged[-1].stop >= start:
+            merged[-1] = Chunk(period.segment, merged[-1].start, max(stop, merged[-1].stop))
         else:
-            joined.append(Chunk(period.segment, start, stop))
-    return joined
+            merged.append(Chunk(period.segment, start, stop))
+    return merged

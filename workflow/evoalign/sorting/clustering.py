@@ -40,12 +40,7 @@ SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
 
 
 def components(waves: np.ndarray, n: int = COMPONENTS) -> np.ndarray:
-    """Return the scores of ``waves [spike, sample]`` on the first `n` principal components.
-
-    Returns
-    -------
-    ndarray, float64 ``[spike, component]``
-    """
+    """Return the scores of ``waves [spike, sample]`` on principal components, ``[spike, component]``."""
     centred = waves - waves.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     return np.ascontiguousarray(centred @ axes[:, ::-1][:, :n])
@@ -253,16 +248,8 @@ def coincidences(
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:
     """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
 
-    Spikes of label `BACKGROUND`, if any, make the last one.
-
-    Parameters
-    ----------
-    labels : ndarray, int ``[spike]``
-        Unit of each spike, -1 for none.
-    waves : ndarray ``[spike, sample]``
-        Whitened waveforms.
-    before : int
-        Samples before the trough.
+    ``labels [spike]`` and whitened ``waves [spike, sample]``, with `before` samples before the
+    trough. Spikes of label `BACKGROUND`, if any, make the last one.
     """
     names = np.unique(labels[labels >= 0]).tolist()
     has_background = bool(np.any(labels == BACKGROUND))

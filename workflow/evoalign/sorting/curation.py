@@ -192,8 +192,8 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
     # Both are in the order of time; spikes of one sample differ in their unit.
     original = ids.reindex(template).to_numpy()
     if len(cluster) != len(unit) or len(template) != len(unit):
-        what = f"phy has {len(cluster)} spikes, the sorting {len(unit)}"
-        raise InputError(what, folder, MEND)
+        problem = f"phy has {len(cluster)} spikes, the sorting {len(unit)}"
+        raise InputError(problem, folder, MEND)
     group = np.full(len(unit), REMOVED)
     for number in np.unique(unit):
         in_phy, in_sorting = np.flatnonzero(original == number), np.flatnonzero(unit == number)
@@ -236,8 +236,8 @@ def _sorted_units(
         members = np.unique(unit_of[in_group]).tolist()
         channel = channel_of[members].unique().tolist()
         if len(channel) > 1:
-            what = f"units {members} are merged, but lie on electrodes {channel}"
-            raise InputError(what, path, "merge units of one electrode")
+            problem = f"units {members} are merged, but lie on electrodes {channel}"
+            raise InputError(problem, path, "merge units of one electrode")
         times, shape = time_of[in_group], (np.zeros(0), np.zeros(0))
         is_unsplit = len(times) == sum(len(times_of[member]) for member in members)
         if is_unsplit:

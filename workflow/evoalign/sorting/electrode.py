@@ -248,15 +248,15 @@ def match_chunk(
     values : ndarray
         Its filtered voltages ``[electrode, sample]``, with `electrodes.margin` on both sides.
     """
-    margin, gain = electrodes.margin, electrodes.traces.settings.match_gain
+    margin, likelihood_threshold = electrodes.margin, electrodes.traces.settings.match_gain
     rows = [row for row, templates in enumerate(templates_of) if templates is not None]
     columns = [(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))]
     for row, white in zip(rows, whiten(values[rows], electrodes.kernels[rows]), strict=True):
         templates = templates_of[row]
         assert templates is not None
-        position, unit, scale, _ = match(white, templates, gain, electrodes.dead)
-        inside = (position >= margin) & (position < values.shape[1] - margin)
-        samples = position[inside] - margin + chunk.start
-        columns.append((np.full(len(samples), row), unit[inside], samples, scale[inside]))
+        position, unit, scale, _ = match(white, templates, likelihood_threshold, electrodes.dead)
+        in_chunk = (position >= margin) & (position < values.shape[1] - margin)
+        samples = position[in_chunk] - margin + chunk.start
+        columns.append((np.full(len(samples), row), unit[in_chunk], samples, scale[in_chunk]))
     row_, unit_, position_, scale_ = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Matches(chunk, row_.astype(np.int64), unit_.astype(np.int64), position_, scale_)

@@ -79,8 +79,10 @@ def write_analyzer(
     units = tables_of["units"]
     units = units[units["kind"] == "sorted"]
     if BROADBAND not in recording.streams or units.empty:
-        what = "the session has no sorted units" if units.empty else "the recording has no broadband voltages"
-        raise InputError(what, "export of the sorting", "export another session")
+        problem = (
+            "the session has no sorted units" if units.empty else "the recording has no broadband voltages"
+        )
+        raise InputError(problem, "export of the sorting", "export another session")
     stream = recording.streams[BROADBAND]
     files = tuple(Path(file).resolve() for file in stream.files)
     voltages = replace(stream, files=files).to_spikeinterface()
@@ -179,11 +181,11 @@ def preprocessed(
                 ],
             )
         groups.append(group)
-    joined = si.aggregate_channels(groups) if len(groups) > 1 else groups[0]
-    joined = joined.select_channels(good)
-    if joined.get_num_segments() > 1:
-        joined = si.concatenate_recordings([joined])
-    return _placed(joined, channels.reindex(good))
+    all_groups = si.aggregate_channels(groups) if len(groups) > 1 else groups[0]
+    all_groups = all_groups.select_channels(good)
+    if all_groups.get_num_segments() > 1:
+        all_groups = si.concatenate_recordings([all_groups])
+    return _placed(all_groups, channels.reindex(good))
 
 
 def _silenced(recording: si.BaseRecording, periods: list[Chunk]) -> si.BaseRecording:

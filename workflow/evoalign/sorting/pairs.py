@@ -113,10 +113,10 @@ class _Pairs:
     def _join(self, first: UnitKey, second: UnitKey) -> None:
         troughs = {key: self._trough(key) for key in (first, second)}
         self._waves.join_units(first, second)
-        joined = CollectedSpikes()
+        merged = CollectedSpikes()
         for key, trough in troughs.items():
-            joined.take(self._units.pop(key), trough / self._trough(first))
-        self._units[first] = joined
+            merged.take(self._units.pop(key), trough / self._trough(first))
+        self._units[first] = merged
         self._times_s[first] = self._times(first)
 
     def without_collided(self) -> dict[UnitKey, CollectedSpikes]:

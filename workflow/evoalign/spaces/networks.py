@@ -100,7 +100,7 @@ def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
         As for `load_lpips`; one of a network's two files is not named.
     """
     # Each field by its name: a rule reruns for the fields whose names its code holds.
-    given = {
+    weight_files = {
         "lpips": ("alexnet", settings.lpips_alexnet, settings.lpips_linear),
         "lpips_squeeze": ("squeezenet", settings.lpips_squeezenet, settings.lpips_squeeze_linear),
     }
@@ -109,7 +109,7 @@ def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
         "lpips_squeeze": "lpips_squeezenet, lpips_squeeze_linear",
     }
     lpips_networks = {}
-    for measure, (network, weights, linear) in given.items():
+    for measure, (network, weights, linear) in weight_files.items():
         if not (weights or linear):
             continue
         if not (weights and linear):
