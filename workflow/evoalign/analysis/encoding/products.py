@@ -88,8 +88,8 @@ class CompiledProducts:
         """See `Products.add`."""
         held = self._frame.fold(fold)
         _add(
-            predicted.numpy(), self._rows, held.start, self._ones[held], mean.numpy(),
-            np.float32(weight), self._size, self._terms[slot].numpy(),
+            predicted.unflatten(1, (self._size, -1)).numpy(), self._rows, held.start, self._ones[held],
+            mean.numpy(), np.float32(weight), self._size, self._terms[slot].numpy(),
         )  # fmt: skip
 
     def terms(self) -> Tensor:
@@ -100,19 +100,22 @@ class CompiledProducts:
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _add(predicted, rows, first, ones, mean, weight, size, terms):  # type: ignore[no-untyped-def]
     """Add the products of one held-out fold to terms [row, term]."""
-    n = len(ones)
-    wanted = np.empty(n, np.float32)
+    wanted = np.empty(len(ones), np.float32)
     for row in range(len(rows)):
-        for t in range(n):
+        for t in range(len(ones)):
             wanted[t] = rows[row, first + t] - mean[row] * ones[t]
-        own, term = predicted[row], 0
+        own, found, term = predicted[row], terms[row], 0
         for f in range(size):
-            for g in range(f, size):
-                terms[row, term] += weight * _dot(own[f * n : (f + 1) * n], own[g * n : (g + 1) * n])
+            for g in range(f, size - 2, 3):  # three at a time: each number of f is loaded once for them
+                products = _dots(own[f], own[g], own[g + 1], own[g + 2])
+                for k in range(3):
+                    found[term + k] += weight * products[k]
+                term += 3
+            for g in range(size - (size - f) % 3, size):
+                found[term] += weight * _dot(own[f], own[g])
                 term += 1
         for f in range(size):
-            terms[row, term] += weight * _dot(own[f * n : (f + 1) * n], wanted)
-            term += 1
+            found[term + f] += weight * _dot(own[f], wanted)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -121,3 +124,13 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     for t in range(len(a)):
         total += a[t] * b[t]
     return total
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _dots(a, b, c, d):  # type: ignore[no-untyped-def]
+    first, second, third = np.float32(0), np.float32(0), np.float32(0)
+    for t in range(len(a)):
+        first += a[t] * b[t]
+        second += a[t] * c[t]
+        third += a[t] * d[t]
+    return first, second, third
