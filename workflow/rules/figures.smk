@@ -24,7 +24,7 @@ rule session_figures:
         runtime=30,
     params:
         code=code("session_figures"),
-        settings=settings("figures", "sorting", *READING_NWB),
+        settings=settings("figures", "sorting", "analysis", "encoding", "tuning", *READING_NWB),
         session=session_fields(*SESSION_IN_NWB),
         folders=state_of(nwb_file),
     script:
@@ -56,6 +56,6 @@ rule population_figures:
         runtime=30,
     params:
         code=code("population_figures"),
-        settings=settings("figures", "prototypes"),
+        settings=settings("figures", "analysis", "encoding", "tuning", "prototypes"),
     script:
         "../scripts/population_figures.py"

@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.figures import draw_population, save_all
+from evoalign.figures import FigureSettings, draw_population, save_all
 from evoalign.figures.prototypes import read_pictures
 from evoalign.job import job
 
@@ -11,5 +11,6 @@ with job(snakemake) as (config, _):
         for name, frame in tables.read_all(folder).items()
     }
     pictures = read_pictures(given.pictures)
-    drawn = draw_population(pooled, pictures, config.prototypes)
+    settings = FigureSettings(config.analysis, config.encoding, config.tuning, config.prototypes)
+    drawn = draw_population(pooled, pictures, settings)
     save_all(drawn, snakemake.output.figures, snakemake.input.style, config.figures.dpi)

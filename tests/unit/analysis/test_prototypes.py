@@ -11,11 +11,13 @@ from scipy import stats
 from evoalign import spaces, study, tables
 from evoalign.analysis.prototypes import as_tensor, session_prototypes
 from evoalign.analysis.similarity import RESPONSES, compare_prototypes
+from evoalign.figures import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
 from evoalign.nwb import SessionContents, SessionMetadata
 
 CONFIG = study.Config(device="cpu", prototypes=study.Prototypes(efficientnet=False, measure="pixel"))
+DRAWN_WITH = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning, CONFIG.prototypes)
 DIMS = {"texture": 24, "object": 16}
 
 
@@ -157,12 +159,12 @@ def test_a_planted_relation_is_found(related):
 
 def test_figures_of_prototypes_show_their_tables(related):
     _, _, found, pictures = related
-    figure, source = draw_image_similarity(found, CONFIG.prototypes)
+    figure, source = draw_image_similarity(found, DRAWN_WITH)
     figure.draw_without_rendering()
     drawn = figure.axes[0].collections[0].get_offsets()
     np.testing.assert_allclose(drawn, source["a"][["distance", "psth_distance"]])
-    assert "PIT n = 12" in caption_image_similarity(found, CONFIG.prototypes)
-    figure, source = draw_pairings(found, CONFIG.prototypes)
+    assert "PIT n = 12" in caption_image_similarity(found, DRAWN_WITH)
+    figure, source = draw_pairings(found, DRAWN_WITH)
     figure.draw_without_rendering()
     own = source["a"].set_index("session")["distance"].sort_index().to_numpy()
     levels = np.array([100 + int(10 * (1 + 0.5 * i)) for i in range(12)]) / 255
@@ -171,7 +173,7 @@ def test_figures_of_prototypes_show_their_tables(related):
     test = found["image_pairings"].query("area == 'IT' and selection == 'both' and prototype == 'best'")
     test = test.query("measure == 'pixel' and mask == 'none'").iloc[0]
     assert (test["n"], test["paired"]) == (12, pytest.approx(test["shuffled"], abs=1e-7))
-    assert "PIT n = 12" in caption_pairings(found, CONFIG.prototypes)
+    assert "PIT n = 12" in caption_pairings(found, DRAWN_WITH)
     pixels = {name: (255 * image).byte().permute(1, 2, 0).numpy() for name, image in pictures.items()}
-    shown = draw_prototypes(found, pixels, CONFIG.prototypes)[1]["a"]
+    shown = draw_prototypes(found, pixels, DRAWN_WITH)[1]["a"]
     assert shown["distance"].is_monotonic_decreasing and len(shown) == 12

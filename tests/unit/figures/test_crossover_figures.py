@@ -7,10 +7,12 @@ import pytest
 from evoalign.analysis import pooled_dynamics, pooled_latency
 from evoalign.figures.crossover import caption, draw_crossover
 from evoalign.figures.latency import draw_latency
+from evoalign.figures.settings import FigureSettings
 from evoalign.simulate.study_batch import draw_batch
-from evoalign.study import Analysis
+from evoalign.study import Analysis, Encoding, Tuning
 
 SETTINGS = Analysis(n_bootstrap=50, n_permutations=200, bins_ms=(10,))
+DRAWN_WITH = FigureSettings(SETTINGS, Encoding(), Tuning())
 
 
 def tables_of(n, area):
@@ -31,12 +33,12 @@ def texts(figure):
 )
 def test_figures_say_why_there_is_no_crossover(n, area, reason):
     tables = tables_of(n, area)
-    figure, source = draw_crossover(tables)
+    figure, source = draw_crossover(tables, DRAWN_WITH)
     assert f"no crossover: {reason}" in texts(figure)
     assert not [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
-    assert f"none ({reason})" in caption(tables)
+    assert f"none ({reason})" in caption(tables, DRAWN_WITH)
     assert (source["crossover"]["reason"] == reason).all()
-    assert f"no crossover: {reason}" in texts(draw_latency(tables)[0])
+    assert f"no crossover: {reason}" in texts(draw_latency(tables, DRAWN_WITH)[0])
 
 
 @pytest.mark.parametrize(("n", "told"), [(7, "no interval: fewer than 8 sites"), (12, "interval")])
@@ -44,7 +46,7 @@ def test_figures_show_a_crossover_with_its_interval_or_say_why_it_has_none(n, to
     tables = tables_of(n, "IT")
     row = tables["crossover"].query("selection == 'valid'").iloc[0]
     assert 90 <= row["crossover_ms"] <= 110 and np.isfinite(row["low_ms"]) == (n >= 8)
-    figure, _ = draw_crossover(tables)
+    figure, _ = draw_crossover(tables, DRAWN_WITH)
     assert f"{row['crossover_ms']:.0f} ms" in texts(figure)
-    assert f"{row['crossover_ms']:.0f} ms ({told}" in caption(tables)
-    assert f"crossover at {row['crossover_ms']:.0f} ms" in texts(draw_latency(tables)[0])
+    assert f"{row['crossover_ms']:.0f} ms ({told}" in caption(tables, DRAWN_WITH)
+    assert f"crossover at {row['crossover_ms']:.0f} ms" in texts(draw_latency(tables, DRAWN_WITH)[0])

@@ -10,10 +10,12 @@ import pytest
 from evoalign import tables
 from evoalign.analysis.encoding.pool import pool_encoding
 from evoalign.analysis.pooled import pool_sessions
-from evoalign.figures import POPULATION_FIGURES, save_all
+from evoalign.figures import POPULATION_FIGURES, FigureSettings, save_all
 from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
 from evoalign.figures.sets import ORDER, Drawn, draw_all
-from evoalign.study import Config
+from evoalign.study import Analysis, Config, Encoding, Tuning
+
+SETTINGS = FigureSettings(Analysis(), Encoding(), Tuning())
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def nothing():
 
 @pytest.mark.parametrize("name", POPULATION_FIGURES)
 def test_a_population_figure_without_experiments_says_so(name, nothing, tmp_path):
-    drawn = next(draw_all(nothing, {name: POPULATION_FIGURES[name]}))
+    drawn = next(draw_all(nothing, SETTINGS, {name: POPULATION_FIGURES[name]}))
     drawn.figure.savefig(tmp_path / "f.png", dpi=50)
     texts = [text.get_text() for text in drawn.figure.findobj(matplotlib.text.Text)]
     assert any(word in text for text in texts for word in ("no valid", "no unit", "none"))
@@ -34,7 +36,7 @@ def test_a_population_figure_without_experiments_says_so(name, nothing, tmp_path
 def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, style):
     def lazily():
         for name in ("quality", "zebra", "paired_evolution"):
-            figure = next(draw_all(nothing, {"crossover": POPULATION_FIGURES["crossover"]})).figure
+            figure = next(draw_all(nothing, SETTINGS, {"crossover": POPULATION_FIGURES["crossover"]})).figure
             yield Drawn(name, figure, {"a": pd.DataFrame({"x": [1]})}, f"caption of {name}")
 
     save_all(lazily(), tmp_path / "s1", style, 50)

@@ -7,11 +7,12 @@ import pytest
 from evoalign import study, tables
 from evoalign.analysis import experiment_from
 from evoalign.analysis.session import analyse_experiment
-from evoalign.figures import evolved_images, reference_responses
+from evoalign.figures import FigureSettings, evolved_images, reference_responses
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 
 SETTINGS = study.Analysis(n_bootstrap=10, n_permutations=20)
+DRAWN_WITH = FigureSettings(SETTINGS, study.Encoding(), study.Tuning())
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +96,13 @@ def test_the_strip_shows_the_best_image_of_every_nth_block(found, images):
     assert own.loc[own["kind"] == "object", "block_index"].tolist() == list(range(step, n_blocks, step))
     drawn = [panel.images[0].get_array()[0, 0] for panel in figure.axes if panel.images]
     np.testing.assert_array_equal(drawn, [images[name][0, 0] for name in own["image"]])
-    assert f"every {step}" in evolved_images.caption(found, images)
+    assert f"every {step}" in evolved_images.caption(found, DRAWN_WITH, images)
     assert evolved_images.shown_blocks(found["block_images"], {}).empty
     assert evolved_images.shown_blocks(tables.empty(tables.BLOCK_IMAGES), images).empty
 
 
 def test_natural_images_are_ranked_with_the_best_and_the_worst_psth(found, images):
-    figure, source = reference_responses.draw_reference_responses(found, images)
+    figure, source = reference_responses.draw_reference_responses(found, DRAWN_WITH, images)
     figure.draw_without_rendering()
     ranked = source["a"]
     assert ranked["mean_hz"].is_monotonic_decreasing and len(ranked) == 20
@@ -110,6 +111,6 @@ def test_natural_images_are_ranked_with_the_best_and_the_worst_psth(found, image
     drawn = [panel.images[0].get_array()[0, 0] for panel in figure.axes if panel.images]
     shown = [*ranked["image"][:3], *ranked["image"][-3:]]
     np.testing.assert_array_equal(drawn, [images[name][0, 0] for name in shown])
-    without = reference_responses.draw_reference_responses(found, {})[0]
+    without = reference_responses.draw_reference_responses(found, DRAWN_WITH, {})[0]
     assert not any(panel.images for panel in without.axes)
-    assert "the 20 natural reference images" in reference_responses.caption(found)
+    assert "the 20 natural reference images" in reference_responses.caption(found, DRAWN_WITH)

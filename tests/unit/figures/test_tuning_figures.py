@@ -13,13 +13,20 @@ from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.analysis.similarity import compare_prototypes
 from evoalign.analysis.tuning import tune_session
-from evoalign.figures import POPULATION_FIGURES, POPULATION_TUNING_FIGURES, TUNING_FIGURES, draw_population
+from evoalign.figures import (
+    POPULATION_FIGURES,
+    POPULATION_TUNING_FIGURES,
+    TUNING_FIGURES,
+    FigureSettings,
+    draw_population,
+)
 from evoalign.figures.panels import p_words
 from evoalign.figures.report_tables import notes, sections
 from evoalign.figures.sets import draw_all
 from evoalign.simulate.tuning import TuningDesign, simulate_tuning_responses
 
 CONFIG = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=0))
+SETTINGS = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning, CONFIG.prototypes)
 START = dt.datetime(2026, 3, 20, 10, 0, tzinfo=dt.UTC)
 
 
@@ -36,7 +43,7 @@ def pooled(sessions):
 
 
 def test_the_session_figure_shows_the_mean_rates(sessions):
-    drawn = next(draw_all(sessions[0], TUNING_FIGURES))
+    drawn = next(draw_all(sessions[0], SETTINGS, TUNING_FIGURES))
     curves = sessions[0]["tuning_curves"]
     expected = curves[curves["subspace"] == "noise"].pivot_table(
         index="axis", columns="distance", values="mean_hz"
@@ -57,7 +64,9 @@ def test_axes_say_what_was_measured(sessions):
         ("sorted", "Rate (spikes/s)", "Tuning of the preferred unit "),
         ("envelope", "MUAe (µV)", "Tuning of the preferred electrode's multi-unit envelope"),
     ):
-        drawn = next(draw_all({**sessions[0], "unit": pd.DataFrame({"kind": [kind]})}, TUNING_FIGURES))
+        drawn = next(
+            draw_all({**sessions[0], "unit": pd.DataFrame({"kind": [kind]})}, SETTINGS, TUNING_FIGURES)
+        )
         labels = [axes.get_ylabel() for axes in drawn.figure.axes]
         assert labels.count(label) == 2, "of the curves, and of the heatmaps' colour bar"
         assert drawn.caption.startswith(words)
@@ -65,14 +74,14 @@ def test_axes_say_what_was_measured(sessions):
 
 def test_a_session_without_fitted_axes_is_drawn(sessions):
     few = {**sessions[0], **{n: tables.empty(tables.contract_of(n)) for n in ("tuning_axes", "tuning_fits")}}
-    drawn = next(draw_all(few, TUNING_FIGURES))
+    drawn = next(draw_all(few, SETTINGS, TUNING_FIGURES))
     drawn.figure.draw_without_rendering()
     assert any("no axis" in text.get_text() for axes in drawn.figure.axes for text in axes.texts)
 
 
 @pytest.mark.parametrize("name", POPULATION_TUNING_FIGURES)
 def test_pooled_figures_state_n_and_hold_their_values(pooled, name):
-    drawn = next(draw_all(pooled, {name: POPULATION_TUNING_FIGURES[name]}))
+    drawn = next(draw_all(pooled, SETTINGS, {name: POPULATION_TUNING_FIGURES[name]}))
     drawn.figure.draw_without_rendering()
     assert "2 sessions: 2 after none" in drawn.caption and "nan" not in drawn.caption
     assert all(len(frame) for frame in drawn.source.values())
@@ -93,7 +102,7 @@ def test_shapes_compare_success_over_axes_and_over_sessions(sessions):
         follows[name] = f"e{number}"
     compared = pool_tuning([*copies, *evolutions], follows, CONFIG)
     assert compared["tuning_sessions"]["success"].tolist() == [halves[(n + 1) % 2] for n in range(6)]
-    drawn = next(draw_all(compared, {"tuning_shapes": POPULATION_TUNING_FIGURES["tuning_shapes"]}))
+    drawn = next(draw_all(compared, SETTINGS, {"tuning_shapes": POPULATION_TUNING_FIGURES["tuning_shapes"]}))
     drawn.figure.draw_without_rendering()
     tests = compared["tuning_tests"].query("area == 'all' and subspace == 'both'").set_index("measure")
     said = [text.get_text() for text in drawn.figure.axes[0].texts]
@@ -108,7 +117,7 @@ def test_shapes_compare_success_over_axes_and_over_sessions(sessions):
 
 
 def test_peaks_on_the_page_are_those_of_the_table(pooled):
-    drawn = next(draw_all(pooled, {"tuning_peaks": POPULATION_TUNING_FIGURES["tuning_peaks"]}))
+    drawn = next(draw_all(pooled, SETTINGS, {"tuning_peaks": POPULATION_TUNING_FIGURES["tuning_peaks"]}))
     own = pooled["tuning_peaks"].query("area == 'all' and subspace == 'class' and success == 'all'")
     lines = [line.get_ydata() for line in drawn.figure.axes[1].get_lines()]
     assert any(np.array_equal(line, own["fraction"]) for line in lines if len(line) == len(own))
@@ -117,10 +126,8 @@ def test_peaks_on_the_page_are_those_of_the_table(pooled):
 def test_a_study_without_tuning_has_no_figure_of_it(pooled):
     nothing = pool_sessions([], CONFIG) | pool_encoding([], CONFIG) | pool_tuning([], {}, CONFIG)
     nothing |= compare_prototypes([], {}.__getitem__, CONFIG)[0]
-    assert [drawn.name for drawn in draw_population(nothing, {}, CONFIG.prototypes)] == list(
-        POPULATION_FIGURES
-    )
-    with_tuning = [drawn.name for drawn in draw_population(nothing | pooled, {}, CONFIG.prototypes)]
+    assert [drawn.name for drawn in draw_population(nothing, {}, SETTINGS)] == list(POPULATION_FIGURES)
+    with_tuning = [drawn.name for drawn in draw_population(nothing | pooled, {}, SETTINGS)]
     assert with_tuning == [*POPULATION_FIGURES, *POPULATION_TUNING_FIGURES]
 
 

@@ -11,7 +11,7 @@ from evoalign import study
 from evoalign.analysis.encoding.results import no_units
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session import analyse_session
-from evoalign.figures import draw_session
+from evoalign.figures import FigureSettings, draw_session
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.envelope import envelope_units
 from evoalign.responses import SessionResponses, read_responses, responses_from, write_responses
@@ -104,7 +104,8 @@ def test_figures_say_that_it_is_a_voltage(packaged):
     held = replace(held, segments=((0.0, 40_000),))
     read = replace(read, envelope=held)
     found = analyse_session(responses_from(read, config.responses), config) | no_units()
-    drawn = {one.name: one for one in draw_session(read, found, config.sorting)}
+    settings = FigureSettings(config.analysis, config.encoding, config.tuning)
+    drawn = {one.name: one for one in draw_session(read, found, settings, config.sorting)}
     for name in ("paired_evolution", "stacked_psth"):
         labels = [axes.get_ylabel() for axes in drawn[name].figure.axes]
         assert "MUAe (µV)" in labels and not any("spikes/s" in label for label in labels), name

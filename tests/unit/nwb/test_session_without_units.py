@@ -14,7 +14,7 @@ from evoalign.analysis.pooled import pool_sessions
 from evoalign.analysis.pooled_tuning import pool_tuning
 from evoalign.analysis.session import analyse_session
 from evoalign.errors import InputError
-from evoalign.figures import draw_session
+from evoalign.figures import FigureSettings, draw_session
 from evoalign.figures.report_tables import notes
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.validate import validate
@@ -82,7 +82,8 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
     pooled, tuning = pool_sessions([found], CONFIG), pool_tuning([found], {}, CONFIG)
     assert all(frame.empty for frame in (pooled | tuning).values())
 
-    drawn = {one.name: one for one in draw_session(contents, found | encoded, CONFIG.sorting)}
+    settings = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning)
+    drawn = {one.name: one for one in draw_session(contents, found | encoded, settings, CONFIG.sorting)}
     assert set(drawn) == {"alignment", "quality", "raster"}
     assert on_page in texts(drawn["quality"].figure)
 

@@ -1,4 +1,4 @@
-"""Figures: each module draws one, from tables alone."""
+"""Figures: each module draws one, from tables and the settings they were made with."""
 
 from evoalign.figures.save import save_figure, use_style
 from evoalign.figures.session_pages import draw_session
@@ -13,6 +13,7 @@ from evoalign.figures.sets import (
     draw_population,
     save_all,
 )
+from evoalign.figures.settings import FigureSettings
 
 __all__ = [
     "POPULATION_FIGURES",
@@ -21,6 +22,7 @@ __all__ = [
     "SESSION_FIGURES",
     "TUNING_FIGURES",
     "Drawn",
+    "FigureSettings",
     "draw_all",
     "draw_population",
     "draw_session",

@@ -9,25 +9,17 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
+from evoalign.figures.settings import FigureSettings, late_blocks, percent, show_window, span
 from evoalign.figures.style import REFERENCE_COLOUR, area_label
 
 LINES = ("-", "--", ":", "-.")  # of the animals: told apart in grey
 GREY = "#D9D9D9"
 
 
-def draw_animals(tables: Tables) -> tuple[Figure, Source]:
+def draw_animals(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw late object minus texture over the response, a line an animal.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `animal_contrast` and `mixed_effects`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'animals' and 'mixed_effects'.
+    Tables: `animal_contrast` and `mixed_effects`. Source: panels 'animals' and 'mixed_effects'.
     """
     single, mixed = (tables[name] for name in ("animal_contrast", "mixed_effects"))
     shown, model = (frame[frame["window"] == "binned"] for frame in (single, mixed))
@@ -35,7 +27,7 @@ def draw_animals(tables: Tables) -> tuple[Figure, Source]:
     figure, axes = area_axes(areas, height=2.3)
     names = sorted(shown["subject"].unique())
     for panel, area in zip(axes[0], areas, strict=False):
-        _panel(panel, shown[shown["area"] == area], model[model["area"] == area], names)
+        _panel(panel, shown[shown["area"] == area], model[model["area"] == area], names, settings)
         panel.set_title(area_label(area), pad=8)
         panel.set_xlabel("Time from image onset (ms)")
     if areas:
@@ -43,12 +35,14 @@ def draw_animals(tables: Tables) -> tuple[Figure, Source]:
     return figure, {"animals": single.reset_index(drop=True), "mixed_effects": mixed.reset_index(drop=True)}
 
 
-def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[str]) -> None:
+def _panel(
+    panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[str], settings: FigureSettings
+) -> None:
     panel.axhline(0, color="black", linewidth=0.5)
     model = model.sort_values("start_ms")
     middle = (model["start_ms"].to_numpy() + model["stop_ms"].to_numpy()) / 2
     mean, sem = model["mean"].to_numpy(), model["sem"].to_numpy()
-    reach = stats.t.isf(0.025, np.maximum(model["n"].to_numpy() - 1, 1)) * sem
+    reach = stats.t.isf((1 - settings.analysis.interval) / 2, np.maximum(model["n"].to_numpy() - 1, 1)) * sem
     panel.fill_between(middle, mean - reach, mean + reach, color=GREY, linewidth=0)
     for at, name in enumerate(names):
         own = single[single["subject"] == name].sort_values("start_ms")
@@ -57,7 +51,7 @@ def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[s
         label = f"{name} (n = {int(own['n'].max())})"
         style = LINES[at % len(LINES)]
         panel.plot(middle, own["mean"], color="black", linestyle=style, linewidth=0.9, label=label)
-    differ = model["q_animals"].to_numpy() < 0.05
+    differ = model["q_animals"].to_numpy() < settings.analysis.fdr
     panel.scatter(
         middle[differ],
         np.full(int(differ.sum()), 1.02),
@@ -67,10 +61,11 @@ def _panel(panel: Axes, single: pd.DataFrame, model: pd.DataFrame, names: list[s
         transform=panel.get_xaxis_transform(),
         clip_on=False,
     )
+    show_window(panel, settings.analysis.window_ms)
     panel.legend(loc="best")
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     evoked = tables["mixed_effects"]
     evoked = evoked[(evoked["window"] == "evoked") & np.isfinite(evoked["mean"])]
@@ -82,9 +77,10 @@ def caption(tables: Tables) -> str:
     ]
     return words(
         f"""
-        Object minus texture in the late blocks of valid experiments, over the experiment's normaliser: mean
-        of each animal (lines). Band: 95 % interval of the mean of a mixed model with the animal as random
-        intercept (REML). Crosses: animals differ (one-way ANOVA, Benjamini-Hochberg over bins, q < 0.05).
-        Evoked window: {"; ".join(found) or "too few animals or experiments"}.
+        Object minus texture in the {late_blocks(settings)} of valid experiments, over the experiment's
+        normaliser: mean of each animal (lines). Band: {percent(settings.analysis.interval)} interval of the
+        mean of a mixed model with the animal as random intercept (REML). Crosses: animals differ (one-way
+        ANOVA, Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}). Evoked window
+        ({span(settings.analysis.evoked_ms)}): {"; ".join(found) or "too few animals or experiments"}.
         """
     )

@@ -18,28 +18,20 @@ from evoalign.figures.panels import (
     significance,
     site_words,
     space_legend,
-    success_words,
     words,
 )
+from evoalign.figures.settings import FigureSettings, show_window, success_words
 from evoalign.figures.style import area_label, space_colour
 
 # Up to so many bins, each is marked: a line through four points looks like a curve.
 MARKED_BINS = 10
 
 
-def draw_attribution(tables: Tables) -> tuple[Figure, Source]:
+def draw_attribution(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw the normalised gain D(t) of both spaces by area, a row a width of bins, with its centre of mass.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_attribution` and `population_centres`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a' (shares by bin) and 'centres'.
+    Tables: `population_attribution` and `population_centres`. Source: panel 'a' (shares by bin) and
+    'centres'.
     """
     frame, centres = tables["population_attribution"], tables["population_centres"]
     centres = centres[centres["curve"] == "attribution"]
@@ -49,6 +41,7 @@ def draw_attribution(tables: Tables) -> tuple[Figure, Source]:
         own = frame[frame["area"] == area]
         for panel, width in zip(axes[:, column], widths, strict=True):
             _panel(panel, own[own["stop_ms"] - own["start_ms"] == width].sort_values("start_ms"))
+            show_window(panel, settings.analysis.window_ms)
         _centres(axes[0, column], centres[centres["area"] == area])
         n = [int(own[f"{kind}_n"].max()) for kind in SPACES]
         axes[0, column].set_title(f"{area_label(area)} (n = {n[0]}, {n[1]})", pad=8)
@@ -78,7 +71,6 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
         shaded(panel, middle, mean, error, space_colour(kind))
         if len(rows) <= MARKED_BINS:
             panel.plot(middle, mean, "o", color=space_colour(kind), markersize=2)
-    panel.set_xlim(rows["start_ms"].min(), rows["stop_ms"].max())
     significance(panel, middle, rows["larger"].to_numpy())
 
 
@@ -96,7 +88,7 @@ def _counts(rows: pd.DataFrame) -> str:
     return f"{area_label(rows['area'].iloc[0])} n = {n[0]}, {n[1]}"
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     found = tables["population_centres"]
     found = found[(found["curve"] == "attribution") & (found["texture_n"] > 1) & (found["object_n"] > 1)]
@@ -112,15 +104,14 @@ def caption(tables: Tables) -> str:
     return words(
         f"""
         Temporal attribution: PSTH of the best block minus that of the first, in time bins of {widths} ms
-        (rows), over its sum; mean over the experiments whose thread succeeds ({success_words(tables)};
-        texture, object: {n or "no valid experiment"}), shading one standard error (none of a single
-        thread). Dots: the spaces differ in the bin (two-sample t-test, Benjamini-Hochberg over the bins of
-        a width in an area, q < 0.05; not corrected over widths and areas), coloured by the larger.
-        Triangles: mean centre of mass from 25 ms on, of texture and object (two-sample t-test, not
-        corrected):
-        {"; ".join(centres) or "fewer than two threads of a space"}. Dots and p are of tests over
-        experiments; over the means of recording sites (columns t_site to q_site), centre of mass (sites of
-        texture and object):
-        {site_words(found, "p_site")}.
+        (rows), over its sum; mean over the experiments whose thread succeeds ({success_words(settings)};
+        texture, object: {n or "no valid experiment"}), shading one standard error (none of a single thread).
+        Dots: the spaces differ in the bin (two-sample t-test, Benjamini-Hochberg over the bins of a width in
+        an area, q < {settings.analysis.fdr:g}; not corrected over widths and areas), coloured by the larger.
+        Triangles: mean centre of mass from {settings.analysis.attribution_from_ms:g} ms on, of texture and
+        object (two-sample t-test, not corrected):
+        {"; ".join(centres) or "fewer than two threads of a space"}. Dots and p are of tests over experiments;
+        over the means of recording sites (columns t_site to q_site), centre of mass (sites of texture and
+        object): {site_words(found, "p_site")}.
         """
     )

@@ -10,26 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from evoalign.figures.binned_trajectories import evoked_bins
-from evoalign.figures.panels import Source, Tables, area_axes, areas_of, chosen, counts, title, words
+from evoalign.figures.panels import Source, Tables, area_axes, areas_of, chosen, title, words
+from evoalign.figures.settings import FigureSettings, selected
 from evoalign.figures.style import SPACE_COLOURS
 
 # From the texture's colour through white to the object's: sign and size in one look.
 LEAD = LinearSegmentedColormap.from_list("lead", [SPACE_COLOURS["texture"], "white", SPACE_COLOURS["object"]])
 
 
-def draw_binned_difference(tables: Tables) -> tuple[Figure, Source]:
+def draw_binned_difference(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw object minus texture over blocks and time bins, a map an area.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_trajectories`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a'.
+    Tables: `population_trajectories`. Source: panel 'a'.
     """
     frame, width = evoked_bins(tables["population_trajectories"], None)
     areas = areas_of(frame)
@@ -61,13 +53,13 @@ def _map(axes: Axes, rows: pd.DataFrame, width: int, top: float) -> AxesImage:
     return image
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame, width = evoked_bins(tables["population_trajectories"], None)
     return words(
         f"""
         Object minus texture, mean over experiments of the normalised trajectories in {width} ms bins. Dots:
         the two differ (paired t-test over experiments, Benjamini-Hochberg over the blocks of a bin, q <
-        0.05). Experiments in which both threads succeed unless said: {counts(frame)}.
+        {settings.analysis.fdr:g}). {selected(frame, settings)}.
         """
     )

@@ -15,7 +15,6 @@ from evoalign.figures.panels import (
     Tables,
     areas_of,
     chosen,
-    counts,
     padded_line,
     real_strip,
     room_for_strip,
@@ -24,6 +23,7 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
+from evoalign.figures.settings import FigureSettings, selected
 from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
 from evoalign.tables import POPULATION_TRAJECTORIES
 
@@ -31,22 +31,18 @@ from evoalign.tables import POPULATION_TRAJECTORIES
 MAX_BINS = 16
 
 
-def draw_binned_trajectories(tables: Tables, width_ms: int | None = None) -> tuple[Figure, Source]:
+def draw_binned_trajectories(
+    tables: Tables, _: FigureSettings, width_ms: int | None = None
+) -> tuple[Figure, Source]:
     """Draw a small panel a time bin, a row an area.
+
+    Tables: `population_trajectories`. Source: panel 'a'.
 
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_trajectories`.
     width_ms : int, optional
         Width of the bins; by default the narrowest that gives at most 16
         panels inside the evoked window.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a'.
     """
     frame, width = evoked_bins(tables["population_trajectories"], width_ms)
     rows = {}
@@ -129,17 +125,17 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.tick_params(labelsize=5.5)
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame, width = evoked_bins(tables["population_trajectories"], None)
     return (
-        f"{explained(width)} Experiments in which both threads succeed unless said: {counts(frame)}; "
+        f"{explained(width, settings)} {selected(frame, settings)}; "
         "dots show this test; that over the means of recording sites is in columns t_site to q_site "
         f"(sites: {site_words(frame)})."
     )
 
 
-def explained(width_ms: int) -> str:
+def explained(width_ms: int, settings: FigureSettings) -> str:
     """Sentences of a caption: what panels of `draw_bins` show, tests and corrections."""
     return words(
         f"""
@@ -147,6 +143,7 @@ def explained(width_ms: int) -> str:
         normaliser: mean over experiments, shading one standard error; dotted: more than half of the
         experiments padded; grey strip and numbers in the first panel of a row: experiments that showed the
         block. Dots: texture and object differ in the block (paired t-test over experiments,
-        Benjamini-Hochberg over the blocks of a panel, q < 0.05), coloured by the larger space.
+        Benjamini-Hochberg over the blocks of a panel, q < {settings.analysis.fdr:g}), coloured by the larger
+        space.
         """
     )

@@ -11,22 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, significance, words
+from evoalign.figures.settings import FigureSettings, late_blocks, percent, show_window
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, in_order, space_colour
 
 
-def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
+def draw_crossover(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw late object minus texture over the response, with the crossover of each area.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_contrast` and `crossover`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'a' (difference by bin) and 'crossover'.
+    Tables: `population_contrast` and `crossover`. Source: panels 'a' (difference by bin) and
+    'crossover'.
     """
     frame = tables["population_contrast"]
     frame = frame[frame["window"] == "binned"]
@@ -36,7 +29,7 @@ def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
     figure, axes = area_axes(areas, height=2.3)
     for panel, area in zip(axes[0], areas, strict=False):
         rows = frame[frame["area"] == area].sort_values("start_ms")
-        _panel(panel, rows)
+        _panel(panel, rows, settings)
         _crossover(panel, own[own["area"] == area])
         panel.set_title(f"{area_label(area)} (n = {int(rows['n'].max())})", pad=8)
         panel.set_xlabel("Time from image onset (ms)")
@@ -48,7 +41,7 @@ def draw_crossover(tables: Tables) -> tuple[Figure, Source]:
     return figure, {"a": frame.reset_index(drop=True), "crossover": found.reset_index(drop=True)}
 
 
-def _panel(panel: Axes, rows: pd.DataFrame) -> None:
+def _panel(panel: Axes, rows: pd.DataFrame, settings: FigureSettings) -> None:
     middle = (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
     mean, low, high = (rows[name].to_numpy() for name in ("mean", "low", "high"))
     panel.axhline(0, color="black", linewidth=0.5)
@@ -57,8 +50,9 @@ def _panel(panel: Axes, rows: pd.DataFrame) -> None:
     for sign, kind in ((1, "object"), (-1, "texture")):
         ahead = np.sign(mean) == sign
         panel.scatter(middle[ahead], mean[ahead], s=9, color=space_colour(kind), linewidth=0, zorder=4)
-    larger = np.where(rows["z_q"] < 0.05, np.where(rows["z"] > 0, "object", "texture"), "")
+    larger = np.where(rows["z_q"] < settings.analysis.fdr, np.where(rows["z"] > 0, "object", "texture"), "")
     significance(panel, middle, larger)
+    show_window(panel, settings.analysis.window_ms)
 
 
 def _of_areas(found: pd.DataFrame) -> pd.DataFrame:
@@ -94,20 +88,20 @@ def _crossover(panel: Axes, rows: pd.DataFrame) -> None:
     )
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests, corrections and the crossover with its interval."""
     rows = {str(row["area"]): row for _, row in _of_areas(tables["crossover"]).iterrows()}
     areas = [_words(rows[area]) for area in in_order(rows)]
     return words(
         f"""
-        Object minus texture in the late blocks of all valid experiments, over the experiment's normaliser;
-        points coloured by the larger space; band: interval of a bootstrap over animals, experiments and
-        presentations. Dots on top: the
-        differences of these experiments, weighted by their precision over presentations, are not 0 (z test,
-        Benjamini-Hochberg over bins, q < 0.05): it speaks of these experiments, not of others. Dashed:
+        Object minus texture in the {late_blocks(settings)} of all valid experiments, over the experiment's
+        normaliser; points coloured by the larger space; band: {percent(settings.analysis.interval)} interval
+        of a bootstrap over animals, experiments and presentations. Dots on top: the differences of these
+        experiments, weighted by their precision over presentations, are not 0 (z test, Benjamini-Hochberg
+        over bins, q < {settings.analysis.fdr:g}): it speaks of these experiments, not of others. Dashed:
         crossover, reported where texture leads first and object later, each by a sign-flip cluster test over
-        experiments (family-wise over bins): the mean difference passes through zero; shaded: times between
-        the leads at which a t-test does not tell it from zero:
+        experiments (family-wise over bins, p < {settings.analysis.lead_p:g}): the mean difference passes
+        through zero; shaded: times between the leads at which a t-test does not tell it from zero:
         {"; ".join(areas) or "no valid experiment"}.
         """
     )

@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
+from evoalign.figures.settings import FigureSettings, percent, show_window
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -39,19 +40,11 @@ def main_model(frame: pd.DataFrame) -> pd.DataFrame:
     return image if len(image) else full
 
 
-def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
+def draw_alignment_index(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw the alignment index over time, by area, with what it is made of.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_encoding` and `population_encoding_crossover`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'index', 'share', 'r2' and 'crossover'.
+    Tables: `population_encoding` and `population_encoding_crossover`. Source: panels 'index',
+    'share', 'r2' and 'crossover'.
     """
     frame = main_model(tables["population_encoding"]).sort_values(["area", "start_ms"])
     found = main_model(tables["population_encoding_crossover"])
@@ -62,6 +55,8 @@ def draw_alignment_index(tables: Tables) -> tuple[Figure, Source]:
         _index_panel(axes[0, column], rows, found[found["area"] == area])
         _kinds_panel(axes[1, column], rows, dict(zip(SPACES, SPACES, strict=True)))
         _kinds_panel(axes[2, column], rows, {kind: f"r2_{kind}" for kind in SPACES})
+        for panel in axes[:, column]:
+            show_window(panel, settings.encoding.window_ms)
         n, sessions = int(rows["n"].iloc[0]), int(rows["n_sessions"].iloc[0])
         axes[0, column].set_title(f"{area_label(area)} ({n} units, {sessions} sessions)")
         axes[2, column].set_xlabel("Time from image onset (ms)")
@@ -122,20 +117,11 @@ def _kinds_panel(panel: Axes, rows: pd.DataFrame, columns: Mapping[str, str]) ->
         panel.plot(_middle(rows), rows[column], color=space_colour(kind), linewidth=1)
 
 
-def draw_unit_heatmaps(tables: Tables) -> tuple[Figure, Source]:
+def draw_unit_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw the linear share of each unit and window in both spaces, and the index.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `encoding_index` and `encoding_crossover` of a session.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'texture', 'object' and 'index'; a row a unit, a column a
-        window's start in ms.
+    Tables: `encoding_index` and `encoding_crossover` of a session. Source: panels 'texture',
+    'object' and 'index'; a row a unit, a column a window's start in ms.
     """
     frame = main_model(tables["encoding_index"])
     units = main_model(tables["encoding_crossover"]).sort_values(["crossover_ms", "unit"], na_position="last")
@@ -183,19 +169,10 @@ def _mark(panel: Axes, frame: pd.DataFrame, units: pd.DataFrame) -> None:
     panel.scatter(units["crossover_ms"], units["unit"].map(row), marker="|", s=22, color="black", linewidth=1)
 
 
-def draw_hessian_spectrum(tables: Tables) -> tuple[Figure, Source]:
+def draw_hessian_spectrum(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw the share of the explained variance by rank of the Hessian eigenvalue, by window.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_encoding_spectrum`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        One panel 'spectrum'.
+    Tables: `population_encoding_spectrum`. Source: one panel 'spectrum'.
     """
     frame = tables["population_encoding_spectrum"]
     areas = in_order(frame["area"]) if len(frame) else []
@@ -235,7 +212,7 @@ def _spectrum_panel(panel: Axes, rows: pd.DataFrame) -> AxesImage:
     return image
 
 
-def caption_alignment_index(tables: Tables) -> str:
+def caption_alignment_index(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests, intervals and the crossover of each area."""
     found = main_model(tables["population_encoding_crossover"])
     frame = main_model(tables["population_encoding"])
@@ -251,13 +228,14 @@ def caption_alignment_index(tables: Tables) -> str:
     return words(
         f"""
         Top: alignment index, (object minus texture) over (object plus texture) linear share, from the mean
-        over all units of an area; bars: bootstrap over animals, sessions and units; grey: mean and interval
-        of the index that equal shares would give with the same latents and presentations. Middle: linear
-        share, the part of single-presentation variance within blocks that is linear in a space's latents
-        (restricted maximum likelihood), whatever their number. Bottom: held-out R2 of ridge, folds by image;
-        it depends on the numbers of latents and presentations, and spaces cannot be compared by it. Dashed:
-        crossover, where texture leads before and object after, each by a cluster test over sessions:
-        {"; ".join(areas) or "no units"}.
+        over all units of an area; bars: {percent(settings.encoding.interval)} interval of a bootstrap over
+        animals, sessions and units; grey: mean and {percent(settings.encoding.interval)} interval of the
+        index that equal shares would give with the same latents and presentations. Middle: linear share, the
+        part of single-presentation variance within blocks that is linear in a space's latents (restricted
+        maximum likelihood), whatever their number. Bottom: held-out R2 of ridge, folds by image; it depends
+        on the numbers of latents and presentations, and spaces cannot be compared by it. Dashed: crossover,
+        where texture leads before and object after, each by a cluster test over sessions (family-wise over
+        windows, p < {settings.analysis.lead_p:g}): {"; ".join(areas) or "no units"}.
         """
     )
 
@@ -270,7 +248,7 @@ def _crossing(row: Mapping[str, float] | pd.Series) -> str:
     return f"{row['crossover_ms']:.0f} ms (interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"
 
 
-def caption_unit_heatmaps(tables: Tables) -> str:
+def caption_unit_heatmaps(tables: Tables, settings: FigureSettings) -> str:
     """State what the heatmaps show and how many units cross over."""
     units = main_model(tables["encoding_crossover"])
     n = int(units["crossover_ms"].notna().sum())
@@ -279,13 +257,14 @@ def caption_unit_heatmaps(tables: Tables) -> str:
         Linear share of each unit and window: the part of single-presentation variance within blocks that is
         linear in a space's latents (restricted maximum likelihood), and the alignment index of the two. Units
         are sorted by their crossover (black ticks; {n} of {len(units)} have one: texture leads before and
-        object after, each family-wise over windows). Grey points: neither space explains the unit in this
-        window beyond chance (permutation within blocks, family-wise over windows and spaces).
+        object after, each family-wise over windows, p < {settings.encoding.index_level:g}). Grey points:
+        neither space explains the unit in this window beyond chance (permutation within blocks, family-wise
+        over windows and spaces, p < {settings.encoding.index_level:g}).
         """
     )
 
 
-def caption_hessian_spectrum(tables: Tables) -> str:
+def caption_hessian_spectrum(tables: Tables, _: FigureSettings) -> str:
     """State what the spectrum shows, and N by area."""
     frame = tables["population_encoding_spectrum"]
     counts = [

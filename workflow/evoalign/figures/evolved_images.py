@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, space_legend, unit_words, words
+from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import PAGE, area_label, new_figure, space_colour, space_label
 
 Images = Mapping[str, NDArray[np.uint8]]
@@ -35,18 +36,13 @@ def shown_blocks(frame: pd.DataFrame, images: Images) -> pd.DataFrame:
 def draw_evolved_images(tables: Tables, images: Images) -> tuple[Figure, Source]:
     """Draw the best image of every n-th block of both threads in a strip above the rates.
 
+    Tables: `block_images` and `trajectories` of one session. Source: 'a': the images; 'b': the
+    rates.
+
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `block_images` and `trajectories` of one session.
     images : mapping of str to ndarray
         Name -> uint8 ``[row, column]`` or ``[row, column, 3]``.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a': the images; 'b': the rates.
     """
     shown = shown_blocks(tables["block_images"], images)
     blocks = sorted(shown["block_index"].unique())
@@ -100,7 +96,7 @@ def _rates(axes: Axes, tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:
     return frame[columns].reset_index(drop=True)
 
 
-def caption(tables: Tables, images: Images) -> str:
+def caption(tables: Tables, settings: FigureSettings, images: Images) -> str:
     """State what is shown and N."""
     shown = shown_blocks(tables["block_images"], images)
     steps = np.diff(sorted(shown["block_index"].unique()))
@@ -108,10 +104,11 @@ def caption(tables: Tables, images: Images) -> str:
     every = {1: "every block", 2: "every 2nd block", 3: "every 3rd block"}.get(step, f"every {step}th block")
     return words(
         f"""
-        Above, the image with the largest mean evoked rate of {every} (number above) in either thread, of
-        those that the file holds; below each its rate in spikes/s, mean over its presentations (n = 1 where
-        an image is shown once). Below, mean evoked response of the {unit_words(tables)} by block, shading one
-        standard error over single presentations; dots: the images above. The best of a block's images is
-        chosen by the rate that is told, so it lies above the mean by chance too. No test.
+        Above, the image with the largest mean evoked rate ({span(settings.analysis.evoked_ms)}) of {every}
+        (number above) in either thread, of those that the file holds; below each its rate in spikes/s, mean
+        over its presentations (n = 1 where an image is shown once). Below, mean evoked response of the
+        {unit_words(tables)} by block, shading one standard error over single presentations; dots: the images
+        above. The best of a block's images is chosen by the rate that is told, so it lies above the mean by
+        chance too. No test.
         """
     )

@@ -8,32 +8,22 @@ from matplotlib.figure import Figure
 
 from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import (
-    SELECTIONS,
     SPACES,
     Source,
     Tables,
     areas_of,
     chosen,
-    counts,
     space_legend,
     words,
 )
+from evoalign.figures.settings import FigureSettings, late_blocks, percent, selected, show_window
 from evoalign.figures.style import COLUMN, REFERENCE_COLOUR, area_label, new_figure, say_empty, space_colour
 
 
-def draw_latency(tables: Tables) -> tuple[Figure, Source]:
+def draw_latency(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw latencies of a lasting lead, with their bootstrap intervals.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `latencies` and `crossover`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a'.
+    Tables: `latencies` and `crossover`. Source: panel 'a'.
     """
     frame = tables["latencies"]
     areas = areas_of(frame)
@@ -43,6 +33,8 @@ def draw_latency(tables: Tables) -> tuple[Figure, Source]:
     if not areas:
         say_empty(axes, "no valid experiment")
         return figure, {"a": frame}
+    first, last = settings.analysis.window_ms
+    left = first + 0.01 * (last - first)
     for at, rows in enumerate(picked):
         for kind, place in zip(SPACES, (at - 0.13, at + 0.13), strict=True):
             row = rows[rows["space"] == kind].iloc[0]
@@ -53,10 +45,10 @@ def draw_latency(tables: Tables) -> tuple[Figure, Source]:
             axes.scatter(row["latency_ms"], place, s=16, color=colour, zorder=4)
         said = _decision(tables, rows.iloc[0])
         nothing = not np.isfinite(rows["latency_ms"]).any()
-        axes.text(2, at if nothing else at + 0.34, said, color=REFERENCE_COLOUR, va="center", size="small")
+        axes.text(left, at if nothing else at + 0.34, said, color=REFERENCE_COLOUR, va="center", size="small")
     axes.set_yticks(range(len(areas)), [area_label(area) for area in areas])
     axes.set_ylim(len(areas) - 0.5, -0.5)
-    axes.set_xlim(0, 200)
+    show_window(axes, settings.analysis.window_ms)
     axes.set_xlabel("Latency of a lasting lead (ms from image onset)")
     space_legend(figure, loc="outside upper center", ncols=2)
     return figure, {"a": pd.concat(picked, ignore_index=True)}
@@ -72,7 +64,7 @@ def _decision(tables: Tables, own: pd.Series) -> str:
     return no_crossover(row)
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["latencies"]
     found = []
@@ -83,12 +75,13 @@ def caption(tables: Tables) -> str:
                 found.append(f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms{_interval(row)}")
     return words(
         f"""
-        First time bin of a space's lead: neighbouring bins in which late responses of texture and object
-        differ by a sign-flip cluster test over experiments (family-wise over bins, each direction by itself),
-        at least as many as configured; bars: interval of a bootstrap over animals and experiments.
-        {"; ".join(found) or "No space leads anywhere"}. A space without a dot never leads, or has too few
-        experiments to say. Below each area: the crossover of the same experiments. Experiments in which
-        {SELECTIONS["both"]} unless said: {counts(frame)}.
+        First time bin of a space's lead: neighbouring bins in which responses of texture and object in the
+        {late_blocks(settings)} differ by a sign-flip cluster test over experiments (family-wise over bins,
+        each direction by itself, p < {settings.analysis.lead_p:g}), at least
+        {settings.analysis.crossover_bins} of them; bars: {percent(settings.analysis.interval)} interval of a
+        bootstrap over animals and experiments. {"; ".join(found) or "No space leads anywhere"}. A space
+        without a dot never leads, or has too few experiments to say. Below each area: the crossover of the
+        same experiments. {selected(frame, settings)}.
         """
     )
 

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
+from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import (
     COLUMN,
     REFERENCE_COLOUR,
@@ -29,19 +30,14 @@ Images = Mapping[int, NDArray[np.uint8]]
 def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple[Figure, Source]:
     """Draw one session's evolution (Fig. 2B).
 
+    Tables: `trajectories`, `experiments` and `success` of one session. Source: panel 'a': the
+    plotted trajectories.
+
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `trajectories`, `experiments` and `success` of one session.
     images : mapping of int to ndarray, optional
         Thread -> uint8 ``[row, column]`` or ``[row, column, 3]`` to show
         beside the trajectories: the best block's best image.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a': the plotted trajectories.
     """
     shown = {thread: pixels for thread, pixels in (images or {}).items() if thread in (0, 1)}
     figure = new_figure(COLUMN + (1.1 if shown else 0), 2.5)
@@ -110,7 +106,7 @@ def _kind(frame: pd.DataFrame, thread: int) -> str:
     return str(kinds.iloc[0]) if len(kinds) else ""
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N and tests."""
     experiment = tables["experiments"].iloc[0]
     rise = tables["success"].query("statistic == 'maxinit'")
@@ -119,11 +115,11 @@ def caption(tables: Tables) -> str:
     return words(
         f"""
         Paired evolution of {experiment["session"]} ({area_label(experiment["area"])}, {status}): mean
-        response of the {unit_words(tables)} in the evoked window by block, shading one standard error
-        over single presentations ({experiment["n_presentations"]} presentations,
-        {experiment["n_blocks"]} blocks).
-        Dashed: reference images; thin: baseline window. Best two blocks against the first two, two-sample
-        t-test of single presentations: {tests or "too few presentations"}; not corrected.
+        response of the {unit_words(tables)} in the evoked window ({span(settings.analysis.evoked_ms)}) by
+        block, shading one standard error over single presentations ({experiment["n_presentations"]}
+        presentations, {experiment["n_blocks"]} blocks). Dashed: reference images; thin: baseline window
+        ({span(settings.analysis.baseline_ms)}). Best two blocks against the first two, two-sample t-test of
+        single presentations: {tests or "too few presentations"}; not corrected.
         """
     )
 

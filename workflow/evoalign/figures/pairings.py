@@ -7,10 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy import stats
 
 from evoalign import study
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
-from evoalign.figures.prototypes import SELECTIONS, chosen_points, measure_label
+from evoalign.figures.prototypes import chosen_points, measure_label, selection_words
+from evoalign.figures.settings import FigureSettings, percent
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -21,24 +23,12 @@ from evoalign.figures.style import (
     say_empty,
 )
 
-NULL_SD = 1.96  # holds 95 % of a normal distribution
 
-
-def draw_pairings(tables: Tables, settings: study.Prototypes) -> tuple[Figure, Source]:
+def draw_pairings(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw paired against shuffled distances of the prototypes, and their difference under every measure.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `image_distances` and `image_pairings`.
-    settings : study.Prototypes
-        Prototype, measure and mask of the points.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a': the experiments' distances; 'b': tests of every measure.
+    Tables: `image_distances` and `image_pairings`. Source: 'a': the experiments' distances; 'b':
+    tests of every measure.
     """
     points, selection = chosen_points(tables, settings)
     tests = _tests(tables, points, selection)
@@ -46,7 +36,7 @@ def draw_pairings(tables: Tables, settings: study.Prototypes) -> tuple[Figure, S
     axes = figure.subplots(1, 2, width_ratios=[1.5, 1])
     _points(axes[0], points, tests)
     forest = _forest_rows(tables, settings, selection)
-    _forest(axes[1], forest)
+    _forest(axes[1], forest, settings.analysis)
     for panel, mark in zip(axes, "ab", strict=True):
         letter(panel, mark)
     return figure, {"a": points.reset_index(drop=True), "b": forest}
@@ -93,36 +83,37 @@ def _points(panel: Axes, points: pd.DataFrame, tests: pd.DataFrame) -> None:
     panel.set_ylabel(f"Distance ({measure_label(points['measure'].iloc[0], points['mask'].iloc[0])})")
 
 
-def _forest_rows(tables: Tables, settings: study.Prototypes, selection: str) -> pd.DataFrame:
+def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd.DataFrame:
     frame = tables["image_pairings"]
     keep = (frame["area"] == "all") & (frame["selection"] == selection)
-    return frame[keep & (frame["prototype"] == settings.prototype)].reset_index(drop=True)
+    return frame[keep & (frame["prototype"] == settings.prototypes.prototype)].reset_index(drop=True)
 
 
-def _forest(panel: Axes, rows: pd.DataFrame) -> None:
+def _forest(panel: Axes, rows: pd.DataFrame, settings: study.Analysis) -> None:
     known = rows[rows["z"].notna()]
     if known.empty:
         say_empty(panel, "no test: nothing to shuffle")
         return
     place = np.arange(len(known))[::-1]
-    panel.axvspan(-NULL_SD, NULL_SD, color=REFERENCE_COLOUR, alpha=0.2, linewidth=0)
+    null_sd = float(stats.norm.isf((1 - settings.interval) / 2))
+    panel.axvspan(-null_sd, null_sd, color=REFERENCE_COLOUR, alpha=0.2, linewidth=0)
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
     for at, z, q in zip(place, known["z"].to_numpy(), known["q"].to_numpy(), strict=True):
-        panel.plot(z, at, "o", color="black" if q < 0.05 else "white", markeredgecolor="black")
+        panel.plot(z, at, "o", color="black" if q < settings.fdr else "white", markeredgecolor="black")
     names = [measure_label(m, k) for m, k in zip(known["measure"], known["mask"], strict=True)]
     panel.set_yticks(place, names, fontsize=5.5)
     panel.set_ylim(-0.7, len(known) - 0.3)
-    reach = max(1.1 * float(known["z"].abs().max()), 1.3 * NULL_SD)
+    reach = max(1.1 * float(known["z"].abs().max()), 1.3 * null_sd)
     panel.set_xlim(-reach, reach)
     panel.set_xlabel("Paired minus shuffled (SD of permutations)")
     handles = [
-        Line2D([], [], marker="o", linestyle="", color="black", label="q < 0.05"),
+        Line2D([], [], marker="o", linestyle="", color="black", label=f"q < {settings.fdr:g}"),
         Line2D([], [], marker="o", linestyle="", color="white", markeredgecolor="black", label="not"),
     ]
     panel.legend(handles=handles, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
-def caption_pairings(tables: Tables, settings: study.Prototypes) -> str:
+def caption_pairings(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N, tests and corrections."""
     points, selection = chosen_points(tables, settings)
     tests = _tests(tables, points, selection)
@@ -133,12 +124,13 @@ def caption_pairings(tables: Tables, settings: study.Prototypes) -> str:
     )
     return words(
         f"""
-        a, Distance ({measure}) of the two threads' prototypes ({settings.prototype}) of each experiment, and
-        mean distance of its prototypes to those of the other experiments of its area; lines join these,
-        bars are means; {SELECTIONS[selection]}. p: two-sided permutation test of the pairing within areas
-        (experiments of one unit are exchanged together), not corrected: {told or "no valid experiment"}. b,
-        Paired minus permuted mean over all areas, in standard deviations of the permuted means, for every
-        measure and mask; grey: 95 % of a normal distribution; filled: q < 0.05 (Benjamini-Hochberg over
-        measures). Negative: prototypes of one unit are more alike.
+        a, Distance ({measure}) of the two threads' prototypes ({settings.prototypes.prototype}) of each
+        experiment, and mean distance of its prototypes to those of the other experiments of its area; lines
+        join these, bars are means; {selection_words(selection, settings)}. p: two-sided permutation test of
+        the pairing within areas (experiments of one unit are exchanged together), not corrected:
+        {told or "no valid experiment"}. b, Paired minus permuted mean over all areas, in standard deviations
+        of the permuted means, for every measure and mask; grey: {percent(settings.analysis.interval)} of a
+        normal distribution; filled: q < {settings.analysis.fdr:g} (Benjamini-Hochberg over measures).
+        Negative: prototypes of one unit are more alike.
         """
     )

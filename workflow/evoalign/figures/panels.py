@@ -186,18 +186,6 @@ def site_words(frame: pd.DataFrame, p: str = "") -> str:
     return "; ".join(parts) or "none"
 
 
-def success_level(tables: Tables) -> float:
-    """Threshold `success_p` of a study: the first that `success_rates` holds; NaN without experiments."""
-    rates = tables["success_rates"]
-    return float(rates["threshold"].iloc[0]) if len(rates) else float("nan")
-
-
-def success_words(tables: Tables) -> str:
-    """Words for it: 'p < 0.01'."""
-    level = success_level(tables)
-    return f"p < {level:g}" if np.isfinite(level) else "p below the threshold"
-
-
 def p_words(p: float) -> str:
     """P value as in a figure: 'p = 0.012', 'p < 0.001', 'n.s.' never; '' for NaN."""
     if not np.isfinite(p):

@@ -12,30 +12,21 @@ from evoalign.figures.panels import (
     area_axes,
     areas_of,
     chosen,
-    counts,
     shaded,
     space_legend,
     title,
     words,
 )
+from evoalign.figures.settings import FigureSettings, selected, show_window
 from evoalign.figures.style import space_colour
 
 STAGES = {"first": "First block", "last": "Last block (padded)"}
 
 
-def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
+def draw_population_psth(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw normalised PSTHs by area: first block above, last block below.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_psth`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'first' and 'last'.
+    Tables: `population_psth`. Source: panels 'first' and 'last'.
     """
     frame = tables["population_psth"]
     areas = areas_of(frame)
@@ -49,6 +40,7 @@ def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
             for kind in SPACES:
                 mean, error = own[f"{kind}_mean"].to_numpy(), own[f"{kind}_sem"].fillna(0).to_numpy()
                 shaded(panel, own["time_ms"].to_numpy() + 0.5, mean, error, space_colour(kind))
+            show_window(panel, settings.analysis.window_ms)
             parts[stage].append(own)
         axes[0, column].set_title(title(area, int(rows["n"].max()), selection))
         axes[1, column].set_xlabel("Time from image onset (ms)")
@@ -63,14 +55,13 @@ def draw_population_psth(tables: Tables) -> tuple[Figure, Source]:
     }
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N and corrections."""
     return words(
         f"""
         PSTHs of the first and of the last block (padded: the mean of the last two) of each experiment over
         its normaliser (the largest evoked block mean, so peaks exceed 1): mean over experiments, shading one
-        standard error over experiments.
-        No test; tests by time bin stand with the time-binned trajectories. Experiments in which both
-        threads succeed unless said: {counts(tables["population_psth"])}.
+        standard error over experiments. No test; tests by time bin stand with the time-binned trajectories.
+        {selected(tables["population_psth"], settings)}.
         """
     )

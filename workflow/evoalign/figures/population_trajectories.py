@@ -13,7 +13,6 @@ from evoalign.figures.panels import (
     area_axes,
     areas_of,
     chosen,
-    counts,
     padded_line,
     real_strip,
     room_for_strip,
@@ -23,25 +22,18 @@ from evoalign.figures.panels import (
     title,
     words,
 )
+from evoalign.figures.settings import FigureSettings, selected, span
 from evoalign.figures.style import space_colour
 
 # More experiments than this, and lines of single ones hide the means.
 MAX_SINGLE_LINES = 8
 
 
-def draw_population_trajectories(tables: Tables) -> tuple[Figure, Source]:
+def draw_population_trajectories(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw normalised, padded trajectories: mean, standard error and tests by area.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_trajectories`, `padded` and `experiments`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a': what the means show.
+    Tables: `population_trajectories`, `padded` and `experiments`. Source: panel 'a': what the means
+    show.
     """
     frame = tables["population_trajectories"]
     frame = frame[frame["window"] == "evoked"]
@@ -94,19 +86,19 @@ def _single(panel: Axes, tables: Tables, area: str, selection: str) -> None:
         )
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["population_trajectories"]
+    frame = frame[frame["window"] == "evoked"]
     return words(
         f"""
-        Evoked block means over the experiment's maximum, mean over experiments; shading: one standard error
-        over experiments; thin lines: single experiments, where they are few. Runs are padded to the longest
-        with the mean of their last two blocks; dotted: padding (of a mean: more than half of the
-        experiments padded); grey strip and numbers: experiments that showed the block. Dots: texture and
-        object differ (paired t-test over experiments, Benjamini-Hochberg over blocks, q < 0.05), coloured by
-        the larger space. Experiments in which both
-        threads succeed unless said: {counts(frame[frame["window"] == "evoked"])}. Dots show this test over
-        experiments; the test over the means of recording sites is in columns t_site to q_site (sites:
-        {site_words(frame[frame["window"] == "evoked"])}).
+        Evoked block means ({span(settings.analysis.evoked_ms)}) over the experiment's maximum, mean over
+        experiments; shading: one standard error over experiments; thin lines: single experiments, where they
+        are few. Runs are padded to the longest with the mean of their last two blocks; dotted: padding (of a
+        mean: more than half of the experiments padded); grey strip and numbers: experiments that showed the
+        block. Dots: texture and object differ (paired t-test over experiments, Benjamini-Hochberg over
+        blocks, q < {settings.analysis.fdr:g}), coloured by the larger space. {selected(frame, settings)}.
+        Dots show this test over experiments; the test over the means of recording sites is in columns t_site
+        to q_site (sites: {site_words(frame)}).
         """
     )

@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoalign import study
+from evoalign.analysis.similarity import LEVEL
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
+from evoalign.figures.settings import FigureSettings, percent, span
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -55,7 +56,7 @@ def measure_label(measure: str, mask: str) -> str:
     return name if mask == "none" else f"{name}, {mask}"
 
 
-def chosen_points(tables: Tables, settings: study.Prototypes) -> tuple[pd.DataFrame, str]:
+def chosen_points(tables: Tables, settings: FigureSettings) -> tuple[pd.DataFrame, str]:
     """Points of the figure, and the selection of experiments that they are of.
 
     Experiments in which both threads succeed, as in the study; where these are
@@ -63,29 +64,25 @@ def chosen_points(tables: Tables, settings: study.Prototypes) -> tuple[pd.DataFr
     """
     frame = tables["image_distances"]
     measures = frame["measure"].unique().tolist()
-    measure = settings.measure if settings.measure in measures else measures[0]
-    own = frame[(frame["prototype"] == settings.prototype) & (frame["measure"] == measure)]
-    mask = settings.mask if (own["mask"] == settings.mask).any() else "none"
+    measure = settings.prototypes.measure if settings.prototypes.measure in measures else measures[0]
+    own = frame[(frame["prototype"] == settings.prototypes.prototype) & (frame["measure"] == measure)]
+    mask = settings.prototypes.mask if (own["mask"] == settings.prototypes.mask).any() else "none"
     own = own[(own["mask"] == mask) & own["valid"].astype(bool)]
     both = own[own["both_succeed"].astype(bool)]
     return (both, "both") if len(both) >= FEW else (own, "valid")
 
 
-def draw_image_similarity(tables: Tables, settings: study.Prototypes) -> tuple[Figure, Source]:
+def selection_words(selection: str, settings: FigureSettings) -> str:
+    """Say which experiments are shown; 'both' with the threshold of success."""
+    level = f" (p < {settings.analysis.both_succeed_p:g})" if selection == "both" else ""
+    return SELECTIONS[selection] + level
+
+
+def draw_image_similarity(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw response against image distance, and their correlation under every measure (Fig. 3G).
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `image_distances` and `distance_correlations`.
-    settings : study.Prototypes
-        Prototype, measure and mask of the points.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a', 'b': points; 'c': correlations.
+    Tables: `image_distances` and `distance_correlations`. Source: 'a', 'b': points; 'c':
+    correlations.
     """
     points, selection = chosen_points(tables, settings)
     figure = new_figure(PAGE, 2.6)
@@ -95,7 +92,7 @@ def draw_image_similarity(tables: Tables, settings: study.Prototypes) -> tuple[F
         panel.set_ylabel(f"{label} (of maximum)")
         letter(panel, mark)
     rows = _forest_rows(tables, settings, selection)
-    _forest(axes[2], rows)
+    _forest(axes[2], rows, settings.analysis.fdr)
     letter(axes[2], "c")
     source = {"a": points.drop(columns="activation_distance"), "b": points.drop(columns="psth_distance")}
     return figure, {**source, "c": rows}
@@ -134,13 +131,13 @@ def _scatter(panel: Axes, points: pd.DataFrame, response: str, row: pd.Series | 
     panel.legend(loc="best", handletextpad=0.1)
 
 
-def _forest_rows(tables: Tables, settings: study.Prototypes, selection: str) -> pd.DataFrame:
+def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd.DataFrame:
     frame = tables["distance_correlations"]
     keep = (frame["area"] == "all") & (frame["selection"] == selection) & (frame["response"] == "psth")
-    return frame[keep & (frame["prototype"] == settings.prototype)].reset_index(drop=True)
+    return frame[keep & (frame["prototype"] == settings.prototypes.prototype)].reset_index(drop=True)
 
 
-def _forest(panel: Axes, rows: pd.DataFrame) -> None:
+def _forest(panel: Axes, rows: pd.DataFrame, level: float) -> None:
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
     place = np.arange(len(rows))[::-1]
     known = rows["pearson_r"].notna().to_numpy()
@@ -149,14 +146,14 @@ def _forest(panel: Axes, rows: pd.DataFrame) -> None:
     numbers = (place, rows["pearson_r"].to_numpy(), rows["q"].to_numpy(), low.to_numpy(), high.to_numpy())
     for at, r, q, a, b in zip(*(column[known] for column in numbers), strict=True):
         panel.plot([a, b], [at, at], color="black", linewidth=0.9)
-        panel.plot(r, at, "o", color="black" if q < 0.05 else "white", markeredgecolor="black")
+        panel.plot(r, at, "o", color="black" if q < level else "white", markeredgecolor="black")
     names = [measure_label(m, k) for m, k in zip(rows["measure"], rows["mask"], strict=True)]
     panel.set_yticks(place, names, fontsize=5.5)
     panel.set_xlim(-1.05, 1.05)
     panel.set_ylim(-0.7, max(len(rows) - 0.3, 0.7))
     panel.set_xlabel("Pearson r with the PSTH distance")
     handles = [
-        Line2D([], [], marker="o", linestyle="", color="black", label="q < 0.05"),
+        Line2D([], [], marker="o", linestyle="", color="black", label=f"q < {level:g}"),
         Line2D([], [], marker="o", linestyle="", color="white", markeredgecolor="black", label="not"),
     ]
     if known.any():
@@ -165,41 +162,34 @@ def _forest(panel: Axes, rows: pd.DataFrame) -> None:
         panel.set_title("too few experiments")
 
 
-def caption_image_similarity(tables: Tables, settings: study.Prototypes) -> str:
+def caption_image_similarity(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N, tests and corrections."""
     points, selection = chosen_points(tables, settings)
     n = points["area"].map(area_label).value_counts(sort=False)
     counts = ", ".join(f"{area} n = {count}" for area, count in n.items()) or "no valid experiment"
     return words(
         f"""
-        Distance between the two threads' prototypes ({settings.prototype}) and between the unit's responses
-        to the best blocks, a point an experiment ({SELECTIONS[selection]}: {counts}). a, Mean absolute
-        difference of the best blocks' PSTHs in the evoked window, over the experiment's maximum. b, Absolute
-        difference of their evoked means. r: Pearson, rho: Spearman, two-sided p, over all areas, not
-        corrected; line: least squares. c, Pearson r of a under every measure, with and without a centred
-        Gaussian weight, and its 95 % interval (Fisher z; from four experiments on); filled: q < 0.05,
+        Distance between the two threads' prototypes ({settings.prototypes.prototype}) and between the unit's
+        responses to the best blocks, a point an experiment ({selection_words(selection, settings)}:
+        {counts}). a, Mean absolute difference of the best blocks' PSTHs in the evoked window
+        ({span(settings.analysis.evoked_ms)}), over the experiment's maximum. b, Absolute difference of their
+        evoked means. r: Pearson, rho: Spearman, two-sided p, over all areas, not corrected; line: least
+        squares. c, Pearson r of a under every measure, with and without a centred Gaussian weight, and its
+        {percent(LEVEL)} interval (Fisher z; from four experiments on); filled: q < {settings.analysis.fdr:g},
         Benjamini-Hochberg over the measures.
         """
     )
 
 
-def draw_prototypes(tables: Tables, pictures: Pictures, settings: study.Prototypes) -> tuple[Figure, Source]:
+def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw the pairs of prototypes that are compared, by falling distance within areas.
+
+    Tables: `image_distances` and `prototypes`. Source: 'a': the experiments shown, in order.
 
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `image_distances` and `prototypes`.
     pictures : mapping of str to ndarray
         Name, as of `image_name`, -> uint8 ``[row, column, 3]``.
-    settings : study.Prototypes
-        Prototype, measure and mask.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a': the experiments shown, in order.
     """
     shown = _shown(tables, settings)
     columns = max(min(len(shown), COLUMNS), 4)
@@ -224,7 +214,7 @@ def draw_prototypes(tables: Tables, pictures: Pictures, settings: study.Prototyp
     return figure, {"a": shown}
 
 
-def _shown(tables: Tables, settings: study.Prototypes) -> pd.DataFrame:
+def _shown(tables: Tables, settings: FigureSettings) -> pd.DataFrame:
     points, _ = chosen_points(tables, settings)
     rank = {area: place for place, area in enumerate(in_order(points["area"]))}
     order = points.assign(rank=points["area"].map(rank))
@@ -241,7 +231,7 @@ def _picture(panel: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
         spine.set(visible=True, color=space_colour(kind), linewidth=1.5)
 
 
-def caption_prototypes(tables: Tables, settings: study.Prototypes) -> str:
+def caption_prototypes(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     points, selection = chosen_points(tables, settings)
     shown = _shown(tables, settings)
@@ -250,8 +240,8 @@ def caption_prototypes(tables: Tables, settings: study.Prototypes) -> str:
     )
     return words(
         f"""
-        Prototypes ({settings.prototype}) of thread 0 (above) and thread 1 (below) of {len(shown)} of
-        {len(points)} experiments ({SELECTIONS[selection]}), the frame in the colour of the space; numbers:
-        distance ({measure}), falling within an area. No test.
+        Prototypes ({settings.prototypes.prototype}) of thread 0 (above) and thread 1 (below) of {len(shown)}
+        of {len(points)} experiments ({selection_words(selection, settings)}), the frame in the colour of the
+        space; numbers: distance ({measure}), falling within an area. No test.
         """
     )

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
+from evoalign.figures.settings import FigureSettings, show_window, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure
 
 Images = Mapping[str, NDArray[np.uint8]]
@@ -19,22 +20,19 @@ BEST, WORST = "#000000", "#999999"
 SHOWN = 6  # images in the strip: three best, three worst
 
 
-def draw_reference_responses(tables: Tables, images: Images) -> tuple[Figure, Source]:
+def draw_reference_responses(
+    tables: Tables, settings: FigureSettings, images: Images
+) -> tuple[Figure, Source]:
     """Draw evoked rates of the natural references, sorted, and the PSTHs of the best and the worst.
+
+    Tables: `reference_images` and `reference_psth` of one session, with rows. Source: 'a': rates;
+    'b': PSTHs.
 
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `reference_images` and `reference_psth` of one session, with rows.
     images : mapping of str to ndarray
         Name -> uint8 ``[row, column]`` or ``[row, column, 3]``; those of the
         references that are in it are shown.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a': rates; 'b': PSTHs.
     """
     ranked = _ranked(tables)
     strip = _strip(ranked, images)
@@ -44,6 +42,7 @@ def draw_reference_responses(tables: Tables, images: Images) -> tuple[Figure, So
     _rates(rates, ranked, rate_label(tables))
     curves = _psths(psth, ranked, tables["reference_psth"])
     psth.set_ylabel(rate_label(tables))
+    show_window(psth, settings.analysis.window_ms)
     first = ranked.iloc[0]
     rates.set_title(f"{first['session']}, {area_label(first['area'])}")
     letter(rates, "a")
@@ -96,16 +95,17 @@ def _image(panel: Axes, row: pd.Series, images: Images, rank: int) -> None:
     panel.set_title(f"{rank + 1}: {row['mean_hz']:.0f}", loc="center", fontsize=6)
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     frame = tables["reference_images"]
     n = " to ".join(dict.fromkeys((str(frame["n"].min()), str(frame["n"].max()))))
     return words(
         f"""
         Responses of the {unit_words(tables)} to the {len(frame)} natural reference images that were shown
-        among the generated ones, over all blocks and both threads. a, Mean in the evoked window, sorted;
-        bars: one standard error over presentations (n = {n} an image). b, PSTHs of the best and the worst of
-        them, shading one standard error. Images, where the file holds them: the best and the worst, with
-        rank and rate. They are sorted by these same rates, so the ends are extreme by chance too. No test.
+        among the generated ones, over all blocks and both threads. a, Mean in the evoked window
+        ({span(settings.analysis.evoked_ms)}), sorted; bars: one standard error over presentations (n = {n} an
+        image). b, PSTHs of the best and the worst of them, shading one standard error. Images, where the file
+        holds them: the best and the worst, with rank and rate. They are sorted by these same rates, so the
+        ends are extreme by chance too. No test.
         """
     )

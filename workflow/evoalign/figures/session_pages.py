@@ -18,12 +18,15 @@ from evoalign.figures import (
 )
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
+from evoalign.figures.settings import FigureSettings
 from evoalign.nwb import SessionContents
 from evoalign.nwb.envelope import envelope_units
 from evoalign.study import Sorting
 
 
-def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -> Iterator[Drawn]:
+def draw_session(
+    contents: SessionContents, tables: Tables, settings: FigureSettings, sorting: Sorting
+) -> Iterator[Drawn]:
     """Draw what a session's content allows, one figure at a time.
 
     Parameters
@@ -33,7 +36,9 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
     tables : mapping of str to pandas.DataFrame
         Of `analyse_session` and `encode_session`; empty for a session without
         presentations.
-    settings : study.Sorting
+    settings : FigureSettings
+        Settings that the tables were made with.
+    sorting : study.Sorting
         What the quality page marks: refractory period, limits of stability.
 
     Yields
@@ -56,8 +61,8 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
         contents.bad_channels,
         contents.artefacts,
     )
-    page = quality.draw_quality(*parts, settings, title=contents.session)
-    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, settings))
+    page = quality.draw_quality(*parts, sorting, title=contents.session)
+    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, sorting))
     times, event = _events(contents)
     drawn = raster.draw_raster(
         contents.spikes, contents.units, times, title=contents.session, event=event or "event"
@@ -65,18 +70,18 @@ def draw_session(contents: SessionContents, tables: Tables, settings: Sorting) -
     yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
     tables = {**tables, "unit": _analysed(contents, tables)}
     if "tuning_axes" in tables:
-        yield from draw_all(tables, TUNING_FIGURES)
+        yield from draw_all(tables, settings, TUNING_FIGURES)
     if "experiments" in tables:
         prototypes = _prototypes(contents, tables["experiments"].iloc[0])
         page = paired_evolution.draw_paired_evolution(tables, prototypes)
-        yield Drawn("paired_evolution", *page, paired_evolution.caption(tables))
+        yield Drawn("paired_evolution", *page, paired_evolution.caption(tables, settings))
         if len(evolved_images.shown_blocks(tables["block_images"], contents.images)):
             strip = evolved_images.draw_evolved_images(tables, contents.images)
-            yield Drawn("evolved_images", *strip, evolved_images.caption(tables, contents.images))
+            yield Drawn("evolved_images", *strip, evolved_images.caption(tables, settings, contents.images))
         if len(tables["reference_images"]):
-            natural = reference_responses.draw_reference_responses(tables, contents.images)
-            yield Drawn("reference_responses", *natural, reference_responses.caption(tables))
-        yield from draw_all(tables, SESSION_FIGURES)
+            natural = reference_responses.draw_reference_responses(tables, settings, contents.images)
+            yield Drawn("reference_responses", *natural, reference_responses.caption(tables, settings))
+        yield from draw_all(tables, settings, SESSION_FIGURES)
 
 
 def _analysed(contents: SessionContents, tables: Tables) -> pd.DataFrame:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evoalign import study
 from evoalign.figures import (
     animals,
     attribution,
@@ -31,13 +30,11 @@ from evoalign.figures import (
     tuning,
     tuning_population,
 )
-from evoalign.figures.panels import Source, Tables
+from evoalign.figures.panels import Tables
 from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
+from evoalign.figures.settings import Caption, Draw, FigureSettings
 from evoalign.files import atomic_write
-
-Draw = Callable[[Tables], tuple[Figure, Source]]
-Caption = Callable[[Tables], str]
 
 # Beside these `draw_session` draws what needs more than tables.
 SESSION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
@@ -105,7 +102,9 @@ class Drawn:
     caption: str
 
 
-def draw_all(tables: Tables, figures: Mapping[str, tuple[Draw, Caption]]) -> Iterator[Drawn]:
+def draw_all(
+    tables: Tables, settings: FigureSettings, figures: Mapping[str, tuple[Draw, Caption]]
+) -> Iterator[Drawn]:
     """Draw every figure of a set, one at a time.
 
     Parameters
@@ -113,15 +112,17 @@ def draw_all(tables: Tables, figures: Mapping[str, tuple[Draw, Caption]]) -> Ite
     tables : mapping of str to pandas.DataFrame
         Of `analyse_session` and `encode_session` for SESSION_FIGURES, of
         `pool_sessions` and `pool_encoding` for POPULATION_FIGURES.
+    settings : FigureSettings
+        Settings that the tables were made with.
     figures : mapping
         One of the two.
     """
     for name, (draw, caption) in figures.items():
-        figure, source = draw(tables)
-        yield Drawn(name, figure, source, caption(tables))
+        figure, source = draw(tables, settings)
+        yield Drawn(name, figure, source, caption(tables, settings))
 
 
-def draw_population(tables: Tables, pictures: Pictures, settings: study.Prototypes) -> Iterator[Drawn]:
+def draw_population(tables: Tables, pictures: Pictures, settings: FigureSettings) -> Iterator[Drawn]:
     """Draw the pooled figures of a study: POPULATION_FIGURES, and others where there is something to draw.
 
     Parameters
@@ -131,10 +132,10 @@ def draw_population(tables: Tables, pictures: Pictures, settings: study.Prototyp
         `compare_prototypes`.
     pictures : mapping of str to ndarray
         Prototypes by name, uint8 ``[row, column, 3]``.
-    settings : study.Prototypes
-        Which prototype and measure are drawn.
+    settings : FigureSettings
+        Settings that the tables were made with.
     """
-    yield from draw_all(tables, POPULATION_FIGURES)
+    yield from draw_all(tables, settings, POPULATION_FIGURES)
     if len(tables["image_distances"]) and len(prototypes.chosen_points(tables, settings)[0]):
         similar = prototypes.draw_image_similarity(tables, settings)
         yield Drawn("image_similarity", *similar, prototypes.caption_image_similarity(tables, settings))
@@ -143,7 +144,7 @@ def draw_population(tables: Tables, pictures: Pictures, settings: study.Prototyp
         shown = prototypes.draw_prototypes(tables, pictures, settings)
         yield Drawn("prototypes", *shown, prototypes.caption_prototypes(tables, settings))
     if len(tables["tuning_sessions"]):
-        yield from draw_all(tables, POPULATION_TUNING_FIGURES)
+        yield from draw_all(tables, settings, POPULATION_TUNING_FIGURES)
 
 
 def save_all(

@@ -9,25 +9,16 @@ from matplotlib.figure import Figure
 
 from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, space_legend, words
+from evoalign.figures.settings import FigureSettings, late_blocks
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
 
 CHOICES = ("window", "selection", "normaliser")
-LEVEL = 0.05
 
 
-def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
+def draw_specifications(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw a specification curve of each area: sorted effects above, the choices below.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `specifications` and `crossover`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a'.
+    Tables: `specifications` and `crossover`. Source: panel 'a'.
     """
     frame = tables["specifications"]
     frame = frame[np.isfinite(frame["effect"])]
@@ -42,7 +33,7 @@ def draw_specifications(tables: Tables) -> tuple[Figure, Source]:
     labels = _labels(frame)
     for column, area in enumerate(areas):
         rows = frame[frame["area"] == area]
-        _curve(axes[0, column], rows)
+        _curve(axes[0, column], rows, settings.analysis.fdr)
         _matrix(axes[1, column], rows, labels)
         axes[0, column].set_title(f"{area_label(area)} ({len(rows)} specifications)")
         without = _no_crossover(tables, area).removeprefix("; ")
@@ -62,8 +53,8 @@ def _labels(frame: pd.DataFrame) -> list[tuple[str, str]]:
     return windows + [(name, one) for name in CHOICES[1:] for one in sorted(frame[name].unique())]
 
 
-def _curve(panel: Axes, rows: pd.DataFrame) -> None:
-    effect, found = rows["effect"].to_numpy(), rows["p"].to_numpy() < LEVEL
+def _curve(panel: Axes, rows: pd.DataFrame, level: float) -> None:
+    effect, found = rows["effect"].to_numpy(), rows["p"].to_numpy() < level
     at = np.arange(len(rows))
     colour = np.where(effect > 0, space_colour("object"), space_colour("texture"))
     panel.axhline(0, color="black", linewidth=0.5)
@@ -82,13 +73,13 @@ def _matrix(panel: Axes, rows: pd.DataFrame, labels: list[tuple[str, str]]) -> N
     panel.set_xlabel("Specification, by effect")
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["specifications"]
     found = []
     for area in areas_of(frame):
         rows = frame[(frame["area"] == area) & np.isfinite(frame["effect"])]
-        known = rows["p"] < LEVEL
+        known = rows["p"] < settings.analysis.fdr
         ahead = {"object": int((known & (rows["effect"] > 0)).sum())}
         ahead["texture"] = int((known & (rows["effect"] < 0)).sum())
         found.append(
@@ -100,11 +91,11 @@ def caption(tables: Tables) -> str:
         )
     return words(
         f"""
-        Late object minus texture under every combination of window, selection of experiments and
-        normaliser, sorted by effect size; filled: p < {LEVEL} (paired t-test over experiments, not
-        corrected: the specifications share their data, and windows early and late that favour different
-        spaces are no crossover by themselves). 'p selected' allows for the choice of the best
-        block. {"; ".join(found) or "No valid experiment"}.
+        Object minus texture in the {late_blocks(settings)} under every combination of window, selection of
+        experiments and normaliser, sorted by effect size; filled: p < {settings.analysis.fdr:g} (paired
+        t-test over experiments, not corrected: the specifications share their data, and windows early and
+        late that favour different spaces are no crossover by themselves). 'p selected' allows for the choice
+        of the best block. {"; ".join(found) or "No valid experiment"}.
         """
     )
 

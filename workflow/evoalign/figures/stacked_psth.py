@@ -9,22 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
+from evoalign.figures.settings import FigureSettings, show_window, span
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 
-def draw_stacked_psth(tables: Tables) -> tuple[Figure, Source]:
+def draw_stacked_psth(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw one session's PSTHs by block as heat maps, and those of first and best blocks as lines.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `psth` and `experiments` of one session.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'a' and 'b' (thread 0, 1: rate by block and ms), 'c' (lines).
+    Tables: `psth` and `experiments` of one session. Source: panels 'a' and 'b' (thread 0, 1: rate
+    by block and ms), 'c' (lines).
     """
     frame = tables["psth"]
     frame = frame[frame["stimuli"] == "generated"]
@@ -42,6 +35,7 @@ def draw_stacked_psth(tables: Tables) -> tuple[Figure, Source]:
     if image is not None:
         figure.colorbar(image, ax=list(axes[:2]), label=rate_label(tables), shrink=0.9, pad=0.02)
     source["c"] = _lines(axes[2], frame, tables["experiments"].iloc[0])
+    show_window(axes[2], settings.analysis.window_ms)
     axes[2].set_ylabel(rate_label(tables))
     letter(axes[2], "c")
     return figure, source
@@ -87,7 +81,12 @@ def _lines(axes: Axes, frame: pd.DataFrame, experiment: pd.Series) -> pd.DataFra
     return pd.concat(parts)[columns].reset_index(drop=True)
 
 
-def caption(tables: Tables) -> str:
+def _smoothing(settings: FigureSettings) -> str:
+    sigma = settings.analysis.smoothing_sigma_ms
+    return f"smoothed with a Gaussian (SD {sigma:g} ms)" if sigma else "not smoothed"
+
+
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     experiment = tables["experiments"].iloc[0]
     shown = tables["psth"].query("stimuli == 'generated'").drop_duplicates(["thread", "block"])["n"]
@@ -95,8 +94,8 @@ def caption(tables: Tables) -> str:
     return words(
         f"""
         PSTHs of the {unit_words(tables)} of {experiment["session"]} ({area_label(experiment["area"])}) by
-        block: mean over {each} generated images a block, smoothed as in the configuration. Right: the first
-        block and the one with the largest evoked response; shading one standard error over presentations.
-        No test.
+        block: mean over {each} generated images a block, {_smoothing(settings)}. Right: the first block and
+        the one with the largest evoked response ({span(settings.analysis.evoked_ms)}); shading one standard
+        error over presentations. No test.
         """
     )

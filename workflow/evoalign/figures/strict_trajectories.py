@@ -5,25 +5,17 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from evoalign.figures.binned_trajectories import draw_bins, evoked_bins, explained
-from evoalign.figures.panels import Source, Tables, areas_of, success_words, words
+from evoalign.figures.panels import Source, Tables, areas_of, words
+from evoalign.figures.settings import FigureSettings, success_words
 from evoalign.figures.style import area_label
 
 STRICT = "both_strict"
 
 
-def draw_strict_trajectories(tables: Tables) -> tuple[Figure, Source]:
+def draw_strict_trajectories(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw a small panel a time bin, a row an area, without others to stand in.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `population_trajectories`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a'.
+    Tables: `population_trajectories`. Source: panel 'a'.
     """
     frame, width = evoked_bins(tables["population_trajectories"], None)
     strict = frame[frame["selection"] == STRICT]
@@ -32,7 +24,7 @@ def draw_strict_trajectories(tables: Tables) -> tuple[Figure, Source]:
     return draw_bins(rows, width, empty="no valid experiment in which both threads succeed strictly")
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame, width = evoked_bins(tables["population_trajectories"], None)
     strict = frame[frame["selection"] == STRICT]
@@ -43,8 +35,8 @@ def caption(tables: Tables) -> str:
     single = " Of a single experiment there is no standard error and no test." if 1 in n.values() else ""
     return words(
         f"""
-        {explained(width)} Only experiments in which both threads succeed at {success_words(tables)} (best two
-        blocks above the first two, two-sample t-test of single presentations):
-        {counted or "no valid experiment"}{absent}.{single}
+        {explained(width, settings)} Only experiments in which both threads succeed at
+        {success_words(settings)} (best two blocks above the first two, two-sample t-test of single
+        presentations): {counted or "no valid experiment"}{absent}.{single}
         """
     )

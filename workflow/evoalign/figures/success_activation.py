@@ -13,14 +13,12 @@ from evoalign.figures.panels import (
     Tables,
     areas_of,
     chosen,
-    counts,
     p_words,
     site_words,
-    success_level,
-    success_words,
     title,
     words,
 )
+from evoalign.figures.settings import FigureSettings, quantiles, selected, span, success_words
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -35,24 +33,15 @@ from evoalign.figures.style import (
 STAGES = ("initial", "final")
 
 
-def draw_success_activation(tables: Tables) -> tuple[Figure, Source]:
+def draw_success_activation(tables: Tables, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw success rates (4A) and initial and final activation (4B).
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `success_rates`, `activation`, `activation_tests` and `experiments`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'a' and 'b'.
+    Tables: `success_rates`, `activation`, `activation_tests` and `experiments`. Source: panels 'a'
+    and 'b'.
     """
     rates = tables["success_rates"]
-    if len(rates):
-        # `success_p` is the figure's; the other threshold is in the table.
-        rates = rates[rates["threshold"] == success_level(tables)]
+    # `success_p` is the figure's; the other threshold is in the table.
+    rates = rates[rates["threshold"] == settings.analysis.success_p]
     areas = areas_of(tables["activation_tests"])
     figure = new_figure(PAGE, 2.3)
     axes = figure.subplots(1, 1 + max(len(areas), 1), width_ratios=[1.7, *[1] * max(len(areas), 1)])
@@ -138,7 +127,7 @@ def _final(tests: pd.DataFrame) -> pd.DataFrame:
     return tests[tests["stage"] == "final"]
 
 
-def _relative(tables: Tables) -> str:
+def _relative(tables: Tables, level: float) -> str:
     """Sentence: how many threads succeed relative to the references of each block, which drift cannot do."""
     frame = tables.get("success")
     if frame is None or frame.empty:
@@ -147,7 +136,6 @@ def _relative(tables: Tables) -> str:
     valid = set(own.loc[own["valid"].astype(bool), "session"])
     peaks = frame[(frame["statistic"] == "maxinit") & frame["session"].isin(valid)]
     known = peaks[np.isfinite(peaks["p_relative"])]
-    level = success_level(tables)
     found = [
         f"{int((rows['p_relative'] < level).sum())} of {len(rows)} {space_label(kind)} threads"
         for kind, rows in known.groupby("kind")
@@ -161,16 +149,18 @@ def _relative(tables: Tables) -> str:
     )
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
+    tests = tables["activation_tests"]
     return words(
         f"""
-        a, Share of valid experiments that succeed (best two blocks above the first two, two-sample t-test
-        of single presentations, {success_words(tables)}); numbers: successes; bars: 5 % and 95 % quantiles of
-        Beta(k+1, n-k+1). b, Evoked rate of the first and the last (padded) block over the experiment's
+        a, Share of valid experiments that succeed (best two blocks above the first two, two-sample t-test of
+        single presentations, {success_words(settings)}); numbers: successes; bars:
+        {quantiles(settings.analysis.success_interval)} of Beta(k+1, n-k+1). b, Evoked rate
+        ({span(settings.analysis.evoked_ms)}) of the first and the last (padded) block over the experiment's
         maximum, mean and standard error over experiments; lines join the threads of an experiment; p of the
-        paired t-test, not corrected. Experiments in which both threads succeed unless said:
-        {counts(tables["activation_tests"])}. The same test over the means of recording sites, final
-        activation (sites): {site_words(_final(tables["activation_tests"]), "p_site")}.{_relative(tables)}
+        paired t-test, not corrected. {selected(tests, settings)}. The same test over the
+        means of recording sites, final activation (sites):
+        {site_words(_final(tests), "p_site")}.{_relative(tables, settings.analysis.success_p)}
         """
     )

@@ -8,25 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from evoalign.figures.panels import SPACES, Source, Tables, areas_of, success_words, words
+from evoalign.figures.panels import SPACES, Source, Tables, areas_of, words
+from evoalign.figures.settings import FigureSettings, quantiles, success_words
 from evoalign.figures.style import COLUMN, PAGE, area_label, letter, new_figure, say_empty, space_colour
 
 SPLITS = ("space", "optimiser")
 
 
-def draw_success_splits(tables: Tables) -> tuple[Figure, Source]:
+def draw_success_splits(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw success rates of each thread by its space, and by its optimiser where optimisers are known.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `success_splits`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panel 'a' (spaces), and 'b' (optimisers) where there are any.
+    Tables: `success_splits`. Source: panel 'a' (spaces), and 'b' (optimisers) where there are any.
     """
     frame = tables["success_splits"]
     parts = [frame[frame["split"] == split].reset_index(drop=True) for split in SPLITS]
@@ -83,7 +75,7 @@ def _tint(colour: str, step: int) -> tuple[float, ...]:
     return tuple(1 - keep * (1 - part) for part in to_rgb(colour))
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["success_splits"]
     every = frame[frame["area"] == "all"]
@@ -101,9 +93,9 @@ def caption(tables: Tables) -> str:
     return words(
         f"""
         {"a, " if counted["optimiser"] else ""}Share of valid experiments whose thread succeeds (best two
-        blocks above the first two, two-sample t-test of single presentations, {success_words(tables)}), by
+        blocks above the first two, two-sample t-test of single presentations, {success_words(settings)}), by
         the thread's space ({counted["space"] or "no valid experiment"}); blue: texture, orange: object
-        spaces; numbers: successes of experiments; bars: 5 % and 95 % quantiles of Beta(k+1,
-        n-k+1).{optimisers} No test between them.
+        spaces; numbers: successes of experiments; bars: {quantiles(settings.analysis.success_interval)} of
+        Beta(k+1, n-k+1).{optimisers} No test between them.
         """
     )

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.analysis.pooled_convergence import LEVEL
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -17,41 +18,37 @@ from evoalign.figures.panels import (
     areas_of,
     p_words,
     space_legend,
-    success_words,
     words,
 )
+from evoalign.figures.settings import FigureSettings, percent, success_words
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 
-def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure, Source]:
+def draw_time_constants(
+    tables: Tables, settings: FigureSettings, level: str = "bslinit"
+) -> tuple[Figure, Source]:
     """Draw the convergence of the threads that succeed.
+
+    Tables: `time_constants`, `population_time_constants`, `time_constant_tests` and `experiments`.
+    Source: panels 'a': single threads, and 'b': tests between areas and spaces.
 
     Parameters
     ----------
-    tables : mapping of str to pandas.DataFrame
-        `time_constants`, `population_time_constants`, `time_constant_tests` and
-        `experiments`.
     level : str
         What is subtracted from a trajectory: 'bslinit', 'bsl' or 'zero'.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'a': single threads, and 'b': tests between areas and spaces.
     """
     pooled = tables["population_time_constants"]
-    pooled = pooled[pooled["level"] == level]
-    # The larger theta is the figure's; the other is in the table.
-    pooled = pooled[pooled["theta"] == pooled["theta"].max()]
+    # `time_constant_theta` is the figure's; the alternative is in the table.
+    theta = settings.analysis.time_constant_theta
+    pooled = pooled[(pooled["level"] == level) & (pooled["theta"] == theta)]
     areas = areas_of(pooled)
-    tests = _shown(tables["time_constant_tests"], level)
+    tests = _shown(tables["time_constant_tests"], level, theta)
     figure = new_figure(PAGE, max(2.2, 0.9 + 0.17 * len(tests)))
     axes, panel = figure.subplots(1, 2, width_ratios=[1, 0.8])
     _tests(panel, tests)
     letter(axes, "a")
     letter(panel, "b")
-    single = _single(tables, level, float(pooled["theta"].max()) if len(pooled) else np.nan)
+    single = _single(tables, level, theta)
     if not areas:
         say_empty(axes, "no valid experiment")
         return figure, {"a": single, "b": tests.reset_index(drop=True)}
@@ -78,8 +75,8 @@ def draw_time_constants(tables: Tables, level: str = "bslinit") -> tuple[Figure,
     return figure, {"a": single, "b": tests.reset_index(drop=True)}
 
 
-def _shown(tests: pd.DataFrame, level: str) -> pd.DataFrame:
-    return tests[(tests["level"] == level) & (tests["theta"] == tests["theta"].max())]
+def _shown(tests: pd.DataFrame, level: str, theta: float) -> pd.DataFrame:
+    return tests[(tests["level"] == level) & (tests["theta"] == theta)]
 
 
 def _possible(tests: pd.DataFrame) -> pd.DataFrame:
@@ -152,23 +149,22 @@ def _points(axes: Axes, place: float, values: np.ndarray, row: pd.Series, kind: 
         )
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
-    pooled = tables["population_time_constants"]
-    theta = f"{pooled['theta'].max():g}" if len(pooled) else "theta"
-    tests = _shown(tables["time_constant_tests"], "bslinit")
+    theta = settings.analysis.time_constant_theta
+    tests = _shown(tables["time_constant_tests"], "bslinit", theta)
     study = [
         f"{_test_label(row)} t({row['df']:.0f}) = {row['t']:.2f}, {p_words(row['p'])}"
         for row in _possible(tests[tests["study"].astype(bool)]).to_dict("records")
     ]
     return words(
         f"""
-        a, First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta} of
-        its maximum, for threads that succeed ({success_words(tables)}) in valid experiments; bars: mean and
+        a, First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta:g} of
+        its maximum, for threads that succeed ({success_words(settings)}) in valid experiments; bars: mean and
         standard error; n: texture, object threads; p of the two-sample t-test, not corrected, where both
-        spaces have two threads or more. b, Differences of means with 95 % intervals: between areas,
-        two-sample t-test of threads that succeed; within an area, paired t-test of experiments in which both
-        do; p not corrected (adjusted over the tests of the panel: q in the table). Bold: the study's tests:
-        {"; ".join(study) or "none can be made"}.
+        spaces have two threads or more. b, Differences of means with {percent(LEVEL)} intervals: between
+        areas, two-sample t-test of threads that succeed; within an area, paired t-test of experiments in
+        which both do; p not corrected (adjusted over the tests of the panel: q in the table). Bold: the
+        study's tests: {"; ".join(study) or "none can be made"}.
         """
     )

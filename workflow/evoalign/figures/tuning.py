@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, unit_words, words
+from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure, say_empty
 
 SUBSPACES = ("class", "noise")
@@ -25,20 +26,12 @@ def axis_name(subspace: str, axis: int) -> str:
     return f"{subspace} eig {axis}"
 
 
-def draw_tuning(tables: Tables) -> tuple[Figure, Source]:
+def draw_tuning(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw the tuning session of one unit (Fig. 6C).
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `tuning_curves`, `tuning_fits` and `tuning_axes` of one session.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        'a', 'b': mean rates of the heatmaps, a row an axis, a column a
-        distance; 'c': presentations' means of the curves; 'c_fits': their fits.
+    Tables: `tuning_curves`, `tuning_fits` and `tuning_axes` of one session. Source: 'a', 'b': mean
+    rates of the heatmaps, a row an axis, a column a distance; 'c': presentations' means of the
+    curves; 'c_fits': their fits.
     """
     curves, axes = tables["tuning_curves"], tables["tuning_axes"]
     subspaces = [name for name in SUBSPACES if (curves["subspace"] == name).any()]
@@ -143,7 +136,7 @@ def _curve(panel: Axes, row: pd.Series, points: pd.DataFrame, fit: pd.DataFrame)
     )
 
 
-def caption(tables: Tables) -> str:
+def caption(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N and tests."""
     curves, axes = tables["tuning_curves"], tables["tuning_axes"]
     points = tables["tuning_points"]
@@ -152,13 +145,14 @@ def caption(tables: Tables) -> str:
         f"""
         Tuning of the {unit_words(tables)} along eigenvectors of the image metric
         ({points["presentation"].nunique()} presentations, {len(axes)} axes). a, b, Mean evoked response
-        by axis and signed image distance from the centre; the centre belongs to every axis;
-        {curves["n"].min()} to {curves["n"].max()} presentations a cell. Star: tuned (one-way ANOVA over
-        distances of single presentations, at the level of the configuration, not corrected over axes:
-        {tuned} of {len(axes)}; {int((axes["q"] < 0.05).sum())} at q < 0.05, Benjamini-Hochberg over axes);
-        ring: peak, the distance with the largest mean. c, The {min(CURVES, len(axes))} axes of the smallest
-        p: mean and standard error over presentations; Gaussian process (constant x RBF + white noise, prior
-        mean 0) with one standard deviation of a presentation (white noise included), Gaussian with baseline
-        and straight line, fitted to single presentations.
+        ({span(settings.analysis.evoked_ms)}) by axis and signed image distance from the centre; the centre
+        belongs to every axis; {curves["n"].min()} to {curves["n"].max()} presentations a cell. Star: tuned
+        (one-way ANOVA over distances of single presentations, p < {settings.tuning.anova_p:g}, not corrected
+        over axes: {tuned} of {len(axes)}; {int((axes["q"] < settings.analysis.fdr).sum())} at q <
+        {settings.analysis.fdr:g}, Benjamini-Hochberg over axes); ring: peak, the distance with the largest
+        mean. c, The {min(CURVES, len(axes))} axes of the smallest p: mean and standard error over
+        presentations; Gaussian process (constant x RBF + white noise, prior mean 0) with one standard
+        deviation of a presentation (white noise included), Gaussian with baseline and straight line, fitted
+        to single presentations.
         """
     )

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.panels import Source, Tables, p_words, words
+from evoalign.figures.settings import FigureSettings, percent, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, in_order, letter, new_figure, say_empty
 from evoalign.figures.tuning import ROW, SUBSPACES, grid_of, show_grid
 
@@ -28,19 +29,10 @@ def groups_of(frame: pd.DataFrame) -> list[str]:
     return [name for name in ("succeeds", "fails") if name in shown] or ["all"]
 
 
-def draw_tuning_heatmaps(tables: Tables) -> tuple[Figure, Source]:
+def draw_tuning_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw mean tuning curves by axis and distance (Fig. 6C, pooled).
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `tuning_heatmap`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        A panel a group of sessions and subspace.
+    Tables: `tuning_heatmap`. Source: a panel a group of sessions and subspace.
     """
     frame = tables["tuning_heatmap"]
     groups = groups_of(frame)
@@ -65,29 +57,21 @@ def draw_tuning_heatmaps(tables: Tables) -> tuple[Figure, Source]:
     return figure, source
 
 
-def caption_tuning_heatmaps(tables: Tables) -> str:
+def caption_tuning_heatmaps(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     return words(
         f"""
-        Mean over sessions of the evoked rate by eigenvector and signed image distance, each session over its
-        largest mean rate ({_sessions(tables)}); n: sessions. No test.
+        Mean over sessions of the evoked rate ({span(settings.analysis.evoked_ms)}) by eigenvector and signed
+        image distance, each session over its largest mean rate ({_sessions(tables, settings)}); n: sessions.
+        No test.
         """
     )
 
 
-def draw_tuning_shapes(tables: Tables) -> tuple[Figure, Source]:
+def draw_tuning_shapes(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw fractions of tuned axes and of their shapes (Fig. 6D), by area.
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `tuning_fractions` and `tuning_tests`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        A panel a subspace: fractions; ``tests``.
+    Tables: `tuning_fractions` and `tuning_tests`. Source: a panel a subspace: fractions; ``tests``.
     """
     fractions, tests = tables["tuning_fractions"], tables["tuning_tests"]
     areas = _areas(fractions)
@@ -134,32 +118,24 @@ def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
     panel.set_yticks([0, 0.5, 1])
 
 
-def caption_tuning_shapes(tables: Tables) -> str:
+def caption_tuning_shapes(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N and tests."""
     told = _tests_said(tables) if tables["tuning_tests"]["p"].notna().any() else "No test: one group alone."
     return words(
         f"""
-        Share of axes that are tuned (one-way ANOVA over distances), and of tuned ones those whose Gaussian
-        process is monotonic, unimodal or bell-shaped, or whose largest mean rate lies in the bin at the
-        centre; axes that reach both ends of the common range ({_sessions(tables)}). Numbers: axes; bars:
-        Wilson intervals. {told}
+        Share of axes that are tuned (one-way ANOVA over distances, p < {settings.tuning.anova_p:g}), and of
+        tuned ones those whose Gaussian process is monotonic, unimodal or bell-shaped, or whose largest mean
+        rate lies in the bin at the centre (up to {settings.tuning.centre:g} from it); axes that reach both
+        ends of the common range (±{settings.tuning.reach:g}; {_sessions(tables, settings)}). Numbers: axes;
+        bars: {percent(settings.tuning.interval)} Wilson intervals. {told}
         """
     )
 
 
-def draw_tuning_peaks(tables: Tables) -> tuple[Figure, Source]:
+def draw_tuning_peaks(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
     """Draw where tuned axes have their peak (Fig. 6E).
 
-    Parameters
-    ----------
-    tables : mapping of str to pandas.DataFrame
-        `tuning_peaks`.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    source : dict of str to pandas.DataFrame
-        Panels 'a' (all axes), 'b' (class), 'c' (noise).
+    Tables: `tuning_peaks`. Source: panels 'a' (all axes), 'b' (class), 'c' (noise).
     """
     peaks = tables["tuning_peaks"]
     peaks = peaks[peaks["area"] == "all"]
@@ -193,7 +169,7 @@ def _peaks(panel: Axes, rows: pd.DataFrame, group: str) -> None:
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.5, zorder=0)
 
 
-def caption_tuning_peaks(tables: Tables) -> str:
+def caption_tuning_peaks(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     peaks = tables["tuning_peaks"].query("area == 'all'")
     n = {
@@ -202,10 +178,11 @@ def caption_tuning_peaks(tables: Tables) -> str:
     }
     return words(
         f"""
-        Where tuned axes have their largest mean rate, in bins of image distance; axes that reach
-        both ends of the common range (class n = {n["class"]}, noise n = {n["noise"]} axes;
-        {_sessions(tables)}). Shading: Wilson intervals; n in the legend: axes. The share of the bin at the
-        centre is tested over axes and over sessions in the figure of shapes.
+        Where tuned axes have their largest mean rate, in bins of image distance; axes that reach both ends of
+        the common range (±{settings.tuning.reach:g}; class n = {n["class"]}, noise n = {n["noise"]} axes;
+        {_sessions(tables, settings)}). Shading: {percent(settings.tuning.interval)} Wilson intervals; n in
+        the legend: axes. The share of the bin at the centre is tested over axes and over sessions in the
+        figure of shapes.
         """
     )
 
@@ -252,10 +229,11 @@ def _compared(tables: Tables) -> str:
     return f"{row['sessions_succeed']} against {row['sessions_fail']}, those after one evolution as one"
 
 
-def _sessions(tables: Tables) -> str:
+def _sessions(tables: Tables, settings: FigureSettings) -> str:
     counts = tables["tuning_sessions"]["success"].value_counts()
     said = {
-        "succeeds": "after an evolution whose object thread succeeds (last block against first, t-test)",
+        "succeeds": "after an evolution whose object thread succeeds (last block against first, t-test, "
+        f"p < {settings.tuning.success_p:g})",
         "fails": "after one that fails",
         "unknown": "after none",
     }
