@@ -96,12 +96,13 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         f"""
         Object minus texture in the {late_blocks(settings)} of all valid experiments, over the experiment's
         normaliser; points coloured by the larger space; band: {percent(settings.analysis.interval)} interval
-        of a bootstrap over animals, experiments and presentations. Dots on top: the differences of these
-        experiments, weighted by their precision over presentations, are not 0 (z test, Benjamini-Hochberg
-        over bins, q < {settings.analysis.fdr:g}): it speaks of these experiments, not of others. Dashed:
-        crossover, reported where texture leads first and object later, each by a sign-flip cluster test over
-        experiments (family-wise over bins, p < {settings.analysis.lead_p:g}): the mean difference passes
-        through zero; shaded: times between the leads at which a t-test does not tell it from zero:
+        of a bootstrap over animals, sites, experiments and presentations. Dots on top: the differences of
+        these experiments, weighted by their precision over presentations, are not 0 (z test,
+        Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}): it speaks of these
+        experiments, not of others. Dashed: crossover, reported where texture leads first and object later,
+        each by a sign-flip cluster test over the means of recording sites (family-wise over
+        bins, p < {settings.analysis.lead_p:g}): the mean difference passes through zero; shaded: times
+        between the leads at which a t-test does not tell it from zero:
         {"; ".join(areas) or "no valid experiment"}.
         """
     )

@@ -79,9 +79,9 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         {late_blocks(settings)} differ by a sign-flip cluster test over experiments (family-wise over bins,
         each direction by itself, p < {settings.analysis.lead_p:g}), at least
         {settings.analysis.crossover_bins} of them; bars: {percent(settings.analysis.interval)} interval of a
-        bootstrap over animals and experiments. {"; ".join(found) or "No space leads anywhere"}. A space
-        without a dot never leads, or has too few experiments to say. Below each area: the crossover of the
-        same experiments. {selected(frame, settings)}.
+        bootstrap over animals, sites and experiments. {"; ".join(found) or "No space leads anywhere"}. A
+        space without a dot never leads, or has too few experiments to say. Below each area: the crossover of
+        the same experiments. {selected(frame, settings)}.
         """
     )
 

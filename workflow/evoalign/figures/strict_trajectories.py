@@ -38,5 +38,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         {explained(width, settings)} Only experiments in which both threads succeed at
         {success_words(settings)} (best two blocks above the first two, two-sample t-test of single
         presentations): {counted or "no valid experiment"}{absent}.{single}
+        The test over the means of recording sites is in columns t_site to q_site.
         """
     )

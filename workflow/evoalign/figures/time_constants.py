@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -149,12 +149,17 @@ def _points(axes: Axes, place: float, values: np.ndarray, row: pd.Series, kind: 
         )
 
 
+def _over_sites(row: Mapping[Hashable, Any]) -> str:
+    """Words for the same test over the means of recording sites; '' where it cannot be made."""
+    return f" (over site means {p_words(row['p_site'])})" if np.isfinite(row["p_site"]) else ""
+
+
 def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     theta = settings.analysis.time_constant_theta
     tests = _shown(tables["time_constant_tests"], "bslinit", theta)
     study = [
-        f"{_test_label(row)} t({row['df']:.0f}) = {row['t']:.2f}, {p_words(row['p'])}"
+        f"{_test_label(row)} t({row['df']:.0f}) = {row['t']:.2f}, {p_words(row['p'])}{_over_sites(row)}"
         for row in _possible(tests[tests["study"].astype(bool)]).to_dict("records")
     ]
     return words(
