@@ -24,7 +24,9 @@ rule session_figures:
         runtime=30,
     params:
         code=code("session_figures"),
-        settings=settings("figures", "sorting", "analysis", "encoding", "tuning", *READING_NWB),
+        settings=settings(
+            "figures", "sorting", "analysis", "encoding", "tuning", *READING_NWB
+        ),
         session=session_fields(*SESSION_IN_NWB),
         folders=state_of(nwb_file),
     script:
