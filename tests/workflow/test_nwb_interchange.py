@@ -181,7 +181,7 @@ FOREIGN = {
 }  # fmt: skip
 
 
-SEEDED = {"success": ["p_selected"]}
+SEEDED = {"success": ["p_selected", "p_relative"]}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,9 @@ def test_a_file_of_another_lab_gives_the_same_tables_figures_a_report_and_a_dand
         found = pd.read_parquet(folder / f"results/sessions/Taro_1/trajectories/{table.name}")
         # Names and numbers are theirs, and the seed of draws follows from the session's name.
         kept = [
-            name for name in own if name not in ("session", "subject", "unit", *SEEDED.get(table.stem, ()))
+            name
+            for name in own
+            if name not in ("session", "subject", "site", "unit", *SEEDED.get(table.stem, ()))
         ]
         assert len(own) and found[kept].equals(own[kept]), table.name
     assert 'id="session-Taro_1"' in (folder / "results/report.html").read_text(encoding="utf-8")
