@@ -54,6 +54,7 @@ def session(responses: SessionResponses, settings: study.Analysis, unstable: str
     found: dict[str, Any] = {
         "session": responses.session,
         "subject": responses.subject,
+        "site": (responses.subject, responses.site or responses.session),
         "area": responses.area,
         "n_blocks": n_blocks,
         "valid": n_blocks >= settings.min_blocks
@@ -225,7 +226,7 @@ def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
         **_trajectories(chosen, settings),
         "psth": psths,
         "psth_intervals": intervals,
-        "clusters": _clusters(np.array([one["difference"] for one in chosen]), settings),
+        "clusters": _clusters(_site_means(chosen, "difference"), settings),
     }
 
 
@@ -268,6 +269,14 @@ def _trajectories(chosen: list[dict], settings: study.Analysis) -> dict:
         "high": high,
         "difference": interval(draws[:, :, 1] - draws[:, :, 0], settings),
     }
+
+
+def _site_means(chosen: list[dict], name: str) -> np.ndarray:
+    """Mean over each site's experiments, sites in the order in which they come."""
+    by_site: dict[Any, list[np.ndarray]] = {}
+    for one in chosen:
+        by_site.setdefault(one["site"], []).append(one[name])
+    return np.array([np.mean(values, axis=0) for values in by_site.values()])
 
 
 def _clusters(differences: np.ndarray, settings: study.Analysis) -> list[tuple[int, int, float, float]]:

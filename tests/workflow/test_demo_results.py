@@ -21,7 +21,10 @@ from evoalign.figures import (
 SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
 POOLED = (*POPULATION_FIGURES, *PROTOTYPE_FIGURES, *POPULATION_TUNING_FIGURES)
 TUNING_PAGES = ("quality", "raster", *TUNING_FIGURES)
-PAGES = ("alignment", "paired_evolution", "quality", "raster", *SESSION_FIGURES)
+PAGES = (
+    *("alignment", "evolved_images", "paired_evolution", "quality", "raster", "reference_responses"),
+    *SESSION_FIGURES,
+)
 # Each rule that a session's raw file leads to, once; pooled rules once.
 AFTER_RAW = {
     "recording", "presentations", "spike_sorting", "nwb", "nwb_findings", "responses", "trajectories",

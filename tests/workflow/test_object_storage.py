@@ -67,7 +67,7 @@ def test_the_session_is_the_same_to_the_byte_as_from_local_files(packaged, study
 def test_fetched_files_are_removed_after_their_last_job_and_their_place_is_not_told(packaged):
     assert not [path for path in (packaged / ".snakemake/storage").rglob("*") if path.is_file()]
     told = [packaged / name for name in results(packaged)]
-    assert not [path for path in told if b".snakemake" in path.read_bytes()]
+    assert not [path for path in told if b".snakemake/" in path.read_bytes()]
 
 
 def test_an_object_that_changes_reruns_what_reads_it(packaged, bucket):

@@ -214,9 +214,15 @@ def session_fields(*names):
 
 
 def state_of(*files):
-    """What lies in the folders among a job's files: Snakemake looks at their dates alone."""
+    """What lies in the folders among a job's files: Snakemake looks at their dates alone.
+
+    Of object storage its plugin tells: here such a folder lies for the time of a job only.
+    """
     return lambda wildcards: declared.folders(
-        file for given in files for file in listed(given(wildcards))
+        file
+        for given in files
+        for file in listed(given(wildcards))
+        if "storage_object" not in getattr(file, "flags", {})
     )
 
 
