@@ -4,7 +4,12 @@ from pathlib import PurePath
 
 import pytest
 import torch
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+# An example may take long on a busy machine, and the first one loads libraries.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
 TOGETHER = {
