@@ -20,10 +20,10 @@ def test_any_number_of_names_labels_an_axis(n_names):
 
 
 def test_text_is_the_same_as_categories():
-    columns = long_columns([{"start_ms": range(4)}], {"draw": np.arange(4), "difference": np.ones(4)})
+    columns = long_columns([{"time_ms": range(4)}], {"mean_hz": np.arange(4.0), "sem_hz": np.ones(4)})
+    whose = dict.fromkeys(("session", "subject", "area", "site", "image"), "a")
     plain, categories = (
-        table_of(tables.LATE_DRAWS, columns | {"session": "a"}, text=text)
-        for text in (pa.large_string(), CATEGORY)
+        table_of(tables.REFERENCE_PSTH, columns | whose, text=text) for text in (pa.large_string(), CATEGORY)
     )
     assert categories["session"].dtype == "category"
     assert plain["session"].tolist() == categories["session"].tolist() == ["a"] * 4
