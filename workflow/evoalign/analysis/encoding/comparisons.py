@@ -13,12 +13,11 @@ from evoalign import tables
 from evoalign.analysis.crossover import Bins
 from evoalign.analysis.encoding.alignment_index import Comparison, compare, equal_share, unit_crossover
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
+from evoalign.analysis.experiment import KINDS
 from evoalign.analysis.resampling import seeded
 from evoalign.analysis.statistics import benjamini_hochberg
 
 Floats = NDArray[np.float64]
-
-KINDS = ("texture", "object")
 
 
 def unit_windows(job: Job, units: NDArray | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
 from evoalign.analysis.resampling import seeded
 
 Floats = NDArray[np.float64]
+Predictors = tuple[str, int, Tensor]  # projection, its directions, predictors [presentation, feature]
 
 
 def _folds(job: Job, thread: Thread, scheme: str) -> Folds:
@@ -31,7 +32,7 @@ def _folds(job: Job, thread: Thread, scheme: str) -> Folds:
     return deal(thread.images, thread.blocks, job.settings.n_folds, generator)
 
 
-def _predictors(job: Job, thread: Thread) -> list[tuple[str, int, Tensor]]:
+def predictors(job: Job, thread: Thread) -> list[Predictors]:
     """Projection, number of directions and predictors [presentation, feature] of each model."""
     latents = torch.tensor(thread.latents, device=job.device)
     if job.settings.remove_trend:
@@ -41,7 +42,7 @@ def _predictors(job: Job, thread: Thread) -> list[tuple[str, int, Tensor]]:
     rotated = None
     if frame is not None:
         rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.vectors).to(job.device))
-    found: list[tuple[str, int, Tensor]] = []
+    found: list[Predictors] = []
     for projection in job.settings.projections:
         if projection == "full":
             found.append(("full", dim, shortened(latents)))
@@ -59,11 +60,11 @@ def _effects(job: Job, thread: Thread) -> WithinBlocks:
     return within_blocks(thread.blocks, job.device, np.arange(len(thread.rows)))
 
 
-def linear_shares(job: Job, thread: Thread, targets: Tensor) -> list[Shares]:
+def linear_shares(job: Job, thread: Thread, models: list[Predictors], targets: Tensor) -> list[Shares]:
     """Linear shares [unit, window] of each projection, over all presentations of the thread."""
     found = []
     order = np.arange(len(thread.rows)) if job.settings.remove_trend else None
-    for projection, k, features in _predictors(job, thread):
+    for projection, k, features in models:
         kernel = linear_kernel(features, thread.blocks, thread.images, order)
         generator = seeded(job.config.seed, job.responses.session, thread.space, f"share {projection} {k}")
         distribution = share_distribution(kernel, job.settings.n_bootstrap, generator)
@@ -84,7 +85,9 @@ def linear_shares(job: Job, thread: Thread, targets: Tensor) -> list[Shares]:
     return found
 
 
-def fit_thread(job: Job, thread: Thread, kind: str, targets: Tensor, n_smaller: int) -> list[Fitted]:
+def fit_thread(
+    job: Job, thread: Thread, kind: str, models: list[Predictors], targets: Tensor, n_smaller: int
+) -> list[Fitted]:
     """Fit every fold scheme and projection; projections with the presentations of the smaller thread."""
     settings, found = job.settings, []
     generator = seeded(job.config.seed, job.responses.session, thread.space, "matched")
@@ -92,7 +95,7 @@ def fit_thread(job: Job, thread: Thread, kind: str, targets: Tensor, n_smaller: 
     if settings.remove_trend:
         targets = targets - _effects(job, thread).trend(targets)
     for scheme in settings.schemes:
-        for projection, k, features in _predictors(job, thread):
+        for projection, k, features in models:
             every = projection == "full" or not settings.match_presentations
             kept = np.arange(len(thread.rows)) if every else matched
             some, responses = thread.select(kept), targets[:, torch.from_numpy(kept).to(targets.device)]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from evoalign import study, tables
 from evoalign.analysis.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
-from evoalign.analysis.encoding.comparisons import KINDS
 from evoalign.analysis.encoding.results import DIGITS
+from evoalign.analysis.experiment import KINDS
 from evoalign.analysis.resampling import hierarchical_weights, interval, seeded
 from evoalign.analysis.statistics import benjamini_hochberg
 

@@ -18,6 +18,7 @@ from evoalign.analysis.encoding.fitting import (
     ceiling_of,
     fit_thread,
     linear_shares,
+    predictors,
     preferred_weights,
     spectrum_of,
 )
@@ -111,14 +112,16 @@ def _thread_parts(job: Job, thread: Thread, threads: list[Thread], rates: Floats
     ceiling = ceiling_of(job, thread, rates)
     targets = torch.from_numpy(rates[:, :, thread.rows]).flatten(0, 1).to(job.device)
     _warn_of(job, thread, targets)
-    fitted = fit_thread(job, thread, kind, targets, min(len(each.rows) for each in threads))
+    # Once for all fold schemes and the shares: each is an eigendecomposition where latents are many.
+    models = predictors(job, thread)
+    fitted = fit_thread(job, thread, kind, models, targets, min(len(each.rows) for each in threads))
     return ThreadParts(
         thread,
         kind,
         order,
         ceiling,
         fitted,
-        linear_shares(job, thread, targets),
+        linear_shares(job, thread, models, targets),
         spectrum_of(job, thread, targets, fitted),
         preferred_weights(job, thread, targets),
     )
