@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -21,18 +21,14 @@ from torch import Tensor
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
+from evoalign.spaces.hessian_products import Metric, distance_gradient
 from evoalign.spaces.interface import Space, check_latents
+from evoalign.spaces.metrics import PIXEL_DESCRIPTION, squared_difference
 
 Floats = NDArray[np.float64]
-Metric = Callable[[Tensor, Tensor], Tensor]
 
 RENDERED_TOGETHER = 8  # latents whose images lie in memory at a time
 ORTHONORMAL = 1e-6  # largest entry of V'V - 1 in a frame that is accepted
-
-
-def squared_difference(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference of pixel values, [n] from images [n, 3, H, W]."""
-    return (a - b).square().flatten(1).mean(1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +113,7 @@ def _pushed(space: Space, latents: Tensor, directions: Tensor) -> tuple[Tensor, 
 def _curved(metric: Metric, images: Tensor, tangents: Tensor) -> Tensor:
     """Product of the distance's second derivative at equal images with each tangent [k, pixel]."""
     moved = images.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(metric(images, moved).sum(), moved, create_graph=True)
+    gradient = distance_gradient(metric, images, moved)
     products = [
         torch.autograd.grad(gradient, moved, tangent.view_as(moved), retain_graph=True)[0].flatten()
         for tangent in tangents
@@ -130,9 +126,11 @@ def eigenframe(
     n: int = 64,
     seed: int = 0,
     metric: Metric = squared_difference,
-    metric_name: str = "mean squared pixel difference",
+    metric_name: str = PIXEL_DESCRIPTION,
 ) -> Eigenframe:
     """Eigenframe of a space, exact for the latents it is averaged over.
+
+    `frames.make_frames` makes those of larger spaces, and of blocks.
 
     Parameters
     ----------
@@ -145,15 +143,40 @@ def eigenframe(
         See `mean_hessian`; the name goes into the provenance.
     """
     latents = space.sample_initial(n, torch.Generator().manual_seed(seed))
-    values, vectors = torch.linalg.eigh(mean_hessian(space, latents, metric))
-    values, vectors = values.flip(0), vectors.flip(1)
-    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     provenance = {"metric": metric_name, "n": str(n), "seed": str(seed), "method": "autograd"}
-    return Eigenframe(space.name, values.numpy(), (vectors * largest.sign()).numpy(), provenance)
+    return exact_frame(space.name, mean_hessian(space, latents, metric).cpu().numpy(), provenance)
 
 
-def save_eigenframe(frame: Eigenframe, path: str | PathLike[str]) -> None:
-    """Write an eigenframe as .npz: `space`, `values`, `vectors` and `provenance` (JSON)."""
+def exact_frame(space: str, hessian: Floats, provenance: Mapping[str, str]) -> Eigenframe:
+    """Eigenframe of a whole mean Hessian ``[latent, latent]``."""
+    values, vectors = np.linalg.eigh(hessian)
+    return signed_frame(space, values[::-1], vectors[:, ::-1], provenance)
+
+
+def signed_frame(space: str, values: Floats, vectors: Floats, provenance: Mapping[str, str]) -> Eigenframe:
+    """Eigenframe whose vectors have their largest entry positive: the same however it was computed."""
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0)[None], 0)
+    return Eigenframe(space, np.ascontiguousarray(values), vectors * np.sign(largest), provenance)
+
+
+def save_eigenframe(
+    frame: Eigenframe, path: str | PathLike[str], blocks: Mapping[str, Eigenframe] | None = None
+) -> None:
+    """Write an eigenframe as .npz: `space`, `values`, `vectors` and `provenance` (JSON).
+
+    Parameters
+    ----------
+    frame : Eigenframe
+    path : path
+    blocks : mapping of str to Eigenframe, optional
+        Frames of blocks of the latent, as 'class' and 'noise', kept in the
+        same file as `class_values`, `class_vectors` ..
+    """
+    of_blocks = {
+        f"{name}_{what}": getattr(block, what)
+        for name, block in sorted((blocks or {}).items())
+        for what in ("values", "vectors")
+    }
     with atomic_write(Path(path).with_suffix(".npz")) as partial:
         np.savez(
             partial,
@@ -161,10 +184,11 @@ def save_eigenframe(frame: Eigenframe, path: str | PathLike[str]) -> None:
             values=frame.values,
             vectors=frame.vectors,
             provenance=np.array(json.dumps(dict(sorted(frame.provenance.items())))),
+            **of_blocks,
         )
 
 
-def load_eigenframe(path: str | PathLike[str], space: str = "") -> Eigenframe:
+def load_eigenframe(path: str | PathLike[str], space: str = "", block: str = "") -> Eigenframe:
     """Read and check an eigenframe.
 
     Parameters
@@ -173,6 +197,9 @@ def load_eigenframe(path: str | PathLike[str], space: str = "") -> Eigenframe:
         A file of `save_eigenframe`, or any .npz with `values` and `vectors`.
     space : str
         Space that it must be of; '' takes any.
+    block : str
+        A block of the latent whose own frame the file holds, as 'class'; its
+        vectors are 0 elsewhere. '' takes the whole frame.
 
     Raises
     ------
@@ -189,13 +216,14 @@ def load_eigenframe(path: str | PathLike[str], space: str = "") -> Eigenframe:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"not a readable .npz file: {error}", path, mend) from error
-    missing = [name for name in ("values", "vectors") if name not in arrays]
+    prefix = f"{block}_" if block else ""
+    missing = [name for name in (f"{prefix}values", f"{prefix}vectors") if name not in arrays]
     if missing:
         raise InputError(f"the eigenframe lacks {', '.join(missing)}", path, mend)
     frame = Eigenframe(
         str(arrays.get("space", space)),
-        np.asarray(arrays["values"], dtype=np.float64),
-        np.asarray(arrays["vectors"], dtype=np.float64),
+        np.asarray(arrays[f"{prefix}values"], dtype=np.float64),
+        np.asarray(arrays[f"{prefix}vectors"], dtype=np.float64),
         json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
     )
     _check(frame, path, space, mend)
