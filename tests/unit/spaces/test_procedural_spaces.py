@@ -155,3 +155,28 @@ def test_wrong_latents_and_unknown_spaces_are_refused_with_the_remedy():
         ObjectSpace().render(torch.full((1, 16), torch.nan, dtype=torch.float64))
     with pytest.raises(InputError, match="did you mean 'texture'"):
         get_space("textures")
+
+
+@pytest.mark.parametrize("name", ["texture", "object"])
+def test_projected_latents_have_the_mean_norm_of_others_and_keep_their_direction(name):
+    space = get_space(name)
+    generator = torch.Generator().manual_seed(0)
+    latents, like = space.sample_initial(5, generator), 3 * space.sample_initial(7, generator)
+    latents[2] = 0
+    projected = space.project(latents, like)
+    expected = like.norm(dim=1).mean()
+    norms = projected.norm(dim=1)
+    assert torch.allclose(norms[[0, 1, 3, 4]], expected.expand(4))
+    assert torch.equal(projected[2], latents[2])
+    cosine = torch.nn.functional.cosine_similarity(latents, projected)
+    assert torch.allclose(cosine[[0, 1, 3, 4]], torch.ones(4, dtype=torch.float64))
+    with pytest.raises(InputError, match="no latents to take the norm of"):
+        space.project(latents, like[:0])
+
+
+@pytest.mark.parametrize("name", ["texture", "object"])
+def test_a_space_says_what_makes_its_images(name):
+    told = get_space(name).describe()
+    assert told["space"] == name
+    assert told["image_size"] == "64"
+    assert "procedural" in told["generator"]

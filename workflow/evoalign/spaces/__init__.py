@@ -1,6 +1,13 @@
 """Generative image spaces: latents in, images out, differentiable."""
 
-from evoalign.spaces.interface import Space, check_latents, get_space, register_space, to_bytes
+from evoalign.spaces.interface import (
+    Space,
+    check_latents,
+    get_space,
+    project_to_norms,
+    register_space,
+    to_bytes,
+)
 from evoalign.spaces.procedural import ObjectSpace, TextureSpace
 
 __all__ = [
@@ -9,6 +16,7 @@ __all__ = [
     "TextureSpace",
     "check_latents",
     "get_space",
+    "project_to_norms",
     "register_space",
     "to_bytes",
 ]

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import torch
 
-from evoalign.spaces.interface import check_latents, register_space
+from evoalign.spaces.interface import check_latents, project_to_norms, register_space
 
 IMAGE_SIZE = 64
 _NOISE_SEED = 7  # of the texture space's fixed random fields
@@ -67,7 +67,40 @@ def analytic_bands(
     return np.stack(bands)
 
 
-class TextureSpace:
+class _ProceduralSpace:
+    """What both have in common: a standard normal prior, a latent of one block, no weights."""
+
+    name: str
+    latent_dim: int
+    image_size = IMAGE_SIZE
+    generator: str
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        """The whole latent."""
+        return {"latent": slice(0, self.latent_dim)}
+
+    def sample_initial(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Return `n` founders from the standard normal prior, float64 ``[n, latent_dim]``."""
+        return torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
+
+    def project(self, latents: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return `latents` at the mean norm of `like`; see `interface.project_to_norms`."""
+        return project_to_norms(latents, like, self)  # type: ignore[arg-type]
+
+    def describe(self) -> dict[str, str]:
+        """Return what generates the images: closed formulas, without weights."""
+        return {
+            "space": self.name,
+            "generator": self.generator,
+            "latent_dim": str(self.latent_dim),
+            "image_size": str(self.image_size),
+            "founders": "standard normal",
+            "preprocessing": "none: rendered in 0..1",
+        }
+
+
+class TextureSpace(_ProceduralSpace):
     """Stationary coloured textures: a mixture of oriented bands of noise.
 
     24 latents: log amplitude of 12 bands (3 spatial frequencies x 4
@@ -78,8 +111,8 @@ class TextureSpace:
     """
 
     name = "texture"
+    generator = f"procedural textures, noise of seed {_NOISE_SEED}"
     latent_dim = 24
-    image_size = IMAGE_SIZE
     frequencies = (6.0, 10.0, 16.0)
     n_orientations = 4
     contrast = 0.17  # SD of luminance before squashing
@@ -91,10 +124,6 @@ class TextureSpace:
         fields = np.fft.ifft2(white * bands)
         fields /= np.sqrt(np.mean(fields.real**2, axis=(1, 2), keepdims=True))
         self._fields = torch.from_numpy(fields)  # complex128 [band, H, W]
-
-    def sample_initial(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Return `n` founders from the standard normal prior, float64 ``[n, 24]``."""
-        return torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         """Return textures ``[n, 3, 64, 64]`` in 0..1, differentiable in `latents` ``[n, 24]``.
@@ -121,7 +150,7 @@ class TextureSpace:
         return 0.5 + 0.5 * torch.tanh(2 * (field + tint[:, :, None, None]))
 
 
-class ObjectSpace:
+class ObjectSpace(_ProceduralSpace):
     """One smooth closed shape, shaded as a dome, on grey ground.
 
     16 latents: cosine and sine of contour harmonics 2 to 5, position (2), size,
@@ -129,14 +158,10 @@ class ObjectSpace:
     """
 
     name = "object"
+    generator = "procedural shaded objects"
     latent_dim = 16
-    image_size = IMAGE_SIZE
     harmonics = (2, 3, 4, 5)
     radius = 0.45  # median radius; the image reaches from -1 to 1
-
-    def sample_initial(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Return `n` founders from the standard normal prior, float64 ``[n, 16]``."""
-        return torch.randn(n, self.latent_dim, generator=generator, dtype=torch.float64)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         """Return objects ``[n, 3, 64, 64]`` in 0..1, differentiable in `latents` ``[n, 16]``.
