@@ -16,7 +16,7 @@ from time import process_time
 import numpy as np
 from scipy import stats
 
-from evoalign.analysis.crossover import Bins, Crossover, Rule, find_crossover
+from evoalign.analysis.statistics.crossover import Bins, Crossover, Rule, find_crossover
 
 BINS = Bins(tuple(range(30, 200, 10)), 10)  # those from 25 ms on, as in the analysis
 MS = np.arange(30, 200) + 0.5

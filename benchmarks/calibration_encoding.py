@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoalign.analysis.crossover import Bins
 from evoalign.analysis.encoding import (
     Plan,
     compare,
@@ -33,6 +32,7 @@ from evoalign.analysis.encoding import (
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.variance import noise_correlation
 from evoalign.analysis.encoding.within import within_blocks
+from evoalign.analysis.statistics.crossover import Bins
 
 Floats = NDArray[np.float64]
 

@@ -12,9 +12,9 @@ import argparse
 import numpy as np
 from scipy import stats
 
-from evoalign.analysis.relative import generated_levels, reference_levels, relative_success
-from evoalign.analysis.selection import selected_p
-from evoalign.analysis.success import peak_pair
+from evoalign.analysis.session.relative_success import generated_levels, reference_levels, relative_success
+from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.success import peak_pair
 
 SECONDS, RATE, IMAGE_SD, LEVEL = 0.15, 30.0, 0.3, 0.01
 

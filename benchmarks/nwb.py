@@ -28,9 +28,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
+from evoalign.formats.blackrock.write import write_nsx
+from evoalign.formats.opening import open_recording
 from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
-from evoalign.recordings import Stream, open_recording
-from evoalign.simulate.blackrock import write_nsx
+from evoalign.recordings import Stream
 from evoalign.study import Config, Nwb
 
 RATE_HZ = 30_000

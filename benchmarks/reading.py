@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 from neo.rawio import BlackrockRawIO, PlexonRawIO
 
-from evoalign.recordings import open_recording
-from evoalign.simulate.blackrock import write_nsx
-from evoalign.simulate.plexon import write_plx
-from evoalign.simulate.plexon2 import write_pl2
+from evoalign.formats.blackrock.write import write_nsx
+from evoalign.formats.opening import open_recording
+from evoalign.formats.pl2.write import write_pl2
+from evoalign.formats.plx.write import write_plx
 
 RATE_HZ = {".ns6": 30_000, ".plx": 40_000, ".pl2": 40_000}
 LENGTHS = (1, 2, 4)  # of the files on which memory is measured, in quarters of --seconds

@@ -23,9 +23,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from threadpoolctl import threadpool_limits
 
 from evoalign import study
-from evoalign.analysis.tuning import AXIS, tune_session
-from evoalign.analysis.tuning_shapes import shape_flags
-from evoalign.analysis.tuning_tests import session_test, two_proportion_z
+from evoalign.analysis.tuning.fraction_tests import session_test, two_proportion_z
+from evoalign.analysis.tuning.session import AXIS, tune_session
+from evoalign.analysis.tuning.shapes import shape_flags
 from evoalign.simulate.tuning import TuningDesign, planted_kinds, simulate_tuning_responses
 
 LEVEL = 0.05

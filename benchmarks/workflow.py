@@ -1,6 +1,6 @@
 """What Snakemake itself costs: a run that has nothing to do, and each job of a run beyond its own work.
 
-Jobs of a rule `empty` with the frame that every rule's script has (`evoalign.job`) do nothing. The
+Jobs of a rule `empty` with the frame that every rule's script has (`evoalign.pipeline.job`) do nothing. The
 time of a run with many of them, less that of a run with few, by the number between, is the
 overhead of a job; a rule of the shell without that frame shows the part of Python and the library.
 With ``--slurm`` the same jobs run on the SLURM that ``make slurm-up`` brings up, by the profile
@@ -56,7 +56,7 @@ rule touched:
 """
 SCRIPT = """from pathlib import Path
 
-from evoalign.job import job
+from evoalign.pipeline.job import job
 
 with job(snakemake):
     Path(snakemake.output[0]).touch()

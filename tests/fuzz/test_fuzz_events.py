@@ -11,7 +11,7 @@ import pytest
 
 from evoalign.errors import InputError
 from evoalign.events import read_behavior, read_codes, read_log, write_codes
-from evoalign.simulate.monkeylogic import behavior_tree, write_behavior, write_bhv2
+from evoalign.formats.monkeylogic.write import behavior_tree, write_behavior, write_bhv2
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
 from evoalign.study import Events
 

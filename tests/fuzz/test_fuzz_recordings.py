@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from test_fuzz_events import CASES, survive
 
-from evoalign.recordings import open_recording
-from evoalign.simulate.blackrock import write_nev, write_nsx
-from evoalign.simulate.plexon import write_plx
-from evoalign.simulate.plexon2 import write_pl2
+from evoalign.formats.blackrock.write import write_nev, write_nsx
+from evoalign.formats.opening import open_recording
+from evoalign.formats.pl2.write import write_pl2
+from evoalign.formats.plx.write import write_plx
 
 pytestmark = pytest.mark.fuzz
 

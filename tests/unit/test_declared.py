@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoalign import declared
+from evoalign.pipeline import declared
 from evoalign.study import Config, Session
 
 ROW = Session(session="a", subject="b", raw=("a.plx",), date="2026-01-02", preferred="6a", photodiode="AI01")

@@ -9,7 +9,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from evoalign.versions import read_lock
+from evoalign.pipeline.versions import read_lock
 
 ENVS = Path(__file__).parents[2] / "envs"
 RECIPES = ("Dockerfile", "apptainer.def")

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from evoalign import declared
 from evoalign.errors import InputError
-from evoalign.job import job
-from evoalign.provenance.records import read_jobs
+from evoalign.pipeline import declared
+from evoalign.pipeline.job import job
+from evoalign.pipeline.provenance.records import read_jobs
 from evoalign.study import Config
 
 
@@ -146,7 +146,7 @@ WRITES = """
 import sys
 from types import SimpleNamespace
 from evoalign.files import atomic_write
-from evoalign.job import job
+from evoalign.pipeline.job import job
 
 folder = sys.argv[1]
 given = SimpleNamespace(

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from evoalign import process
-from evoalign.process import end_with, temporary_directory, this_process
+from evoalign.pipeline import process
+from evoalign.pipeline.process import end_with, temporary_directory, this_process
 
 WAIT_S = 60
 
@@ -32,7 +32,7 @@ def gone(pid):
 def test_a_job_and_its_children_end_when_its_run_is_killed():
     run = python("import time; time.sleep(600)")
     job = python(
-        "import subprocess, sys, time; from evoalign.process import end_with;"
+        "import subprocess, sys, time; from evoalign.pipeline.process import end_with;"
         "child = subprocess.Popen(['sleep', '600']); end_with(sys.argv[1]);"
         "print(child.pid, flush=True); time.sleep(600)",
         this_process().replace(str(os.getpid()), str(run.pid), 1),
@@ -51,7 +51,7 @@ def test_a_job_whose_run_has_ended_before_it_does_not_begin():
     run = python("pass")
     run.wait()
     job = python(
-        "import sys; from evoalign.process import end_with; end_with(sys.argv[1]); print('began')",
+        "import sys; from evoalign.pipeline.process import end_with; end_with(sys.argv[1]); print('began')",
         this_process().replace(str(os.getpid()), str(run.pid), 1),
         stdout=subprocess.PIPE,
     )
@@ -78,7 +78,7 @@ def test_temporary_files_lie_in_a_folder_that_goes_with_the_job(tmp_path, monkey
 
 SCRATCH = """
 import time
-from evoalign.process import temporary_directory
+from evoalign.pipeline.process import temporary_directory
 with temporary_directory() as folder:
     (folder / 'large').write_text('x')
     print(folder, flush=True)

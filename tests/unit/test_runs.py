@@ -11,7 +11,7 @@ import pytest
 import snakemake.api
 from snakemake.persistence.file import FilePersistence
 
-from evoalign import runs
+from evoalign.pipeline import runs
 
 ROOT = Path(__file__).parents[2]
 SINCE = 1000.0
@@ -76,7 +76,7 @@ def test_nothing_is_said_when_nothing_failed(tmp_path, caplog):
 
 HOLD = """
 import os, sys
-from evoalign import runs
+from evoalign.pipeline import runs
 runs.begin(sys.argv[1])
 print('began', flush=True)
 sys.stdin.readline()

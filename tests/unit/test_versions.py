@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from evoalign import versions
+from evoalign.pipeline import versions
 
 REAL = versions.ROOT
 LOCK = {"pynwb": "1", "hdmf": "2", "numpy": "3", "matplotlib": "4", "pillow": "5"}
@@ -57,7 +57,7 @@ def test_modules_are_those_that_python_loads(script):
 
 
 def test_an_import_within_a_function_counts(script):
-    assert "evoalign.recordings.plexon" in versions.modules(script("import evoalign.recordings.recording"))
+    assert "evoalign.formats.plx.read" in versions.modules(script("import evoalign.formats.opening"))
 
 
 def test_comments_docstrings_and_layout_do_not_count(digest):

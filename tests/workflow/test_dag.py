@@ -8,7 +8,7 @@ from running import jobs, snakemake
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from evoalign import process
+from evoalign.pipeline import process
 
 
 def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):

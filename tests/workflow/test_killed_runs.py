@@ -11,7 +11,7 @@ import pytest
 from killing import Campaign, begin_anew, made, small_disk
 from running import jobs, small_study, snakemake, start
 
-from evoalign.runs import GUARD
+from evoalign.pipeline.runs import GUARD
 
 KILLS = int(os.environ.get("EVOALIGN_KILLS", "0"))
 ORDER = ("controller", "job", "disk", "controller")

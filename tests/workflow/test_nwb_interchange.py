@@ -19,8 +19,8 @@ from pynwb.file import Subject
 from running import results, small_study, snakemake
 
 from evoalign.files import sha256
+from evoalign.formats.opening import open_recording
 from evoalign.nwb import content_differences, open_linked
-from evoalign.recordings import open_recording
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from pynwb import NWBHDF5IO
 from running import ROOT, copy_checkout, snakemake
 
-from evoalign.events.behavior import trials
+from evoalign.formats.monkeylogic.behavior import trials
 
 DATA = ROOT.parent / "shared/data"
 pytestmark = [

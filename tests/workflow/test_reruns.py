@@ -19,9 +19,9 @@ from running import jobs, small_study, snakemake
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from evoalign import versions
-from evoalign.declared import WHERE
-from evoalign.provenance.records import read_jobs
+from evoalign.pipeline import versions
+from evoalign.pipeline.declared import WHERE
+from evoalign.pipeline.provenance.records import read_jobs
 from evoalign.study import Config
 
 pytestmark = pytest.mark.slow
@@ -150,12 +150,12 @@ EDITS = {
         {"population_figures", "session_figures"},
     ),
     "what pools sessions": (
-        "workflow/evoalign/analysis/pooled.py",
+        "workflow/evoalign/analysis/population/pool.py",
         ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
         {"population"},
     ),
     "what pools encoding": (
-        "workflow/evoalign/analysis/encoding/pool.py",
+        "workflow/evoalign/analysis/population/encoding.py",
         ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
         {"population_encoding"},
     ),

@@ -8,8 +8,8 @@ import pytest
 from rocrate.rocrate import ROCrate
 from running import snakemake
 
-from evoalign.provenance.checksums import known
-from evoalign.provenance.records import read_jobs
+from evoalign.pipeline.provenance.checksums import known
+from evoalign.pipeline.provenance.records import read_jobs
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import torch
 import yaml
 from running import copy_checkout, snakemake
 
-from evoalign.analysis.dynamics import late_blocks
+from evoalign.analysis.session.dynamics import late_blocks
 from evoalign.responses import rates
 from evoalign.simulate.study import main as simulate
 from evoalign.simulate.study_design import draw_study

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from evoalign import declared, process, tables, versions
+from evoalign import tables
+from evoalign.pipeline import declared
+from evoalign.pipeline import process
+from evoalign.pipeline import versions
 from evoalign import storage as remote
 from evoalign.errors import InputError
 from evoalign.study import check_config, check_curations, load_sessions

@@ -3,7 +3,8 @@ import time
 
 import psutil
 
-from evoalign import process, runs
+from evoalign.pipeline import process
+from evoalign.pipeline import runs
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:

@@ -1,6 +1,6 @@
 from evoalign import tables
-from evoalign.job import job
-from evoalign.recordings import open_recording
+from evoalign.formats.opening import open_recording
+from evoalign.pipeline.job import job
 from evoalign.sorting.export import TABLES, write_analyzer
 
 with job(snakemake) as (config, _):

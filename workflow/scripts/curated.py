@@ -1,6 +1,6 @@
 from evoalign import tables
-from evoalign.declared import session_of
-from evoalign.job import job
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.sorting import SortingResult
 from evoalign.sorting.session import curate_session
 

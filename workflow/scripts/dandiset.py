@@ -1,5 +1,5 @@
-from evoalign.job import job
 from evoalign.nwb.dandi import write_dandiset
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, _):
     write_dandiset(snakemake.input.nwb, snakemake.output.dandiset, config)

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from evoalign.job import job
+from evoalign.pipeline.job import job
 from evoalign.simulate.demo import session_seed, simulate_session
 
 with job(snakemake) as (config, _):

@@ -1,4 +1,4 @@
-from evoalign.job import job
+from evoalign.pipeline.job import job
 from evoalign.simulate.tuning import demo_tuning, write_tuning_session
 
 with job(snakemake) as (config, _):

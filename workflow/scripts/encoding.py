@@ -1,7 +1,7 @@
 from evoalign import tables
 from evoalign.analysis.encoding import encode_session
 from evoalign.files import pieces
-from evoalign.job import job
+from evoalign.pipeline.job import job
 from evoalign.responses import read_responses
 
 with job(snakemake) as (config, facts), pieces(snakemake.output.tables, snakemake.params.code) as folder:

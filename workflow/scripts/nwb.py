@@ -1,7 +1,7 @@
-from evoalign.declared import session_of
-from evoalign.job import job
 from evoalign.nwb import write_nwb
 from evoalign.nwb.assemble import assemble
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.study import with_local_stimuli
 
 with job(snakemake) as (config, facts):

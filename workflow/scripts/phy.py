@@ -1,4 +1,4 @@
-from evoalign.job import job
+from evoalign.pipeline.job import job
 from evoalign.sorting.export import write_phy
 
 with job(snakemake):

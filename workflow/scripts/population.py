@@ -1,6 +1,6 @@
 from evoalign import tables
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.job import job
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
     pooled = pool_sessions([tables.read_all(folder) for folder in snakemake.input.sessions], config)

@@ -1,6 +1,6 @@
 from evoalign import tables
-from evoalign.analysis.encoding.pool import pool_encoding
-from evoalign.job import job
+from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
     pooled = pool_encoding([tables.read_all(folder) for folder in snakemake.input.sessions], config)

@@ -1,7 +1,7 @@
 from evoalign import tables
 from evoalign.figures import FigureSettings, draw_population, save_all
 from evoalign.figures.prototypes import read_pictures
-from evoalign.job import job
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, _):
     given = snakemake.input

@@ -1,8 +1,8 @@
 import json
 
 from evoalign import tables
-from evoalign.analysis.pooled_tuning import pool_tuning
-from evoalign.job import job
+from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
     sessions = [tables.read_all(folder) for folder in snakemake.input.sessions]

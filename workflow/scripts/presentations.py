@@ -1,8 +1,8 @@
 from evoalign import tables
-from evoalign.declared import session_of
 from evoalign.events import align_session
-from evoalign.job import job
-from evoalign.recordings import open_recording
+from evoalign.formats.opening import open_recording
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.study import with_local_stimuli
 
 with job(snakemake) as (config, facts):

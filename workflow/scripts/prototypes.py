@@ -2,11 +2,11 @@ import json
 from pathlib import Path
 
 from evoalign import tables
-from evoalign.analysis.prototypes import write_pictures
-from evoalign.analysis.similarity import compare_prototypes
-from evoalign.declared import part
-from evoalign.job import job
+from evoalign.analysis.population.similarity import compare_prototypes
+from evoalign.analysis.session.prototypes import write_pictures
 from evoalign.nwb import read_nwb
+from evoalign.pipeline.declared import part
+from evoalign.pipeline.job import job
 from evoalign.study import Session
 
 with job(snakemake) as (config, facts):

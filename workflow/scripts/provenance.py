@@ -1,9 +1,9 @@
-from evoalign.job import job
-from evoalign.provenance.account import account
-from evoalign.provenance.crate import write_crate
-from evoalign.provenance.page import write_pages
-from evoalign.provenance.records import named
-from evoalign.provenance.workflow import copy_workflow
+from evoalign.pipeline.job import job
+from evoalign.pipeline.provenance.account import account
+from evoalign.pipeline.provenance.crate import write_crate
+from evoalign.pipeline.provenance.page import write_pages
+from evoalign.pipeline.provenance.records import named
+from evoalign.pipeline.provenance.workflow import copy_workflow
 
 with job(snakemake) as (config, facts):
     given, made = snakemake.input, snakemake.output

@@ -2,7 +2,7 @@ import json
 
 from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_tables import notes, sections
-from evoalign.job import job
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
     given, study = snakemake.input, json.loads(snakemake.params.sessions)

@@ -1,6 +1,6 @@
-from evoalign.declared import session_of
-from evoalign.job import job
 from evoalign.nwb import read_nwb
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.responses import responses_from, write_responses
 
 with job(snakemake) as (config, _):

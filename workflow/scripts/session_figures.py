@@ -1,8 +1,8 @@
 from evoalign import tables
-from evoalign.declared import session_of
 from evoalign.figures import FigureSettings, draw_session, save_all
-from evoalign.job import job
 from evoalign.nwb import read_nwb
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, _):
     row = session_of(snakemake)

@@ -1,7 +1,7 @@
 from evoalign import tables
-from evoalign.declared import session_of
-from evoalign.job import job
-from evoalign.recordings import open_recording
+from evoalign.formats.opening import open_recording
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.sorting import sort_recording
 
 with job(snakemake) as (config, facts):

@@ -1,7 +1,7 @@
 from evoalign import tables
-from evoalign.declared import session_of
 from evoalign.events import read_log
-from evoalign.job import job
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
     log = read_log(snakemake.input.log, config.events, session_of(snakemake).spaces)

@@ -1,7 +1,7 @@
 from evoalign import tables
-from evoalign.analysis.session import analyse_session
-from evoalign.declared import session_of
-from evoalign.job import job
+from evoalign.analysis.session.analyse import analyse_session
+from evoalign.pipeline.declared import session_of
+from evoalign.pipeline.job import job
 from evoalign.responses import read_responses
 
 with job(snakemake) as (config, facts):

@@ -7,11 +7,13 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from evoalign import study
-from evoalign.analysis import pooled_animals, pooled_latency, pooled_specifications
-from evoalign.analysis.pooled_animals import fit_animals
-from evoalign.analysis.pooled_latency import first_lead
-from evoalign.analysis.population import Study
-from evoalign.analysis.selection import selected_p
+from evoalign.analysis.population import animals as pooled_animals
+from evoalign.analysis.population import latency as pooled_latency
+from evoalign.analysis.population import specifications as pooled_specifications
+from evoalign.analysis.population.animals import fit_animals
+from evoalign.analysis.population.experiments import Study
+from evoalign.analysis.population.latency import first_lead
+from evoalign.analysis.session.selection import selected_p
 from evoalign.simulate.study_batch import draw_batch
 
 SETTINGS = study.Analysis(n_bootstrap=200, bins_ms=(10, 50))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evoalign import study
-from evoalign.analysis.crossover import Bins, Rule, crossing_interval, decide, find_crossover
-from evoalign.analysis.leads import UNTESTED, Lead, Leads, cluster_leads, run_leads
-from evoalign.analysis.resampling import cluster_test
+from evoalign.analysis.statistics.crossover import Bins, Rule, crossing_interval, decide, find_crossover
+from evoalign.analysis.statistics.leads import UNTESTED, Lead, Leads, cluster_leads, run_leads
+from evoalign.analysis.statistics.resampling import cluster_test
 
 BINS = Bins(tuple(range(50, 200, 10)), 10)
 RULE = Rule()

@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from evoalign import study
-from evoalign.analysis.pooled import pool_sessions
+from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.preferred import experiment_from
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 

@@ -9,14 +9,17 @@ import torch
 from scipy import stats
 
 from evoalign import study
-from evoalign.analysis import pooled, pooled_animals, pooled_dynamics, success, trajectories
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.pooled_convergence import time_constant_tests
-from evoalign.analysis.pooled_latency import latencies
-from evoalign.analysis.pooled_specifications import specifications
-from evoalign.analysis.pooled_trajectories import padded_trajectories, population_trajectories
-from evoalign.analysis.selection import selected_p
-from evoalign.analysis.similarity import correlate
+from evoalign.analysis.population import animals as pooled_animals
+from evoalign.analysis.population import dynamics as pooled_dynamics
+from evoalign.analysis.population import pool as pooled
+from evoalign.analysis.population.convergence import time_constant_tests
+from evoalign.analysis.population.latency import latencies
+from evoalign.analysis.population.similarity import correlate
+from evoalign.analysis.population.specifications import specifications
+from evoalign.analysis.population.trajectories import padded_trajectories, population_trajectories
+from evoalign.analysis.session import success, trajectories
+from evoalign.analysis.session.selection import selected_p
 from evoalign.simulate.study_batch import draw_batch, expected_contrast
 
 ALPHA = 0.05

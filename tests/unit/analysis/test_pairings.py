@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from evoalign.analysis.pairings import pairing_test, shuffled_means
+from evoalign.analysis.statistics.pairings import pairing_test, shuffled_means
 from evoalign.spaces import distances
 from evoalign.spaces.lpips import NETWORKS, Lpips
 from evoalign.spaces.pairings import distance_matrices

@@ -10,9 +10,10 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
-from evoalign.analysis import dynamics, experiment_from
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis import experiment_from
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.session import dynamics
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.responses import rates
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_rates import draw_truth

@@ -9,8 +9,8 @@ import torch
 from scipy import stats
 
 from evoalign import spaces, study, tables
-from evoalign.analysis.prototypes import as_tensor, session_prototypes
-from evoalign.analysis.similarity import RESPONSES, compare_prototypes
+from evoalign.analysis.population.similarity import RESPONSES, compare_prototypes
+from evoalign.analysis.session.prototypes import as_tensor, session_prototypes
 from evoalign.figures import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evoalign.analysis.relative import generated_levels, reference_levels, relative_success
+from evoalign.analysis.session.relative_success import generated_levels, reference_levels, relative_success
 
 
 def natural(rng, gain, n_images=20, rate=30.0):

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from test_worked_example import SETTINGS, worked
 
-from evoalign.analysis.session import analyse_experiment
-from evoalign.analysis.similarity import correlate, response_distances
+from evoalign.analysis.population.similarity import correlate, response_distances
+from evoalign.analysis.session.analyse import analyse_experiment
 
 
 def test_distances_of_the_worked_example():

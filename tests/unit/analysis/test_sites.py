@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evoalign import tables
-from evoalign.analysis.resampling import hierarchical_weights
-from evoalign.analysis.sites import paired_over_sites, site_means, unpaired_over_sites
+from evoalign.analysis.statistics.resampling import hierarchical_weights
+from evoalign.analysis.statistics.sites import paired_over_sites, site_means, unpaired_over_sites
 from evoalign.nwb import SessionContents, SessionMetadata
 from evoalign.nwb.contents import site_name
 from evoalign.simulate.study_session import study_channels, study_units

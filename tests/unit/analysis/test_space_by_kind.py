@@ -7,8 +7,8 @@ import pytest
 
 from evoalign import study
 from evoalign.analysis import experiment_from
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 

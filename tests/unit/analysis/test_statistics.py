@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from evoalign.analysis import resampling, statistics
+from evoalign.analysis.statistics import resampling
+from evoalign.analysis.statistics import tests as statistics
 
 samples = st.lists(st.floats(-1e3, 1e3, width=32), min_size=3, max_size=30).filter(lambda x: np.ptp(x) > 1e-2)
 

@@ -11,7 +11,9 @@ from sklearn.metrics import explained_variance_score
 from tuning_axes import DISTANCES, counted_axis, real_axis
 
 from evoalign import study
-from evoalign.analysis import tuning, tuning_fits, tuning_shapes
+from evoalign.analysis.tuning import fits as tuning_fits
+from evoalign.analysis.tuning import session as tuning
+from evoalign.analysis.tuning import shapes as tuning_shapes
 
 
 def presentations(curve, repeats=12, noise=2.0, seed=0):

@@ -15,8 +15,10 @@ from threadpoolctl import threadpool_limits
 from tuning_axes import DISTANCES, counted_axis, real_axis
 
 from evoalign import study
-from evoalign.analysis import tuning_fits, tuning_process, tuning_shapes
-from evoalign.analysis.tuning import tune_session
+from evoalign.analysis.tuning import fits as tuning_fits
+from evoalign.analysis.tuning import gaussian_process as tuning_process
+from evoalign.analysis.tuning import shapes as tuning_shapes
+from evoalign.analysis.tuning.session import tune_session
 from evoalign.simulate.tuning import TuningDesign, planted_kinds, simulate_tuning_responses
 
 

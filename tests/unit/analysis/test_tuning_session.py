@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
 from evoalign.analysis.encoding import encode_session
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.pooled_tuning import POOLED, pool_tuning, success_of
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.population.tuning import POOLED, pool_tuning, success_of
 from evoalign.analysis.preferred import experiment_from
-from evoalign.analysis.session import analyse_session
-from evoalign.analysis.tuning import tune_session
-from evoalign.analysis.tuning_fractions import MEASURES
+from evoalign.analysis.session.analyse import analyse_session
+from evoalign.analysis.tuning.fractions import MEASURES
+from evoalign.analysis.tuning.session import tune_session
 from evoalign.errors import InputError
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses

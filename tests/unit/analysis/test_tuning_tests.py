@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.proportion import proportion_confint, proportions_ztest
 
-from evoalign.analysis.tuning_tests import (
+from evoalign.analysis.tuning.fraction_tests import (
     session_test,
     studentised_difference,
     two_proportion_z,

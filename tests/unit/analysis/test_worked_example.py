@@ -19,9 +19,9 @@ import torch
 from evoalign import study
 from evoalign.analysis import drop_short_last_block
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.session import analyse_experiment
-from evoalign.analysis.trajectories import best_image
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.session.trajectories import best_image
 
 getcontext().prec = 60
 

@@ -7,8 +7,8 @@ from matplotlib.collections import PathCollection
 
 from evoalign import study, tables
 from evoalign.analysis import experiment_from
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.figures import FigureSettings
 from evoalign.figures.sets import POPULATION_FIGURES
 from evoalign.simulate.study_design import draw_study

@@ -4,7 +4,8 @@ import matplotlib.text
 import numpy as np
 import pytest
 
-from evoalign.analysis import pooled_dynamics, pooled_latency
+from evoalign.analysis.population import dynamics as pooled_dynamics
+from evoalign.analysis.population import latency as pooled_latency
 from evoalign.figures.crossover import caption, draw_crossover
 from evoalign.figures.latency import draw_latency
 from evoalign.figures.settings import FigureSettings

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
-from evoalign.analysis.encoding.pool import pool_encoding
-from evoalign.analysis.pooled import pool_sessions
+from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.population.pool import pool_sessions
 from evoalign.figures import POPULATION_FIGURES, FigureSettings, save_all
 from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
 from evoalign.figures.sets import ORDER, Drawn, draw_all

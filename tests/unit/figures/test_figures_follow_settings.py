@@ -11,11 +11,11 @@ from matplotlib.collections import PathCollection
 
 from evoalign import study
 from evoalign.analysis import experiment_from
-from evoalign.analysis.encoding.pool import pool_encoding
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.pooled_tuning import pool_tuning
-from evoalign.analysis.session import analyse_experiment
-from evoalign.analysis.tuning import tune_session
+from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.tuning.session import tune_session
 from evoalign.figures import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,

@@ -6,7 +6,7 @@ import pytest
 
 from evoalign import study, tables
 from evoalign.analysis import experiment_from
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.figures import FigureSettings, evolved_images, reference_responses
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses

@@ -8,11 +8,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
-from evoalign.analysis.encoding.pool import pool_encoding
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.pooled_tuning import pool_tuning
-from evoalign.analysis.similarity import compare_prototypes
-from evoalign.analysis.tuning import tune_session
+from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.population.similarity import compare_prototypes
+from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.tuning.session import tune_session
 from evoalign.figures import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,

@@ -10,7 +10,7 @@ from session_to_package import CONFIG, full_session
 from evoalign import study
 from evoalign.analysis.encoding.results import no_units
 from evoalign.analysis.preferred import experiment_from
-from evoalign.analysis.session import analyse_session
+from evoalign.analysis.session.analyse import analyse_session
 from evoalign.figures import FigureSettings, draw_session
 from evoalign.nwb import read_nwb, write_nwb
 from evoalign.nwb.envelope import envelope_units

@@ -7,9 +7,9 @@ from session_to_package import CONFIG, full_session
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
+from evoalign.formats.blackrock.write import write_nsx
 from evoalign.nwb import write_nwb
 from evoalign.nwb.linked import linked_files, open_linked
-from evoalign.simulate.blackrock import write_nsx
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session
 
 from evoalign import tables
 from evoalign.analysis.encoding import encode_session
-from evoalign.analysis.pooled import pool_sessions
-from evoalign.analysis.pooled_tuning import pool_tuning
-from evoalign.analysis.session import analyse_session
+from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.session.analyse import analyse_session
 from evoalign.errors import InputError
 from evoalign.figures import FigureSettings, draw_session
 from evoalign.figures.report_tables import notes

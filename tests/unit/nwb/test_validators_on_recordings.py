@@ -10,9 +10,9 @@ import pytest
 from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session, stream
 
 from evoalign import study, tables
+from evoalign.formats.opening import open_recording
 from evoalign.nwb import SessionContents, SessionMetadata, read_nwb, write_nwb
 from evoalign.nwb.validate import FATAL, validate
-from evoalign.recordings import open_recording
 
 DATA = Path(__file__).parents[4] / "shared/data"
 FILES = {

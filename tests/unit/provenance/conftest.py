@@ -2,8 +2,8 @@ import datetime as dt
 
 import pytest
 
-from evoalign.provenance.measure import Host, Usage
-from evoalign.provenance.records import Job
+from evoalign.pipeline.provenance.measure import Host, Usage
+from evoalign.pipeline.provenance.records import Job
 
 BEGAN = dt.datetime(2026, 1, 2, 9, tzinfo=dt.UTC)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evoalign.provenance import checksums
-from evoalign.provenance.account import account, jobs_table, rules_table, totals
-from evoalign.provenance.energy import energy_wh
-from evoalign.provenance.measure import Gpu
-from evoalign.provenance.page import formula, shown_totals, write_pages
-from evoalign.provenance.records import write_job
+from evoalign.pipeline.provenance import checksums
+from evoalign.pipeline.provenance.account import account, jobs_table, rules_table, totals
+from evoalign.pipeline.provenance.energy import energy_wh
+from evoalign.pipeline.provenance.measure import Gpu
+from evoalign.pipeline.provenance.page import formula, shown_totals, write_pages
+from evoalign.pipeline.provenance.records import write_job
 from evoalign.study import Provenance
 
 TEMPLATE = Path(__file__).parents[3] / "workflow/report/provenance.html.j2"

@@ -1,5 +1,5 @@
-from evoalign import provenance as p
-from evoalign.declared import part
+from evoalign.pipeline import provenance as p
+from evoalign.pipeline.declared import part
 from evoalign.study import Config
 
 

@@ -4,12 +4,12 @@ import types
 
 import pytest
 
-from evoalign.provenance import measure
+from evoalign.pipeline.provenance import measure
 
 WORK = """
 import subprocess, sys, time
 {start}
-from evoalign.provenance.measure import Meter
+from evoalign.pipeline.provenance.measure import Meter
 meter = Meter()
 held = b"x" * {mb}_000_000
 until = time.process_time() + {cpu_s}

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evoalign.provenance.records import Job, behind, read_jobs, record_file, write_job
+from evoalign.pipeline.provenance.records import Job, behind, read_jobs, record_file, write_job
 
 
 def test_a_record_is_read_as_it_was_written(study):

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 from snakemake.persistence.file import FilePersistence
 
-from evoalign import runs
-from evoalign.provenance.records import write_job
+from evoalign.pipeline import runs
+from evoalign.pipeline.provenance.records import write_job
 
 
 def test_outputs_without_a_record_of_a_killed_run_are_made_again(tmp_path, monkeypatch, make_job):

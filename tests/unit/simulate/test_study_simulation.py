@@ -8,7 +8,7 @@ import pytest
 
 from evoalign import study
 from evoalign.analysis import experiment_from
-from evoalign.analysis.session import analyse_experiment
+from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.nwb import read_nwb
 from evoalign.recordings.array_map import read_array_map
 from evoalign.responses import responses_from

@@ -11,8 +11,9 @@ import spikeinterface.postprocessing.template_similarity as similarity
 from planted_spikes import GAIN, RATE, make_channels, make_truth
 
 from evoalign import tables
-from evoalign.recordings import open_recording
-from evoalign.simulate.blackrock import write_nsx
+from evoalign.formats.blackrock.write import write_nsx
+from evoalign.formats.opening import open_recording
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting import sort
 from evoalign.sorting.export import write_analyzer, write_phy
 from evoalign.study import Sorting
@@ -34,7 +35,7 @@ def recorded(truth, tmp_path_factory):
     return (
         recording,
         channels,
-        sort(recording.streams["broadband"].to_spikeinterface(), channels, Sorting(), 0),
+        sort(stream_recording(recording.streams["broadband"]), channels, Sorting(), 0),
     )
 
 

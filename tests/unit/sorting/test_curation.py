@@ -9,6 +9,7 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting import SortingResult
 from evoalign.sorting.curation import curate
 from evoalign.sorting.quality import RecordedTime, metrics
@@ -80,7 +81,7 @@ def test_merged_units_have_all_spikes_their_mean_waveform_and_new_metrics(record
     for name in ("n_spikes", "rate_hz", "isi_violations_ratio", "presence_ratio"):
         assert row[name] == pytest.approx(expected[name])
     # Cut the waveforms out of the voltages again, and average.
-    traces = Traces(recording.streams["broadband"].to_spikeinterface(), channels, Sorting())
+    traces = Traces(stream_recording(recording.streams["broadband"]), channels, Sorting())
     cut = []
     for segment, (start, _) in enumerate(SPANS):
         values = traces.filtered(Chunk(segment, 0, 180_000))[0]

@@ -8,6 +8,7 @@ from planted_spikes import GAIN, RATE, make_channels, make_recording
 from scipy import signal
 
 from evoalign.errors import InputError
+from evoalign.sorting import envelope
 from evoalign.sorting.artefacts import artefact_table, find_artefacts, from_table
 from evoalign.sorting.bad_channels import find_bad_channels
 from evoalign.sorting.envelope import Envelope, on_line, read_envelope, write_envelope
@@ -21,8 +22,10 @@ class _Stream:
     def __init__(self, recording):
         self.recording = recording
 
-    def to_spikeinterface(self):
-        return self.recording
+
+@pytest.fixture(autouse=True)
+def _streams_hold_recordings(monkeypatch):
+    monkeypatch.setattr(envelope, "stream_recording", lambda stream: stream.recording)
 
 
 class _Recording:

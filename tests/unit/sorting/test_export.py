@@ -12,6 +12,7 @@ from planted_spikes import RATE
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting.artefacts import from_table
 from evoalign.sorting.export import joined_samples, preprocessed, write_analyzer
 from evoalign.sorting.traces import Chunk, Traces
@@ -68,7 +69,7 @@ def test_voltages_are_those_that_the_sorter_saw(recorded):
     recording, channels, found = recorded
     settings = Sorting(reference_min_channels=2)
     artefacts = pd.DataFrame([("common", "A", -1, 8.0, 8.25)], columns=tables.ARTEFACTS.names)
-    voltages = recording.streams["broadband"].to_spikeinterface()
+    voltages = stream_recording(recording.streams["broadband"])
     given = {"bad_channels": found.bad_channels, "channels": channels, "artefacts": artefacts}
     theirs = preprocessed(voltages, given, settings)
     assert theirs.channel_ids.tolist() == [1, 2, 3] and theirs.get_num_segments() == 1
@@ -106,5 +107,5 @@ def test_a_session_without_sorted_units_or_voltages_is_one_message(recorded, tmp
 
 
 def test_times_in_two_segments_are_counted_on(recorded):
-    voltages = recorded[0].streams["broadband"].to_spikeinterface()
+    voltages = stream_recording(recorded[0].streams["broadband"])
     assert joined_samples(np.array([0.0, 5.0, 7.0, 8.0]), voltages).tolist() == [0, 150_000, 180_000, 210_000]

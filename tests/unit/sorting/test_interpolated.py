@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording
 
-from evoalign.recordings import open_recording
-from evoalign.simulate.blackrock import write_nsx
+from evoalign.formats.blackrock.write import write_nsx
+from evoalign.formats.opening import open_recording
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting import sort
 from evoalign.sorting.interpolated import without_artefacts
 from evoalign.sorting.traces import Chunk, Traces
@@ -89,7 +90,7 @@ def test_another_sorter_finds_no_units_in_stimulation_that_is_blanked(truth, bla
     plain = {"multiunit": False, "online": False, "reference": "none", "reference_min_channels": 3}
     options = Sorting(sorter="simple", blank_artefacts=blanked, **plain)
     write_nsx(tmp_path / "a.ns6", [values.round().astype(np.int16)], channel_ids=range(1, 4), gain_uv=GAIN)
-    recording = open_recording([tmp_path / "a.ns6"]).streams["broadband"].to_spikeinterface()
+    recording = stream_recording(open_recording([tmp_path / "a.ns6"]).streams["broadband"])
     found = sort(recording, make_channels(3), options, seed=0)
     at_pulse = np.abs(found.spikes["time_s"].to_numpy()[:, None] * RATE - times).min(axis=1) < 60
     assert at_pulse.sum() < 0.05 * len(times) if blanked else at_pulse.sum() > 0.5 * len(times)

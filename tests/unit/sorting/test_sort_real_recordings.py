@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evoalign.recordings import open_recording
+from evoalign.formats.opening import open_recording
 from evoalign.sorting import sort_recording
 from evoalign.study import Session, Sorting
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from evoalign.errors import InputError
-from evoalign.events.behavior_hdf5 import is_hdf5, read_hdf5
-from evoalign.events.mat5 import read_mat5
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.files import atomic_write
+from evoalign.formats.monkeylogic.hdf5 import is_hdf5, read_hdf5
+from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 Codes = dict[tuple[int, int], tuple[NDArray[np.float64], list[str]]]
 

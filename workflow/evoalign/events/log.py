@@ -12,11 +12,11 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
 from evoalign.events.event_codes import image_pairs
 from evoalign.events.images import image_names
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.events.tsv import read_tsv
+from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
 from evoalign.study import Events
 
 

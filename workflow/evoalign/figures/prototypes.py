@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoalign.analysis.similarity import LEVEL
+from evoalign.analysis.population.similarity import LEVEL
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
 from evoalign.figures.settings import FigureSettings, percent, span
 from evoalign.figures.style import (

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.analysis.pooled_convergence import LEVEL
+from evoalign.analysis.population.convergence import LEVEL
 from evoalign.figures.panels import (
     SPACES,
     Source,

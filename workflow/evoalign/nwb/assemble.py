@@ -16,10 +16,11 @@ from evoalign.errors import InputError
 from evoalign.events import read_codes
 from evoalign.events.latent_codes import Codes
 from evoalign.files import sha256
+from evoalign.formats.opening import open_recording
 from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
 from evoalign.nwb.metadata import flat
-from evoalign.recordings import Stream, open_recording
+from evoalign.recordings import Stream
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.

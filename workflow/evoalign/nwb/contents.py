@@ -99,7 +99,7 @@ class SessionContents:
     settings : dict of str to str
         Configuration of the run: dotted key -> value in JSON.
     provenance : dict of str to str
-        See `evoalign.provenance`.
+        See `evoalign.pipeline.provenance`.
     streams : dict of str to Stream
         Continuous data to embed; empty after reading.
     envelope : Envelope, optional

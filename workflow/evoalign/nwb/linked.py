@@ -10,9 +10,10 @@ import pandas as pd
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
+from evoalign.formats.opening import open_recording
 from evoalign.nwb.metadata import METADATA_TABLE
 from evoalign.nwb.read import read_nwb
-from evoalign.recordings import Recording, open_recording
+from evoalign.recordings import Recording
 
 
 def open_linked(path: str | PathLike[str], *, checked: bool = True) -> Recording:

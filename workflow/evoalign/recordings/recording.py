@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from evoalign import tables
-from evoalign.errors import InputError
-from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
-
-BLACKROCK_SUFFIXES = (".nev", ".ns1", ".ns2", ".ns3", ".ns4", ".ns5", ".ns6", ".ccf")
-SINGLE_FILE = (".plx", ".pl2", ".pl2bundle")
+from evoalign.recordings.stream import Stream
 
 
 @dataclass
@@ -78,74 +73,6 @@ class Recording:
             "online_spikes": len(self.online_spikes),
             "facts": self.metadata,
         }
-
-
-def open_recording(
-    paths: Sequence[str | PathLike[str]] | str | PathLike[str],
-    gap_tolerance_ms: float = 1000 * GAP_TOLERANCE_S,
-) -> Recording:
-    """Open the raw files of one recording; continuous data are read when asked for.
-
-    Parameters
-    ----------
-    paths : path or sequence of paths
-        One ``.plx``, ``.pl2`` or ``.pl2bundle`` folder, or the files of
-        one Blackrock recording: ``.nev``, ``.ns1`` to ``.ns6``, ``.ccf``.
-    gap_tolerance_ms : float
-        Deviations of time stamps up to this size are jitter, larger ones gaps.
-        Plexon: stamps of blocks. Blackrock: stamps of single samples (PTP); a
-        deviation that later stamps do not undo is a gap, however small.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    InputError
-        A file is missing, unreadable, damaged, of an unknown format, or does
-        not belong to the others.
-    """
-    files = tuple(Path(p) for p in ([paths] if isinstance(paths, str | PathLike) else paths))
-    if not files:
-        raise InputError("no raw files are given")
-    for file in files:
-        check_readable(file)
-    suffixes = {file.suffix.lower() for file in files}
-    # Readers build a `Recording`, so they import this module and not the other way round.
-    from evoalign.recordings import blackrock, plexon, plexon2
-
-    openers: dict[str, Callable[..., Recording]] = {
-        ".plx": plexon.open_plx,
-        ".pl2": plexon2.open_pl2,
-        ".pl2bundle": plexon2.open_bundle,
-    }
-    if suffixes <= set(BLACKROCK_SUFFIXES):
-        return blackrock.open_blackrock(files, gap_tolerance_ms / 1000)
-    if len(files) == 1 and (opener := openers.get(files[0].suffix.lower())):
-        return opener(files[0], gap_tolerance_ms / 1000)
-    names = ", ".join(file.name for file in files)
-    raise InputError(
-        f"no reader takes these files together: {names}",
-        files[0],
-        f"give one of {', '.join(SINGLE_FILE)}, or Blackrock's files of one recording",
-    )
-
-
-def check_readable(file: Path) -> None:
-    """Raise an InputError unless `file` is there and may be read."""
-    try:
-        # Both raise where a folder on the way may not be entered.
-        if not file.exists():
-            raise InputError("file does not exist", file, "correct the path")
-        if file.is_dir():
-            if file.suffix.lower() not in SINGLE_FILE:
-                raise InputError("this is a folder, not a raw file", file)
-            return
-        with file.open("rb"):
-            pass
-    except OSError as error:
-        raise InputError(f"file cannot be read: {error.strerror}", file, "check its permissions") from error
 
 
 def channel_table(streams: Sequence[Stream], names: dict[int, str], kinds: dict[int, str]) -> pd.DataFrame:

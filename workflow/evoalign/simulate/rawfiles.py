@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evoalign.simulate.blackrock import write_nev, write_nsx
-from evoalign.simulate.plexon import ContinuousGroup, stored_gain_uv, write_plx
+from evoalign.formats.blackrock.write import write_nev, write_nsx
+from evoalign.formats.plx.write import ContinuousGroup, stored_gain_uv, write_plx
 from evoalign.simulate.population import Population
 from evoalign.simulate.schedule import Rig
 from evoalign.simulate.voltages import SimulatedElectrodes, photodiode_chunks

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from evoalign import study
-from evoalign.analysis import dynamics, trajectories
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.measured import bin_widths
-from evoalign.analysis.population import Study
+from evoalign.analysis.population.experiments import Study
+from evoalign.analysis.session import dynamics, trajectories
+from evoalign.analysis.session.block_statistics import bin_widths
 from evoalign.simulate.study_rates import Floats, rates_of
 
 THREADS = (0, 1)

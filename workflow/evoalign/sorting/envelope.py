@@ -24,6 +24,7 @@ from scipy import signal, stats
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.recordings import Recording
 from evoalign.sorting.artefacts import blank, from_table
 from evoalign.sorting.parallel import run
@@ -141,7 +142,7 @@ def write_envelope(
         group = zarr.open_group(str(partial_folder), mode="w", zarr_version=2)
         group.attrs.update({"channels": [], "starts_s": []})
         if BROADBAND in recording.streams:
-            voltages = recording.streams[BROADBAND].to_spikeinterface()
+            voltages = stream_recording(recording.streams[BROADBAND])
             _fill(group, _traces(voltages, channels, bad_channels, artefacts, settings), n_jobs)
 
 

@@ -17,6 +17,7 @@ from spikeinterface.exporters import export_to_phy
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.recordings import Recording
 from evoalign.sorting.artefacts import COMMON, from_table
 from evoalign.sorting.external import PITCH_UM
@@ -85,7 +86,7 @@ def write_analyzer(
         raise InputError(problem, "export of the sorting", "export another session")
     stream = recording.streams[BROADBAND]
     files = tuple(Path(file).resolve() for file in stream.files)
-    voltages = replace(stream, files=files).to_spikeinterface()
+    voltages = stream_recording(replace(stream, files=files))
     filtered = preprocessed(voltages, tables_of, settings)
     sorting = as_sorting(units, tables_of["spikes"], voltages)
     sparsity = si.ChannelSparsity.from_unit_id_to_channel_ids(

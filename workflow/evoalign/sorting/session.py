@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.recordings import Recording
 from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
@@ -48,7 +49,7 @@ def sort_recording(
         With the preferred units marked, when the sheet names one.
     """
     if BROADBAND in recording.streams:
-        voltages = recording.streams[BROADBAND].to_spikeinterface()
+        voltages = stream_recording(recording.streams[BROADBAND])
         result = sort(voltages, channels, settings, seed, online_spikes, n_jobs)
     else:
         result = sort_online_only(online_spikes, channels, settings, _duration_s(recording))

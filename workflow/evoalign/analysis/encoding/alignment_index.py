@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from evoalign.analysis.crossover import Bins, Crossover, leads_around, reason_against
 from evoalign.analysis.encoding.distribution import ShareDistribution
-from evoalign.analysis.leads import Lead, Leads, run_leads
+from evoalign.analysis.statistics.crossover import Bins, Crossover, leads_around, reason_against
+from evoalign.analysis.statistics.leads import Lead, Leads, run_leads
 
 Floats = NDArray[np.float64]
 

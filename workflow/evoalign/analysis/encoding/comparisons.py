@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.analysis.crossover import Bins
 from evoalign.analysis.encoding.alignment_index import Comparison, compare, equal_share, unit_crossover
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
 from evoalign.analysis.experiment import KINDS
-from evoalign.analysis.resampling import seeded
-from evoalign.analysis.statistics import benjamini_hochberg
+from evoalign.analysis.statistics.crossover import Bins
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.statistics.tests import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evoalign.analysis.encoding.design import Thread, repeated_rows, spread_over_blocks, window_rates
 from evoalign.analysis.encoding.distribution import share_distribution
 from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
@@ -15,12 +16,11 @@ from evoalign.analysis.encoding.noise_ceiling import Ceiling, from_alternate_ms,
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares
 from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
 from evoalign.analysis.encoding.ridge import nested_cv, shortened, weights
-from evoalign.analysis.encoding.shown import Thread, repeated_rows, spread_over_blocks, window_rates
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.stream import Progress, batch_rows, digest, pieces
 from evoalign.analysis.encoding.variance import linear_kernel, linear_share, noise_correlation
 from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
-from evoalign.analysis.resampling import seeded
+from evoalign.analysis.statistics.resampling import seeded
 
 Floats = NDArray[np.float64]
 Predictors = tuple[str, int, Tensor]  # projection, its directions, predictors [presentation, feature]

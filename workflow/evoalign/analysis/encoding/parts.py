@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evoalign import study
+from evoalign.analysis.encoding.design import Thread, Windows
 from evoalign.analysis.encoding.distribution import ShareDistribution
 from evoalign.analysis.encoding.noise_ceiling import Ceiling
 from evoalign.analysis.encoding.order import OrderDependence
 from evoalign.analysis.encoding.ridge import Nested
-from evoalign.analysis.encoding.shown import Thread, Windows
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.analysis.encoding.comparisons import compared, unit_windows
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
-from evoalign.analysis.statistics import benjamini_hochberg
+from evoalign.analysis.statistics.tests import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evoalign import spaces, study
 from evoalign.analysis.encoding import results
+from evoalign.analysis.encoding.design import Thread, thread_of, unit_rows, window_rates, windows_of
 from evoalign.analysis.encoding.fitting import (
     ceiling_of,
     fit_thread,
@@ -25,11 +26,10 @@ from evoalign.analysis.encoding.fitting import (
 from evoalign.analysis.encoding.order import OrderDependence, order_dependence
 from evoalign.analysis.encoding.parts import Frames, Job, ThreadParts
 from evoalign.analysis.encoding.ridge import log_alphas
-from evoalign.analysis.encoding.shown import Thread, thread_of, unit_rows, window_rates, windows_of
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.experiment import space_kind
-from evoalign.analysis.resampling import seeded
-from evoalign.analysis.tuning import shows_axes, shows_evolution
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.tuning.session import shows_axes, shows_evolution
 from evoalign.errors import InputError
 from evoalign.responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe, eigenframe, load_eigenframe

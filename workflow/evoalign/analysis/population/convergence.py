@@ -1,0 +1,116 @@
+"""Do areas and spaces converge at different speeds: the tests of Fig. 4D, docs/methods.md section 3."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from evoalign.analysis.frames import long_table
+from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, successful, test_columns
+from evoalign.analysis.statistics.sites import paired_over_sites, unpaired_over_sites
+from evoalign.analysis.statistics.tests import Moments, Test, benjamini_hochberg, one_sample_t, two_sample_t
+
+Floats = NDArray[np.float64]
+# The study's label of posterior IT, and the one of its figures.
+POSTERIOR_IT = ("IT", "PIT")
+LEVEL = 0.95  # of the intervals of differences
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """First minus second group: names, numbers, mean difference, its error and test, [level, theta]."""
+
+    names: dict[str, str]
+    n: tuple[NDArray[np.float64], NDArray[np.float64]]
+    difference: Floats
+    error: Floats
+    test: Test
+    over_sites: dict[str, Floats]
+
+
+def time_constant_tests(study_: Study) -> pd.DataFrame:
+    """Compare the convergence of areas, and of the spaces within each (Fig. 4D).
+
+    Between areas, of threads of one space that succeed at
+    `analysis.success_p`: two-sample t, for every pair of areas. Within an
+    area, of experiments in which both threads do: paired t, texture against
+    object. The study's three are texture of IT against V4 and against V1, and
+    texture against object in IT (column `study`). `q` adjusts p over all tests
+    of one level and theta (Benjamini and Hochberg); the study does not.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `tables.TIME_CONSTANT_TESTS`.
+    """
+    frame = study_.tables["time_constants"]
+    array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
+    parts = []
+    for one in [*_between_areas(study_, array), *_within_areas(study_, array)]:
+        reach = one.error * stats.t.ppf((1 + LEVEL) / 2, one.test.df)
+        columns = {
+            "n_1": one.n[0].astype(np.int64),
+            "n_2": one.n[1].astype(np.int64),
+            "difference": one.difference,
+            "low": one.difference - reach,
+            "high": one.difference + reach,
+            **test_columns(one.test),
+            **one.over_sites,
+        }
+        parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(**one.names))
+    found = pd.concat(parts, ignore_index=True)
+    family = found.groupby(["level", "theta"], sort=False)["p"]
+    return found.assign(
+        q=family.transform(lambda p: benjamini_hochberg(p.to_numpy())), study=_of_the_study(found)
+    )
+
+
+def _between_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
+    values = {area: successful(study_, rows, array) for area, rows in study_.areas()}
+    for kind, (first, second) in itertools.product(SPACES, itertools.combinations(values, 2)):
+        groups = [values[area][kind] for area in (first, second)]
+        one, other = (over_experiments(array) for _, array in groups)
+        over_sites = unpaired_over_sites(*((array, study_.sites(rows)) for rows, array in groups))
+        names = {"comparison": "areas", "area_1": first, "area_2": second, "space_1": kind, "space_2": kind}
+        difference, error = (one.mean - other.mean).numpy(), _error(one, other)
+        test = two_sample_t(one, other)
+        yield _Comparison(names, _n(one, other), difference, error, test, over_sites)
+
+
+def _within_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
+    own = study_.experiments
+    both = np.logical_and.reduce([own[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES])
+    for area, rows in study_.areas():
+        texture, object_ = (array[rows[both[rows]], at] for at in range(len(SPACES)))
+        pairs = over_experiments(texture - object_)
+        names = {"comparison": "spaces", "area_1": area, "area_2": area}
+        names |= {"space_1": SPACES[0], "space_2": SPACES[1]}
+        mean, error = pairs.mean.numpy(), pairs.sem.numpy()
+        over_sites = paired_over_sites(texture - object_, study_.sites(rows[both[rows]]))
+        counts = over_sites.pop("n_sites")
+        over_sites |= {"n_sites_1": counts, "n_sites_2": counts}
+        yield _Comparison(names, _n(pairs, pairs), mean, error, one_sample_t(pairs), over_sites)
+
+
+def _error(first: Moments, second: Moments) -> Floats:
+    """Standard error of the difference of two means of equal variance."""
+    df = first.n + second.n - 2
+    pooled = (first.squares + second.squares) / df.clamp(min=1)
+    return (pooled * (1 / first.n + 1 / second.n)).sqrt().numpy()
+
+
+def _n(first: Moments, second: Moments) -> tuple[Floats, Floats]:
+    return first.n.numpy(), second.n.numpy()
+
+
+def _of_the_study(found: pd.DataFrame) -> pd.Series:
+    """Texture of IT against V4 and V1, and texture against object in IT."""
+    inferotemporal = found["area_1"].isin(POSTERIOR_IT) & (found["space_1"] == "texture")
+    other = found["area_2"].isin(("V4", "V1")) & (found["space_2"] == "texture")
+    return inferotemporal & (other | (found["comparison"] == "spaces"))

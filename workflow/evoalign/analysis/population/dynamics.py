@@ -1,0 +1,215 @@
+"""Dynamics inside the response, pooled by area: docs/methods.md section 4."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import special
+
+from evoalign.analysis.frames import long_table, table_of
+from evoalign.analysis.population.experiments import (
+    SPACES,
+    Study,
+    larger,
+    over_experiments,
+    paired_columns,
+    successful,
+    test_columns,
+    unpaired_columns,
+)
+from evoalign.analysis.session.dynamics_tables import crossover_row
+from evoalign.analysis.statistics.crossover import Bins
+from evoalign.analysis.statistics.resampling import cluster_test, interval, mean_draws, seeded
+from evoalign.analysis.statistics.sites import paired_over_sites, site_means
+from evoalign.analysis.statistics.tests import benjamini_hochberg, one_sample_t
+from evoalign.tables import CROSSOVER
+
+Floats = NDArray[np.float64]
+
+
+def population_psth(study_: Study) -> pd.DataFrame:
+    """PSTH of the first, best and last block over the normaliser, mean over experiments (Fig. 5A).
+
+    The last block is the padded one, as in Fig. 4B: the mean of the last two
+    blocks; of the longest run of the study, which needs no padding, the last.
+    """
+    values, errors, times = _stage_psths(study_)
+    parts = []
+    for area, selection, rows in study_.selections():
+        for stage in values:
+            columns, n = paired_columns(
+                study_,
+                rows,
+                {kind: values[stage][rows, at] for at, kind in enumerate(SPACES)},
+                {kind: errors[stage][rows, at] for at, kind in enumerate(SPACES)},
+                ("population psth", area, selection, stage),
+            )
+            frame = long_table({"time_ms": times}, columns | {"n": n})
+            parts.append(frame.assign(area=area, selection=selection, stage=stage))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
+    """Normalised PSTHs and errors of each stage, [experiment, kind, ms]; and the ms."""
+    frame = study_.tables["psth"]
+    own = study_.experiments
+    row, kind = study_.rows(frame), frame["kind"].to_numpy()
+    best = own[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
+    last = own["n_blocks"].to_numpy()[row] - 1
+    blocks = {"first": np.zeros_like(best), "best": best, "last": last, "last but one": last - 1}
+    normaliser = own["normaliser_hz"].to_numpy()[:, None, None]
+    values, errors = {}, {}
+    times = np.array([], dtype=np.int64)
+    for name, block in blocks.items():
+        shown = frame[frame["block_index"].to_numpy() == block]
+        mean, (_, times) = study_.arrange(shown, ("kind", "time_ms"), "mean_hz")
+        sem, _ = study_.arrange(shown, ("kind", "time_ms"), "sem_hz")
+        values[name], errors[name] = mean / normaliser, sem / normaliser
+    padded = (own["n_blocks"] < own["n_blocks"].max()).to_numpy()
+    before, error = values.pop("last but one")[padded], errors.pop("last but one")[padded]
+    values["last"][padded] = _mean_of_two(values["last"][padded], before)
+    errors["last"][padded] = np.sqrt(errors["last"][padded] ** 2 + error**2) / 2
+    return values, errors, times
+
+
+def _mean_of_two(first: Floats, second: Floats) -> Floats:
+    """Their mean; where one is NaN, the other."""
+    first, second = np.where(np.isnan(first), second, first), np.where(np.isnan(second), first, second)
+    return (first + second) / 2
+
+
+def attribution(study_: Study) -> pd.DataFrame:
+    """Temporal attribution over experiments whose thread succeeds, test of each bin (Ext. 4B).
+
+    At every width of the bins; the bins of one width and area are one family.
+    """
+    frame = study_.tables["attribution"]
+    parts = []
+    for width, own in frame.groupby(frame["stop_ms"] - frame["start_ms"], sort=True):
+        array, (_, starts) = study_.arrange(own, ("kind", "start_ms"), "share")
+        for area, rows in study_.areas():
+            columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
+            q = benjamini_hochberg(columns["p"])
+            columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
+            columns |= {"q_site": benjamini_hochberg(columns["p_site"])}
+            part = long_table({"start_ms": starts}, columns | {"stop_ms": starts + width})
+            parts.append(part.assign(area=area))
+    return pd.concat(parts, ignore_index=True)
+
+
+def centres(study_: Study) -> pd.DataFrame:
+    """Centres of mass over experiments whose thread succeeds."""
+    array, (_, curves) = study_.arrange(study_.tables["centres"], ("kind", "curve"), "centre_ms")
+    parts = []
+    for area, rows in study_.areas():
+        columns = unpaired_columns(study_, successful(study_, rows, array), ("centres", area))
+        parts.append(long_table({"curve": curves}, columns).assign(area=area))
+    return pd.concat(parts, ignore_index=True)
+
+
+def contrast(study_: Study) -> pd.DataFrame:
+    """Late object minus texture, over experiments and within them.
+
+    `t` asks whether experiments drawn from the area agree. `z` weighs each
+    experiment's difference with its error over presentations: it says that
+    these experiments, taken as they are, prefer a space, and nothing of
+    others. With two experiments an area only `z` has power.
+    """
+    frame = study_.tables["contrast"]
+    parts = []
+    for window in ("evoked", "binned"):
+        own = frame[frame["window"] == window]
+        if own.empty:
+            continue
+        array, (starts,) = study_.arrange(own, ("start_ms",), "difference")
+        errors, _ = study_.arrange(own, ("start_ms",), "sem")
+        stops = own.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+        for area, rows in study_.areas():
+            columns = _contrast_columns(study_, rows, array[rows], errors[rows], ("contrast", area, window))
+            part = long_table({"start_ms": starts}, columns | {"stop_ms": stops})
+            parts.append(part.assign(area=area, window=window))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _contrast_columns(
+    study_: Study, rows: NDArray[np.int64], values: Floats, errors: Floats, names: tuple[str, ...]
+) -> dict[str, Floats]:
+    found = over_experiments(values)
+    test = one_sample_t(found)
+    weights, generator = study_.weights(rows, *names)
+    low, high = interval(mean_draws(values, errors, weights, generator), study_.settings.interval)
+    known = ~np.isnan(values) & (errors > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.where(known, 1 / errors**2, 0.0)
+        z = (precision * np.where(known, values, 0.0)).sum(0) / np.sqrt(precision.sum(0))
+    z_p = 2 * special.ndtr(-np.abs(z))
+    return {
+        "n": found.n.numpy().astype(np.int64),
+        "mean": found.mean.numpy(),
+        "sem": found.sem.numpy(),
+        "low": low,
+        "high": high,
+        **test_columns(test),
+        "q": benjamini_hochberg(test.p),
+        **paired_over_sites(values, study_.sites(rows), family=True),
+        "z": z,
+        "z_p": z_p,
+        "z_q": benjamini_hochberg(z_p),
+    }
+
+
+def crossover(study_: Study) -> pd.DataFrame:
+    """Crossover of each session, from its late blocks, and of each area and selection, from experiments."""
+    if "crossover" not in study_.tables or study_.tables["crossover"].empty:
+        return pd.DataFrame()
+    sessions = study_.tables["crossover"]
+    if len(study_.experiments) == 0:
+        return sessions
+    return pd.concat([sessions, area_crossovers(study_)], ignore_index=True)
+
+
+def area_crossovers(study_: Study) -> pd.DataFrame:
+    """Rows of the crossover table for areas."""
+    frame = study_.tables["contrast"]
+    values, (starts,) = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
+    bins = Bins(tuple(int(start) for start in starts), study_.settings.figure_bin_ms)
+    parts = []
+    for area, selection, rows in study_.selections():
+        # The flips of the latencies of the same experiments: one lead, one p.
+        generator = seeded(study_.seed, "leads", area, selection)
+        sites = study_.sites(rows)
+        row = crossover_row(values[rows], bins, study_.settings, "experiments", generator, sites)
+        scope = {"scope": "area", "session": "", "area": area, "selection": selection}
+        parts.append(table_of(CROSSOVER, row | scope))
+    return pd.concat(parts, ignore_index=True)
+
+
+def clusters(study_: Study) -> pd.DataFrame:
+    """Cluster permutation test of late object minus texture over the time bins, over site means."""
+    frame = study_.tables["contrast"]
+    binned = frame[frame["window"] == "binned"]
+    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
+    settings = study_.settings
+    found = []
+    for area, selection, rows in study_.selections():
+        generator = seeded(study_.seed, "clusters", area, selection)
+        known = rows[~np.isnan(values[rows]).any(1)]
+        means = site_means(values[known], study_.sites(known))
+        runs, n_flips = cluster_test(means, settings.cluster_p, settings.n_permutations, generator)
+        found += [
+            {
+                "area": area,
+                "selection": selection,
+                "start_ms": starts[run.first],
+                "stop_ms": starts[run.last - 1] + settings.figure_bin_ms,
+                "mass": run.mass,
+                "p": run.p,
+                "larger": "object" if run.mass > 0 else "texture",
+                "n": len(rows),
+                "n_sites": len(means),
+                "n_flips": n_flips,
+            }
+            for run in runs
+        ]
+    return pd.DataFrame(found)

@@ -1,0 +1,381 @@
+"""The experiments of a study stacked into arrays, and the columns that compare their spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from evoalign import study
+from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.statistics.resampling import hierarchical_weights, interval, mean_draws, seeded
+from evoalign.analysis.statistics.sites import unpaired_over_sites
+from evoalign.analysis.statistics.tests import Moments, Test, moments, two_sample_t
+
+Floats = NDArray[np.float64]
+SPACES = ("texture", "object")
+# Tables that are taken whole, experiments that are not valid with them.
+WHOLE = ("experiments", "success", "time_constants", "crossover")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Valid experiments of all areas.
+
+    Attributes
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        Session tables, concatenated; `experiments` holds valid rows only,
+        `trajectories` and `psth` those of generated images. Spaces are told by
+        their kind, whatever their threads' numbers: columns of `experiments`
+        end in ``_texture`` and ``_object``, and column `kind` of the other
+        tables is the kind's place in `SPACES`.
+    settings : study.Analysis
+    seed : int
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    settings: study.Analysis
+    seed: int
+
+    @property
+    def experiments(self) -> pd.DataFrame:
+        """One row a valid experiment, numbered from 0."""
+        return self.tables["experiments"]
+
+    def areas(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Each area with the row numbers of its experiments."""
+        for area, rows in self.experiments.groupby("area", sort=True):
+            yield str(area), rows.index.to_numpy()
+
+    def selections(self, *, strict: bool = False) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Each area and selection with row numbers; empty ones are passed over.
+
+        Parameters
+        ----------
+        strict : bool
+            Give 'both_strict', too: both threads succeed at `success_p` (Ext. 4).
+        """
+        own = self.experiments
+        chosen = {
+            "valid": np.ones(len(own), dtype=bool),
+            "any": own["any_succeeds"].to_numpy(dtype=bool),
+            "both": own["both_succeed"].to_numpy(dtype=bool),
+        }
+        if strict:
+            texture, object_ = (own[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES)
+            chosen["both_strict"] = texture & object_
+        for area, rows in self.areas():
+            for selection, keep in chosen.items():
+                if keep[rows].any():
+                    yield area, selection, rows[keep[rows]]
+
+    def rows(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        """Row number of the experiment of each row of a session table; -1 when not valid."""
+        codes = pd.Categorical(frame["session"], self.experiments["session"]).codes
+        return codes.astype(np.int64)
+
+    def arrange(
+        self, frame: pd.DataFrame, axes: Sequence[str], value: str
+    ) -> tuple[Floats, list[np.ndarray]]:
+        """Arrange a column of a session table as an array.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Rows of a session table, at most one for each cell; sessions that
+            are not valid are passed over.
+        axes : sequence of str
+            Columns that become the axes after the experiment's.
+        value : str
+            Column of the values.
+
+        Returns
+        -------
+        array : numpy.ndarray, float64 [experiment, *axes]
+            NaN where there is no row.
+        labels : list of numpy.ndarray
+            Sorted labels of each axis.
+        """
+        row = self.rows(frame)
+        if (row < 0).any():
+            frame, row = frame[row >= 0], row[row >= 0]
+        codes, labels = [row], []
+        for axis in axes:
+            code, known = pd.factorize(frame[axis], sort=True)
+            codes.append(code)
+            labels.append(known.to_numpy())
+        shape = (len(self.experiments), *(len(known) for known in labels))
+        array = np.full(shape, np.nan)
+        array.ravel()[np.ravel_multi_index(codes, shape)] = frame[value].to_numpy(dtype=np.float64)
+        return array, labels
+
+    def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
+        """Bootstrap weights of some experiments, and the generator to go on with."""
+        generator = seeded(self.seed, *names)
+        own = self.experiments.iloc[rows]
+        who = own["subject"].tolist(), self.settings.n_bootstrap, generator, own["site"].tolist()
+        return hierarchical_weights(*who), generator
+
+    def sites(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Site of each of some experiments, counted from 0; an animal's name is part of the site's."""
+        own = self.experiments.iloc[rows]
+        return np.asarray(own.groupby(["subject", "site"], sort=False).ngroup(), dtype=np.int64)
+
+
+# Tables that are arranged as arrays of the valid experiments, and the columns that this takes.
+ARRANGED = {
+    "trajectories": (
+        *("kind", "window", "start_ms", "stop_ms", "block_index"),
+        *("mean_hz", "normalised", "normalised_sem"),
+    ),
+    "psth": ("kind", "block_index", "time_ms", "mean_hz", "sem_hz"),
+    "attribution": ("kind", "start_ms", "stop_ms", "share"),
+    "centres": ("kind", "curve", "centre_ms"),
+    "contrast": ("window", "start_ms", "stop_ms", "difference", "sem"),
+}
+
+
+def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config) -> Study:
+    """Concatenate the sessions' tables and keep the valid experiments."""
+    if not sessions:
+        return Study({}, config.analysis, config.seed)
+    joined = {name: joined_whole(sessions, name) for name in WHOLE}
+    joined |= {name: arranged_by_kind(joined[name]) for name in ("success", "time_constants")}
+    experiments = joined["experiments"].sort_values("session", ignore_index=True)
+    experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
+    joined["experiments"] = columns_by_kind(experiments, config.analysis)
+    valid = [one for one in sessions if bool(one["experiments"]["valid"].iloc[0])]
+    for name in ARRANGED if valid else ():
+        joined[name] = _joined(valid, name, experiments["session"], config.analysis)
+    return Study(joined, config.analysis, config.seed)
+
+
+def joined_whole(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
+    """All rows of a table, of all sessions."""
+    parts = [{str(column): _values(values) for column, values in one[name].items()} for one in sessions]
+    return pd.DataFrame(_stacked(parts), copy=False)
+
+
+def _joined(
+    sessions: Sequence[Mapping[str, pd.DataFrame]],
+    name: str,
+    experiments: pd.Series,
+    settings: study.Analysis,
+) -> pd.DataFrame:
+    """Rows of a table that is arranged, of all sessions."""
+    parts = [_needed(one, name, settings) for one in sessions]
+    columns = _stacked(parts)
+    order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
+    codes = np.repeat(order, [len(part[ARRANGED[name][0]]) for part in parts])
+    columns["session"] = pd.Categorical.from_codes(codes, categories=pd.Index(experiments))
+    return pd.DataFrame(columns, copy=False)
+
+
+def _stacked(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Columns one below the other: for many frames, or of millions of rows, far quicker than whole frames."""
+    columns = {}
+    for column, first in parts[0].items():
+        own = [part[column] for part in parts]
+        columns[column] = (
+            np.concatenate(own) if isinstance(first, np.ndarray) else pd.concat(own, ignore_index=True)
+        )
+    return columns
+
+
+def _values(column: pd.Series) -> Any:
+    """Numbers and flags as a numpy array, text as it is."""
+    return column.to_numpy() if column.dtype.kind in "ifb" else column
+
+
+def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Analysis) -> dict[str, Any]:
+    """Columns of a session's table that the pooled tables need; of the PSTHs four blocks a thread.
+
+    To pick rows of a whole frame, text among its columns, takes several times as long.
+    """
+    frame = session[name]
+    columns = {column: _values(frame[column]) for column in ARRANGED[name] if column != "kind"}
+    if "kind" in ARRANGED[name]:
+        # By the thread's number: to look up the kind in each of many rows takes far longer.
+        columns = {"kind": places_of_kinds(session["experiments"], settings)[0, frame["thread"]], **columns}
+    if "stimuli" not in frame:
+        return columns
+    keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)
+    if name == "psth":
+        own = session["experiments"].iloc[0]
+        last = own["n_blocks"] - 1
+        stages = [0, own["best_block_0"], own["best_block_1"], last - 1, last]
+        keep = keep & np.isin(columns["block_index"], stages)
+    return {column: values[keep] for column, values in columns.items()}
+
+
+def places_of_kinds(experiments: pd.DataFrame, settings: study.Analysis) -> NDArray[np.int64]:
+    """Place in `SPACES` of the kind of each thread's space.
+
+    Parameters
+    ----------
+    experiments : pandas.DataFrame
+        Valid rows of `tables.EXPERIMENTS`: one thread of each kind.
+    settings : study.Analysis
+
+    Returns
+    -------
+    numpy.ndarray, int64 [experiment, thread]
+    """
+    kinds = [[space_kind(space, settings) for space in experiments[f"space_{thread}"]] for thread in (0, 1)]
+    return np.array([[SPACES.index(kind) for kind in own] for own in kinds], dtype=np.int64).T
+
+
+def columns_by_kind(experiments: pd.DataFrame, settings: study.Analysis) -> pd.DataFrame:
+    """Columns of each thread, as ``p_0``, under the kind of its space: ``p_texture`` or ``p_object``.
+
+    Parameters
+    ----------
+    experiments, settings
+        As for `places_of_kinds`.
+    """
+    found = experiments.copy()
+    first_is_texture = places_of_kinds(experiments, settings)[:, :1].ravel() == 0
+    for name in [str(one).removesuffix("_0") for one in experiments if str(one).endswith("_0")]:
+        first, second = found.pop(f"{name}_0"), found.pop(f"{name}_1")
+        found[f"{name}_texture"] = first.where(first_is_texture, second)
+        found[f"{name}_object"] = second.where(first_is_texture, first)
+    return found
+
+
+def arranged_by_kind(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a session table whose `kind` is one of `SPACES`, with its place there as `kind`."""
+    known = frame[frame["kind"].isin(SPACES)]
+    return known.assign(kind=known["kind"].map(SPACES.index).astype(np.int64))
+
+
+def over_experiments(values: Floats) -> Moments:
+    """Moments over the first axis of an array [experiment, ...], leaving out NaN."""
+    return moments(torch.from_numpy(np.moveaxis(values, 0, -1).copy()))
+
+
+def paired_columns(
+    study_: Study,
+    rows: NDArray[np.int64],
+    values: Mapping[str, Floats],
+    errors: Mapping[str, Floats],
+    names: Sequence[str],
+    *,
+    difference: bool = False,
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Mean, sem and bootstrap interval of both spaces over the same experiments.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, int64 [experiment]
+        Row numbers of the experiments.
+    values, errors : mapping of 'texture' and 'object' to numpy.ndarray [experiment, ...]
+        Values, and their standard errors over presentations.
+    names : sequence of str
+        What seeds the draws.
+    difference : bool
+        Give the interval of object minus texture, too.
+
+    Returns
+    -------
+    columns : dict of str to numpy.ndarray [...]
+        ``texture_mean`` to ``object_high``, then on request
+        ``difference_low`` and ``difference_high``.
+    n : numpy.ndarray [...]
+        Experiments with a value in both spaces.
+    """
+    weights, generator = study_.weights(rows, *names)
+    shape = values["texture"].shape[1:]
+    columns: dict[str, Any] = {}
+    draws = {}
+    for kind in SPACES:
+        found = over_experiments(values[kind])
+        flat = (len(rows), -1)
+        draws[kind] = mean_draws(
+            values[kind].reshape(flat), errors[kind].reshape(flat), weights, generator
+        ).reshape(-1, *shape)
+        columns[f"{kind}_mean"], columns[f"{kind}_sem"] = found.mean.numpy(), found.sem.numpy()
+        columns[f"{kind}_low"], columns[f"{kind}_high"] = interval(draws[kind], study_.settings.interval)
+    if difference:
+        low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
+        columns |= {"difference_low": low, "difference_high": high}
+    return columns, (~np.isnan(values["texture"] + values["object"])).sum(0)
+
+
+def successful(
+    study_: Study, rows: NDArray[np.int64], array: Floats
+) -> dict[str, tuple[NDArray[np.int64], Floats]]:
+    """Of each space, the experiments whose thread succeeds at `success_p`, and their values.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray, int64 [experiment]
+        Row numbers of an area's experiments.
+    array : numpy.ndarray, float64 [experiment of the study, kind, ...]
+        Of `Study.arrange`.
+    """
+    groups = {}
+    for at, kind in enumerate(SPACES):
+        own = rows[study_.experiments[f"succeeds_{kind}"].to_numpy(dtype=bool)[rows]]
+        groups[kind] = (own, array[own, at])
+    return groups
+
+
+def unpaired_columns(
+    study_: Study, groups: Mapping[str, tuple[NDArray[np.int64], Floats]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Compare two spaces over experiments of their own: n, mean, sem, interval and t-test.
+
+    Parameters
+    ----------
+    groups : mapping of 'texture' and 'object' to (rows, values [experiment, ...])
+        Row numbers of each space's experiments, and their values.
+    names : sequence of str
+        What seeds the draws.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray [...]
+        Columns of a pooled table up to ``p``, and those of the test over site means.
+    """
+    columns: dict[str, Any] = {}
+    found = {}
+    for kind in SPACES:
+        rows, values = groups[kind]
+        found[kind] = over_experiments(values)
+        blank = np.full(values.shape[1:], np.nan)
+        low, high = blank, blank
+        if len(rows):
+            weights, generator = study_.weights(rows, *names, kind)
+            flat = values.reshape(len(rows), -1)
+            draws = mean_draws(flat, np.zeros_like(flat), weights, generator)
+            low, high = interval(draws.reshape(-1, *values.shape[1:]), study_.settings.interval)
+        columns |= {
+            f"{kind}_n": found[kind].n.numpy().astype(np.int64),
+            f"{kind}_mean": found[kind].mean.numpy(),
+            f"{kind}_sem": found[kind].sem.numpy(),
+            f"{kind}_low": low,
+            f"{kind}_high": high,
+        }
+    columns |= test_columns(two_sample_t(found["texture"], found["object"]))
+    over_sites = unpaired_over_sites(*((groups[kind][1], study_.sites(groups[kind][0])) for kind in SPACES))
+    counts = {f"{kind}_n_sites": over_sites.pop(f"n_sites_{at}") for at, kind in enumerate(SPACES, 1)}
+    return columns | counts | over_sites
+
+
+def test_columns(test: Test) -> dict[str, Floats]:
+    """Columns t, df and p."""
+    return {"t": test.t, "df": test.df, "p": test.p}
+
+
+test_columns.__test__ = False  # type: ignore[attr-defined]
+
+
+def larger(t: Floats, q: Floats, level: float) -> NDArray[np.str_]:
+    """Name the larger space where q is below the level; '' elsewhere."""
+    return np.where(q < level, np.where(t > 0, "texture", "object"), "")

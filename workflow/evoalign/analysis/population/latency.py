@@ -1,0 +1,113 @@
+"""When a space starts to lead: the latency of the difference, with a bootstrap interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from evoalign import study
+from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.statistics.leads import UNTESTED, Leads, cluster_leads
+from evoalign.analysis.statistics.resampling import interval, seeded
+from evoalign.analysis.statistics.sites import site_means
+from evoalign.analysis.statistics.tests import first_run
+
+Floats = NDArray[np.float64]
+
+
+def latencies(study_: Study) -> pd.DataFrame:
+    """Latency of late texture or object lead, for each area and selection.
+
+    The first time bin, from `analysis.attribution_from_ms` on, of a lead that
+    is significant over all bins (`leads.cluster_leads` over site means, the test of a
+    crossover) and lasts for `analysis.crossover_bins` bins: where no crossover
+    is reported, a lead of one space is not followed by one of the other.
+
+    The interval takes the first bin from which the paired t stays beyond its
+    point for as long, in draws of animals and their experiments.
+    """
+    frame = study_.tables["contrast"]
+    binned = frame[frame["window"] == "binned"]
+    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
+    # Before any answer there is only noise, which a bootstrap draw may take for a lead.
+    answered = starts >= study_.settings.attribution_from_ms
+    values, starts = values[:, answered], starts[answered]
+    found = []
+    for area, selection, rows in study_.selections():
+        known = rows[~np.isnan(values[rows]).any(1)]
+        weights, _ = study_.weights(known, "latency", area, selection)
+        generator = seeded(study_.seed, "leads", area, selection)
+        leads = _leads(site_means(values[known], study_.sites(known)), study_.settings, generator)
+        for kind, sign in zip(SPACES, (-1.0, 1.0), strict=True):
+            row = _latency(sign * values[known], weights, starts, leads, kind, study_.settings)
+            found.append({"area": area, "selection": selection, "space": kind, "n": len(known)} | row)
+    return pd.DataFrame(found)
+
+
+def _leads(values: Floats, settings: study.Analysis, generator: np.random.Generator) -> Leads:
+    if len(values) < settings.min_experiments:
+        return UNTESTED
+    return cluster_leads(values, settings.cluster_p, settings.lead_p, settings.n_permutations, generator)
+
+
+def _latency(
+    ahead: Floats,
+    weights: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    leads: Leads,
+    kind: str,
+    settings: study.Analysis,
+) -> dict[str, float | str]:
+    """Columns of one space, whose differences are positive in `ahead` [experiment, bin]."""
+    stay = settings.crossover_bins
+    own = {"texture": leads.texture, "object": leads.object}[kind]
+    p = {"texture": leads.p_texture, "object": leads.p_object}[kind]
+    lasting = [lead for lead in own if lead.last - lead.first >= stay]
+    row: dict[str, float | str] = dict.fromkeys(("latency_ms", "low_ms", "high_ms", "found"), float("nan"))
+    row |= {"p": p, "reason": ""}
+    if not lasting:
+        few = f"fewer than {settings.min_experiments} experiments"
+        short = f"{kind} leads for fewer than {stay} bins" if own else f"{kind} never leads"
+        return row | {"reason": few if len(ahead) < settings.min_experiments else short}
+    row["latency_ms"] = float(starts[lasting[0].first])
+    if len(ahead) >= settings.min_interval_experiments:
+        drawn = first_lead(ahead, weights, starts, settings.cluster_p, stay)
+        low, high = interval(drawn, settings.interval)
+        row |= {"low_ms": float(low), "high_ms": float(high), "found": float(np.mean(~np.isnan(drawn)))}
+    return row
+
+
+def first_lead(
+    values: Floats, weights: NDArray[np.int64], starts: NDArray[np.int64], level: float, stay: int
+) -> Floats:
+    """Left edge of the first bin from which t stays above its point for `stay` bins.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, float64 [experiment, bin]
+        Without NaN.
+    weights : numpy.ndarray, int64 [draw, experiment]
+        How often each experiment counts.
+    starts : numpy.ndarray, int64 [bin]
+        Left edges, in ms.
+    level : float
+        Two-sided level of the point that t must exceed.
+    stay : int
+
+    Returns
+    -------
+    numpy.ndarray, float64 [draw]
+        In ms; NaN where there is no lead, or fewer than two experiments.
+    """
+    if len(values) < 2 or values.shape[1] == 0:
+        return np.full(len(weights), np.nan)
+    n = weights.sum(1, keepdims=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = weights @ values / n
+        variance = np.maximum(weights @ values**2 / n - mean**2, 0.0) * n / (n - 1)
+        t = mean / np.sqrt(variance / n)
+    above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > stats.t.isf(level / 2, np.maximum(n - 1, 1))
+    found = first_run(above, stay)
+    return np.where(found >= 0, starts[found].astype(np.float64), np.nan)

@@ -1,0 +1,110 @@
+"""Paired against shuffled image distances over the experiments of a study (Fig. 3).
+
+Defined in docs/methods.md section 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evoalign import study
+from evoalign.analysis.statistics.pairings import pairing_test, shuffled_means
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.statistics.tests import benjamini_hochberg
+from evoalign.spaces.lpips import Lpips
+from evoalign.spaces.pairings import distance_matrices
+
+Floats = NDArray[np.float64]
+Pair = tuple[str, Tensor, Tensor]
+KEYS = ["prototype", "measure", "mask"]
+
+
+def pair_prototypes(
+    pairs: Mapping[str, Sequence[Pair]],
+    experiments: pd.DataFrame,
+    networks: Mapping[str, torch.nn.Module],
+    lpips: Mapping[str, Lpips],
+    config: study.Config,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Hold the distance of a unit's two prototypes against those of different units of its area.
+
+    Parameters
+    ----------
+    pairs : mapping of str to sequence of (session, texture image, object image)
+        Of each kind of prototype; images ``[3, H, W]`` in 0..1.
+    experiments : pandas.DataFrame
+        `tables.EXPERIMENTS`; where it tells the `site`, experiments of one
+        site are of one unit.
+    networks, lpips
+        As for `distance_matrices`.
+    config : study.Config
+        `analysis.n_permutations` and the seed.
+
+    Returns
+    -------
+    pairings : pandas.DataFrame
+        `tables.IMAGE_PAIRINGS`: of valid experiments, and of those in which
+        both threads succeed; every area and 'all'.
+    shuffled : pandas.DataFrame
+        session, prototype, measure, mask, shuffled: column of
+        `tables.IMAGE_DISTANCES`.
+    """
+    own = experiments[experiments["valid"].astype(bool)].set_index("session")
+    unit = own["site"] if "site" in own else pd.Series(own.index, own.index)
+    rows: list[dict[str, Any]] = []
+    means = []
+    for prototype, made in pairs.items():
+        matrices = _matrices([one for one in made if one[0] in own.index], own["area"], networks, lpips)
+        for (measure, mask), areas in matrices.items():
+            told = {"prototype": prototype, "measure": measure, "mask": mask}
+            for sessions, matrix in areas.values():
+                frame = pd.DataFrame({"session": sessions, "shuffled": shuffled_means(matrix)})
+                means.append(frame.assign(**told))
+            for selection, keep in (("valid", own["valid"]), ("both", own["both_succeed"])):
+                chosen = {area: _kept(*found, keep.astype(bool)) for area, found in areas.items()}
+                for area in ("all", *areas):
+                    used = list(chosen.values()) if area == "all" else [chosen[area]]
+                    used = [one for one in used if one[0]]
+                    if used:
+                        generator = seeded(config.seed, "pairings", prototype, measure, mask, selection, area)
+                        units = [unit[sessions].tolist() for sessions, _ in used]
+                        found = pairing_test(
+                            [m for _, m in used], units, config.analysis.n_permutations, generator
+                        )
+                        rows.append({"area": area, "selection": selection, **told, **asdict(found)})
+    if not rows:
+        return pd.DataFrame(), pd.DataFrame(columns=["session", *KEYS, "shuffled"])
+    table = pd.DataFrame(rows)
+    panel = table.groupby(["area", "selection", "prototype"], sort=False)["p"]
+    table = table.assign(q=panel.transform(lambda p: benjamini_hochberg(p.to_numpy())))
+    return table, pd.concat(means, ignore_index=True)
+
+
+def _matrices(
+    made: Sequence[Pair],
+    area_of: pd.Series,
+    networks: Mapping[str, torch.nn.Module],
+    lpips: Mapping[str, Lpips],
+) -> dict[tuple[str, str], dict[str, tuple[list[str], Floats]]]:
+    """Of each measure and mask the sessions of every area, and their matrix of distances."""
+    found: dict[tuple[str, str], dict[str, tuple[list[str], Floats]]] = {}
+    for area in sorted({str(area_of[session]) for session, *_ in made}):
+        some = [one for one in made if area_of[one[0]] == area]
+        sessions = [session for session, *_ in some]
+        first, second = [one[1] for one in some], [one[2] for one in some]
+        for key, matrix in distance_matrices(first, second, networks, lpips):
+            found.setdefault(key, {})[area] = (sessions, matrix.numpy())
+    return found
+
+
+def _kept(sessions: list[str], matrix: Floats, keep: pd.Series) -> tuple[list[str], Floats]:
+    rows = np.flatnonzero(keep[sessions].to_numpy())
+    return [sessions[row] for row in rows], matrix[np.ix_(rows, rows)]

@@ -1,0 +1,220 @@
+"""Do prototypes that look alike drive the unit alike: docs/methods.md section 5 (Fig. 3G)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from evoalign import study, tables
+from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.population.pairings import pair_prototypes
+from evoalign.analysis.session.prototypes import (
+    PROTOTYPES,
+    Prototype,
+    image_name,
+    prototypes_table,
+    session_prototypes,
+)
+from evoalign.analysis.statistics.tests import benjamini_hochberg
+from evoalign.nwb import SessionContents
+from evoalign.spaces.distances import image_distances
+from evoalign.spaces.networks import lpips_of, networks_of
+
+Floats = NDArray[np.float64]
+Tables = Mapping[str, pd.DataFrame]
+RESPONSES = ("psth", "activation")
+NAMES = ("prototypes", "image_distances", "distance_correlations", "image_pairings")
+LEVEL = 0.95  # of the intervals of Pearson's r
+
+
+def compare_prototypes(
+    sessions: Sequence[Tables], load: Callable[[str], SessionContents], config: study.Config
+) -> tuple[dict[str, pd.DataFrame], dict[str, Tensor]]:
+    """Image and response distances of every experiment's two threads, and their correlation.
+
+    docs/methods.md section 5. Sessions without an evolution are passed over.
+
+    Parameters
+    ----------
+    sessions : sequence of mappings
+        Of `analyse_session`, with the tables of `encode_session` where there are.
+    load : callable
+        Session -> its content, read from NWB.
+    config : study.Config
+        Sections `prototypes` and `analysis`.
+
+    Returns
+    -------
+    found : dict of str to pandas.DataFrame
+        `prototypes`, `image_distances`, `distance_correlations`,
+        `image_pairings`; without rows where neither images nor generators are known.
+    pictures : dict of str to torch.Tensor
+        Name -> prototype ``[3, H, W]`` in 0..1.
+
+    Raises
+    ------
+    InputError
+        Weights of a network are missing or no weights; an image cannot be read.
+    """
+    networks, lpips = networks_of(config.prototypes), lpips_of(config.prototypes)
+    evolved = [one for one in sessions if "experiments" in one]
+    responses = response_distances(evolved, config.analysis)
+    shown, distances = [], []
+    pairs: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
+    pictures: dict[str, Tensor] = {}
+    for one in evolved:
+        experiment = one["experiments"].iloc[0]
+        session = str(experiment["session"])
+        made = session_prototypes(load(session), one, config.analysis)
+        shown.append(prototypes_table(made, experiment, config.analysis))
+        pictures |= {image_name(session, prototype): prototype.pixels for prototype in made}
+        for prototype, first, second in _pairs(made, _by_kind(experiment, config.analysis)):
+            frame = image_distances(first.pixels[None], second.pixels[None], networks, lpips)
+            pairs.setdefault(prototype, []).append((session, first.pixels, second.pixels))
+            distances.append(frame.drop(columns="pair").assign(session=session, prototype=prototype))
+    found = {"prototypes": pd.concat(shown, ignore_index=True) if shown else None}
+    if distances:
+        joined = pd.concat(distances, ignore_index=True).merge(responses, on="session")
+        every = pd.concat([one["experiments"] for one in evolved], ignore_index=True)
+        pairings, shuffled = pair_prototypes(pairs, every, networks, lpips, config)
+        joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
+        found |= {"image_distances": joined, "distance_correlations": correlations(joined)}
+        found["image_pairings"] = pairings
+    return {name: _conform(found.get(name), name) for name in NAMES}, pictures
+
+
+def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tuple[str, Prototype, Prototype]]:
+    """Kinds of prototypes that both threads have, texture first."""
+    by = {(one.prototype, one.thread): one for one in made}
+    for name in PROTOTYPES:
+        if all((name, thread) in by for thread in threads):
+            yield name, by[name, threads[0]], by[name, threads[1]]
+
+
+def _by_kind(experiment: pd.Series, settings: study.Analysis) -> tuple[int, int]:
+    """Threads of the texture and of the object space; as numbered where there is not one of each."""
+    kinds = tuple(space_kind(str(experiment[f"space_{thread}"]), settings) for thread in (0, 1))
+    return (1, 0) if kinds == ("object", "texture") else (0, 1)
+
+
+def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
+    contract = tables.contract_of(name)
+    return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
+
+
+def correlations(distances: pd.DataFrame) -> pd.DataFrame:
+    """Correlate image with response distances over experiments, for every measure.
+
+    Defined in docs/methods.md section 5.
+
+    Parameters
+    ----------
+    distances : pandas.DataFrame
+        `tables.IMAGE_DISTANCES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `tables.DISTANCE_CORRELATIONS`: valid experiments, and of them those in
+        which both threads succeed (the study's); q over measures and masks.
+    """
+    valid = distances[distances["valid"].astype(bool)]
+    chosen = {"valid": valid, "both": valid[valid["both_succeed"].astype(bool)]}
+    areas = ["all", *sorted(set(valid["area"]) - {""})]
+    rows: list[dict[str, Any]] = []
+    for area, (selection, own), response in itertools.product(areas, chosen.items(), RESPONSES):
+        frame = own if area == "all" else own[own["area"] == area]
+        for key, some in frame.groupby(["prototype", "measure", "mask"], sort=True):
+            told = dict(zip(("prototype", "measure", "mask"), key, strict=True))
+            found = correlate(some["distance"].to_numpy(), some[f"{response}_distance"].to_numpy())
+            rows.append({"area": area, "selection": selection, "response": response, **told, **found})
+    if not rows:
+        return pd.DataFrame()
+    table = pd.DataFrame(rows)
+    panel = table.groupby(["area", "selection", "prototype", "response"], sort=False)["pearson_p"]
+    return table.assign(q=panel.transform(lambda p: benjamini_hochberg(p.to_numpy())))
+
+
+def response_distances(
+    sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Analysis
+) -> pd.DataFrame:
+    """Distance of each experiment's two best-block responses, over its normaliser.
+
+    Defined in docs/methods.md section 5.
+
+    Parameters
+    ----------
+    sessions : sequence of mappings
+        Of `analyse_session`.
+    settings : study.Analysis
+        The evoked window.
+
+    Returns
+    -------
+    pandas.DataFrame
+        session, subject, area, valid, both_succeed; `psth_distance`: mean over the
+        evoked window of the absolute difference of the best blocks' PSTHs;
+        `activation_distance`: absolute difference of their evoked means.
+    """
+    rows = []
+    first, last = settings.evoked_ms
+    for one in sessions:
+        own = one["experiments"].iloc[0]
+        psth = one["psth"]
+        psth = psth[(psth["stimuli"] == "generated") & (psth["time_ms"] >= first) & (psth["time_ms"] < last)]
+        best = [
+            psth[(psth["thread"] == t) & (psth["block_index"] == own[f"best_block_{t}"])]
+            .sort_values("time_ms")["mean_hz"]
+            .to_numpy()
+            for t in (0, 1)
+        ]
+        known = len(best[0]) == len(best[1]) > 0
+        change = (best[0] - best[1]) / own["normaliser_hz"] if known else np.array([np.nan])
+        rows.append(
+            {
+                **own[["session", "subject", "area", "valid", "both_succeed"]],
+                "psth_distance": float(np.abs(change).mean()),
+                "activation_distance": float(abs(change.mean())),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def correlate(image: Floats, response: Floats) -> dict[str, float]:
+    """Pearson and Spearman correlation of two distances over experiments (docs/methods.md section 5).
+
+    Parameters
+    ----------
+    image, response : numpy.ndarray, float64 [experiment]
+        Experiments where either is NaN are left out.
+
+    Returns
+    -------
+    dict of str to float
+        n, pearson_r, pearson_low, pearson_high (Fisher z), pearson_p,
+        spearman_r, spearman_p; NaN with fewer than three experiments or without
+        spread, the interval with fewer than four.
+    """
+    known = ~np.isnan(image) & ~np.isnan(response)
+    x, y = image[known], response[known]
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        names = ("pearson_r", "pearson_low", "pearson_high", "pearson_p", "spearman_r", "spearman_p")
+        return {"n": len(x), **dict.fromkeys(names, float("nan"))}
+    pearson, spearman = stats.pearsonr(x, y), stats.spearmanr(x, y)
+    low, high = pearson.confidence_interval(LEVEL) if len(x) > 3 else (np.nan, np.nan)
+    return {
+        "n": len(x),
+        "pearson_r": float(pearson.statistic),
+        "pearson_low": float(low),
+        "pearson_high": float(high),
+        "pearson_p": float(pearson.pvalue),
+        "spearman_r": float(spearman.statistic),
+        "spearman_p": float(spearman.pvalue),
+    }

@@ -1,0 +1,100 @@
+"""Would other choices conclude the same? Late object minus texture under every combination of choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign.analysis.frames import long_table
+from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, test_columns
+from evoalign.analysis.session.dynamics import late_blocks
+from evoalign.analysis.statistics.sites import paired_over_sites
+from evoalign.analysis.statistics.tests import one_sample_t
+
+Floats = NDArray[np.float64]
+
+
+def specifications(study_: Study) -> pd.DataFrame:
+    """One row a combination of window, selection of experiments, and normaliser (a specification curve).
+
+    - Windows: the evoked window, and the widest time bins inside it.
+    - Selections: all valid experiments; both threads succeed at either
+      threshold, or at 0.05 with the choice of the best block allowed for.
+    - Normalisers: the universal maximum, the mean of both threads' late
+      evoked rates, or none (spikes/s).
+
+    The effect size is the paired t over the square root of n (Cohen's d of
+    paired differences), which has the same unit whatever the normaliser.
+    """
+    late, windows = _late_means(study_)
+    evoked = [name for name, *_ in windows].index("evoked")
+    normalisers = {
+        "maximum": study_.experiments["normaliser_hz"].to_numpy(dtype=np.float64),
+        "mean": late[:, :, evoked].mean(1),
+        "none": np.ones(len(late)),
+    }
+    divisors = np.stack(list(normalisers.values()), -1)
+    difference = (late[:, 1] - late[:, 0])[..., None] / divisors[:, None]
+    _, starts, stops = zip(*windows, strict=True)
+    parts = []
+    for area, members in study_.areas():
+        for selection, keep in _selections(study_):
+            rows = members[keep[members]]
+            columns = _tested(difference[rows]) | paired_over_sites(difference[rows], study_.sites(rows))
+            frame = long_table({"at": range(len(windows)), "normaliser": list(normalisers)}, columns)
+            at = frame.pop("at").to_numpy()
+            labels = {"start_ms": np.asarray(starts)[at], "stop_ms": np.asarray(stops)[at]}
+            parts.append(frame.assign(area=area, selection=selection, **labels))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tested(difference: Floats) -> dict[str, np.ndarray]:
+    """Mean, effect size and paired t of each choice, from differences [experiment, window, normaliser]."""
+    found = over_experiments(difference)
+    test, n = one_sample_t(found), found.n.numpy().astype(np.int64)
+    # Of two experiments an effect size says nothing.
+    effect = np.where(n > 2, test.t / np.sqrt(np.maximum(n, 1)), np.nan)
+    return {"n": n, "mean": found.mean.numpy(), "effect": effect, **test_columns(test)}
+
+
+def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
+    """Mean over late blocks, spikes/s, [experiment, kind, window]; and the windows."""
+    first, last = study_.settings.evoked_ms
+    frame = study_.tables["trajectories"]
+    width = frame["stop_ms"] - frame["start_ms"]
+    binned = frame["window"] == "binned"
+    inside = binned & (frame["start_ms"] >= first) & (frame["stop_ms"] <= last)
+    widest = width[inside].max()
+    frame = frame[(frame["window"] == "evoked") | (inside & (width == widest))]
+    known = frame[["window", "start_ms", "stop_ms"]].drop_duplicates().sort_values(["window", "start_ms"])
+    # 'evoked' sorts after 'binned': bring it to the front.
+    windows = [(str(w), int(a), int(b)) for w, a, b in known.itertuples(index=False)]
+    windows.sort(key=lambda one: one[0] != "evoked")
+    parts = []
+    for name, start, stop in windows:
+        own = frame[(frame["window"] == name) & (frame["start_ms"] == start) & (frame["stop_ms"] == stop)]
+        parts.append(study_.arrange(own, ("kind", "block_index"), "mean_hz")[0])
+    means = np.stack(parts, 2)
+    late = np.full(means.shape[:-1], np.nan)
+    for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
+        begin = late_blocks(int(n_blocks), study_.settings.late_fraction)
+        late[row] = means[row, ..., begin : int(n_blocks)].mean(-1)
+    return late, windows
+
+
+def _selections(study_: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    own, settings = study_.experiments, study_.settings
+    yield "valid", np.ones(len(own), dtype=bool)
+    for threshold in sorted({settings.both_succeed_p, settings.success_p}, reverse=True):
+        texture, object_ = (
+            ((own[f"p_{kind}"] < threshold) & (own[f"t_{kind}"] > 0)).to_numpy(dtype=bool) for kind in SPACES
+        )
+        yield f"both p < {threshold:g}", texture & object_
+    table = study_.tables["success"]
+    peaks = table[table["statistic"] == "maxinit"]
+    p, _ = study_.arrange(peaks, ("kind",), "p_selected")
+    chosen = np.asarray((p < settings.both_succeed_p).all(1), dtype=np.bool_)
+    yield f"both p selected < {settings.both_succeed_p:g}", chosen

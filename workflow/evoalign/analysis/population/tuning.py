@@ -1,0 +1,172 @@
+"""Tuning pooled over many sessions, by the success of the evolutions before them.
+
+Defined in docs/methods.md section 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from evoalign import study, tables
+from evoalign.analysis.tuning.fractions import GROUPS, fraction_table, fraction_tests, peak_table
+
+POOLED = (
+    "tuning_axes",
+    "tuning_curves",
+    "tuning_sessions",
+    "tuning_heatmap",
+    "tuning_fractions",
+    "tuning_tests",
+    "tuning_peaks",
+)
+
+
+def pool_tuning(
+    sessions: Sequence[Mapping[str, pd.DataFrame]], follows: Mapping[str, str], config: study.Config
+) -> dict[str, pd.DataFrame]:
+    """Pool the tables of tuning sessions.
+
+    A tuning session belongs to the evolution that it follows, or to its own
+    when it holds one; whether that succeeds is told by `success_of`. Shapes
+    and peaks are those of tuned axes that reach both ends (common axes): a
+    peak has no place where the range is cut.
+
+    Parameters
+    ----------
+    sessions : sequence of mappings
+        Tables of every session of the study; those without tuning give the
+        evolutions' success.
+    follows : mapping of str to str
+        Tuning session -> session of its evolution, where the sample sheet
+        names one.
+    config : study.Config
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        Tables by the lower-case names of their contracts, without rows when
+        no session is one of tuning. `tuning_axes` and `tuning_curves` are
+        carried on whole.
+    """
+    tuned = [one for one in sessions if len(one.get("tuning_points", ()))]
+    found: dict[str, pd.DataFrame] = {}
+    if tuned:
+        tuned = sorted(tuned, key=lambda one: str(one["tuning_points"]["session"].iloc[0]))
+        joined = {name: pd.concat([one[name] for one in tuned], ignore_index=True) for name in POOLED[:2]}
+        overview = _sessions(tuned, success_of(sessions, config.tuning), follows)
+        joined["tuning_curves"] = joined["tuning_curves"].merge(overview[["session", "success"]])
+        axes = joined["tuning_axes"].merge(overview[["session", "success", "evolution"]])
+        common = axes[axes["common"].astype(bool)]
+        found = {
+            "tuning_axes": joined["tuning_axes"],
+            "tuning_sessions": overview,
+            "tuning_heatmap": heatmap(joined["tuning_curves"]),
+            "tuning_fractions": fraction_table(common, config.tuning),
+            "tuning_tests": fraction_tests(common, config.tuning, config.seed),
+            "tuning_peaks": peak_table(common[common["tuned"].astype(bool)], config.tuning),
+            "tuning_curves": joined["tuning_curves"].drop(columns="success"),
+        }
+    return {name: _conform(found.get(name), name) for name in POOLED}
+
+
+def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
+    contract = tables.contract_of(name)
+    return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
+
+
+def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Tuning) -> pd.DataFrame:
+    """Whether the object thread of each evolution raised its unit's rate (docs/methods.md section 7).
+
+    Two-sample t-test (equal variance) of single presentations, the last block
+    against the first; the mean, standard error and number of presentations of
+    a block hold all of it. The object thread, for the axes are those of an
+    object generator.
+
+    Parameters
+    ----------
+    sessions : sequence of mappings
+        With `tables.TRAJECTORIES` where a session holds an evolution.
+    settings : study.Tuning
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: session. Columns evolution_t, evolution_p; success: 'succeeds',
+        'fails', or 'unknown' where there is no such test or the threads do not
+        name one object space.
+    """
+    found: dict[str, dict[str, object]] = {}
+    for one in sessions:
+        rows = one.get("trajectories", pd.DataFrame())
+        if len(rows):
+            shown = rows[(rows["stimuli"] == "generated") & (rows["window"] == "evoked")]
+            found[str(rows["session"].iloc[0])] = _last_against_first(
+                shown[shown["kind"] == "object"], settings
+            )
+    return pd.DataFrame.from_dict(found, orient="index", columns=["evolution_t", "evolution_p", "success"])
+
+
+def _last_against_first(blocks: pd.DataFrame, settings: study.Tuning) -> dict[str, object]:
+    t = p = float("nan")
+    if len(set(blocks["thread"])) == 1 and len(blocks) > 1:
+        ordered = blocks.sort_values("block_index")
+        last, first = (
+            (row["mean_hz"], row["sem_hz"] * np.sqrt(row["n"]), row["n"])
+            for row in (ordered.iloc[-1], ordered.iloc[0])
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            test = stats.ttest_ind_from_stats(*last, *first)
+        t, p = float(test.statistic), float(test.pvalue)
+    known = "succeeds" if p < settings.success_p and t > 0 else "fails"
+    return {"evolution_t": t, "evolution_p": p, "success": known if np.isfinite(p) else "unknown"}
+
+
+def _sessions(
+    tuned: Sequence[Mapping[str, pd.DataFrame]], success: pd.DataFrame, follows: Mapping[str, str]
+) -> pd.DataFrame:
+    nothing = {"evolution_t": float("nan"), "evolution_p": float("nan"), "success": "unknown"}
+    rows = []
+    for one in tuned:
+        points, axes = one["tuning_points"], one["tuning_axes"]
+        who = points.iloc[0][["session", "subject", "area", "unit"]].to_dict()
+        session = str(who["session"])
+        evolution = follows.get(session) or (session if session in success.index else "")
+        told = success.loc[evolution].to_dict() if evolution in success.index else nothing
+        common = axes["common"].astype(bool)
+        rows.append(
+            who
+            | {"evolution": evolution}
+            | told
+            | {
+                "n_presentations": points["presentation"].nunique(),
+                "n_axes": len(axes),
+                "n_common": int(common.sum()),
+                "n_tuned": int((common & axes["tuned"].astype(bool)).sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def heatmap(curves: pd.DataFrame) -> pd.DataFrame:
+    """Mean over sessions of tuning curves by axis and distance (docs/methods.md section 7).
+
+    Each session's curves are divided by its largest mean rate.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        `tables.TUNING_CURVES` with a column success.
+    """
+    largest = curves.groupby("session")["mean_hz"].transform("max")
+    # Distances are told by names with two digits: equal ones are equal numbers.
+    frame = curves.assign(value=np.where(largest > 0, curves["mean_hz"] / largest.where(largest > 0), np.nan))
+    parts = []
+    for group in GROUPS:
+        own = frame if group == "all" else frame[frame["success"] == group]
+        by = own.groupby(["subspace", "axis", "distance"], sort=True)["value"]
+        parts.append(by.agg(n="count", mean="mean", sem="sem").reset_index().assign(success=group))
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,266 @@
+"""Everything docs/methods.md sections 3, 4 and 7 say of one session's preferred unit, as tables."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from evoalign import study, tables
+from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
+from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.session import success
+from evoalign.analysis.session.block_statistics import STIMULI, Measured, facts, measure, thread_axis
+from evoalign.analysis.session.dynamics_tables import (
+    attribution_table,
+    centres_table,
+    late_tables,
+    time_constants_table,
+)
+from evoalign.analysis.session.image_tables import image_tables
+from evoalign.analysis.session.relative_success import (
+    UNKNOWN,
+    Relative,
+    generated_levels,
+    reference_levels,
+    relative_success,
+)
+from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.tuning.session import shows_axes, shows_evolution, tune_session
+from evoalign.responses import SessionResponses
+
+
+def analyse_session(
+    responses: SessionResponses,
+    config: study.Config,
+    unit: int | None = None,
+    unstable: str = "",
+    preferred: str = "",
+    optimisers: tuple[str, ...] = (),
+    site: str = "",
+) -> dict[str, pd.DataFrame]:
+    """Analyse one session's preferred unit.
+
+    Parameters
+    ----------
+    responses : SessionResponses
+    config : study.Config
+    unit : int, optional
+        Another unit than the preferred one.
+    unstable : str
+        Reason from the sample sheet to exclude the session; '' = stable.
+    preferred : str
+        What the sample sheet calls the preferred unit; '' when it names none.
+    optimisers : tuple of str
+        Of thread 0 and thread 1; empty when unknown.
+    site : str
+        What the sample sheet calls the recording site; '' when the responses tell it.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        Tables by the lower-case names of their contracts. Of an evolution:
+        experiments, success, trajectories, psth, block_images, reference_images,
+        reference_psth, attribution, centres,
+        time_constants, contrast, crossover; where image names
+        carry eigen-axes: those of `tune_session`; of a session with both, all.
+        Of a session without units, or whose sheet names a preferred unit on
+        an electrode that has none: success, without rows.
+
+    Raises
+    ------
+    InputError
+        No such unit, or nothing to analyse.
+    """
+    if unit is None and (why := _without_preferred(responses, preferred)):
+        logging.warning("session %s is not analysed: %s", responses.session, why)
+        return {"success": tables.empty(tables.SUCCESS)}
+    tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
+    if tuned and not shows_evolution(responses):
+        return tuned
+    device = resolve_device(config.device)
+    experiment = experiment_from(responses, config.analysis, unit, unstable, device)
+    if optimisers:
+        experiment = replace(experiment, optimisers=(optimisers[0], optimisers[1]))
+    if site:
+        experiment = replace(experiment, site=site)
+    return analyse_experiment(experiment, config.analysis, config.seed) | tuned
+
+
+def _without_preferred(responses: SessionResponses, preferred: str) -> str:
+    """Say why there is no preferred unit though the sheet may name one; '' otherwise."""
+    if responses.units.empty:
+        return "it has no units"
+    if preferred and not responses.units["preferred"].any():
+        return f"there is no unit on the electrode of {preferred}"
+    return ""
+
+
+def resolve_device(device: str) -> str:
+    """'cuda' for 'auto' where there is one, else 'cpu'."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
+
+
+def analyse_experiment(
+    experiment: Experiment, settings: study.Analysis, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Tables of one experiment; see `analyse_session`."""
+    measured = measure(experiment, settings)
+    comparisons = success.success_statistics(experiment, measured.rates[:, 0], measured.best)
+    late = late_tables(measured, settings, seed)
+    return {
+        "experiments": _experiments(measured, comparisons, settings),
+        "success": _success(measured, comparisons, settings, seed),
+        "trajectories": _trajectories(measured, settings),
+        "psth": _psth(measured, settings),
+        **image_tables(measured, settings),
+        "attribution": attribution_table(measured, settings),
+        "centres": centres_table(measured, settings),
+        "time_constants": time_constants_table(measured, settings),
+        **late,
+    }
+
+
+def _experiments(
+    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis
+) -> pd.DataFrame:
+    experiment = measured.experiment
+    rises = [c.test for c in comparisons if c.statistic == "maxinit"]
+    t, p = [float(test.t) for test in rises], [float(test.p) for test in rises]
+    strict = [success.succeeds(t[i], p[i], settings.success_p) for i in (0, 1)]
+    lenient = [success.succeeds(t[i], p[i], settings.both_succeed_p) for i in (0, 1)]
+    reason = success.inclusion(experiment, measured.normaliser, settings)
+    row = {
+        **facts(experiment),
+        "unit": experiment.unit,
+        "n_blocks": experiment.n_blocks,
+        "dropped_last": experiment.dropped_last,
+        "n_presentations": len(experiment.block),
+        "n_invalid": experiment.n_invalid,
+        "normaliser_hz": measured.normaliser,
+        "valid": reason == "",
+        "reason": reason,
+        "any_succeeds": any(lenient),
+        "both_succeed": all(lenient),
+    }
+    for i in (0, 1):
+        row |= {f"space_{i}": experiment.spaces[i], f"best_block_{i}": measured.best[i]}
+        row |= {f"optimiser_{i}": experiment.optimisers[i]}
+        row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
+        row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
+    return table_of(tables.EXPERIMENTS, row)
+
+
+def _success(
+    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
+) -> pd.DataFrame:
+    corrected = _corrected(measured, comparisons, settings, seed)
+    relative = _relative(measured, settings, seed)
+    threads = thread_axis(measured.experiment, settings)
+    space, kind = (dict(zip((0, 1, -1), (*threads[name], ""), strict=True)) for name in ("space", "kind"))
+    rows = [
+        {
+            "thread": c.thread,
+            "space": space[c.thread],
+            "kind": kind[c.thread],
+            "statistic": c.statistic,
+            "t": float(c.test.t),
+            "df": float(c.test.df),
+            "p": float(c.test.p),
+            "mean_1": float(c.first.mean),
+            "mean_2": float(c.second.mean),
+            "n_1": int(c.first.n),
+            "n_2": int(c.second.n),
+            "p_selected": corrected.get((c.thread, c.statistic), float("nan")),
+            "log_ratio": relative.get((c.thread, c.statistic), UNKNOWN).log_ratio,
+            "t_relative": relative.get((c.thread, c.statistic), UNKNOWN).t,
+            "p_relative": relative.get((c.thread, c.statistic), UNKNOWN).p,
+        }
+        for c in comparisons
+    ]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return table_of(tables.SUCCESS, columns | facts(measured.experiment))
+
+
+def _corrected(
+    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
+) -> dict[tuple[int, str], float]:
+    """P values of both threads' peaks that allow for the choice of the best block."""
+    generator = seeded(seed, measured.experiment.session, "selected")
+    found: dict[tuple[int, str], float] = {}
+    # In the order of the kinds: the draws are the same whatever the threads' numbers.
+    for thread in measured.experiment.by_kind(settings):
+        shown = as_array(measured.generated.n[thread, :, 0]).astype(np.int64)
+        peaks = {
+            c.statistic: float(c.test.t)
+            for c in comparisons
+            if c.thread == thread and c.statistic in ("maxinit", "maxend")
+        }
+        corrected = selected_p(shown, peaks, settings.n_permutations, generator)
+        found |= {(thread, name): p for name, p in corrected.items()}
+    return found
+
+
+def _relative(measured: Measured, settings: study.Analysis, seed: int) -> dict[tuple[int, str], Relative]:
+    """Success statistics of both threads relative to the references of each block."""
+    experiment = measured.experiment
+    natural = as_array(experiment.reference).astype(bool)
+    rates, block = as_array(measured.rates[:, 0])[natural], as_array(experiment.block)[natural]
+    # Without names each image may be another.
+    images = np.arange(len(rates)) if experiment.images is None else experiment.images[natural]
+    references = reference_levels(rates, block, images, experiment.n_blocks)
+    generator = seeded(seed, experiment.session, "relative")
+    found: dict[tuple[int, str], Relative] = {}
+    for thread in experiment.by_kind(settings):
+        parts = (as_array(part[thread, :, 0]) for part in (measured.generated.n, *_spread(measured)))
+        shown, mean, squares = (part.astype(np.float64) for part in parts)
+        levels = generated_levels(shown, mean, squares)
+        own = relative_success(levels, references, shown, settings.n_permutations, generator)
+        found |= {(thread, name): one for name, one in own.items()}
+    return found
+
+
+def _spread(measured: Measured) -> tuple[Tensor, Tensor]:
+    return measured.generated.mean, measured.generated.squares
+
+
+def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+    experiment = measured.experiment
+    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
+    windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
+    found = measured.blocks
+    values = {
+        "mean_hz": found.mean,
+        "sem_hz": found.sem,
+        "n": found.n.to(torch.int64),
+        "normalised": found.mean / measured.normaliser,
+        "normalised_sem": found.sem / measured.normaliser,
+    }
+    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, windows]
+    columns = long_columns(axes, values)
+    # Time bins are told of generated images only.
+    told = np.ones(found.mean.shape, dtype=bool)
+    told[STIMULI.index("reference"), ..., 2:] = False
+    shown = keep_rows(columns, told.ravel())
+    return table_of(tables.TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
+
+
+def _psth(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+    experiment = measured.experiment
+    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
+    times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
+    found = measured.psths
+    values = {"mean_hz": found.mean, "sem_hz": found.sem, "n": found.n.to(torch.int64)}
+    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
+    columns = long_columns(axes, values)
+    shown = keep_rows(columns, columns["n"] > 0)
+    return table_of(tables.PSTH, shown | facts(experiment), text=CATEGORY)

@@ -1,0 +1,180 @@
+"""Tables of one experiment, inside the response, and its time constants: docs/methods.md sections 4 and 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from evoalign import study, tables
+from evoalign.analysis.frames import as_array, long_columns, table_of
+from evoalign.analysis.session import dynamics, trajectories
+from evoalign.analysis.session.block_statistics import Measured, bin_widths, facts, thread_axis
+from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.statistics.tests import Moments, benjamini_hochberg, two_sample_t
+
+
+def attribution_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+    """Temporal attribution of both threads, in bins of every width."""
+    parts = []
+    for width in bin_widths(settings):
+        starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
+        found = [
+            dynamics.attribution(psth, best, width)
+            for psth, best in zip(measured.psth.mean, measured.best, strict=True)
+        ]
+        difference, share = (torch.stack(part) for part in zip(*found, strict=True))
+        columns = long_columns(
+            [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
+            {"difference_hz": difference, "share": share},
+        )
+        parts.append(columns | facts(measured.experiment))
+    return table_of(tables.ATTRIBUTION, *parts)
+
+
+def centres_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+    """Centres of mass of D(t) and of the PSTHs of the first, best and last block."""
+    experiment = measured.experiment
+    curves = []
+    for psth, best in zip(measured.psth.mean, measured.best, strict=True):
+        curves.append(torch.stack([psth[0], psth[best], psth[-1], psth[best] - psth[0]]))
+    centre = dynamics.centre_of_mass(torch.stack(curves), experiment.start_ms, settings.attribution_from_ms)
+    columns = long_columns(
+        [thread_axis(experiment, settings), {"curve": ("first", "best", "last", "attribution")}],
+        {"centre_ms": centre},
+    )
+    return table_of(tables.CENTRES, columns | facts(experiment))
+
+
+def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+    """Convergence of both threads, for each level that is subtracted and each theta."""
+    evoked, baseline = measured.generated.mean[..., 0], measured.generated.mean[..., 1]
+    levels = {
+        "bslinit": trajectories.first_real(evoked),
+        "bsl": baseline.nanmean(-1),
+        "zero": torch.zeros_like(evoked[:, 0]),
+    }
+    thetas = (settings.time_constant_theta, settings.time_constant_alternative)
+    # Batches of [level, thread].
+    level = torch.stack(list(levels.values()))
+    found = [trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta) for theta in thetas]
+    columns = long_columns(
+        [{"theta": thetas}, {"level": list(levels)}, thread_axis(measured.experiment, settings)],
+        {
+            "first_above": np.stack([one.first_above for one in found]),
+            "below": np.stack([one.below for one in found]),
+        },
+    )
+    return table_of(tables.TIME_CONSTANTS, columns | facts(measured.experiment))
+
+
+def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict[str, pd.DataFrame]:
+    """Contrast and crossover: object minus texture in the late blocks."""
+    experiment = measured.experiment
+    names = ("contrast", "crossover")
+    if set(experiment.kinds(settings)) != {"texture", "object"}:
+        return {name: tables.empty(getattr(tables, name.upper())) for name in names}
+    width = settings.figure_bin_ms
+    at = [0] + [i for i, (name, a, b) in enumerate(measured.windows) if name == "binned" and b - a == width]
+    first = dynamics.late_blocks(experiment.n_blocks, settings.late_fraction)
+    texture, object_ = experiment.by_kind(settings)
+    means = measured.generated.mean[:, first:, at[1:]]
+    row = crossover_row(
+        as_array(means[object_] - means[texture]),
+        Bins(tuple(measured.windows[i][1] for i in at[1:]), width),
+        settings,
+        "late blocks",
+        seeded(seed, experiment.session, "crossover"),
+    )
+    scope = {"scope": "session", "session": experiment.session, "selection": "", "area": experiment.area}
+    return {
+        "contrast": _contrast(measured, at, first, settings),
+        "crossover": table_of(tables.CROSSOVER, row | scope),
+    }
+
+
+def _contrast(measured: Measured, at: list[int], first: int, settings: study.Analysis) -> pd.DataFrame:
+    generated = measured.generated
+    chosen = Moments(generated.n, generated.mean[..., at], generated.squares[..., at])
+    late = dynamics.late_moments(chosen, first)
+    threads = {kind: thread for thread, kind in enumerate(measured.experiment.kinds(settings))}
+    texture, object_ = (
+        Moments(late.n[i], late.mean[i], late.squares[i]) for i in (threads["texture"], threads["object"])
+    )
+    test = two_sample_t(object_, texture)
+    difference = as_array(object_.mean - texture.mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sem = np.abs(np.where(test.t == 0, np.nan, difference / test.t))
+    names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
+    columns = facts(measured.experiment) | {"window": names, "start_ms": starts, "stop_ms": stops}
+    return table_of(
+        tables.CONTRAST,
+        columns
+        | {
+            "texture_hz": as_array(texture.mean),
+            "object_hz": as_array(object_.mean),
+            "difference": difference / measured.normaliser,
+            "sem": sem / measured.normaliser,
+            "texture_n": as_array(texture.n).astype(np.int64),
+            "object_n": as_array(object_.n).astype(np.int64),
+            "t": test.t,
+            "df": test.df,
+            "p": test.p,
+            # The evoked window is a test of its own; the bins are one family.
+            "q": np.concatenate([test.p[:1], benjamini_hochberg(test.p[1:])]),
+        },
+    )
+
+
+def crossover_row(
+    differences: np.ndarray,
+    bins: Bins,
+    settings: study.Analysis,
+    noun: str,
+    generator: np.random.Generator,
+    sites: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """One row of the crossover table; scope, session, area and selection are still to be filled in.
+
+    Parameters
+    ----------
+    differences : numpy.ndarray, float64 [replicate, bin]
+        Late object minus texture of each experiment of an area, or of each
+        late block of an experiment; a block's difference holds the noise of
+        its presentations and whatever else varies from block to block.
+    bins : Bins
+        Those before `analysis.attribution_from_ms` are not looked at: no
+        answer yet, the difference is noise.
+    noun : str
+        What the replicates are, in the plural.
+    generator : numpy.random.Generator
+    sites : numpy.ndarray, int64 [replicate], optional
+        Site of each experiment; experiments of one site count as one replicate.
+    """
+    answered = np.asarray(bins.starts) >= settings.attribution_from_ms
+    used = Bins(tuple(np.asarray(bins.starts)[answered].tolist()), bins.width)
+    rule = Rule(
+        settings.cluster_p,
+        settings.lead_p,
+        settings.n_permutations,
+        settings.interval,
+        settings.min_experiments,
+        settings.min_interval_experiments,
+        noun,
+    )
+    found = find_crossover(differences[:, answered], used, rule, generator, sites)
+    known = ~np.isnan(differences[:, answered]).any(1)
+    return {
+        "n": int(known.sum()),
+        "n_sites": 1 if sites is None else len(np.unique(sites[known])),
+        "crossover_ms": found.time_ms,
+        "low_ms": found.low_ms,
+        "high_ms": found.high_ms,
+        "p_texture": found.p_texture,
+        "p_object": found.p_object,
+        "reason": found.reason,
+        "interval_reason": found.interval_reason,
+    }

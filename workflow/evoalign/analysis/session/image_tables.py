@@ -1,0 +1,72 @@
+"""What single images of a session drove: the best image of each block, and the natural references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from evoalign import study, tables
+from evoalign.analysis.frames import Axis, as_array, long_columns, table_of
+from evoalign.analysis.session.block_statistics import Measured, facts, thread_axis
+from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.statistics.tests import moments
+
+
+def image_tables(measured: Measured, settings: study.Analysis) -> dict[str, pd.DataFrame]:
+    """Tables `block_images`, `reference_images` and `reference_psth` of an experiment.
+
+    Without rows where the names of the images are unknown.
+    """
+    found = {"block_images": _block_images(measured, settings), **_references(measured)}
+    return {
+        name: tables.empty(tables.contract_of(name)) if frame is None else frame
+        for name, frame in found.items()
+    }
+
+
+def _block_images(measured: Measured, settings: study.Analysis) -> pd.DataFrame | None:
+    experiment, evoked = measured.experiment, measured.rates[:, 0]
+    if experiment.images is None:
+        return None
+    shape = (2, experiment.n_blocks)
+    names = np.full(shape, "", dtype=object)
+    mean, n = np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
+    generated = as_array(~experiment.reference)
+    block, thread, rates = (as_array(x) for x in (experiment.block, experiment.thread, evoked))
+    for at in np.ndindex(*shape):
+        names[at] = best_image(experiment, evoked, *at)
+        own = generated & (thread == at[0]) & (block == at[1]) & (experiment.images == names[at])
+        n[at] = own.sum()
+        mean[at] = rates[own].mean() if own.any() else np.nan
+    axes: list[Axis] = [
+        thread_axis(experiment, settings),
+        {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)},
+    ]
+    columns = long_columns(axes, {"mean_hz": mean, "n": n})
+    return table_of(tables.BLOCK_IMAGES, columns | {"image": names.ravel().tolist()} | facts(experiment))
+
+
+def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
+    """Evoked rate and PSTH of every natural reference, over all its presentations in both threads."""
+    experiment = measured.experiment
+    shown = as_array(experiment.reference)
+    if experiment.images is None or not shown.any():
+        return {"reference_images": None, "reference_psth": None}
+    names, at = np.unique(experiment.images[shown], return_inverse=True)
+    keep = torch.from_numpy(shown)
+    evoked, rates = measured.rates[:, 0].cpu()[keep], experiment.rates.cpu()[keep]
+    each = [moments(evoked[torch.from_numpy(at == k)]) for k in range(len(names))]
+    psths = [moments(rates[torch.from_numpy(at == k)].T) for k in range(len(names))]
+    own = {"image": names.tolist(), "n": [int(one.n) for one in each]}
+    own |= {"mean_hz": [float(one.mean) for one in each], "sem_hz": [float(one.sem) for one in each]}
+    times = np.arange(rates.shape[1]) + experiment.start_ms
+    values = {
+        "mean_hz": torch.stack([one.mean for one in psths]),
+        "sem_hz": torch.stack([one.sem for one in psths]),
+    }
+    columns = long_columns([{"image": names}, {"time_ms": times}], values)
+    return {
+        "reference_images": table_of(tables.REFERENCE_IMAGES, own | facts(experiment)),
+        "reference_psth": table_of(tables.REFERENCE_PSTH, columns | facts(experiment)),
+    }

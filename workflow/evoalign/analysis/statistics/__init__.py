@@ -1,0 +1,1 @@
+"""Tests, intervals and resampling that sessions, encoding and pooled statistics share."""

@@ -1,0 +1,1 @@
+"""Tuning along the eigen-axes of a space: docs/methods.md section 7."""

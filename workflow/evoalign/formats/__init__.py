@@ -1,0 +1,1 @@
+"""Bytes of raw files, both ways: one folder for each vendor."""

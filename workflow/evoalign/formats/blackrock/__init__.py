@@ -1,0 +1,1 @@
+"""Blackrock's NEV and NSx: byte layouts, reader and writer."""

@@ -1,0 +1,1 @@
+"""What .plx and .pl2 share: blocks, runs, streams."""

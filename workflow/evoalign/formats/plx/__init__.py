@@ -1,0 +1,1 @@
+"""Plexon's .plx: byte layouts, reader and writer."""

@@ -1,0 +1,1 @@
+"""All that knows Snakemake: jobs, what a rule declares, resuming runs, provenance."""

@@ -1,0 +1,161 @@
+"""The frame of a rule's script: its process, its log, its threads, its one InputError."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from threadpoolctl import threadpool_limits
+
+from evoalign.errors import InputError
+from evoalign.files import no_space, remove_partials, sha256
+from evoalign.pipeline.declared import config_of
+from evoalign.pipeline.process import RUN, end_with, temporary_directory
+from evoalign.pipeline.provenance import provenance
+from evoalign.pipeline.provenance.measure import Meter
+from evoalign.pipeline.provenance.records import Job, named, record_file, write_job
+from evoalign.study import Config
+
+# Checksums of raw files are taken once, by the rule `recording`, whose descriptor holds them.
+LARGE = ("raw", "stimuli")
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
+    """Run the body of a script for a Snakemake job.
+
+    Bad input ends the job with the InputError's message on the screen and in
+    the rule's log, without a traceback, and so does a full disk; anything else
+    is a defect of ours and leaves its traceback in both.
+
+    The process ends with the Snakemake that started it. It removes what a
+    killed one left of its outputs. What it took is recorded when it ends well.
+
+    Parameters
+    ----------
+    snakemake : snakemake.script.Snakemake
+        The object that Snakemake gives to a script.
+
+    Yields
+    ------
+    Config
+        The checked configuration of the run: where it works, and the knobs that the rule depends on.
+    dict of str to str
+        Provenance for the outputs: version, commit, config hash, checksums of
+        the inputs.
+    """
+    end_with(os.environ.get(RUN))
+    log, meter = Path(snakemake.log[0]), Meter()
+    with ExitStack() as stack:
+        stream = _log(log)
+        stack.callback(_close, stream)
+        logging.basicConfig(stream=stream, level=logging.INFO, force=True)
+        logging.captureWarnings(True)
+        _tell(stream, f"{_name(snakemake)}: process {os.getpid()} on {socket.gethostname()}")
+        for output in snakemake.output:
+            remove_partials(output)
+            remove_partials(Path(output).parent)
+        try:
+            stack.enter_context(temporary_directory())
+            stack.enter_context(threadpool_limits(snakemake.threads))
+            config = config_of(snakemake)
+            remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))
+            checksums = _checksums(snakemake)
+            facts = provenance(config, _by_name(checksums, config.results))
+            yield config, facts
+            write_job(_job(snakemake, meter, facts, checksums), config.results)
+        except Exception as error:
+            told = _full(snakemake, error) if no_space(error) else error
+            if not isinstance(told, InputError):
+                with suppress(OSError):
+                    traceback.print_exc(file=stream)
+                raise
+            message = f"{_name(snakemake)}: {told}"
+            print(f"InputError in {message}", file=sys.stderr)
+            _tell(stream, message)
+            raise SystemExit(1) from None
+        _tell(stream, f"{_name(snakemake)}: done")
+
+
+def _log(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w", encoding="utf-8", buffering=1)
+
+
+def _tell(stream: TextIO, line: str) -> None:
+    """Write a line to the log, unless its disk is full."""
+    with suppress(OSError):
+        print(line, file=stream)
+
+
+def _close(stream: TextIO) -> None:
+    with suppress(OSError):
+        stream.close()
+
+
+def _full(snakemake: Any, error: BaseException) -> InputError:
+    """Say of a full disk how much is left where, and that nothing is lost."""
+    output = Path(snakemake.output[0]).absolute()
+    made = next(folder for folder in output.parents if folder.exists())
+    left = [
+        f"{what} in {place}, {shutil.disk_usage(place).free >> 20} MB free"
+        for what, place in {"outputs": made, "temporary files": Path(tempfile.gettempdir())}.items()
+    ]
+    return InputError(
+        f"no space left on a disk, or a quota is used up ({error})",
+        "; ".join(left),
+        "free some space and run again: what was finished is kept",
+    )
+
+
+def _checksums(snakemake: Any) -> dict[str, str]:
+    large = {file for name in LARGE for file in _listed(snakemake.input.get(name, []))}
+    return {named(file): sha256(file) for file in snakemake.input if file not in large}
+
+
+def _by_name(checksums: dict[str, str], results: str) -> dict[str, str]:
+    """Call the user's own files by name: where they lie, or were fetched to, says nothing of the content."""
+    own = [file for file in checksums if not Path(file).is_relative_to(named(results))]
+    times = Counter(Path(file).name for file in own)
+    alone = {file: Path(file).name for file in own if times[Path(file).name] == 1}
+    return {alone.get(file, file): digest for file, digest in checksums.items()}
+
+
+def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[str, str]) -> Job:
+    """What is recorded of a job that has ended well."""
+    return Job(
+        rule=snakemake.rule,
+        wildcards=_wildcards(snakemake),
+        threads=snakemake.threads,
+        usage=meter.read(),
+        facts={name: value for name, value in facts.items() if not name.startswith("input:")},
+        knobs=json.loads(snakemake.params.settings),
+        row=json.loads(snakemake.params.get("session", "{}")),
+        inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
+        outputs=tuple(map(named, snakemake.output)),
+    )
+
+
+def _wildcards(snakemake: Any) -> dict[str, str]:
+    return dict(snakemake.wildcards.items())
+
+
+def _listed(files: Any) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)
+
+
+def _name(snakemake: Any) -> str:
+    """Rule and wildcards, as a user knows a job."""
+    wildcards = ", ".join(f"{name}={value}" for name, value in _wildcards(snakemake).items())
+    return f"{snakemake.rule} ({wildcards or 'study'})"

@@ -1,0 +1,197 @@
+"""Runs of Snakemake: one at a time in a folder of results; the next puts in order what a killed one left.
+
+A run that ends by itself leaves nothing to do. One that is killed leaves
+outputs that its jobs finished, but of which it could no longer record with
+which parameters; and on a cluster jobs that go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import fcntl
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
+from snakemake.persistence.file import FilePersistence
+
+from evoalign.pipeline.provenance.records import read_jobs
+
+# In the folder of results.
+GUARD = "logs/run.lock"
+# By so much the clocks of nodes may differ.
+SKEW_S = 60.0
+# SLURM jobs of Snakemake are named by the run's UUID, perhaps after a prefix.
+_JOB_NAME = re.compile(r"(?:[\w-]+_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CANCEL_S = 120.0
+# The first line of a rule's log, as `evoalign.pipeline.job` writes it.
+_BEGAN = re.compile(r"(.+): process \d+ on .+")
+
+log = logging.getLogger("snakemake")
+
+
+def begin(results: str | os.PathLike[str]) -> None:
+    """Take a folder of results for this process, to its end; end SLURM jobs that a killed run left.
+
+    The guard is a locked file that says who is at work. The lock ends with
+    the process, however that ends, and holds between the nodes of a cluster.
+    A run that ends by itself empties the file: one that nobody holds and that
+    is not empty was left by a run that was killed.
+
+    Raises
+    ------
+    WorkflowError
+        Another run is at work in it.
+    """
+    file = Path(results) / GUARD
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = _lock(file)
+    if held is None:
+        who = file.read_text(encoding="utf-8").strip()
+        raise WorkflowError(f"Another run is at work in '{results}' ({who}): wait for its end, or end it")
+    if os.pread(held, 1, 0):
+        end_slurm_jobs(Path.cwd())
+    os.ftruncate(held, 0)
+    os.write(held, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    atexit.register(os.ftruncate, held, 0)
+
+
+def tidy(results: str | os.PathLike[str]) -> None:
+    """Have what a killed run made without a record made again: to be called before Snakemake plans.
+
+    Such outputs count as incomplete from now on, and `rerun-incomplete` of the
+    profiles makes them again. Nothing is done while another run lives.
+    """
+    file = Path(results) / GUARD
+    if file.exists() and file.stat().st_size and (held := _lock(file)) is not None:
+        again = unrecorded(results, since=file.stat().st_mtime - SKEW_S)
+        # A method of Snakemake's for a job that begins; of the job it asks for the outputs alone.
+        FilePersistence().started(SimpleNamespace(output=again))
+        log.warning(f"The last run here was killed; of its outputs, {len(again)} are made again.")
+        os.close(held)
+
+
+def _lock(file: Path) -> int | None:
+    """Open and lock a file; None while another process holds it."""
+    held = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    except OSError as error:
+        log.warning(f"{file} cannot be locked ({error}): see docs/cluster.md")
+    return held
+
+
+def unrecorded(results: str | os.PathLike[str], since: float) -> list[IOFile]:
+    """Return the outputs of jobs that have ended, of which Snakemake has not recorded the parameters.
+
+    A job tells in its own record what it has made; Snakemake's record of an
+    output holds the output's time.
+
+    Parameters
+    ----------
+    results : path
+        The folder of results.
+    since : float
+        Seconds since the epoch: jobs that ended before do not count.
+    """
+    names = {o for job in read_jobs(results) if job.usage.ended.timestamp() > since for o in job.outputs}
+    files = [IOFile(name) for name in sorted(names) if Path(name).exists()]
+    times = asyncio.run(_times(files))
+    kept = FilePersistence()
+    records = [kept.metadata(file) for file in files]
+    return [
+        file
+        for file, time, record in zip(files, times, records, strict=True)
+        if record is None or record.endtime != time
+    ]
+
+
+async def _times(files: list[IOFile]) -> list[float]:
+    """Return when outputs were made, as Snakemake takes it of files and of folders."""
+    return [(await file.mtime_uncached(skip_storage=True)).local() for file in files]
+
+
+def end_slurm_jobs(folder: str | os.PathLike[str]) -> None:
+    """Cancel SLURM jobs that a killed run left, and wait until they have ended.
+
+    Parameters
+    ----------
+    folder : path
+        Where the run was started: jobs of other folders are none of ours.
+    """
+    jobs = _slurm_jobs(folder) if shutil.which("squeue") else []
+    if jobs:
+        log.warning(f"Cancelling {len(jobs)} SLURM jobs that the killed run left: {' '.join(jobs)}")
+        subprocess.run(["scancel", *jobs], check=False)
+    until = time.monotonic() + CANCEL_S
+    while jobs and _slurm_jobs(folder) and time.monotonic() < until:
+        time.sleep(1)
+
+
+def _slurm_jobs(folder: str | os.PathLike[str]) -> list[str]:
+    """Jobs of Snakemake's runs in a folder, without the one that this run may itself be."""
+    command = ["squeue", "--me", "--noheader", "--format", "%i\t%j\t%Z"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
+    own = os.environ.get("SLURM_JOB_ID")
+    here = Path(folder).resolve()
+    return [
+        number
+        for number, name, place in rows
+        if number != own and _JOB_NAME.fullmatch(name.strip()) and Path(place.strip()).resolve() == here
+    ]
+
+
+def failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
+    """Return the jobs that began and did not end well, and what each said at last.
+
+    Parameters
+    ----------
+    logs : path
+        Folder of the rules' logs, as `evoalign.pipeline.job` writes them.
+    since : float
+        Seconds since the epoch: logs of earlier runs do not count.
+
+    Returns
+    -------
+    dict of str to str
+        Rule and session of each -> the message of its InputError; the last line of a
+        traceback, and where the whole stands; or that it ended without a word.
+    """
+    found = {}
+    for path in sorted(Path(logs).rglob("*.log")):
+        first, *rest = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        began = _BEGAN.fullmatch(first)
+        if not began or path.stat().st_mtime < since or rest[-1:] == [f"{began[1]}: done"]:
+            continue
+        start = next((n for n, line in enumerate(rest) if line.startswith(f"{began[1]}: ")), None)
+        if start is not None:
+            found[began[1]] = "\n".join(rest[start:]).removeprefix(f"{began[1]}: ")
+        elif any(line.startswith("Traceback") for line in rest):
+            found[began[1]] = f"{rest[-1]}\n  a defect of ours: please send {path}"
+        else:
+            found[began[1]] = f"ended without a word: killed, or out of memory?\n  see {path}"
+    return found
+
+
+def tell_failures(logs: str | os.PathLike[str], since: float) -> None:
+    """List the jobs that failed at the end of a run: see `failures`."""
+    failed = failures(logs, since)
+    if not failed:
+        return
+    lines = [f"Failed jobs: {len(failed)}; what does not depend on them is done:"]
+    lines += [f"{name}: {told}" for name, told in failed.items()]
+    lines += ["Mend the cause and run again, or take the session's row out: the report is of all rows."]
+    log.error("\n".join(lines))
