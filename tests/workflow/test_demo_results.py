@@ -63,7 +63,7 @@ def test_each_session_is_an_nwb_file_that_breaks_no_best_practice(demo):
 def test_the_report_needs_nothing_but_itself(demo):
     page = (demo / "results/report.html").read_text(encoding="utf-8")
     loaded = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']|url\(([^)]*)\)|@import""", page)
-    beside = {"pipeline/provenance/index.html"}  # a link: what the run took is told on a page of its own
+    beside = {"provenance/index.html"}  # a link: what the run took is told on a page of its own
     assert all(t.startswith(("data:image/png;base64,", "#")) or t in beside for t, _ in loaded)
     assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(TUNING_PAGES) + len(POOLED)
     assert "<script" not in page

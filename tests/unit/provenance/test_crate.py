@@ -48,7 +48,7 @@ def test_it_is_a_provenance_run_crate_of_the_workflow(crate):
         "https://w3id.org/ro/wfrun/process/0.5",
     }
     main = crate.mainEntity
-    assert main.id == "pipeline/provenance/workflow/Snakefile"
+    assert main.id == "provenance/workflow/Snakefile"
     assert {"ComputationalWorkflow", "HowTo", "File", "SoftwareSourceCode"} == set(main.type)
     assert main["programmingLanguage"]["name"] == "Snakemake"
     steps = {step["name"]: step["workExample"] for step in main["step"]}
@@ -84,8 +84,8 @@ def test_the_whole_run_goes_from_what_lay_outside_to_all_results(crate):
         "raw/a.plx",
         "raw/images",
         "maps/V1.tsv",
-        "pipeline/provenance/workflow/config/config.yaml",
-        "pipeline/provenance/workflow/config/sessions.tsv",
+        "provenance/workflow/config/config.yaml",
+        "provenance/workflow/config/sessions.tsv",
     }
     assert {e.id for e in run["result"]} >= {"report.html", "sessions/a/events/"}
     (engine,) = crate.get_by_type("OrganizeAction")
@@ -112,7 +112,7 @@ def test_every_file_that_it_names_is_there_and_every_reference_leads_somewhere(c
     for entity in graph:
         if {"File", "Dataset"} & set(as_list(entity["@type"])) and "://" not in entity["@id"]:
             assert entity["@id"].startswith("ni:") or (tmp_path / "results" / entity["@id"]).exists()
-    assert {f"pipeline/provenance/workflow/{name}" for name in PARTS} <= {name.rstrip("/") for name in known}
+    assert {f"provenance/workflow/{name}" for name in PARTS} <= {name.rstrip("/") for name in known}
 
 
 def test_title_agents_machine_and_licence_are_told(crate):

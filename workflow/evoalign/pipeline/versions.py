@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LIBRARY = "evoalign"
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 @functools.cache

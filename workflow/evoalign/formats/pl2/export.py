@@ -1,7 +1,7 @@
 """Exports a .pl2 file to a bundle, by means of Plexon's own library.
 
 This file needs nothing but Python 3.11 and numpy, and may be copied alone to
-the acquisition PC: ``python plexon2_export.py FILE.pl2 --library PL2FileReader64.dll``.
+the acquisition PC: ``python export.py FILE.pl2 --library PL2FileReader64.dll``.
 The library comes with Plexon's C++ PL2 offline SDK. The bundle's layout stands
 in ``docs/plexon2_bundle.md``.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 from evoalign.files import atomic_write, sha256
 from evoalign.pipeline.provenance.records import Job
 
-REMEMBERED = "pipeline/provenance/checksums.json"
+REMEMBERED = "provenance/checksums.json"
 
 
 def known(jobs: Iterable[Job], results: str | PathLike[str]) -> dict[str, str]:

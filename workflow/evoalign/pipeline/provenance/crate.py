@@ -210,7 +210,7 @@ class _Crate:
             "#run",
             "CreateAction",
             name=f"{self.config.study}: from recordings to the report",
-            description=f"{len(times)} jobs; sums and estimate of energy in pipeline/provenance/index.html",
+            description=f"{len(times)} jobs; sums and estimate of energy in provenance/index.html",
             instrument=_ref(main),
             agent=[_ref(agent) for agent in agents],
             startTime=_time(min(times)[0]) if times else None,
@@ -247,7 +247,7 @@ class _Crate:
                         f"{name}-{what}",
                         "PropertyValue",
                         name=what,
-                        propertyID=f"pipeline/provenance/index.html#{what}",
+                        propertyID=f"provenance/index.html#{what}",
                         unitCode=f"{UNITS}{unit}",
                         value=f"{value:.6g}",
                     )

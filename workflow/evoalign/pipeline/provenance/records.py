@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from evoalign.files import atomic_write
 from evoalign.pipeline.provenance.measure import Usage
 
-JOBS = "pipeline/provenance/jobs"
+JOBS = "provenance/jobs"
 
 log = logging.getLogger(__name__)
 
