@@ -1,0 +1,238 @@
+"""Recordings read by a class of `neo.rawio`, held against what neo does not check.
+
+Neo's word is taken for where samples lie and for the header. Held against the
+files are: sizes (no more samples than there are bytes), the ends of each
+segment (the last sample can be read), times (on one clock, in order), gains
+and units. What does not add up is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoalign.errors import InputError
+from evoalign.formats.neo_rawio.checked import refuse
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.pieces import signed, steps_of
+from evoalign.formats.plexon.streams import NOT_NEURAL
+
+MICROVOLTS = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6, "nv": 1e-3}
+ANALOG = re.compile(r"(AI|ADC|AUX|ANA|SYNC|ACC|GYR|BNC)", re.IGNORECASE)
+PART = 100_000  # samples read together where all are looked at
+OUTSIDE_S = 5.0  # an event may lie this far outside the samples; further off it is on another clock
+
+
+def neo_contents(system: str, make: Callable[[], Any], path: Path) -> Contents:
+    """Read a recording through neo; samples stay in the files.
+
+    Parameters
+    ----------
+    system : str
+        Name of the format.
+    make : callable
+        Returns neo's reader.
+    path : path
+        File or folder, for messages and for its size.
+
+    Raises
+    ------
+    InputError
+        Neo cannot read it, or what it says does not add up.
+    """
+    raw = _ask(system, path, "open it", lambda: _parsed(make))
+    header = raw.header
+    if raw.block_count() != 1:
+        raise refuse(system, f"{raw.block_count()} recordings in one place", path, mend="name one of them")
+    contents = Contents(metadata={"read_by": f"neo.rawio.{type(raw).__name__}"})
+    needed = 0
+    for place in range(len(header["signal_streams"])):
+        needed += _stream(contents, system, raw, place, path)
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else path.stat().st_size
+    if path.is_file():
+        size = max(size, sum(f.stat().st_size for f in path.parent.glob(f"{path.stem}*") if f.is_file()))
+    if needed > size:
+        raise refuse(system, f"neo finds samples of {needed:,} bytes in {size:,} bytes of files", path)
+    for place in range(len(header["spike_channels"])):
+        _spikes(contents, system, raw, place, path)
+    for place in range(len(header["event_channels"])):
+        _events(contents, system, raw, place, path)
+    _one_clock(contents, system, path)
+    return contents
+
+
+def _parsed(make: Callable[[], Any]) -> Any:
+    logging.getLogger("neo").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        raw = make()
+        raw.parse_header()
+    return raw
+
+
+def _ask(system: str, path: Path, what: str, question: Callable[[], Any]) -> Any:
+    """Return neo's answer; any failure of its is an InputError that quotes it."""
+    try:
+        return question()
+    except InputError:
+        raise
+    except Exception as error:  # neo raises all kinds of errors on a damaged file
+        said = str(error).strip().splitlines()[:1] or [""]
+        raise refuse(system, f"neo cannot {what}: {type(error).__name__} {said[0][:120]}", path) from error
+
+
+class _NeoReader:
+    """Reads chunks of a stream from neo; see `evoalign.recordings.stream.Reader`."""
+
+    def __init__(self, raw: Any, place: int, columns: Sequence[int], step: np.ndarray | None) -> None:
+        self._raw, self._place, self._columns, self._step = raw, place, np.asarray(columns), step
+
+    def values(self, segment: int, start: int, stop: int, columns: Sequence[int]) -> np.ndarray:
+        """Return what neo returns, of these columns."""
+        return self._raw.get_analogsignal_chunk(
+            block_index=0, seg_index=segment, i_start=start, i_stop=stop, stream_index=self._place,
+            channel_indexes=self._columns[list(columns)],
+        )  # fmt: skip
+
+    def __call__(self, segment: int, start: int, stop: int, columns: Sequence[int]) -> np.ndarray:
+        """Return int16 [sample, column]."""
+        counts = self.values(segment, start, stop, columns)
+        if self._step is not None:
+            return np.rint(counts / self._step[list(columns)]).astype(np.int16)
+        return signed(counts)
+
+
+def _stream(contents: Contents, system: str, raw: Any, place: int, path: Path) -> int:
+    """Add a stream's channels; return the bytes that its samples take."""
+    stream = raw.header["signal_streams"][place]
+    told = raw.header["signal_channels"]
+    told = told[told["stream_id"] == stream["id"]]
+    if not len(told):
+        return 0
+    rate, dtype = float(told["sampling_rate"][0]), np.dtype(str(told["dtype"][0]))
+    segments = []
+    for segment in range(raw.segment_count(0)):
+        n = int(_ask(system, path, "count samples", lambda s=segment: raw.get_signal_size(0, s, place)))
+        start = float(_ask(system, path, "time samples", lambda s=segment: raw.get_signal_t_start(0, s, place)))
+        segments.append((start, n))
+    by_role: dict[str, list[int]] = {}
+    for column, channel in enumerate(told):
+        by_role.setdefault(_role(channel, rate), []).append(column)
+    for role, columns in by_role.items():
+        plain = _NeoReader(raw, place, columns, None)
+        everyone = range(len(columns))
+        for segment, (_, n) in enumerate(segments):
+            if n:
+                last = _ask(system, path, "read the last sample", lambda s=segment, n=n: plain.values(s, n - 1, n, everyone))
+                if last.shape != (1, len(columns)):
+                    raise refuse(system, f"neo counts {n} samples and ends before", path)
+        step = None if dtype in (np.int16, np.uint16) else _steps(system, path, plain, segments, len(columns))
+        if step is not None:
+            contents.metadata.setdefault("in_steps_of", {})[str(stream["name"])] = [float(s) for s in step]
+        channels = tuple(
+            _channel(contents, told[column], role, column, dtype, None if step is None else float(step[rank]))
+            for rank, column in enumerate(columns)
+        )
+        reader = _NeoReader(raw, place, columns, step)
+        contents.groups.append(Group(role, rate, channels, tuple(segments), reader))
+    return sum(n for _, n in segments) * len(told) * (1 if dtype.itemsize < 4 else dtype.itemsize)
+
+
+def _steps(
+    system: str, path: Path, reader: _NeoReader, segments: Sequence[tuple[float, int]], n_columns: int
+) -> np.ndarray:
+    """Return the step of each column of samples wider than 16 bits: all are looked at."""
+    parts = (
+        reader.values(segment, start, min(start + PART, n), range(n_columns))
+        for segment, (_, n) in enumerate(segments)
+        for start in range(0, n, PART)
+    )
+    step = _ask(system, path, "read samples", lambda: steps_of(parts))
+    if step is None:
+        raise refuse(system, "samples that are no numbers, or none", path)
+    return step
+
+
+def _role(channel: np.void, rate: float) -> str:
+    name, unit = str(channel["name"]), str(channel["units"]).lower()
+    if (unit and unit not in MICROVOLTS) or NOT_NEURAL.search(name) or ANALOG.match(name):
+        return "analog"
+    return neural_role(rate)
+
+
+def _channel(
+    contents: Contents, told: np.void, role: str, column: int, dtype: np.dtype, step: float | None
+) -> Channel:
+    name, unit = str(told["name"]), str(told["units"])
+    digits = re.search(r"(\d+)\D*$", str(told["id"])) or re.search(r"(\d+)\D*$", name)
+    number = int(digits[1]) if digits and 0 < int(digits[1]) < FIRST_ANALOG else column + 1
+    scale = MICROVOLTS.get(unit.lower())
+    if scale is None:
+        said = f"in {unit}" if unit else "the file has none; a count is taken as 1 µV"
+        contents.metadata.setdefault("scale", {})[name] = said
+        scale = 1.0
+    gain, offset = float(told["gain"]) * scale, float(told["offset"]) * scale
+    if dtype == np.uint16:
+        offset += 32_768 * gain
+    return Channel(number + (FIRST_ANALOG if role == "analog" else 0), name, gain * (step or 1.0), offset)
+
+
+def _spikes(contents: Contents, system: str, raw: Any, place: int, path: Path) -> None:
+    told = raw.header["spike_channels"][place]
+    numbers = re.findall(r"\d+", f"{told['id']}") or re.findall(r"\d+", f"{told['name']}")
+    channel = int(numbers[0]) if numbers and 0 < int(numbers[0]) < FIRST_ANALOG else place + 1
+    unit = int(numbers[1]) if len(numbers) > 1 and int(numbers[1]) < 1_000 else 0
+    for segment in range(raw.segment_count(0)):
+
+        def ask(segment: int = segment) -> tuple[np.ndarray, int]:
+            stamps = raw.get_spike_timestamps(0, segment, place)
+            return raw.rescale_spike_timestamp(stamps, "float64"), raw.spike_count(0, segment, place)
+
+        times, n = _ask(system, path, "read spikes", ask)
+        if len(times) != n:
+            raise refuse(system, f"neo counts {n} spikes of {told['name']} and gives {len(times)}", path)
+        contents.add_spikes(channel, unit, np.asarray(times, float))
+    gain = float(told["wf_gain"]) * MICROVOLTS.get(str(told["wf_units"]).lower(), float("nan"))
+    contents.spike_channels.setdefault(channel, (str(told["name"]), gain, float(told["wf_sampling_rate"])))
+
+
+def _events(contents: Contents, system: str, raw: Any, place: int, path: Path) -> None:
+    """Add whole numbers as words; events of other texts as single lines."""
+    told = raw.header["event_channels"][place]
+    if told["type"] not in (b"event", "event"):
+        contents.metadata.setdefault("events_left_out", []).append(str(told["name"]))
+        return
+    for segment in range(raw.segment_count(0)):
+
+        def ask(segment: int = segment) -> tuple[np.ndarray, Any, int]:
+            stamps, _, labels = raw.get_event_timestamps(0, segment, place)
+            times = raw.rescale_event_timestamp(stamps, dtype="float64", event_channel_index=place)
+            return np.asarray(times, float), labels, raw.event_count(0, segment, place)
+
+        times, labels, n = _ask(system, path, "read events", ask)
+        if len(times) != n:
+            raise refuse(system, f"neo counts {n} events of {told['name']} and gives {len(times)}", path)
+        texts = [str(label) for label in labels]
+        if texts and all(re.fullmatch(r"\d{1,9}(\.0*)?", text) for text in texts):
+            contents.add_words(times, np.array([int(float(text)) for text in texts]), "strobed")
+        elif texts:
+            contents.add_words(times, np.full(len(times), place + 1), "bit")
+            contents.metadata.setdefault("event_channels", {})[str(told["name"])] = place + 1
+
+
+def _one_clock(contents: Contents, system: str, path: Path) -> None:
+    """Raise an InputError when events or spikes lie far outside the samples."""
+    if not contents.groups:
+        return
+    begin = min(start for g in contents.groups for start, _ in g.segments) - OUTSIDE_S
+    end = max(start + n / g.rate_hz for g in contents.groups for start, n in g.segments) + OUTSIDE_S
+    for what, times in (("events", contents.word_s), ("spikes", contents.spike_s)):
+        outside = int(np.count_nonzero((times < begin) | (times > end)))
+        if outside:
+            raise refuse(system, f"{outside} {what} lie more than {OUTSIDE_S:g} s outside the samples: on another clock", path)
