@@ -8,6 +8,7 @@ from pathlib import Path
 
 from evoalign.errors import InputError
 from evoalign.formats.blackrock.read import open_blackrock
+from evoalign.formats.neo_rawio.systems import SYSTEMS, open_system, system_of
 from evoalign.formats.pl2.read import open_bundle, open_pl2
 from evoalign.formats.plx.read import open_plx
 from evoalign.recordings.recording import Recording
@@ -32,7 +33,8 @@ def open_recording(
     ----------
     paths : path or sequence of paths
         One ``.plx``, ``.pl2`` or ``.pl2bundle`` folder, or the files of
-        one Blackrock recording: ``.nev``, ``.ns1`` to ``.ns6``, ``.ccf``.
+        one Blackrock recording: ``.nev``, ``.ns1`` to ``.ns6``, ``.ccf``; or a
+        file or folder of another system (docs/formats.md lists them).
     gap_tolerance_ms : float
         Deviations of time stamps up to this size are jitter, larger ones gaps.
         Plexon: stamps of blocks. Blackrock: stamps of single samples (PTP); a
@@ -54,6 +56,8 @@ def open_recording(
     for file in files:
         check_readable(file)
     suffixes = {file.suffix.lower() for file in files}
+    if system := system_of(files):
+        return open_system(system, files, gap_tolerance_ms / 1000)
     if suffixes <= set(BLACKROCK_SUFFIXES):
         return open_blackrock(files, gap_tolerance_ms / 1000)
     if len(files) == 1 and (opener := SINGLE_FILE.get(files[0].suffix.lower())):
@@ -62,7 +66,8 @@ def open_recording(
     raise InputError(
         f"no reader takes these files together: {names}",
         files[0],
-        f"give one of {', '.join(SINGLE_FILE)}, or Blackrock's files of one recording",
+        f"give one of {', '.join(SINGLE_FILE)}, Blackrock's files of one recording, "
+        f"or one of {', '.join(system.name for system in SYSTEMS)} (docs/formats.md)",
     )
 
 
@@ -73,7 +78,7 @@ def check_readable(file: Path) -> None:
         if not file.exists():
             raise InputError("file does not exist", file, "correct the path")
         if file.is_dir():
-            if file.suffix.lower() not in SINGLE_FILE:
+            if file.suffix.lower() not in SINGLE_FILE and system_of([file]) is None:
                 raise InputError("this is a folder, not a raw file", file)
             return
         with file.open("rb"):

@@ -24,6 +24,17 @@ SYSTEMS = {
     "blackrock": ("Blackrock Neurotech", "neural signal processor; recorded to .nev and .nsX files"),
     "plexon": ("Plexon", "acquisition system that records to .plx files"),
     "plexon2": ("Plexon", "OmniPlex acquisition system; records to .pl2 files"),
+    "intan": ("Intan Technologies", "RHD or RHS recording controller"),
+    "open_ephys": ("Open Ephys", "acquisition board or probe recorded by the Open Ephys GUI, binary format"),
+    "open_ephys_classic": ("Open Ephys", "acquisition board recorded by the Open Ephys GUI, classic format"),
+    "neuralynx": ("Neuralynx", "acquisition system recorded by Cheetah or Pegasus"),
+    "spikegadgets": ("SpikeGadgets", "main control unit recorded by Trodes to .rec files"),
+    "spike2": ("Cambridge Electronic Design", "1401 interface recorded by Spike2 to .smr files"),
+    "spike2_64": ("Cambridge Electronic Design", "1401 interface recorded by Spike2 to .smrx files"),
+    "neuroexplorer": (None, "unknown: times were exported to NeuroExplorer's .nex"),
+    "tdt": ("Tucker-Davis Technologies", "acquisition system recorded by OpenEx or Synapse"),
+    "alpha_omega": ("Alpha Omega", "acquisition system that records to .mpx files"),
+    "edf": (None, "unknown: saved in the European Data Format"),
 }
 
 

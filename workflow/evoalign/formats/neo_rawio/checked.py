@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,19 @@ def chunks(n: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of parts of at most `size`."""
     for start in range(0, n, size):
         yield start, min(start + size, n)
+
+
+def slice_of(array: np.ndarray) -> Callable[[int, int], np.ndarray]:
+    """Return a function (start, stop) -> that part of an array."""
+    return lambda start, stop: array[start:stop]
+
+
+def from_sample(part: Callable[[int, int], np.ndarray], first: int) -> Callable[[int, int], np.ndarray]:
+    """Return a function that counts samples from `first` on."""
+    return lambda start, stop: part(first + start, first + stop)
+
+
+def stretches(breaks: np.ndarray, n: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of the stretches between breaks of `n` samples."""
+    edges = [0, *breaks.tolist(), n]
+    return [(a, b) for a, b in pairwise(edges) if b > a]

@@ -158,7 +158,9 @@ def _named(system: str, files: Sequence[Path], groups: Sequence[Group]) -> dict[
             number, times = counted.most_common(1)[0]
             if times > 1:
                 raise InputError(
-                    f"{system}: {times} channels have the number {number}", files[0], "rename the channels in a copy"
+                    f"{system}: {times} channels have the number {number}",
+                    files[0],
+                    "rename the channels in a copy",
                 )
             name = role if rank == 0 else f"{role}_{rate:g}"
             for part, group in enumerate(members):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evoalign.formats.neo_rawio.checked import counter_breaks, items, refuse
+from evoalign.formats.neo_rawio.checked import counter_breaks, from_sample, items, refuse, slice_of, stretches
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
 from evoalign.formats.neo_rawio.intan_header import (
     IntanChannel,
@@ -84,7 +84,11 @@ def intan_contents(files: Sequence[Path]) -> Contents:
         headers = [read_header(file) for file in files]
         header = headers[0]
         for other, file in zip(headers, files, strict=True):
-            if (other.system, other.rate_hz, other.channels) != (header.system, header.rate_hz, header.channels):
+            if (other.system, other.rate_hz, other.channels) != (
+                header.system,
+                header.rate_hz,
+                header.channels,
+            ):
                 raise refuse(header.system, "rate or channels differ from the first file's", file)
         parts = [_whole_file(file, h) for file, h in zip(files, headers, strict=True)]
     if not any(part.n for part in parts):
@@ -155,7 +159,9 @@ def _folder(folder: Path, header: IntanHeader) -> IntanPart:
         channels = header.channels.get(kind, [])
         dtype = "<i2" if kind == "amplifier" else "<u2"
         if channels and one_a_type:
-            table = items(header.system, folder / name, dtype, columns=len(channels)).reshape(-1, len(channels))
+            table = items(header.system, folder / name, dtype, columns=len(channels)).reshape(
+                -1, len(channels)
+            )
             _same_length(header, folder / name, len(table), len(time))
             signals[kind] = Table(table)
         elif channels:
@@ -164,14 +170,10 @@ def _folder(folder: Path, header: IntanHeader) -> IntanPart:
     if header.n("digital_in") and one_a_type:
         port = items(header.system, folder / "digitalin.dat", "<u2")
         _same_length(header, folder / "digitalin.dat", len(port), len(time))
-        lines = _slice_of(port)
+        lines = slice_of(port)
     elif header.n("digital_in"):
         lines = _line_files(folder, header, len(time))
-    return IntanPart(len(time), _slice_of(time), signals, 1, lines)
-
-
-def _slice_of(array: np.ndarray) -> Callable[[int, int], np.ndarray]:
-    return lambda start, stop: array[start:stop]
+    return IntanPart(len(time), slice_of(time), signals, 1, lines)
 
 
 def _same_length(header: IntanHeader, path: Path, n: int, wanted: int) -> None:
@@ -231,7 +233,8 @@ def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]
     origin = runs[0][0]
     contents = Contents(start=_start(files))
     rate = header.rate_hz
-    starts, joined = [], []
+    starts: list[float] = []
+    joined: list[list[tuple[IntanPart, int, int]]] = []
     expected = origin - 1
     for counter, part, first, n in runs:
         if joined and counter < expected:
@@ -247,7 +250,9 @@ def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]
         if not header.n(kind):
             continue
         every = parts[0].auxiliary_every if kind == "auxiliary" else 1
-        pieces = [[Piece(p.signals[kind], first // every, n // every) for p, first, n in run] for run in joined]
+        pieces = [
+            [Piece(p.signals[kind], first // every, n // every) for p, first, n in run] for run in joined
+        ]
         lengths = [sum(piece.n for piece in run) for run in pieces]
         segments = tuple(zip(starts, lengths, strict=True))
         group = Group(role, rate / every, _channels_of(header, kind), segments, PieceReader(pieces))
@@ -256,7 +261,7 @@ def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]
     for counter, part, first, n in runs:
         if part.lines is None:
             continue
-        sample, level = changes(lambda a, b, p=part, f=first: p.lines(f + a, f + b), n)
+        sample, level = changes(from_sample(part.lines, first), n)
         at, word, lost = settled_words(sample, level, SETTLE_S * rate)
         contents.add_words((at + counter - origin) / rate, word, "digital")
         short += lost
@@ -272,10 +277,7 @@ def _runs_of(part: IntanPart) -> list[tuple[int, IntanPart, int, int]]:
         breaks = first[1:][np.diff(counters) != part.every]
     else:
         breaks = counter_breaks(part.counter, part.n)
-    edges = [0, *breaks.tolist(), part.n]
-    return [
-        (int(part.counter(a, a + 1)[0]), part, a, b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [(int(part.counter(a, a + 1)[0]), part, a, b - a) for a, b in stretches(breaks, part.n)]
 
 
 def _channels_of(header: IntanHeader, kind: str) -> tuple[Channel, ...]:

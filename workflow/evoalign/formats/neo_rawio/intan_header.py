@@ -126,7 +126,9 @@ def _signal_groups(bytes_: Header, header: IntanHeader, stimulator: bool) -> Non
             # Chip, stream, scope trigger; impedance.
             bytes_.take((7 if stimulator else 6) * 2 + 8)
             if kind not in kinds:
-                raise refuse(header.system, f"signal type {kind} of channel {native[:20]}", bytes_.path, bytes_.at)
+                raise refuse(
+                    header.system, f"signal type {kind} of channel {native[:20]}", bytes_.path, bytes_.at
+                )
             if saved:
                 header.channels[kinds[kind]].append(IntanChannel(native, custom, order))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,10 @@ import numpy as np
 from evoalign.formats.neo_rawio.checked import items, refuse
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, rising_bits, settled_words
+from evoalign.formats.plexon.contents import BlockReader
 from evoalign.formats.plexon.runs import backward_step, channel_runs, group_channels
 from evoalign.formats.plexon.streams import NOT_NEURAL, Continuous
 from evoalign.formats.plexon.walk import Blocks
-from evoalign.formats.plexon.contents import BlockReader
 
 SYSTEM = "Neuralynx"
 HEADER = 16_384
@@ -30,11 +31,13 @@ SUFFIXES = (".ncs", ".nse", ".nst", ".ntt", ".nev")
 MICROSECONDS = 1e6
 RECORD = 512  # samples of a .ncs record
 NCS = np.dtype(
-    [("qwTimeStamp", "<u8"), ("dwChannelNumber", "<u4"), ("dwSampleFreq", "<u4"), ("dwNumValidSamples", "<u4"),
+    [("qwTimeStamp", "<u8"), ("dwChannelNumber", "<u4"), ("dwSampleFreq", "<u4"),
+     ("dwNumValidSamples", "<u4"),
      ("snSamples", "<i2", (RECORD,))]
 )  # fmt: skip
 NEV = np.dtype(
-    [("nstx", "<i2"), ("npkt_id", "<i2"), ("npkt_data_size", "<i2"), ("qwTimeStamp", "<u8"), ("nevent_id", "<i2"),
+    [("nstx", "<i2"), ("npkt_id", "<i2"), ("npkt_data_size", "<i2"), ("qwTimeStamp", "<u8"),
+     ("nevent_id", "<i2"),
      ("nttl", "<i2"), ("ncrc", "<i2"), ("ndummy1", "<i2"), ("ndummy2", "<i2"), ("dnExtra", "<i4", (8,)),
      ("EventString", "S128")]
 )  # fmt: skip
@@ -85,7 +88,9 @@ def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> Content
             raise refuse(SYSTEM, f"no {', '.join(SUFFIXES)} is in the folder", folder)
     headers = {path: read_header(path) for path in files}
     ncs = {p: items(SYSTEM, p, NCS, HEADER) for p in files if p.suffix.lower() == ".ncs"}
-    spikes = {p: items(SYSTEM, p, _spike_record(headers[p], p), HEADER) for p in files if p.suffix.lower() in WIRES}
+    spikes = {
+        p: items(SYSTEM, p, _spike_record(headers[p], p), HEADER) for p in files if p.suffix.lower() in WIRES
+    }
     events = {p: items(SYSTEM, p, NEV, HEADER) for p in files if p.suffix.lower() == ".nev"}
     stamps = [r["qwTimeStamp"] for part in (ncs, spikes, events) for r in part.values() if len(r)]
     origin = min((int(s.min()) for s in stamps), default=0)
@@ -120,7 +125,7 @@ def _date(parts: list[int]) -> dt.datetime | None:
     # '-TimeCreated 2019/06/28 17:36:27' and '## Time Opened (m/d/y): 11/28/2016 .. 21:50:33.212'
     year, month, day = parts[:3] if parts[0] > 31 else (parts[2], parts[0], parts[1])
     try:
-        return dt.datetime(year, month, day, *parts[3:])
+        return dt.datetime(year, month, day, parts[3], parts[4], parts[5])
     except ValueError:
         return None
 
@@ -138,7 +143,13 @@ def _number_and_role(name: str, header: NlxHeader, rate_hz: float) -> tuple[int,
     entity = header.values.get("AcqEntName") or header.values.get("NLX_Base_Class_Name") or name
     hardware = header.numbers("ADChannel")
     digits = re.search(r"(\d+)\D*$", entity)
-    number = int(digits[1]) if digits and 0 < int(digits[1]) < FIRST_ANALOG else int(hardware[0]) + 1 if hardware else 1
+    number = (
+        int(digits[1])
+        if digits and 0 < int(digits[1]) < FIRST_ANALOG
+        else int(hardware[0]) + 1
+        if hardware
+        else 1
+    )
     if NOT_NEURAL.search(entity) or re.match(r"(AI|ANALOG|AUX|BNC)", entity, re.IGNORECASE):
         return FIRST_ANALOG + number, "analog"
     return number, neural_role(rate_hz)
@@ -174,7 +185,9 @@ def _continuous(
                 )
             )
             if group.lost:
-                contents.metadata.setdefault("samples_outside_shared_segments", {})[f"{role}_{rate:g}"] = group.lost
+                contents.metadata.setdefault("samples_outside_shared_segments", {})[f"{role}_{rate:g}"] = (
+                    group.lost
+                )
 
 
 def _channel(
@@ -226,7 +239,10 @@ def _rates(
     of one header rate that agree. Cheetah before version 5 stamps by a whole
     number of microseconds a sample, some per cent off.
     """
-    told = {p: (headers[p].numbers("SamplingFrequency") or [float(r["dwSampleFreq"][0])])[0] for p, r in ncs.items()}
+    told = {
+        p: (headers[p].numbers("SamplingFrequency") or [float(r["dwSampleFreq"][0])])[0]
+        for p, r in ncs.items()
+    }
     rates = {}
     for wanted in set(told.values()):
         files = [path for path in ncs if told[path] == wanted]
@@ -275,7 +291,9 @@ def _spikes(contents: Contents, path: Path, header: NlxHeader, records: np.ndarr
         number += 1
     if len(records) and int(records["dwCellNumber"].max()) > 10_000:
         row = int(records["dwCellNumber"].argmax())
-        raise refuse(SYSTEM, f"cell number of spike {row} cannot be", path, HEADER + row * records.dtype.itemsize)
+        raise refuse(
+            SYSTEM, f"cell number of spike {row} cannot be", path, HEADER + row * records.dtype.itemsize
+        )
     rate, gain = header.numbers("SamplingFrequency"), header.numbers("ADBitVolts")
     scale = 1e6 * _sign(header) * gain[0] if gain else float("nan")
     contents.spike_channels[number] = (path.stem, scale, rate[0] if rate else float("nan"))
@@ -290,11 +308,11 @@ def _events(contents: Contents, path: Path, records: np.ndarray, origin: int) ->
         raise refuse(SYSTEM, "a record of events is damaged", path, HEADER + int(wrong[0]) * NEV.itemsize)
     tick = records["qwTimeStamp"].astype(np.int64) - origin
     texts = [text.decode("latin-1") for text in records["EventString"].tolist()]
-    ports = np.array([_port(text) for text in texts], object)
-    used, counts = np.unique(ports[ports != ""].astype(str), return_counts=True) if len(ports) else ([], [])
+    ports = [_port(text) for text in texts]
+    used = Counter(port for port in ports if port).most_common()
     short = 0
-    for rank, place in enumerate(np.argsort(-np.asarray(counts), kind="stable").tolist()):
-        rows = np.flatnonzero(ports == used[place])
+    for rank, (name, _) in enumerate(used):
+        rows = np.array([row for row, port in enumerate(ports) if port == name])
         rows = rows[np.argsort(tick[rows], kind="stable")]
         level = np.concatenate(([0], records["nttl"][rows].astype(np.int64) & 0xFFFF))
         at = np.concatenate((tick[rows][:1], tick[rows]))
@@ -306,8 +324,8 @@ def _events(contents: Contents, path: Path, records: np.ndarray, origin: int) ->
             at, bit = rising_bits(at, level)
             contents.add_words(at / MICROSECONDS, bit, "bit")
     for start, source in (("Starting Recording", "start"), ("Stopping Recording", "stop")):
-        rows = [row for row, text in enumerate(texts) if text.startswith(start)]
-        contents.add_words(tick[rows] / MICROSECONDS, np.zeros(len(rows), np.int64), source)
+        marks = np.array([row for row, text in enumerate(texts) if text.startswith(start)], np.int64)
+        contents.add_words(tick[marks] / MICROSECONDS, np.zeros(len(marks), np.int64), source)
     other = [
         [float(tick[row] / MICROSECONDS), text]
         for row, text in enumerate(texts)

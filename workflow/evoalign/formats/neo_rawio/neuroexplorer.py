@@ -7,6 +7,7 @@ first one's time stamp, and gives of a marker only its first field.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Table
 
 SYSTEM = "NeuroExplorer"
 HEADER = np.dtype(
-    [("MagicNumber", "S4"), ("NexFileVersion", "<i4"), ("Comment", "S256"), ("Frequency", "<f8"), ("Beg", "<i4"),
+    [("MagicNumber", "S4"), ("NexFileVersion", "<i4"), ("Comment", "S256"), ("Frequency", "<f8"),
+     ("Beg", "<i4"),
      ("End", "<i4"), ("NumVars", "<i4"), ("NextFileHeader", "<i4"), ("Padding", "S256")]
 )  # fmt: skip
 VARIABLE = np.dtype(
@@ -76,7 +78,10 @@ def nex_contents(path: Path) -> Contents:
             contents.metadata.setdefault("variables_left_out", {})[name] = int(variable["Count"])
         else:
             raise refuse(SYSTEM, f"variable {name[:30]} is of type {kind}", path, _at(rank))
-    contents.metadata |= {"event_channels": events, "time_range_s": [int(head["Beg"]) / clock, int(head["End"]) / clock]}
+    contents.metadata |= {
+        "event_channels": events,
+        "time_range_s": [int(head["Beg"]) / clock, int(head["End"]) / clock],
+    }
     return contents
 
 
@@ -97,7 +102,9 @@ class _Variables:
     def take(self, variable: np.void, rank: int, dtype: str, skip: int, count: int) -> np.ndarray:
         at = int(variable["DataOffset"]) + skip
         if at + count * np.dtype(dtype).itemsize > self.size:
-            raise refuse(SYSTEM, f"variable {_text(variable['Name'])[:30]} lies outside the file", self.path, _at(rank))
+            raise refuse(
+                SYSTEM, f"variable {_text(variable['Name'])[:30]} lies outside the file", self.path, _at(rank)
+            )
         return mapped(self.path, dtype, at, count)
 
     def ticks(self, variable: np.void, rank: int) -> np.ndarray:
@@ -120,12 +127,22 @@ def _unit(
         if any(int(v["Type"]) == NEURON and _text(v["Name"]) in (plain, name) for v in variables):
             contents.metadata.setdefault("waveforms_of_neurons", []).append(name)
             return
-        reader.take(variable, rank, "<i2", 4 * int(variable["Count"]), int(variable["Count"]) * int(variable["NPointsWave"]))
+        reader.take(
+            variable,
+            rank,
+            "<i2",
+            4 * int(variable["Count"]),
+            int(variable["Count"]) * int(variable["NPointsWave"]),
+        )
     match = LETTERS.match(name)
     if match and 0 < int(match[1]) < FIRST_ANALOG:
         channel, unit = int(match[1]), ord(match[2]) - ord("a") + 1 if match[2] else 0
     else:
-        channel, unit = (int(variable["WireNumber"]) + 1, int(variable["UnitNumber"])) if variable["Version"] >= 101 else (rank + 1, 1)
+        channel, unit = (
+            (int(variable["WireNumber"]) + 1, int(variable["UnitNumber"]))
+            if variable["Version"] >= 101
+            else (rank + 1, 1)
+        )
         channel = channel if 0 < channel < FIRST_ANALOG else rank + 1
     while unit in units.get(channel, ()):
         unit += 1
@@ -140,7 +157,12 @@ def _marker(contents: Contents, reader: _Variables, variable: np.void, rank: int
     """Add the markers whose values are whole numbers as words; the first field that holds them."""
     n, length = int(variable["Count"]), int(variable["MarkerLength"])
     if not (0 < length <= 1024 and 0 <= int(variable["NMarkers"]) <= 64):
-        raise refuse(SYSTEM, f"marker {name[:30]}: {variable['NMarkers']} fields of {length} bytes", reader.path, _at(rank))
+        raise refuse(
+            SYSTEM,
+            f"marker {name[:30]}: {variable['NMarkers']} fields of {length} bytes",
+            reader.path,
+            _at(rank),
+        )
     times = reader.ticks(variable, rank) / reader.clock
     for field in range(int(variable["NMarkers"])):
         begin = 4 * n + field * (64 + n * length)
@@ -165,9 +187,11 @@ def _continuous(contents: Contents, reader: _Variables, variable: np.void, rank:
     if not (np.isfinite(rate) and 0 < rate <= 1e7):
         raise refuse(SYSTEM, f"a sampling rate of {rate:g} Hz of {name[:30]}", reader.path, _at(rank))
     edges = np.append(first, n)
-    starts, pieces, lengths = [], [], []
+    starts: list[float] = []
+    pieces: list[list[Piece]] = []
+    lengths: list[int] = []
     table = Table(samples[:, None])
-    for fragment, (a, b) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+    for fragment, (a, b) in enumerate(pairwise(edges.tolist())):
         start = tick[fragment] / reader.clock
         # A fragment that goes on where the one before ended, to half a sample, is no gap.
         if starts and abs(start - starts[-1] - lengths[-1] / rate) <= 0.5 / rate:
@@ -181,7 +205,10 @@ def _continuous(contents: Contents, reader: _Variables, variable: np.void, rank:
     number = int(digits[1]) if digits and 0 < int(digits[1]) < FIRST_ANALOG else rank + 1
     role = neural_role(rate) if re.match(r"(FP|LFP|AD|WB|SPKC?|CSC|CH)\d", name, re.IGNORECASE) else "analog"
     channel = Channel(
-        number + (FIRST_ANALOG if role == "analog" else 0), name, 1e3 * float(variable["ADtoMV"]), 1e3 * float(variable["MVOfffset"])
+        number + (FIRST_ANALOG if role == "analog" else 0),
+        name,
+        1e3 * float(variable["ADtoMV"]),
+        1e3 * float(variable["MVOfffset"]),
     )
     group = Group(role, rate, (channel,), tuple(zip(starts, lengths, strict=True)), PieceReader(pieces))
     contents.groups.append(group)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evoalign.formats.neo_rawio.checked import counter_breaks, items, npy, refuse
+from evoalign.formats.neo_rawio.checked import counter_breaks, items, npy, refuse, slice_of, stretches
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, levels, rising_bits, settled_words
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Table
@@ -45,11 +45,18 @@ def open_ephys_contents(path: Path) -> Contents:
     """
     recordings = _recordings(path)
     told = [_structure(folder) for folder in recordings]
-    streams = [[s for s in t["continuous"] if (f / "continuous" / _name(s)).is_dir()] for f, t in zip(recordings, told, strict=True)]
+    streams = [
+        [s for s in t["continuous"] if (f / "continuous" / _name(s)).is_dir()]
+        for f, t in zip(recordings, told, strict=True)
+    ]
     names = [[_name(s) for s in streams_of] for streams_of in streams]
     if any(n != names[0] for n in names):
-        raise refuse(SYSTEM, f"the recordings hold different streams: {names[0]}, then {names[1]}", path, mend=ONE)
-    contents = Contents(metadata={"gui_version": str(told[0].get("GUI version", "")), "recordings": len(recordings)})
+        raise refuse(
+            SYSTEM, f"the recordings hold different streams: {names[0]}, then {names[1]}", path, mend=ONE
+        )
+    contents = Contents(
+        metadata={"gui_version": str(told[0].get("GUI version", "")), "recordings": len(recordings)}
+    )
     clocks = [_Clock(rate_of(s)) for s in streams[0]]
     counters = [[_counter(f, s) for f in recordings] for s in streams[0]]
     for clock, per_recording in zip(clocks, counters, strict=True):
@@ -72,6 +79,7 @@ class _Clock:
         self.origin = 0
 
     def seconds(self, number: np.ndarray) -> np.ndarray:
+        """Return times of sample numbers."""
         return (number - self.origin) / self.rate_hz
 
 
@@ -85,13 +93,17 @@ def rate_of(stream: dict[str, Any]) -> float:
 
 def _recordings(path: Path) -> list[Path]:
     path = path.parent if path.name == "structure.oebin" else path
-    found = [path] if (path / "structure.oebin").is_file() else [f.parent for f in path.rglob("structure.oebin")]
+    found = (
+        [path] if (path / "structure.oebin").is_file() else [f.parent for f in path.rglob("structure.oebin")]
+    )
     if not found:
         raise refuse(SYSTEM, "no structure.oebin is in the folder", path, mend=ONE)
     parents = sorted({folder.parent for folder in found})
     if len(parents) > 1:
         several = ", ".join(p.relative_to(path).as_posix() for p in parents[:4])
-        raise refuse(SYSTEM, f"{len(parents)} experiments with clocks of their own: {several}", path, mend=ONE)
+        raise refuse(
+            SYSTEM, f"{len(parents)} experiments with clocks of their own: {several}", path, mend=ONE
+        )
     return sorted(found, key=_place)
 
 
@@ -146,15 +158,21 @@ def _continuous(
         path = folder / "continuous" / _name(stream) / "continuous.dat"
         table = items(SYSTEM, path, "<i2", columns=len(told)).reshape(-1, len(told))
         if len(table) != len(counter):
-            raise refuse(SYSTEM, f"{len(table)} samples of {len(told)} channels, but {len(counter)} sample numbers", path)
-        edges = [0, *counter_breaks(lambda a, b, c=counter: c[a:b], len(counter)).tolist(), len(counter)]
-        runs += [(int(counter[a]), table, a, b - a) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+            raise refuse(
+                SYSTEM,
+                f"{len(table)} samples of {len(told)} channels, but {len(counter)} sample numbers",
+                path,
+            )
+        parts = stretches(counter_breaks(slice_of(counter), len(counter)), len(counter))
+        runs += [(int(counter[a]), table, a, b - a) for a, b in parts]
     if not runs:
         return
-    starts = tuple((float(clock.seconds(np.int64(c))), n) for c, _, _, n in runs)
+    starts = tuple(((c - clock.origin) / clock.rate_hz, n) for c, _, _, n in runs)
     by_role: dict[str, list[int]] = {}
     for column, channel in enumerate(told):
-        by_role.setdefault(_role(str(channel.get("channel_name", "")), stream, clock.rate_hz), []).append(column)
+        by_role.setdefault(_role(str(channel.get("channel_name", "")), stream, clock.rate_hz), []).append(
+            column
+        )
     by_role.pop("sync", None)
     for role, columns in by_role.items():
         channels = tuple(_channel(told[c], role, rank, place) for rank, c in enumerate(columns))
@@ -208,7 +226,11 @@ def _events(
     by_source = {_source(_name(s)): clock for s, clock in zip(streams, clocks, strict=True)}
     first_choice = _source(_name(streams[main])) if streams else ""
     folders = [e for e in structure["events"] if (folder / "events" / _name(e)).is_dir()]
-    ttl = [e for e in folders if (folder / "events" / _name(e) / "timestamps.npy").is_file() and _is_ttl(folder, e)]
+    ttl = [
+        e
+        for e in folders
+        if (folder / "events" / _name(e) / "timestamps.npy").is_file() and _is_ttl(folder, e)
+    ]
     words_from = next((e for e in ttl if _source(_name(e)) == first_choice), ttl[0] if ttl else None)
     for event in folders:
         if event not in ttl:
@@ -234,11 +256,16 @@ def _ttl(contents: Contents, place: Path, clock: _Clock, is_words: bool) -> None
     new = place / "sample_numbers.npy"
     number = npy(SYSTEM, new if new.is_file() else place / "timestamps.npy")
     state = npy(SYSTEM, place / ("states.npy" if (place / "states.npy").is_file() else "channel_states.npy"))
-    if number.dtype.kind not in "iu" or state.dtype.kind not in "iu" or number.shape != state.shape or number.ndim != 1:
+    if (
+        number.dtype.kind not in "iu"
+        or state.dtype.kind not in "iu"
+        or number.shape != state.shape
+        or number.ndim != 1
+    ):
         raise refuse(SYSTEM, f"{len(state)} states and {len(number)} sample numbers of edges", place)
     state = state.astype(np.int64)
     line = np.abs(state) - 1
-    if len(state) and not (0 <= line.min() and line.max() < 62):
+    if len(state) and (line.min() < 0 or line.max() >= 62):
         raise refuse(SYSTEM, f"an edge of line {line.max() + 1}, or of none", place)
     tick, level = levels(number.astype(np.int64), line, state > 0)
     _against_full_words(place, number, tick, level)
@@ -252,7 +279,7 @@ def _ttl(contents: Contents, place: Path, clock: _Clock, is_words: bool) -> None
 
 
 def _against_full_words(place: Path, number: np.ndarray, tick: np.ndarray, level: np.ndarray) -> None:
-    """Hold the levels against the words that the system kept beside the edges, on the lines that have edges."""
+    """Hold the levels against the words that the system kept beside the edges, on lines with edges."""
     for name in ("full_words.npy", "full_word.npy"):
         if not (place / name).is_file():
             continue
@@ -278,13 +305,17 @@ def _spikes(contents: Contents, folder: Path, structure: dict[str, Any], clock: 
             continue
         new = place / "sample_numbers.npy"
         number = npy(SYSTEM, new if new.is_file() else place / "spike_times.npy")
-        electrode = _spike_column(place, ("electrode_indices.npy", "spike_electrode_indices.npy"), len(number))
+        electrode = _spike_column(
+            place, ("electrode_indices.npy", "spike_electrode_indices.npy"), len(number)
+        )
         cluster = _spike_column(place, ("clusters.npy", "spike_clusters.npy"), len(number))
         own = clock if clock is not None else _Clock(rate_of(group))
         channels = _electrodes(group, place, int(electrode.max(initial=0)))
         index = np.clip(electrode - 1, 0, None)
         if len(number):
-            contents.add_spikes(np.array([n for n, _ in channels])[index], cluster, own.seconds(number.astype(np.int64)))
+            contents.add_spikes(
+                np.array([n for n, _ in channels])[index], cluster, own.seconds(number.astype(np.int64))
+            )
         for n, label in channels:
             contents.spike_channels[n] = (label, _spike_gain(contents, n), own.rate_hz)
 
@@ -302,15 +333,21 @@ def _electrodes(group: dict[str, Any], place: Path, most: int) -> list[tuple[int
     told = group.get("channels") or group.get("electrodes") or [group]
     found = []
     for rank, electrode in enumerate(told if isinstance(told, list) else []):
-        wires = electrode.get("source_channel_info") if isinstance(electrode, dict) else None
+        wires: Any = electrode.get("source_channel_info") if isinstance(electrode, dict) else None
         try:
             number = int(wires[0]["source_processor_channel"]) + 1
         except (TypeError, KeyError, IndexError, ValueError):
             number = rank + 1
-        name = electrode.get("channel_name") or electrode.get("name") or "" if isinstance(electrode, dict) else ""
+        name = (
+            electrode.get("channel_name") or electrode.get("name") or ""
+            if isinstance(electrode, dict)
+            else ""
+        )
         found.append((number, str(name)))
     if most > len(found) or len({n for n, _ in found}) != len(found):
-        raise refuse(SYSTEM, f"spikes of electrode {most}, and {len(found)} electrodes in structure.oebin", place)
+        raise refuse(
+            SYSTEM, f"spikes of electrode {most}, and {len(found)} electrodes in structure.oebin", place
+        )
     return found
 
 

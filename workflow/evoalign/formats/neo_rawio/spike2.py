@@ -17,26 +17,32 @@ from evoalign.formats.neo_rawio.checked import mapped, refuse
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Quantised, steps_of
 from evoalign.formats.plexon.contents import BlockReader
-from evoalign.formats.plexon.runs import backward_step, channel_runs, group_channels
+from evoalign.formats.plexon.runs import Runs, backward_step, channel_runs, group_channels
 from evoalign.formats.plexon.streams import NOT_NEURAL, Continuous
 from evoalign.formats.plexon.walk import Blocks
 
 SYSTEM = "Spike2"
 HEADER = np.dtype(
-    [("systemID", "<i2"), ("copyright", "S10"), ("creator", "S8"), ("usPerTime", "<i2"), ("timePerADC", "<i2"),
-     ("fileState", "<i2"), ("firstData", "<i4"), ("channels", "<i2"), ("chanSize", "<i2"), ("extraData", "<i2"),
+    [("systemID", "<i2"), ("copyright", "S10"), ("creator", "S8"), ("usPerTime", "<i2"),
+     ("timePerADC", "<i2"),
+     ("fileState", "<i2"), ("firstData", "<i4"), ("channels", "<i2"), ("chanSize", "<i2"),
+     ("extraData", "<i2"),
      ("bufferSz", "<i2"), ("osFormat", "<i2"), ("maxFTime", "<i4"), ("dTimeBase", "<f8"),
      ("timeDateHundredths", "u1"), ("timeDate", "u1", (5,)), ("timeDateYear", "<i2")]
 )  # fmt: skip
 CHANNEL = np.dtype(
-    [("delSize", "<i2"), ("nextDelBlock", "<i4"), ("firstBlock", "<i4"), ("lastBlock", "<i4"), ("blocks", "<u2"),
+    [("delSize", "<i2"), ("nextDelBlock", "<i4"), ("firstBlock", "<i4"), ("lastBlock", "<i4"),
+     ("blocks", "<u2"),
      ("nExtra", "<u2"), ("preTrig", "<i2"), ("free0", "<i2"), ("phySz", "<u2"), ("maxData", "<i2"),
-     ("comment", "S72"), ("maxChanTime", "<i4"), ("lChanDvd", "<i4"), ("phyChan", "<i2"), ("title", "S10"),
-     ("idealRate", "<f4"), ("kind", "u1"), ("pad", "u1"), ("scale", "<f4"), ("offset", "<f4"), ("units", "S6"),
+     ("comment", "S72"), ("maxChanTime", "<i4"), ("lChanDvd", "<i4"), ("phyChan", "<i2"),
+     ("title", "S10"),
+     ("idealRate", "<f4"), ("kind", "u1"), ("pad", "u1"), ("scale", "<f4"), ("offset", "<f4"),
+     ("units", "S6"),
      ("divide", "<i2")]
 )  # fmt: skip
 BLOCK = np.dtype(
-    [("predBlock", "<i4"), ("succBlock", "<i4"), ("startTime", "<i4"), ("endTime", "<i4"), ("chanNumber", "<u2"),
+    [("predBlock", "<i4"), ("succBlock", "<i4"), ("startTime", "<i4"), ("endTime", "<i4"),
+     ("chanNumber", "<u2"),
      ("items", "<u2")]
 )  # fmt: skip
 ADC, EVENT_FALL, EVENT_RISE, EVENT_BOTH, MARK, ADC_MARK, REAL_MARK, TEXT_MARK, REAL_WAVE = range(1, 10)
@@ -74,7 +80,9 @@ def smr_contents(path: Path, gap_tolerance_s: float) -> Contents:
         raise refuse(SYSTEM, "the file is shorter than a header", path, 0)
     head = mapped(path, HEADER, 0, 1)[0]
     if head["copyright"] != b"(C) CED 87" or not 1 <= head["systemID"] <= BIG:
-        raise refuse(SYSTEM, "the file does not start as a 32-bit Spike2 file", path, 0, "export .smrx files as .smr")
+        raise refuse(
+            SYSTEM, "the file does not start as a 32-bit Spike2 file", path, 0, "export .smrx files as .smr"
+        )
     n = int(head["channels"])
     if not 0 < n <= (size - CHANNELS_AT) // CHANNEL.itemsize:
         raise refuse(SYSTEM, f"{n} channels, more than fit in the file", path, 30)
@@ -93,7 +101,11 @@ def smr_contents(path: Path, gap_tolerance_s: float) -> Contents:
         if not len(chain.n):
             continue
         if channel["kind"] in (ADC, REAL_WAVE):
-            divide = int(channel["divide"]) * int(head["timePerADC"]) if head["systemID"] < 6 else int(channel["lChanDvd"])
+            divide = (
+                int(channel["divide"]) * int(head["timePerADC"])
+                if head["systemID"] < 6
+                else int(channel["lChanDvd"])
+            )
             _wave(contents, path, chain, divide, tick_s, gap_tolerance_s, waves)
         elif channel["kind"] in (ADC_MARK, REAL_MARK):
             _spikes(contents, path, chain, tick_s)
@@ -119,7 +131,7 @@ def _pascal(raw: bytes) -> str:
 def _chain(path: Path, size: int, place: int, channel: np.void, unit: int) -> Chain:
     """Walk a channel's blocks from the first to the last, and hold each against its neighbour."""
     words = mapped(path, "u1")
-    rows = []
+    rows: list[tuple[int, int, int]] = []
     at, before = int(channel["firstBlock"]), -1
     item = _item(channel).itemsize
     while at != -1 and at * unit > 0:
@@ -140,9 +152,11 @@ def _chain(path: Path, size: int, place: int, channel: np.void, unit: int) -> Ch
             raise refuse(SYSTEM, f"the chain of channel {place + 1} has no end", path, byte)
     if len(rows) % 65_536 != int(channel["blocks"]) or (rows and before != int(channel["lastBlock"])):
         told = int(channel["blocks"])
-        raise refuse(SYSTEM, f"channel {place + 1} has {len(rows)} blocks, {told} in its header", path, _at(place))
-    byte, n, tick = np.array(rows, np.int64).reshape(-1, 3).T
-    return Chain(place + 1, channel, _pascal(bytes(channel["title"])), byte, n, tick)
+        raise refuse(
+            SYSTEM, f"channel {place + 1} has {len(rows)} blocks, {told} in its header", path, _at(place)
+        )
+    columns = np.array(rows, np.int64).reshape(-1, 3)
+    return Chain(place + 1, channel, _pascal(bytes(channel["title"])), *columns.T)
 
 
 def _item(channel: np.void) -> np.dtype:
@@ -163,7 +177,9 @@ def _item(channel: np.void) -> np.dtype:
 def _marks(path: Path, chain: Chain) -> np.ndarray:
     """Return the items of events and markers."""
     dtype = _item(chain.head)
-    parts = [np.array(mapped(path, dtype, int(b), int(n))) for b, n in zip(chain.byte, chain.n, strict=True) if n]
+    parts = [
+        np.array(mapped(path, dtype, int(b), int(n))) for b, n in zip(chain.byte, chain.n, strict=True) if n
+    ]
     marks = np.concatenate(parts) if parts else np.empty(0, dtype)
     if len(marks) and (np.diff(marks["tick"].astype(np.int64)) < 0).any():
         raise refuse(SYSTEM, f"times of channel {chain.number} run backwards", path, int(chain.byte[0]))
@@ -181,7 +197,8 @@ def _event(contents: Contents, path: Path, chain: Chain, tick_s: float) -> None:
         return
     if kind == EVENT_BOTH:
         # Levels: the header says whether the first edge rises.
-        first_rises = bool(bytes(chain.head.tobytes())[CHANNEL.fields["scale"][1]])
+        # `initLow` lies where waveforms have their scale.
+        first_rises = bool(chain.head["scale"].tobytes()[0])
         time_s = time_s[0 if first_rises else 1 :: 2]
     contents.add_words(time_s, np.full(len(time_s), chain.number), "bit")
     if kind in (MARK, TEXT_MARK):
@@ -218,7 +235,12 @@ def _wave(
     waves: dict[float, list[Continuous]],
 ) -> None:
     if divide <= 0:
-        raise refuse(SYSTEM, f"channel {chain.number} has a sampling interval of {divide} ticks", path, _at(chain.number - 1))
+        raise refuse(
+            SYSTEM,
+            f"channel {chain.number} has a sampling interval of {divide} ticks",
+            path,
+            _at(chain.number - 1),
+        )
     rate = 1 / (divide * tick_s)
     none = np.zeros(len(chain.n), np.int32)
     word = chain.byte // 2
@@ -232,7 +254,11 @@ def _wave(
         raise refuse(SYSTEM, f"time of channel {chain.number} runs backwards", path, int(chain.byte[0]))
     name, (gain, offset) = chain.title, _scale(contents, chain)
     voltage = contents.metadata["units_of_channels"][name].lower() in MICROVOLTS
-    neural = voltage and not NOT_NEURAL.search(name) and (rate >= 20_000 or re.match(r"(LFP|EEG|FP)", name, re.IGNORECASE))
+    neural = (
+        voltage
+        and not NOT_NEURAL.search(name)
+        and (rate >= 20_000 or re.match(r"(LFP|EEG|FP)", name, re.IGNORECASE))
+    )
     role = neural_role(rate) if neural else "analog"
     number = chain.number + (FIRST_ANALOG if role == "analog" else 0)
     if int(chain.head["kind"]) == REAL_WAVE:
@@ -243,12 +269,25 @@ def _wave(
     waves.setdefault(rate, []).append(Continuous(role, number, name, rate, gain, runs, samples))
 
 
-def _real_wave(contents, path, chain, runs, channel, role, rate, tick_s):  # type: ignore[no-untyped-def]
+def _real_wave(
+    contents: Contents,
+    path: Path,
+    chain: Chain,
+    runs: Runs,
+    channel: Channel,
+    role: str,
+    rate: float,
+    tick_s: float,
+) -> None:
     """Add a floating-point channel in steps of its own."""
-    parts = [mapped(path, "<f4", int(b), int(n))[:, None] for b, n in zip(chain.byte, chain.n, strict=True) if n]
+    parts = [
+        mapped(path, "<f4", int(b), int(n))[:, None] for b, n in zip(chain.byte, chain.n, strict=True) if n
+    ]
     step = steps_of(parts)
     if step is None:
-        raise refuse(SYSTEM, f"channel {chain.number} holds values that are no numbers", path, int(chain.byte[0]))
+        raise refuse(
+            SYSTEM, f"channel {chain.number} holds values that are no numbers", path, int(chain.byte[0])
+        )
     table = [Piece(Quantised(part, step), 0, len(part)) for part in parts]
     ends = np.cumsum([0, *[piece.n for piece in table]])
     segments, pieces = [], []
@@ -256,7 +295,9 @@ def _real_wave(contents, path, chain, runs, channel, role, rate, tick_s):  # typ
         a, b = np.searchsorted(ends, [first, first + n])
         pieces.append(table[int(a) : int(b)])
         segments.append((tick * tick_s, n))
-    contents.metadata.setdefault("floating_point_in_steps_of_uv", {})[channel.name] = float(step[0] * channel.gain_uv)
+    contents.metadata.setdefault("floating_point_in_steps_of_uv", {})[channel.name] = float(
+        step[0] * channel.gain_uv
+    )
     scaled = Channel(channel.number, channel.name, float(step[0]) * channel.gain_uv)
     contents.groups.append(Group(role, rate, (scaled,), tuple(segments), PieceReader(pieces)))
 
@@ -279,5 +320,7 @@ def _group(contents: Contents, channels: list[Continuous], rate: float, tick_s: 
                 )
             )
             if group.lost:
-                contents.metadata.setdefault("samples_outside_shared_segments", {})[f"{role}_{rate:g}"] = group.lost
+                contents.metadata.setdefault("samples_outside_shared_segments", {})[f"{role}_{rate:g}"] = (
+                    group.lost
+                )
     contents.metadata["offset_uv"] = offsets

@@ -17,7 +17,15 @@ from xml.etree import ElementTree
 import numpy as np
 
 from evoalign.errors import InputError
-from evoalign.formats.neo_rawio.checked import AGAIN, chunks, counter_breaks, items, refuse
+from evoalign.formats.neo_rawio.checked import (
+    AGAIN,
+    chunks,
+    counter_breaks,
+    from_sample,
+    items,
+    refuse,
+    stretches,
+)
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, changes, settled_words
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader
@@ -63,7 +71,11 @@ def spikegadgets_contents(path: Path) -> Contents:
     rate = _number(path, hardware, "samplingRate")
     if not 100 <= rate <= 100_000:
         raise refuse(SYSTEM, f"a sampling rate of {rate:g} Hz", path, 0)
-    told = [(int(_number(path, chan, "hwChan")), trode) for trode in spikes for chan in trode.findall("SpikeChannel")]
+    told = [
+        (int(_number(path, chan, "hwChan")), trode)
+        for trode in spikes
+        for chan in trode.findall("SpikeChannel")
+    ]
     offsets, counter_at = _devices(path, hardware)
     length = counter_at + 4 + 2 * len(told)
     packets = items(SYSTEM, path, "u1", size, length).reshape(-1, length)
@@ -74,18 +86,18 @@ def spikegadgets_contents(path: Path) -> Contents:
     def counter(start: int, stop: int) -> np.ndarray:
         return np.ascontiguousarray(packets[start:stop, counter_at : counter_at + 4]).view("<u4")[:, 0]
 
-    edges = [0, *counter_breaks(counter, len(packets)).tolist(), len(packets)]
-    first = np.array([int(counter(a, a + 1)[0]) for a in edges[:-1]], np.int64)
-    lengths = np.diff(edges)
+    parts = stretches(counter_breaks(counter, len(packets)), len(packets))
+    first = np.array([int(counter(a, a + 1)[0]) for a, _ in parts], np.int64)
+    lengths = np.array([b - a for a, b in parts])
     if (first[1:] < first[:-1] + lengths[:-1]).any():
         run = int(np.flatnonzero(first[1:] < first[:-1] + lengths[:-1])[0]) + 1
-        raise refuse(SYSTEM, "the packets' counter runs backwards", path, size + edges[run] * length)
+        raise refuse(SYSTEM, "the packets' counter runs backwards", path, size + parts[run][0] * length)
     starts = (first - first[0]) / rate
     segments = tuple(zip(starts.tolist(), lengths.tolist(), strict=True))
-    contents = Contents(start=_start(path, root))
-    _continuous(contents, path, spikes, told, packets, counter_at + 4, segments, edges, rate)
-    _analog(contents, hardware, offsets, packets, segments, edges, rate)
-    _words(contents, hardware, offsets, packets, edges, starts, rate)
+    contents = Contents(start=_start(root))
+    _continuous(contents, path, spikes, told, packets, counter_at + 4, segments, parts, rate)
+    _analog(contents, hardware, offsets, packets, segments, parts, rate)
+    _words(contents, hardware, offsets, packets, parts, starts, rate)
     contents.metadata |= {"first_packet_counter": int(first[0]), "packets": len(packets)}
     return contents
 
@@ -145,7 +157,7 @@ def _continuous(
     packets: np.ndarray,
     begin: int,
     segments: tuple[tuple[float, int], ...],
-    edges: list[int],
+    parts: list[tuple[int, int]],
     rate: float,
 ) -> None:
     if not told:
@@ -166,7 +178,7 @@ def _continuous(
             gain = float("nan")
         channels.append(Channel(hw + 1, f"trode{trode_of[hw].attrib.get('id', '')}chan{hw}", gain))
     samples = _Packets(packets, begin + 2 * np.arange(len(order)))
-    reader = PieceReader([[Piece(samples, a, b - a)] for a, b in zip(edges[:-1], edges[1:], strict=True)])
+    reader = PieceReader([[Piece(samples, a, b - a)] for a, b in parts])
     contents.groups.append(Group(neural_role(rate), rate, tuple(channels), segments, reader))
 
 
@@ -187,7 +199,9 @@ def _order(path: Path, spikes: ElementTree.Element, saved: list[int]) -> list[in
     return sorted(saved, key=lambda hw: (hw % n, hw // n))
 
 
-def _digital_lines(hardware: ElementTree.Element, offsets: dict[str, int], width: int) -> list[tuple[int, int, int]]:
+def _digital_lines(
+    hardware: ElementTree.Element, offsets: dict[str, int], width: int
+) -> list[tuple[int, int, int]]:
     """Return (line from 0, byte, bit) of the digital inputs: the ECU's, else the MCU's."""
     for device in sorted(hardware, key=lambda d: d.attrib.get("name", "") != "ECU"):
         at = offsets.get(device.attrib.get("name", ""))
@@ -209,7 +223,7 @@ def _words(
     hardware: ElementTree.Element,
     offsets: dict[str, int],
     packets: np.ndarray,
-    edges: list[int],
+    parts: list[tuple[int, int]],
     starts: np.ndarray,
     rate: float,
 ) -> None:
@@ -222,9 +236,9 @@ def _words(
             total |= ((packets[start:stop, byte] >> np.uint8(bit)) & np.uint8(1)).astype(np.int64) << line
         return total
 
-    for rank, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for rank, (a, b) in enumerate(parts):
         if lines:
-            sample, shown = changes(lambda x, y, a=a: level(a + x, a + y), b - a)
+            sample, shown = changes(from_sample(level, a), b - a)
             at, word, lost = settled_words(sample, shown, SETTLE_S * rate)
             contents.add_words(starts[rank] + at / rate, word, "digital")
             short += lost
@@ -237,7 +251,7 @@ def _analog(
     offsets: dict[str, int],
     packets: np.ndarray,
     segments: tuple[tuple[float, int], ...],
-    edges: list[int],
+    parts: list[tuple[int, int]],
     rate: float,
 ) -> None:
     """Add the ECU's analog inputs; interleaved sensors of the headstage are left out."""
@@ -258,15 +272,13 @@ def _analog(
             channels.append(Channel(FIRST_ANALOG + int(match[1]), name, 20e6 / 65_536))
             byte.append(at + int(start))
     if channels:
-        reader = PieceReader(
-            [[Piece(_Packets(packets, np.array(byte)), a, b - a)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        )
+        reader = PieceReader([[Piece(_Packets(packets, np.array(byte)), a, b - a)] for a, b in parts])
         contents.groups.append(Group("analog", rate, tuple(channels), segments, reader))
     if left_out:
         contents.metadata["inputs_left_out"] = left_out
 
 
-def _start(path: Path, root: ElementTree.Element) -> dt.datetime | None:
+def _start(root: ElementTree.Element) -> dt.datetime | None:
     told = root.find("GlobalConfiguration")
     created = "" if told is None else told.attrib.get("systemTimeAtCreation", "")
     if created.isascii() and created.isdigit() and 0 < int(created) < 1 << 43:

@@ -45,7 +45,9 @@ class System:
 def _one(read: Callable[[Path], Contents]) -> Callable[[Sequence[Path], float], Contents]:
     def opener(files: Sequence[Path], gap_tolerance_s: float) -> Contents:  # noqa: ARG001 - one signature for all
         if len(files) != 1:
-            raise InputError(f"{len(files)} files are given, of which each is a recording", files[0], "give one")
+            raise InputError(
+                f"{len(files)} files are given, of which each is a recording", files[0], "give one"
+            )
         return read(files[0])
 
     return opener
@@ -64,14 +66,25 @@ def _neo(system: str, reader: str, argument: str) -> Callable[[Sequence[Path], f
     return _one(read)
 
 
+def _intan(files: Sequence[Path], gap_tolerance_s: float) -> Contents:  # noqa: ARG001 - one signature for all
+    return intan_contents(_with_folder(files))
+
+
+def _smr(files: Sequence[Path], gap_tolerance_s: float) -> Contents:
+    return _one(lambda path: smr_contents(path, gap_tolerance_s))(files, gap_tolerance_s)
+
+
+def _any_case(suffixes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"*{name}" for s in suffixes for name in (s, s.upper(), "." + s[1:].capitalize()))
+
+
+OEBIN = tuple("*/" * depth + "structure.oebin" for depth in range(4))
 SYSTEMS = (
-    System("intan", (".rhd", ".rhs"), ("info.rhd", "info.rhs"), lambda files, _: intan_contents(_with_folder(files))),
-    System("open_ephys", (".oebin",), ("structure.oebin", "*/structure.oebin", "*/*/structure.oebin",
-                                       "*/*/*/structure.oebin"), _one(open_ephys_contents)),
-    System("neuralynx", NEURALYNX, tuple(f"*{s}" for suffix in NEURALYNX for s in (suffix, suffix.capitalize(),
-           "." + suffix[1:].capitalize(), suffix.upper())), neuralynx_contents),
+    System("intan", (".rhd", ".rhs"), ("info.rhd", "info.rhs"), _intan),
+    System("open_ephys", (".oebin",), OEBIN, _one(open_ephys_contents)),
+    System("neuralynx", NEURALYNX, _any_case(NEURALYNX), neuralynx_contents),
     System("spikegadgets", (".rec",), (), _one(spikegadgets_contents)),
-    System("spike2", (".smr",), (), lambda files, gap: _smr(files, gap)),
+    System("spike2", (".smr",), (), _smr),
     System("neuroexplorer", (".nex",), (), _one(nex_contents)),
     System("spike2_64", (".smrx",), (), _neo("Spike2 64 bit", "CedRawIO", "filename")),
     System("tdt", (".tbk", ".tsq", ".tev"), ("*.tsq",), _neo("TDT", "TdtRawIO", "dirname")),
@@ -87,10 +100,6 @@ def _with_folder(files: Sequence[Path]) -> Sequence[Path]:
     if len(files) == 1 and files[0].name.lower() in ("info.rhd", "info.rhs"):
         return [files[0].parent]
     return files
-
-
-def _smr(files: Sequence[Path], gap_tolerance_s: float) -> Contents:
-    return _one(lambda path: smr_contents(path, gap_tolerance_s))(files, gap_tolerance_s)
 
 
 def system_of(files: Sequence[Path]) -> System | None:
@@ -118,6 +127,8 @@ def open_system(system: System, files: Sequence[Path], gap_tolerance_s: float) -
     try:
         contents = system.read(files, gap_tolerance_s)
     except OSError as error:
-        raise InputError(f"{system.name}: a file cannot be read: {error.strerror}", error.filename or files[0]) from error
+        raise InputError(
+            f"{system.name}: a file cannot be read: {error.strerror}", error.filename or files[0]
+        ) from error
     used = _with_folder(files) if system.name == "intan" else files
     return build(system.name, used, contents, gap_tolerance_s)

@@ -12,6 +12,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,11 @@ def neo_contents(system: str, make: Callable[[], Any], path: Path) -> Contents:
     needed = 0
     for place in range(len(header["signal_streams"])):
         needed += _stream(contents, system, raw, place, path)
-    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else path.stat().st_size
+    size = (
+        sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        if path.is_dir()
+        else path.stat().st_size
+    )
     if path.is_file():
         size = max(size, sum(f.stat().st_size for f in path.parent.glob(f"{path.stem}*") if f.is_file()))
     if needed > size:
@@ -118,8 +123,8 @@ def _stream(contents: Contents, system: str, raw: Any, place: int, path: Path) -
     rate, dtype = float(told["sampling_rate"][0]), np.dtype(str(told["dtype"][0]))
     segments = []
     for segment in range(raw.segment_count(0)):
-        n = int(_ask(system, path, "count samples", lambda s=segment: raw.get_signal_size(0, s, place)))
-        start = float(_ask(system, path, "time samples", lambda s=segment: raw.get_signal_t_start(0, s, place)))
+        n = int(_ask(system, path, "count samples", partial(raw.get_signal_size, 0, segment, place)))
+        start = float(_ask(system, path, "time samples", partial(raw.get_signal_t_start, 0, segment, place)))
         segments.append((start, n))
     by_role: dict[str, list[int]] = {}
     for column, channel in enumerate(told):
@@ -129,7 +134,12 @@ def _stream(contents: Contents, system: str, raw: Any, place: int, path: Path) -
         everyone = range(len(columns))
         for segment, (_, n) in enumerate(segments):
             if n:
-                last = _ask(system, path, "read the last sample", lambda s=segment, n=n: plain.values(s, n - 1, n, everyone))
+                last = _ask(
+                    system,
+                    path,
+                    "read the last sample",
+                    partial(plain.values, segment, n - 1, n, everyone),
+                )
                 if last.shape != (1, len(columns)):
                     raise refuse(system, f"neo counts {n} samples and ends before", path)
         step = None if dtype in (np.int16, np.uint16) else _steps(system, path, plain, segments, len(columns))
@@ -235,4 +245,8 @@ def _one_clock(contents: Contents, system: str, path: Path) -> None:
     for what, times in (("events", contents.word_s), ("spikes", contents.spike_s)):
         outside = int(np.count_nonzero((times < begin) | (times > end)))
         if outside:
-            raise refuse(system, f"{outside} {what} lie more than {OUTSIDE_S:g} s outside the samples: on another clock", path)
+            raise refuse(
+                system,
+                f"{outside} {what} lie more than {OUTSIDE_S:g} s outside the samples: on another clock",
+                path,
+            )
