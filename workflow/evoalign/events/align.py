@@ -155,7 +155,8 @@ def _check_quality(times: PresentationTimes, residual_s: Floats, settings: Event
             f"the photodiode follows only {times.photodiode_share:.1%} of the words within "
             f"{settings.photodiode_min_delay_ms:g} to {settings.photodiode_max_delay_ms:g} ms",
             "photodiode",
-            "correct the column photodiode in sessions.tsv, or leave it empty",
+            "correct the column photodiode in sessions.tsv, or leave it empty; "
+            "raise events.photodiode_max_delay_ms if the screen is slower",
         )
 
 
@@ -202,7 +203,7 @@ def _report(
         "drift_ppm": 1e6 * matched.fit.clocks[0].drift,
         "residual_median_ms": float(np.median(residual_ms)),
         "residual_p99_ms": float(np.percentile(residual_ms, 99)),
-        "photodiode_fraction": float((times.source == "photodiode").mean()),
+        "photodiode_fraction": float(times.sure_light.mean()),
         "delay_median_ms": float(np.median(delay_ms)) if len(delay_ms) else np.nan,
         "delay_p99_ms": float(np.percentile(delay_ms, 99)) if len(delay_ms) else np.nan,
     }

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.events.clocks import ClockFit, SegmentClocks
+from evoalign.events.flashes import Flashes, find_flashes
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.series import AlignmentInput
 from evoalign.study import Events
@@ -23,6 +24,7 @@ BROKEN = "the trial broke while the image was shown"
 PAUSE = "inside a pause of the recording"
 BEFORE, AFTER = "before the recording", "after the recording"
 NO_CLOCK = "in a piece of the recording with too few words for its clock"
+UNEXPLAINED = "light changed at a time that no presentation explains: it may be this one's"
 CUT = "the recording ends too soon after the onset"
 
 
@@ -43,11 +45,13 @@ class PresentationTimes:
     reason : ndarray of str
         Why the presentation is not valid; '' otherwise.
     delay_ms : ndarray
-        Photodiode minus word; NaN where one is missing.
+        Photodiode minus word; NaN where one is missing, or the light may be another's.
+    sure_light : ndarray of bool
+        The onset is that of a change of light that is surely the presentation's own.
     in_pause, outside : ndarray of bool
         Lost in a pause; before the first or after the last word.
     photodiode_share : float
-        Of presentations with a word, those with a flash; 1 without photodiode.
+        Of presentations with a word, those with a flash in time; 1 without photodiode.
     """
 
     onset_s: Floats
@@ -57,6 +61,7 @@ class PresentationTimes:
     source: NDArray[np.object_]
     reason: NDArray[np.object_]
     delay_ms: Floats
+    sure_light: Flags
     in_pause: Flags
     outside: Flags
     photodiode_share: float
@@ -95,9 +100,10 @@ def place_onsets(
     on_word, off_word = places.words(False), places.words(True)
     on_expected = np.where(np.isfinite(on_word), on_word, places.expected(segment, False))
     off_expected = np.where(np.isfinite(off_word), off_word, places.expected(segment, True))
-    flash = _flashes(photodiode, segment, on_expected, off_expected, settings)
+    end_s = inputs.end_s if inputs.exact else np.full_like(inputs.end_s, np.inf)
+    flash = find_flashes(photodiode, segment, on_expected, off_expected, end_s, settings)
     has_word, has_flash = np.isfinite(on_word), np.isfinite(flash.on_s)
-    delay_s = np.where(flash.late, np.nan, flash.on_s - on_word)
+    delay_s = np.where(flash.good, flash.on_s - on_word, np.nan)
     measured_delay_s = delay_s[np.isfinite(delay_s)]
     delay = (
         float(np.median(measured_delay_s))
@@ -122,6 +128,7 @@ def place_onsets(
         source,
         reason,
         1000 * delay_s,
+        flash.good,
         in_pause,
         outside,
         share,
@@ -208,66 +215,6 @@ class _Places:
         return np.maximum(self._segment_clocks.of_segment[filled], 0)
 
 
-@dataclass(frozen=True)
-class _Flashes:
-    on_s: Floats
-    off_s: Floats
-    late: Flags
-
-
-def _flashes(
-    photodiode: Photodiode | None, segment: Ints, on_s: Floats, off_s: Floats, settings: Events
-) -> _Flashes:
-    n = len(on_s)
-    without_photodiode = _Flashes(np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool))
-    if photodiode is None:
-        return without_photodiode
-    upright = _find_flashes(photodiode, segment, on_s, off_s, settings)
-    swapped = _find_flashes(photodiode.swapped(), segment, on_s, off_s, settings)
-    # The square under the diode may be dark while the image is on.
-    n_flashes = [np.isfinite(f.on_s[~f.late]).sum() for f in (upright, swapped)]
-    return upright if n_flashes[0] >= n_flashes[1] else swapped
-
-
-def _find_flashes(
-    photodiode: Photodiode, segment: Ints, on_s: Floats, off_s: Floats, settings: Events
-) -> _Flashes:
-    low, high = settings.photodiode_min_delay_ms / 1000, settings.photodiode_max_delay_ms / 1000
-    following = np.append(on_s[1:], np.inf)
-    latest_end = np.where(np.isfinite(off_s), off_s, np.nan_to_num(following, nan=np.inf))
-    # After a reset the next onset can have a smaller time.
-    follows = following > on_s
-    until = np.where(follows, np.minimum(latest_end + high, following + low), latest_end + high)
-    in_segment = segment >= 0
-    on = _first_from(photodiode.on_s, photodiode.on_segment, on_s + low, segment)
-    on = np.where(in_segment & (on <= until), on, np.nan)
-    late = on > on_s + high
-    off = _first_from(
-        photodiode.off_s,
-        photodiode.off_segment,
-        np.fmax(np.where(np.isnan(off_s), on_s, off_s + low), on),
-        segment,
-    )
-    stop = np.where(np.isnan(off_s), until, off_s + np.where(late, on - on_s, 0) + high)
-    off = np.where(np.isfinite(on) & (off <= stop), off, np.nan)
-    return _Flashes(on, off, late)
-
-
-def _first_from(times: Floats, segments: Ints | None, start: Floats, segment: Ints) -> Floats:
-    """Return the first change at or after each start, ``[presentation]``; inf without."""
-    first_change = np.full(len(start), np.inf)
-    if segments is None or not (np.diff(times) < 0).any():
-        groups = [(np.ones(len(times), bool), np.ones(len(start), bool))]
-    else:
-        groups = [(segments == s, segment == s) for s in np.unique(segments)]
-    for of_segment, rows in groups:
-        segment_times = np.append(times[of_segment], np.inf)
-        first_change[rows] = segment_times[
-            np.searchsorted(segment_times, np.nan_to_num(start[rows], nan=np.inf))
-        ]
-    return first_change
-
-
 def _add_reasons(
     reason: NDArray[np.object_],
     log: pd.DataFrame,
@@ -275,7 +222,7 @@ def _add_reasons(
     segment: Ints,
     onset: Floats,
     has_word: Flags,
-    flash: _Flashes,
+    flash: Flashes,
     settings: Events,
 ) -> None:
     """Enter the reasons why presentations are not valid; the first reason stays."""
@@ -289,6 +236,7 @@ def _add_reasons(
         (broken, BROKEN),
         (without_time, NO_WORD),
         (flash.late, late_reason),
+        (flash.doubtful, UNEXPLAINED),
         (ends_too_soon, CUT),
     ):
         reason[applies & (reason == "")] = text

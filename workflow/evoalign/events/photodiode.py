@@ -45,6 +45,16 @@ class Photodiode:
         """Return the same with light and dark exchanged."""
         return Photodiode(self.off_s, self.on_s, self.off_segment, self.on_segment)
 
+    def either_way(self) -> Photodiode:
+        """Return every change as one to light and as one to dark: of a square that changes sides."""
+        times = np.concatenate([self.on_s, self.off_s])
+        if self.on_segment is None or self.off_segment is None:
+            order = np.argsort(times, kind="stable")
+            return Photodiode(times[order], times[order])
+        segments = np.concatenate([self.on_segment, self.off_segment])
+        order = np.lexsort((times, segments))
+        return Photodiode(times[order], times[order], segments[order], segments[order])
+
 
 @dataclass(frozen=True)
 class _Levels:
