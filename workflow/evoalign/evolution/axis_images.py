@@ -1,0 +1,273 @@
+"""Image sets along the eigen-axes of an image distance, for a tuning session: docs/methods.md section 7."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.optimize import elementwise
+
+from evoalign.errors import InputError
+from evoalign.files import atomic_write
+from evoalign.nwb import SessionContents
+from evoalign.spaces import Space, to_bytes
+from evoalign.spaces.hessian import Eigenframe
+from evoalign.spaces.metrics import Metric
+
+Floats = NDArray[np.float64]
+DistanceAt = Callable[[NDArray[np.int64], Floats], Floats]  # half-lines and steps -> distances
+
+SUBSPACES = ("class", "noise")  # as the study's file names call them
+GROWTH = 1.2  # from one step of the search's grid to the next
+FIRST, LAST = 0.1, 100.0  # the grid, in steps that the eigenvalue predicts for the distance
+RENDERED = 32  # images in memory at a time
+TOLERANCE = 1e-4  # of a reached distance
+
+
+@dataclass(frozen=True)
+class AxisImages:
+    """Images along eigen-axes, the origin first.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        image (name), subspace, axis (rank of the eigenvector), distance (signed, as in
+        the name), step (in units of the latent), eigenvalue.
+    latents : numpy.ndarray, float64 [image, latent]
+    unreached : list of str
+        Names of the images whose distance the axis does not reach.
+    """
+
+    table: pd.DataFrame
+    latents: Floats
+    unreached: list[str]
+
+
+def axis_name(subspace: str, axis: int, distance: float) -> str:
+    """Return an image's name as the study's rig gives it (docs/methods.md section 1).
+
+    Examples
+    --------
+    >>> axis_name("noise", 12, -0.24)
+    'noise_eig12_lin-0.24'
+    """
+    return f"{subspace}_eig{axis}_lin{distance:.2f}"
+
+
+def centre_of(contents: SessionContents, thread: int) -> Floats:
+    """Mean latent of a thread's last complete generation but one, float64 [latent].
+
+    Raises
+    ------
+    InputError
+        Fewer than two blocks were shown whole.
+    """
+    shown = contents.presentations
+    generated = shown[(shown["thread"] == thread) & ~shown["reference"].astype(bool)]
+    seen = generated.groupby("block")["latent_row"].nunique()
+    complete = [
+        block
+        for (block, of_thread), (codes, _) in sorted(contents.latents.items())
+        if of_thread == thread and seen.get(block, 0) == len(codes)
+    ]
+    if len(complete) < 2:
+        raise InputError(
+            f"{len(complete)} generations were shown whole, and the centre is the last of them but one",
+            f"session {contents.session}, thread {thread}",
+            "give the latents of an evolution",
+        )
+    return np.asarray(contents.latents[complete[-2], thread][0].mean(axis=0), dtype=np.float64)
+
+
+def sample_axes(
+    space: Space,
+    centre: Floats,
+    frames: Mapping[str, Eigenframe],
+    axes: Mapping[str, Sequence[int]],
+    distances: Sequence[float],
+    metric: Metric,
+) -> AxisImages:
+    """Find the images at given distances from a centre along eigenvectors, both ways.
+
+    Parameters
+    ----------
+    space : Space
+    centre : numpy.ndarray [latent]
+    frames : mapping of str to Eigenframe
+        'class', 'noise' -> the frame of that block.
+    axes : mapping of str to sequence of int
+        Ranks of the eigenvectors of each, from 0, the largest.
+    distances : sequence of float
+        In units of the metric, positive.
+    metric : callable
+        As in `hessian.mean_hessian`.
+
+    Returns
+    -------
+    AxisImages
+        A distance is the first at which the axis reaches it, on a grid whose
+        steps grow by a fifth. What is not reached is left out and named.
+
+    Raises
+    ------
+    InputError
+        A rank that the frame does not have, or no frame of that name.
+    """
+    names_apart = {axis_name("class", 0, distance) for distance in distances}
+    if len(names_apart) < len(distances) or axis_name("class", 0, 0.0) in names_apart:
+        raise InputError(
+            f"distances {', '.join(f'{distance:g}' for distance in distances)} have no names of their own",
+            "hessian.distances",
+            "names hold two decimals: give positive distances that differ by 0.01 or more",
+        )
+    lines, directions = _lines(frames, axes)
+    steps = _steps(space, centre, lines, directions, np.sort(np.asarray(distances, dtype=float)), metric)
+    first = next(iter(axes))
+    rows = [(axis_name(first, 0, 0.0), first, 0, 0.0, 0.0, np.nan)]
+    latents, unreached = [centre], []
+    for (subspace, axis, sign, value), direction, of_line in zip(lines, directions, steps, strict=True):
+        for distance, step in zip(np.sort(distances), of_line, strict=True):
+            name = axis_name(subspace, axis, sign * distance)
+            if np.isnan(step):
+                unreached.append(name)
+                continue
+            rows.append((name, subspace, axis, sign * distance, sign * step, value))
+            latents.append(centre + step * direction)
+    names = ["image", "subspace", "axis", "distance", "step", "eigenvalue"]
+    return AxisImages(pd.DataFrame(rows, columns=names), np.stack(latents), unreached)
+
+
+def write_axis_images(
+    folder: str | PathLike[str], images: AxisImages, space: Space, facts: Mapping[str, str]
+) -> None:
+    """Write the images as the rig shows them, with their table and latents; the folder appears whole.
+
+    Parameters
+    ----------
+    folder : path
+        Gets ``{name}.png``, ``axes.tsv`` (table, with provenance above it) and ``latents.npz``.
+    images : AxisImages
+    space : Space
+    facts : mapping of str to str
+        Provenance.
+    """
+    with atomic_write(folder) as partial:
+        partial.mkdir()
+        names = images.table["image"].tolist()
+        for names_part, latents in _parts(names, images.latents):
+            with torch.no_grad():
+                pixels = to_bytes(space.render(torch.from_numpy(latents)))
+            for name, image in zip(names_part, pixels, strict=True):
+                Image.fromarray(image).save(partial / f"{name}.png")
+        with (partial / "axes.tsv").open("w", encoding="utf-8") as stream:
+            stream.writelines(f"# {name}: {value}\n" for name, value in sorted(facts.items()))
+            images.table.to_csv(stream, sep="\t", index=False, lineterminator="\n")
+        np.savez(partial / "latents.npz", image=np.array(names), latents=images.latents)
+    if images.unreached:
+        logging.warning(
+            "%d images are left out, for the axis does not reach the distance: %s",
+            len(images.unreached), ", ".join(images.unreached),
+        )  # fmt: skip
+
+
+def _parts(names: list[str], latents: Floats) -> list[tuple[list[str], Floats]]:
+    starts = range(0, len(names), RENDERED)
+    return [(names[at : at + RENDERED], latents[at : at + RENDERED]) for at in starts]
+
+
+def _lines(
+    frames: Mapping[str, Eigenframe], axes: Mapping[str, Sequence[int]]
+) -> tuple[list[tuple[str, int, int, float]], Floats]:
+    """Subspace, rank, sign and eigenvalue of each half-line, and its direction [line, latent]."""
+    lines, directions = [], []
+    for subspace, ranks in axes.items():
+        if subspace not in frames:
+            raise InputError(
+                f"the eigenframe has no block '{subspace}'", "hessian.axes", f"it has {', '.join(frames)}"
+            )
+        frame = frames[subspace]
+        for rank in ranks:
+            if not 0 <= rank < len(frame.values):
+                raise InputError(
+                    f"no eigenvector {rank}: the frame of '{subspace}' has {len(frame.values)}",
+                    "hessian.axes",
+                    "name ranks from 0",
+                )
+            for sign in (-1, 1):
+                lines.append((subspace, int(rank), sign, float(frame.values[rank])))
+                directions.append(sign * frame.vectors[:, rank])
+    return lines, np.stack(directions)
+
+
+def _steps(
+    space: Space, centre: Floats, lines: list, directions: Floats, distances: Floats, metric: Metric
+) -> Floats:
+    """Step of each half-line to each distance, [line, distance]; NaN where it is not reached."""
+    origin = _rendered(space, centre[None])
+
+    def distance_at(line: NDArray[np.int64], step: Floats) -> Floats:
+        found = np.empty(len(line))
+        for at in range(0, len(line), RENDERED):
+            part = slice(at, at + RENDERED)
+            images = _rendered(space, centre + step[part, None] * directions[line[part]])
+            with torch.no_grad():
+                found[part] = metric(origin.expand_as(images), images).double().cpu().numpy()
+        return found
+
+    below, above = _brackets(lines, distances, distance_at)
+    steps = np.full((len(lines), len(distances)), np.nan)
+    at = np.argwhere(np.isfinite(above))
+    if not len(at):
+        return steps
+    wanted = distances[at[:, 1]]
+
+    def excess(step: Floats, *of_line: Any) -> Floats:
+        step, line, distance = np.broadcast_arrays(step, *of_line)
+        found = distance_at(line.ravel().astype(np.int64), step.ravel())
+        return (found - distance.ravel()).reshape(step.shape)
+
+    ends = (below[at[:, 0], at[:, 1]], above[at[:, 0], at[:, 1]])
+    found = elementwise.find_root(
+        excess,
+        ends,
+        args=(at[:, 0].astype(float), wanted),
+        tolerances={"xatol": 0.0, "xrtol": 1e-6, "fatol": TOLERANCE * float(wanted.min())},
+    )
+    steps[at[:, 0], at[:, 1]] = found.x
+    return steps
+
+
+def _brackets(lines: list, distances: Floats, distance_at: DistanceAt) -> tuple[Floats, Floats]:
+    """Last step before, and first beyond, each distance, on a growing grid; infinite where none is."""
+    values = np.array([max(value, 0.0) for *_, value in lines])
+    # Near the centre the distance is half the eigenvalue times the square of the step.
+    smallest = values[values > 0].min() if (values > 0).any() else 1.0
+    scale = np.sqrt(2 * distances[0] / np.maximum(values, smallest))
+    last_scale = np.sqrt(2 * distances[-1] / np.maximum(values, smallest))
+    below = np.zeros((len(lines), len(distances)))
+    above = np.full_like(below, np.inf)
+    step, previous = FIRST * scale, np.zeros(len(lines))
+    open_lines = np.arange(len(lines))
+    while len(open_lines):
+        found = distance_at(open_lines, step[open_lines])
+        for row, line in enumerate(open_lines):
+            crossed = (found[row] >= distances) & np.isinf(above[line])
+            below[line, crossed], above[line, crossed] = previous[line], step[line]
+        previous[open_lines] = step[open_lines]
+        step[open_lines] *= GROWTH
+        more = np.isinf(above[open_lines, -1]) & (step[open_lines] <= LAST * last_scale[open_lines])
+        open_lines = open_lines[more]
+    return below, above
+
+
+def _rendered(space: Space, latents: Floats) -> torch.Tensor:
+    with torch.no_grad():
+        return space.render(torch.from_numpy(latents))
