@@ -19,6 +19,7 @@ def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):
     for rule in ("responses", "trajectories", "encoding", "session_figures"):
         assert planned[rule] == 7
     assert planned["demo_blackrock"] == planned["demo_plexon"] == 3 and planned["demo_tuning"] == 1
+    assert planned["eigenframe"] == 2  # of both spaces, for all sessions
     assert planned["population"] == planned["report"] == 1
 
 
@@ -60,7 +61,7 @@ def test_jobs_that_compute_on_a_gpu_ask_for_it(checkout, monkeypatch, device, th
         workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
         gpus = {job.rule.name: job.resources.get("gpu", 0) for job in workflow._workflow.dag.jobs}
     assert {rule for rule, number in gpus.items() if number} == (
-        {"trajectories", "encoding"} if asked else set()
+        {"trajectories", "encoding", "eigenframe"} if asked else set()
     )
 
 

@@ -347,13 +347,39 @@ class Encoding(_Section):
     ceiling_images: int = _knob(8, "'auto' takes repeats from this many repeated images on", ge=3)
     ceiling_floor: float = _knob(0.01, "R2 and parts of it are never divided by less", gt=0, lt=1)
     eigenframes: dict[str, str] = _knob(
-        {}, "space -> .npz of Hessian eigenvectors; the procedural spaces' are computed when not named"
+        {}, "space -> .npz of Hessian eigenvectors, in place of the frame that section hessian makes"
     )
-    hessian_samples: int = _knob(16, "latents over which a computed Hessian is averaged", ge=1, le=10_000)
     spectrum_bins: int = _knob(8, "bins of eigenvalue rank in the spectrum", ge=1, le=256)
     memory_gb: float = _knob(4.0, "working memory of the permutations, host or GPU", ge=0.05, le=1000)
     tf32: bool = _knob(
         False, "permutations on tensor cores: products rounded to 10 bits, about 1e-3 relative"
+    )
+
+
+# Spaces that need no weights.
+GENERATED_SPACES = ("texture", "object")
+
+
+class Hessian(_Section):
+    """Eigenframes of the spaces, and images along their axes (docs/methods.md section 7)."""
+
+    metric: str = _knob(
+        "pixel", "image distance: 'pixel', 'lpips', 'lpips_squeeze' or a network of section prototypes"
+    )
+    samples: int = _knob(16, "founders of a space over which its Hessian is averaged", ge=1, le=10_000)
+    method: Literal["auto", "exact", "lanczos", "randomized"] = _knob(
+        "auto", "the whole Hessian, or its leading directions; 'auto': by the number of latents"
+    )
+    exact_latents: int = _knob(512, "'auto' takes the whole Hessian up to so many latents", ge=1, le=8192)
+    top: int = _knob(
+        512, "leading directions where the Hessian is not whole: as many as the encoding's largest k", ge=1
+    )
+    axes: dict[Literal["class", "noise"], tuple[int, ...]] = _knob(
+        {"class": (0, 1, 2, 3, 6, 9, 13, 21, 30, 60), "noise": (0, 1, 2, 3, 5, 8, 10, 20, 40)},
+        "block of the latent -> ranks of the eigenvectors that images are sampled along",
+    )
+    distances: tuple[float, ...] = _knob(
+        (0.16, 0.24, 0.32, 0.4), "image distances from the centre at which images are sampled, both ways"
     )
 
 
@@ -450,6 +476,7 @@ class Config(_Section):
     analysis: Analysis = Analysis()
     encoding: Encoding = Encoding()
     prototypes: Prototypes = Prototypes()
+    hessian: Hessian = Hessian()
     tuning: Tuning = Tuning()
     figures: Figures = Figures()
     provenance: Provenance = Provenance()

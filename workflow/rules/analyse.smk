@@ -67,6 +67,7 @@ rule population_tuning:
 rule encoding:
     input:
         responses=f"{SESSION}/responses.zarr",
+        frames=frames,
     output:
         tables=directory(f"{SESSION}/encoding"),
     log:

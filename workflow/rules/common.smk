@@ -10,7 +10,12 @@ from evoalign.pipeline import process
 from evoalign.pipeline import versions
 from evoalign import storage as remote
 from evoalign.errors import InputError
-from evoalign.study import check_config, check_curations, load_sessions
+from evoalign.study import (
+    GENERATED_SPACES,
+    check_config,
+    check_curations,
+    load_sessions,
+)
 
 DEMO = "data/demo"
 # What is read of a folder of phy.
@@ -100,6 +105,19 @@ REPORTED = [
     if name not in (*declared.WHERE, "provenance")
 ]
 
+# Where image distances take their weights from.
+IMAGE_NETWORKS = [
+    f"prototypes.{name}"
+    for name in [
+        "efficientnet",
+        "networks",
+        "lpips_alexnet",
+        "lpips_linear",
+        "lpips_squeezenet",
+        "lpips_squeeze_linear",
+    ]
+]
+
 # Jobs that compute on a GPU ask for one: see docs/cluster.md.
 GPUS = int(STUDY.device == "cuda" or (STUDY.device == "auto" and process.has_gpu()))
 
@@ -186,6 +204,38 @@ def envelope(wildcards):
     """Folder of the multi-unit envelope, where the config asks for it."""
     folder = f"{RESULTS}/sessions/{wildcards.session}/sorting/envelope.zarr"
     return [folder] if STUDY.sorting.envelope else []
+
+
+def framed_spaces(session):
+    """Spaces of a session whose eigenframes are made here; of one that does not name them, all there are."""
+    made = [name for name in GENERATED_SPACES if name not in STUDY.encoding.eigenframes]
+    named = SESSIONS[session].spaces or made
+    return [name for name in made if name in named]
+
+
+def frame_of(space):
+    """Eigenframe of a space: of the config, or made here."""
+    return STUDY.encoding.eigenframes.get(space, f"{RESULTS}/frames/{space}.npz")
+
+
+def frames(wildcards):
+    """Eigenframes that are made here for a session."""
+    return [frame_of(space) for space in framed_spaces(wildcards.session)]
+
+
+def sampled_space(wildcards):
+    """The session's object space, whose axes a tuning session follows."""
+    named = SESSIONS[wildcards.session].spaces
+    objects = [name for name in named if name in STUDY.analysis.object_spaces]
+    if not objects:
+        raise WorkflowError(
+            f"session {wildcards.session}: column spaces of the sample sheet names no object space"
+        )
+    return objects[0]
+
+
+def sampled_frame(wildcards):
+    return frame_of(sampled_space(wildcards))
 
 
 def analysis_tables(wildcards):

@@ -50,7 +50,7 @@ def small_session(seed=0, n_units=3, gain=400.0):
 def config(**changed):
     encoding = {
         "width_ms": 20, "step_ms": 20, "n_permutations": 60, "n_bootstrap": 200, "n_alphas": 30,
-        "projection_dims": (4,), "hessian_samples": 1, **changed,
+        "projection_dims": (4,), **changed,
     }  # fmt: skip
     return Config.model_validate({"encoding": encoding, "device": "cpu"})
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from evoalign import study
-from evoalign.analysis.tuning import tune_session
+from evoalign.analysis.tuning.session import tune_session
 from evoalign.errors import InputError
 from evoalign.events.names import parse_axis_name
 from evoalign.evolution.axis_images import axis_name, centre_of, sample_axes, write_axis_images

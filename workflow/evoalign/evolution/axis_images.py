@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import elementwise
 
+from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents
 from evoalign.spaces import Space, to_bytes
-from evoalign.spaces.hessian import Eigenframe
+from evoalign.spaces.hessian import Eigenframe, load_eigenframe
 from evoalign.spaces.metrics import Metric
 
 Floats = NDArray[np.float64]
@@ -85,6 +86,53 @@ def centre_of(contents: SessionContents, thread: int) -> Floats:
             "give the latents of an evolution",
         )
     return np.asarray(contents.latents[complete[-2], thread][0].mean(axis=0), dtype=np.float64)
+
+
+def sample_session(
+    contents: SessionContents,
+    space: Space,
+    frame: str | PathLike[str],
+    settings: study.Hessian,
+    metric: Metric,
+) -> AxisImages:
+    """Images along a space's eigen-axes around the end of a session's evolution in it.
+
+    Parameters
+    ----------
+    contents : SessionContents
+        Of an evolution, with latents.
+    space : Space
+        Where one of its threads evolved.
+    frame : path
+        Eigenframe of the space. One that has no blocks is sampled as 'class'.
+    settings : study.Hessian
+        Axes and distances.
+    metric : callable
+        As in `hessian.mean_hessian`.
+
+    Raises
+    ------
+    InputError
+        No thread of that space, or as for `centre_of`, `load_eigenframe` and `sample_axes`.
+    """
+    shown = contents.presentations
+    threads = shown.loc[shown["space"] == space.name, "thread"].unique()
+    if len(threads) == 0:
+        raise InputError(f"no thread of space '{space.name}' was shown", f"session {contents.session}")
+    names = SUBSPACES if set(SUBSPACES) <= set(space.blocks) else SUBSPACES[:1]
+    block_of = {name: name if name in space.blocks and len(space.blocks) > 1 else "" for name in names}
+    frames = {name: load_eigenframe(frame, space.name, block) for name, block in block_of.items()}
+    ranks = {str(name): named for name, named in settings.axes.items()}
+    axes = {
+        name: [rank for rank in ranks.get(name, ()) if rank < len(frame.values)]
+        for name, frame in frames.items()
+    }
+    if any(len(axes[name]) < len(ranks.get(name, ())) for name in axes):
+        logging.warning(
+            "space '%s' has fewer directions than hessian.axes names: sampled %s", space.name, axes
+        )
+    centre = centre_of(contents, int(threads[0]))
+    return sample_axes(space, centre, frames, axes, settings.distances, metric)
 
 
 def sample_axes(

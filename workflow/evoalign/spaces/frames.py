@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.spaces.hessian import Eigenframe, exact_frame, mean_hessian, signed_frame
@@ -30,7 +31,7 @@ from evoalign.spaces.hessian_products import (
     sketch_vectors,
 )
 from evoalign.spaces.interface import Space
-from evoalign.spaces.metrics import PIXEL_DESCRIPTION, Metric, squared_difference
+from evoalign.spaces.metrics import PIXEL_DESCRIPTION, Metric, image_metric, squared_difference
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, Floats]
@@ -70,6 +71,50 @@ class FramePlan:
     metric_name: str = PIXEL_DESCRIPTION
     facts: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
+
+
+def plan_for(
+    space: Space,
+    settings: study.Hessian,
+    prototypes: study.Prototypes,
+    seed: int = 0,
+    device: str = "cpu",
+    facts: Mapping[str, str] | None = None,
+) -> FramePlan:
+    """How a space's frames are made under the configuration.
+
+    Parameters
+    ----------
+    space : Space
+    settings : study.Hessian
+    prototypes : study.Prototypes
+        Says where the weights of image distances are.
+    seed, device
+        See `FramePlan`.
+    facts : mapping of str to str, optional
+        Provenance of the run, beside what the space tells of itself.
+
+    Raises
+    ------
+    InputError
+        As for `metrics.image_metric`.
+    """
+    metric, words = image_metric(settings.metric, prototypes)
+    if isinstance(metric, torch.nn.Module):
+        metric = metric.to(device)
+    whole = space.latent_dim <= settings.exact_latents
+    blocks = {name: (block.start, block.stop) for name, block in space.blocks.items()}
+    return FramePlan(
+        n=settings.samples,
+        seed=seed,
+        method=settings.method if settings.method != "auto" else "exact" if whole else "lanczos",
+        top=settings.top,
+        blocks=blocks if len(blocks) > 1 else {},
+        metric=metric,
+        metric_name=words,
+        facts=space.describe() | dict(facts or {}),
+        device=device,
+    )
 
 
 def make_frames(

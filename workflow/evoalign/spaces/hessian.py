@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Eigenframe:
     space : str
         Name of the space.
     values : numpy.ndarray, float64 [direction]
-        Eigenvalues, falling.
+        Eigenvalues, falling; of a large latent, the leading ones.
     vectors : numpy.ndarray, float64 [latent, direction]
         Orthonormal columns; the largest entry of each is positive.
     provenance : mapping of str to str
@@ -51,6 +52,20 @@ class Eigenframe:
     values: Floats
     vectors: Floats
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def basis(self) -> Floats:
+        """The vectors and, where they are not as many as the latents, random ones for the rest.
+
+        [latent, latent], orthonormal. What a frame of leading directions leaves
+        out has no order that is known: any directions of it stand for its flattest.
+        """
+        n, known = self.vectors.shape
+        if known == n:
+            return self.vectors
+        drawn = np.random.default_rng(0).standard_normal((n, n - known))
+        rest = drawn - self.vectors @ (self.vectors.T @ drawn)
+        return np.concatenate([self.vectors, np.linalg.qr(rest)[0]], axis=1)
 
 
 def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_difference) -> Tensor:

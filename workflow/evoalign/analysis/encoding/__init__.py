@@ -8,7 +8,7 @@ from evoalign.analysis.encoding.nested import Plan
 from evoalign.analysis.encoding.permutation import null_r2, permutations, test_windows
 from evoalign.analysis.encoding.results import to_dataset
 from evoalign.analysis.encoding.ridge import EncodingRidge, log_alphas, nested_cv
-from evoalign.analysis.encoding.session import encode_session
+from evoalign.analysis.encoding.session import encode_session, load_frames
 from evoalign.analysis.encoding.variance import linear_kernel, linear_share
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "image_folds",
     "linear_kernel",
     "linear_share",
+    "load_frames",
     "log_alphas",
     "nested_cv",
     "null_r2",

@@ -21,6 +21,7 @@ from evoalign.analysis.encoding.stream import Progress, batch_rows, digest, piec
 from evoalign.analysis.encoding.variance import linear_kernel, linear_share, noise_correlation
 from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
 from evoalign.analysis.statistics.resampling import seeded
+from evoalign.spaces.hessian import Eigenframe
 
 Floats = NDArray[np.float64]
 Predictors = tuple[str, int, Tensor]  # projection, its directions, predictors [presentation, feature]
@@ -41,7 +42,7 @@ def predictors(job: Job, thread: Thread) -> list[Predictors]:
     frame = job.frames.get(thread.space)
     rotated = None
     if frame is not None:
-        rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.vectors).to(job.device))
+        rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.basis).to(job.device))
     found: list[Predictors] = []
     for projection in job.settings.projections:
         if projection == "full":
@@ -51,9 +52,15 @@ def predictors(job: Job, thread: Thread) -> list[Predictors]:
             if projection == "random":
                 generator = seeded(job.config.seed, job.responses.session, thread.space, f"random {k}")
                 found.append(("random", k, latents @ random_basis(dim, k, generator).to(job.device)))
-            elif rotated is not None:
+            elif rotated is not None and frame is not None and _known(projection, k, dim, frame):
                 found.append((projection, k, getattr(rotated, projection)(k)))
     return [(name, k, shortened(x)) for name, k, x in found]
+
+
+def _known(projection: str, k: int, dim: int, frame: Eigenframe) -> bool:
+    """Whether a frame, which may hold the leading directions alone, has the top k, or k beside those."""
+    known = len(frame.values)
+    return known == dim or k <= (known if projection == "top" else dim - known)
 
 
 def _effects(job: Job, thread: Thread) -> WithinBlocks:
@@ -170,10 +177,10 @@ def spectrum_of(
     full = [f for f in fitted if f.projection == "full" and f.scheme == job.settings.schemes[0]]
     if frame is None or not full:
         return []
-    coordinates = torch.from_numpy(thread.latents @ frame.vectors).to(job.device)
+    coordinates = torch.from_numpy(thread.latents @ frame.basis).to(job.device)
     folds = _folds(job, thread, full[0].scheme)
     shares = explained_by_rank(coordinates, targets, folds, full[0].nested.alphas).cpu().numpy()
-    bins = rank_bins(coordinates.shape[1], job.settings.spectrum_bins)
+    bins = rank_bins(len(frame.values), job.settings.spectrum_bins)
     return [((a, b), shares[:, a:b].sum(1).reshape(job.shape)) for a, b in bins]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
+from collections.abc import Iterable
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,8 @@ from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution
 from evoalign.errors import InputError
 from evoalign.responses import SessionResponses
-from evoalign.spaces.hessian import Eigenframe, eigenframe, load_eigenframe
+from evoalign.spaces.frames import make_frames, plan_for
+from evoalign.spaces.hessian import Eigenframe, load_eigenframe
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +54,8 @@ def encode_session(
     responses : SessionResponses
         Counts, presentations and latents of the session.
     config : study.Config
-        Section `encoding`; `device`, `seed` and names of spaces elsewhere.
+        Section `encoding`, and `hessian` and `prototypes` where frames are computed; `device`,
+        `seed` and names of spaces elsewhere.
     frames : mapping of str to Eigenframe, optional
         By name of space; when not given, those that
         `encoding.eigenframes` names, and computed ones of known spaces.
@@ -165,12 +168,34 @@ def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eig
             found[thread.space] = load_eigenframe(path, thread.space)
             continue
         try:
-            found[thread.space] = _computed(thread.space, config.encoding.hessian_samples, config.seed)
+            space = spaces.get_space(thread.space)
         except InputError:
             logging.info("no eigenframe of space '%s': no Hessian projections", thread.space)
+            continue
+        found[thread.space] = make_frames(
+            space, plan_for(space, config.hessian, config.prototypes, config.seed)
+        )[0]
     return found
 
 
-@functools.lru_cache(maxsize=8)
-def _computed(space: str, n: int, seed: int) -> Eigenframe:
-    return eigenframe(spaces.get_space(space), n, seed)
+def load_frames(
+    responses: SessionResponses, config: study.Config, files: Iterable[str | PathLike[str]]
+) -> dict[str, Eigenframe]:
+    """Eigenframes of a session's spaces, by name.
+
+    Parameters
+    ----------
+    responses : SessionResponses
+    config : study.Config
+        `encoding.eigenframes` wins.
+    files : iterable of path
+        Frames of other spaces, each called by its space, as ``texture.npz``.
+
+    Raises
+    ------
+    InputError
+        As for `load_eigenframe`.
+    """
+    file_of = {Path(file).stem: file for file in files} | config.encoding.eigenframes
+    names = responses.presentations["space"].unique()
+    return {name: load_eigenframe(file_of[name], name) for name in names if name in file_of}
