@@ -323,3 +323,25 @@ def test_cuda_gives_the_tables_of_the_processor(encoded):
         pd.testing.assert_frame_equal(
             found[name], frame, rtol=1e-4, atol=0.05 if name == "encoding" else 1e-4
         )
+
+
+def test_a_frame_of_leading_directions_gives_no_projection_that_it_does_not_know():
+    whole = frames()
+    cut = {name: Eigenframe(name, f.values[:3], f.vectors[:, :3]) for name, f in whole.items()}
+    for frame in cut.values():
+        np.testing.assert_allclose(frame.basis.T @ frame.basis, np.eye(len(frame.basis)), atol=1e-9)
+        np.testing.assert_array_equal(frame.basis[:, :3], frame.vectors)
+    settings = config(projection_dims=(2, 4), n_permutations=0)
+    found = encode_session(small_session(), settings, cut)["encoding"]
+    texture = found[(found["space"] == "texture") & (found["scheme"] == "image")]
+    models = set(zip(texture["projection"], texture["n_features"], strict=True))
+    assert ("top", 2) in models and ("top", 4) not in models
+    assert {("bottom", 2), ("bottom", 4)} <= models
+    exact = encode_session(small_session(), settings, whole)["encoding"]
+
+    def r2(table, projection):
+        own = (table["space"] == "texture") & (table["scheme"] == "image") & (table["n_features"] == 2)
+        return table.loc[own & (table["projection"] == projection), "r2"].to_numpy()
+
+    np.testing.assert_allclose(r2(found, "top"), r2(exact, "top"))
+    assert not np.allclose(r2(found, "bottom"), r2(found, "top"))
