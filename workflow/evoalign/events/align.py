@@ -94,7 +94,7 @@ def align(
     inputs = prepare(log, words, settings, segments)
     segment_clocks = find_clocks(inputs.series, len(inputs.start_s), settings.max_drift_ppm * 1e-6)
     if not segment_clocks.clocks:
-        raise _no_clock_error(inputs, segment_clocks)
+        raise _no_clock_error(inputs, segment_clocks, words, settings)
     matched = match_events(inputs, segment_clocks, settings)
     times = place_onsets(
         log,
@@ -113,19 +113,39 @@ def align(
     return Alignment(presentations, report)
 
 
-def _no_clock_error(inputs: AlignmentInput, segment_clocks: SegmentClocks) -> InputError:
+def _no_clock_error(
+    inputs: AlignmentInput, segment_clocks: SegmentClocks, words: pd.DataFrame, settings: Events
+) -> InputError:
     n_events, n_words = int((~inputs.is_offset).sum()), len(inputs.series.word_s)
+    other_lines = _other_lines(inputs, words, settings)
     if segment_clocks.ambiguous:
         best, runner_up = segment_clocks.ambiguous
         return InputError(
             f"the words fit the log at two places: {best} match at one, {runner_up} at another",
             "words and log",
-            "the task is periodic and words are missing: give the log of this recording alone",
+            other_lines or "the task is periodic and words are missing: give the log of this recording alone",
         )
     return InputError(
         f"no clock brings the words to the log: {n_events} presentations, {n_words} words of their values",
         "words and log",
-        "give the log of the same day and session; check events.onset_words and events.word_mask",
+        other_lines
+        or "give the log of the same day and session; check events.onset_words and events.word_mask",
+    )
+
+
+def _other_lines(inputs: AlignmentInput, words: pd.DataFrame, settings: Events) -> str:
+    """Say that another line than the word's own changes beside it; '' when none does."""
+    word = words.loc[words["source"].isin(("digital", "strobed")), "word"].to_numpy(np.int64)
+    sent = inputs.series.event_word[~inputs.is_offset]
+    code_bits = (1 << int(inputs.series.event_word.max(initial=1)).bit_length()) - 1
+    above = word & settings.word_mask & ~code_bits
+    n_onsets = int((np.isin(word & code_bits, sent) & (above != 0)).sum())
+    if not n_onsets:
+        return ""
+    lines = [str(bit) for bit in range(32) if ((above >> bit) & 1).any()]
+    return (
+        f"{n_onsets} words have an image's value in their lower bits and other lines that are high "
+        f"(bit {', '.join(lines)}): set events.word_mask to the bits of the words, as 255 for 8 bits"
     )
 
 

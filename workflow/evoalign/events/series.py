@@ -112,7 +112,8 @@ def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]
     order = np.argsort(segment, kind="stable")
     segment = segment[order]
     time_s = words["time_s"].to_numpy(np.float64)[order]
-    word = words["word"].to_numpy(np.int64)[order] & settings.word_mask
+    raw_word = words["word"].to_numpy(np.int64)[order]
+    word = raw_word & settings.word_mask
     backward_rows = np.flatnonzero((np.diff(time_s) < 0) & (np.diff(segment) == 0))
     if len(backward_rows) or not np.isfinite(time_s).all():
         at = int(backward_rows[0]) if len(backward_rows) else int(np.flatnonzero(~np.isfinite(time_s))[0])
@@ -125,8 +126,19 @@ def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]
     if len(segment) and segment[0] < 0:
         raise InputError(f"segment {segment[0]} is no segment", "words", _EXPORT)
     # The rig's input falls back to 0 between words on some systems.
-    non_zero = word != 0
-    return time_s[non_zero], word[non_zero], segment[non_zero]
+    sent = (word != 0) & ~_of_another_line(raw_word, word, segment)
+    return time_s[sent], word[sent], segment[sent]
+
+
+def _of_another_line(raw_word: Ints, word: Ints, segment: Ints) -> NDArray[np.bool_]:
+    """Return which words were written because a line outside the mask changed, ``[word]``.
+
+    The word's own lines hold what they held, and the whole input does not: a
+    camera or a voice key, and no word. An input that is the same as before
+    altogether was strobed again (9, 9, 9), and is one.
+    """
+    alike = (np.diff(word) == 0) & (np.diff(segment) == 0)
+    return np.concatenate([[False], alike & (np.diff(raw_word) != 0)])[: len(word)]
 
 
 def _bounds(time_s: Floats, segment: Ints, segments: pd.DataFrame | None) -> tuple[Floats, Floats, bool]:
