@@ -87,6 +87,7 @@ LOG = _table(
     _column("space", TEXT, "", "name of the thread's space; '' when unknown"),
     _column("latent_row", INT, "", "row in the thread's code matrix of the block; -1 for none"),
     _column("reference", FLAG, "", "a natural reference image"),
+    _column("reason", TEXT, "", "why the log's own times cannot be trusted; '' when they can"),
 )
 
 PRESENTATIONS = _table(

@@ -101,6 +101,7 @@ def periodic(n, word=101):
             "space": "",
             "latent_row": -1,
             "reference": False,
+            "reason": "",
         }
     )
     time = np.concatenate([onset, onset + 0.5]) + 20

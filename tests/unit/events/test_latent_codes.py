@@ -112,6 +112,7 @@ def log_of(images, last_reference=True):
             "space": "",
             "latent_row": -1,
             "reference": ["_nat" in name for name in images],
+            "reason": "",
         }
     )
     return tables.conform(frame, tables.LOG)

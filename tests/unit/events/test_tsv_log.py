@@ -104,3 +104,14 @@ def test_unreadable_logs(tmp_path):
 
 def test_a_log_without_rows_is_empty(written):
     assert len(read_log(written(), Events())) == 0
+
+
+@pytest.mark.parametrize("column", ["onset_s", "offset_s"])
+def test_one_time_before_its_predecessor_costs_its_trial_alone(written, column):
+    cells = [[str(1 + i // 3), f"im{i}", "101", f"{i + 1.0:.4f}", f"{i + 1.5:.4f}"] for i in range(12)]
+    cells[4][3 if column == "onset_s" else 4] = f"{cells[3][3] if column == 'onset_s' else cells[4][3]}"
+    log = read_log(written(*("\t".join(row) for row in cells)), Events())
+    assert len(log) == 12
+    assert log["onset_s"].is_monotonic_increasing
+    assert log.index[log["reason"] != ""].tolist() == [3, 4, 5]
+    assert log["reason"][4].startswith("the log of this trial is damaged: ")

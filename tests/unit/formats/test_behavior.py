@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from evoalign.errors import InputError
-from evoalign.events import read_behavior, read_log, trials
+from evoalign.events import align, read_behavior, read_log, trials
 from evoalign.formats.monkeylogic.bhv2 import Bhv2
 from evoalign.formats.monkeylogic.write import FunctionHandle, behavior_tree, write_behavior, write_bhv2
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
@@ -264,31 +264,91 @@ def variable(name, kind, shape):
     return text + struct.pack(f"<{len(shape) + 1}Q", len(shape), *shape)
 
 
-def test_bad_trials_are_input_errors(tmp_path, rig):
+BAD_CODES = [
+    ("CodeTimes", lambda times: np.zeros((2, 1)), "2 code times but"),
+    ("CodeTimes", lambda times: "abc", "no numbers"),
+    ("CodeNumbers", lambda numbers: np.full_like(numbers, np.nan), "not finite"),
+    ("CodeNumbers", lambda numbers: numbers + 0.5, "no whole numbers"),
+]
+
+
+def with_bad_trials(rig, numbers, field, spoil):
+    tree = behavior_tree(rig.log)
+    for number in numbers:
+        codes_of_trial = tree[f"Trial{number}"]["BehavioralCodes"]
+        codes_of_trial[field] = spoil(codes_of_trial[field])
+    return tree
+
+
+@pytest.mark.parametrize(("field", "spoil", "text"), BAD_CODES)
+def test_one_unreadable_trial_is_left_out_and_named_and_many_refuse(
+    tmp_path, rig, field, spoil, text, caplog
+):
     path = tmp_path / "a.bhv2"
-    for field, value, text in (
-        ("CodeTimes", np.zeros((2, 1)), "2 code times but"),
-        ("CodeTimes", "abc", "no numbers"),
-        ("CodeNumbers", np.full_like(codes(rig), np.nan), "not finite"),
-        ("CodeNumbers", codes(rig) + 0.5, "no whole numbers"),
-        ("CodeTimes", np.linspace(9, 0, len(codes(rig)))[:, None], "run backwards"),
-    ):
-        tree = behavior_tree(rig.log)
-        tree["Trial1"]["BehavioralCodes"][field] = value
-        write_bhv2(path, tree)
-        expect(path, text)
+    write_bhv2(path, with_bad_trials(rig, [3], field, spoil))
+    log = read_log(path, Events(), ("texture", "object"))
+    expected = rig.log[rig.log["trial"] != 3].drop(columns="presentation").reset_index(drop=True)
+    pd.testing.assert_frame_equal(log.drop(columns="presentation"), expected, rtol=0, atol=1e-9)
+    assert "Trial3 is left out" in caplog.text
+    assert text in caplog.text
+    write_bhv2(path, with_bad_trials(rig, [3, 4, 5], field, spoil))
+    expect(path, f"{text}.*and 3 of 20 trials are damaged")
+
+
+def test_missing_trials_are_told_and_many_refuse(tmp_path, rig, caplog):
+    path = tmp_path / "a.bhv2"
     tree = behavior_tree(rig.log)
     del tree["Trial2"]
     write_bhv2(path, tree)
-    expect(path, "1 trials are missing, the first is Trial2")
-    tree = behavior_tree(rig.log)
-    tree["Trial4"]["AbsoluteTrialStartTime"] = np.zeros((1, 1))
+    log = read_log(path, Events(), ("texture", "object"))
+    assert sorted(set(log["trial"])) == [1, *range(3, 21)]
+    assert "Trial2 is missing" in caplog.text
+    p = align(log, rig.words, Events()).presentations
+    assert p["valid"].all()
+    np.testing.assert_allclose(p["word_s"], rig.truth["word_s"][rig.log["trial"] != 2])
+    for number in (7, 9):
+        del tree[f"Trial{number}"]
     write_bhv2(path, tree)
-    expect(path, "time runs backwards")
+    expect(path, "3 of 20 trials are missing, the first is Trial2")
 
 
-def codes(rig):
-    return behavior_tree(rig.log)["Trial1"]["BehavioralCodes"]["CodeNumbers"]
+def back_by(step_ms, at):
+    def spoil(times):
+        spoiled = times.copy()
+        spoiled[at] = spoiled[at - 1] - step_ms
+        return spoiled
+
+    return spoil
+
+
+@pytest.mark.parametrize(("step_ms", "at"), [(0.4, 9), (0.4, 10), (0.4, 2), (30.0, 9), (3000.0, 12)])
+def test_a_code_before_its_predecessor_costs_its_trial_alone(tmp_path, rig, step_ms, at, caplog):
+    path = tmp_path / "a.bhv2"
+    write_bhv2(path, with_bad_trials(rig, [3], "CodeTimes", back_by(step_ms, at)))
+    log = read_log(path, Events(), ("texture", "object"))
+    p = align(log, rig.words, Events()).presentations
+    assert (p["valid"] == (p["trial"] != 3)).all()
+    assert p["reason"][p["trial"] == 3].str.contains("log of this trial is damaged").all()
+    good = p["valid"]
+    np.testing.assert_allclose(p["word_s"][good], rig.truth["word_s"][good])
+    assert "Trial3" in caplog.text
+    write_bhv2(path, with_bad_trials(rig, [3, 4, 5], "CodeTimes", back_by(step_ms, at)))
+    expect(path, "run backwards by .* ms, and 3 of 20 trials are damaged")
+
+
+@pytest.mark.parametrize("start_ms", [0.0, 1e9])
+def test_a_trial_whose_start_is_wrong_costs_itself_alone(tmp_path, rig, start_ms):
+    path = tmp_path / "a.bhv2"
+    tree = behavior_tree(rig.log)
+    tree["Trial4"]["AbsoluteTrialStartTime"] = np.full((1, 1), start_ms)
+    write_bhv2(path, tree)
+    p = align(read_log(path, Events(), ("texture", "object")), rig.words, Events()).presentations
+    assert (p["valid"] == (p["trial"] != 4)).all()
+    assert p["reason"][p["trial"] == 4].str.contains("time runs backwards").all()
+    for number in range(5, 9):
+        tree[f"Trial{number}"]["AbsoluteTrialStartTime"] = np.full((1, 1), start_ms)
+    write_bhv2(path, tree)
+    expect(path, "time runs backwards.*of 120 rows are out of order")
 
 
 def test_other_formats_refuse_what_they_are_not(tmp_path):

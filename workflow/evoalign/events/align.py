@@ -160,7 +160,10 @@ def _check_quality(times: PresentationTimes, residual_s: Floats, settings: Event
             f"only {matched.sum()} of {recordable.sum()} presentations match an event word "
             f"({share:.1%}; at least {settings.min_matched:.1%}){outside_text}",
             "words and log",
-            "give the log of the same session; lower events.min_matched if the rest is right",
+            "the log shows more than was recorded: give all parts of the recording, or lower "
+            "events.min_matched to keep what there is"
+            if 2 * outside > recordable.sum() - matched.sum()
+            else "give the log of the same session; lower events.min_matched if the rest is right",
         )
     residual_p99_ms = 1000 * float(np.percentile(np.abs(residual_s[matched]), 99))
     if residual_p99_ms > settings.max_residual_ms:

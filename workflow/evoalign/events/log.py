@@ -14,6 +14,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.event_codes import image_pairs
 from evoalign.events.images import image_names
+from evoalign.events.log_order import DAMAGED, in_order
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.events.tsv import read_tsv
 from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
@@ -45,8 +46,8 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     Raises
     ------
     InputError
-        The file is missing, unreadable or damaged; a column, row or trial of it
-        is wrong; time runs backwards.
+        The file is missing, unreadable or damaged; a column or row of it is
+        wrong; time runs backwards, or trials are damaged, at more than a few places.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -56,7 +57,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
         log = _from_behavior(path, settings)
     else:
         raise InputError(f"no stimulus log: suffix '{path.suffix}'", path, "give .tsv, .bhv2, .h5 or .mat")
-    _check_order(log, path)
+    log = in_order(log, path)
     return tables.conform(_fill_from_image_names(log, settings, tuple(spaces), path), tables.LOG)
 
 
@@ -64,14 +65,14 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
     structs = trial_structs(read_behavior(path), path)
     table = trial_table(structs, path)
     rows: list[dict[str, Any]] = []
-    for struct, number, codes, times_s in zip(
-        structs, table["trial"], table["codes"], table["code_times_s"], strict=True
+    for number, codes, times_s, damage in zip(
+        table["trial"], table["codes"], table["code_times_s"], table["damage"], strict=True
     ):
         images, block = image_pairs(codes, settings)
         if not images:
             continue
         last_image = max(k for k, _, _ in images)
-        names = image_names(struct, last_image, settings, f"{path}, Trial{number}")
+        names = image_names(structs[number], last_image, settings, f"{path}, Trial{number}")
         for k, on, off in images:
             rows.append(
                 {
@@ -82,6 +83,7 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
                     "onset_s": float(times_s[on]),
                     "offset_s": float(times_s[off]) if off >= 0 else np.nan,
                     "block": block,
+                    "reason": f"{DAMAGED}: {damage}" if damage else "",
                 }
             )
     if not rows:
@@ -125,15 +127,3 @@ def _fill_from_image_names(
         log_space or sheet_space for log_space, sheet_space in zip(log["space"], sheet_spaces, strict=True)
     ]
     return log
-
-
-def _check_order(log: pd.DataFrame, where: Path) -> None:
-    onset = log["onset_s"].to_numpy(np.float64)
-    backward_rows = np.flatnonzero(np.diff(onset) <= 0)
-    if len(backward_rows):
-        at = int(backward_rows[0])
-        raise InputError(
-            f"time runs backwards: onset {onset[at + 1]:.6f} s after {onset[at]:.6f} s",
-            f"{where}, presentation {at + 1}",
-            "write presentations in the order of showing, one session a log",
-        )

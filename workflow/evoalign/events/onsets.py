@@ -232,6 +232,8 @@ def _add_reasons(
     # Words alone do not show how long the recording lasted after them.
     ends_too_soon = (onset + settings.recorded_ms / 1000 > end) & inputs.exact
     late_reason = f"photodiode later than {settings.photodiode_max_delay_ms:g} ms after the word"
+    of_log = log["reason"].to_numpy(object)
+    reason[reason == ""] = of_log[reason == ""]
     for applies, text in (
         (broken, BROKEN),
         (without_time, NO_WORD),

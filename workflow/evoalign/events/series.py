@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 # Sources that carry words, the first that holds any counts.
 SOURCES = (("digital", "strobed"), ("serial",), ("bit",))
 CONTIGUOUS_S = 0.02  # shorter gaps between segments are lost packets, not pauses
+OUT_OF_ORDER_S = 1.0  # words that are written late, not a clock that was reset
 _EXPORT = "record or export the file again, or leave the session out"
 
 
@@ -109,9 +110,12 @@ def _chosen(words: pd.DataFrame) -> pd.DataFrame:
 
 def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]:
     segment = words["segment"].to_numpy(np.int64)
+    time_s = words["time_s"].to_numpy(np.float64)
     order = np.argsort(segment, kind="stable")
-    segment = segment[order]
-    time_s = words["time_s"].to_numpy(np.float64)[order]
+    steps_back = -np.diff(time_s[order])[np.diff(segment[order]) == 0]
+    if 0 < steps_back.max(initial=0) <= OUT_OF_ORDER_S:
+        order = np.lexsort((time_s, segment))
+    segment, time_s = segment[order], time_s[order]
     raw_word = words["word"].to_numpy(np.int64)[order]
     word = raw_word & settings.word_mask
     backward_rows = np.flatnonzero((np.diff(time_s) < 0) & (np.diff(segment) == 0))

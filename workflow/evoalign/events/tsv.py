@@ -12,6 +12,7 @@ from rapidfuzz import process
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.log_order import DAMAGED, MAX_SHARE
 
 REQUIRED = ("trial", "image", "onset_word", "onset_s", "offset_s")
 _NO_OFFSET_WORD = -1
@@ -47,8 +48,10 @@ def read_tsv(path: Path) -> pd.DataFrame:
         "space": "",
         "latent_row": -1,
         "reference": False,
+        "reason": "",
     }
     log = log.assign(**{name: value for name, value in defaults.items() if name not in log})
+    log = _without_few_backward_offsets(log)
     _check_rows(log, where)
     return tables.conform(log, tables.LOG)
 
@@ -130,6 +133,18 @@ def _seconds(cell: str) -> float:
 
 def _words(kind: Any) -> str:
     return {tables.INT: "whole number", tables.FLOAT: "time in seconds"}.get(kind, "true or false")
+
+
+def _without_few_backward_offsets(log: pd.DataFrame) -> pd.DataFrame:
+    """Give a reason to the trials of a few rows whose offset is not after their onset."""
+    backward = (log["offset_s"] <= log["onset_s"]).to_numpy()
+    if not backward.any() or backward.sum() > MAX_SHARE * len(log):
+        return log
+    damaged = log["trial"].isin(log.loc[backward, "trial"]) & (log["reason"] == "")
+    return log.assign(
+        offset_s=log["offset_s"].where(~backward),
+        reason=log["reason"].where(~damaged, f"{DAMAGED}: offset_s is not later than onset_s"),
+    )
 
 
 def _check_rows(log: pd.DataFrame, where: list[str]) -> None:

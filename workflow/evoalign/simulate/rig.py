@@ -289,6 +289,7 @@ def _log(rng: np.random.Generator, presentations: list[_Shown], faults: Faults) 
             "space": SPACES[thread[i]],
             "latent_row": -1,
             "reference": False,
+            "reason": "",
         }
         for i, s in enumerate(presentations)
     ]

@@ -114,6 +114,7 @@ class Rig:
                 "space": image.space,
                 "latent_row": image.latent_row,
                 "reference": image.reference,
+                "reason": "",
             }
         )
         self.onsets.append(float(frames[0]))

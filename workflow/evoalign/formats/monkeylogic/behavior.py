@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 _TRIAL = re.compile(r"Trial([1-9]\d{0,8})")
 _MEND = "copy the file again, or save it once more in MonkeyLogic"
+_MAKE_AGAIN = "look at these trials in MonkeyLogic, or save the file once more there"
 SUFFIXES = (".bhv2", ".h5", ".mat")
+MAX_DAMAGED = 0.1  # of a session's trials: with more, the file is not what it should be
+log = logging.getLogger(__name__)
 
 
 def read_behavior(path: str | PathLike[str]) -> dict[str, Any]:
@@ -67,22 +72,34 @@ def _collect(path: Path) -> dict[str, Any]:
     return tree
 
 
-def trial_structs(tree: dict[str, Any], where: str | PathLike[str]) -> list[dict[str, Any]]:
-    """Return the trials of `read_behavior` in their order.
+def trial_structs(tree: dict[str, Any], where: str | PathLike[str]) -> dict[int, dict[str, Any]]:
+    """Return the trials of `read_behavior` by their numbers, in order; a few may be missing.
 
     Raises
     ------
     InputError
-        A trial is no struct, or numbers are missing between the first and the last.
+        Of the trials up to the last, more than a tenth are missing or no structs.
     """
-    trial_names = {int(match[1]): name for name in tree if (match := _TRIAL.fullmatch(name))}
-    missing = sorted(set(range(1, max(trial_names, default=0) + 1)) - set(trial_names))
-    if missing:
-        raise InputError(f"{len(missing)} trials are missing, the first is Trial{missing[0]}", where, _MEND)
-    for name in trial_names.values():
-        if not isinstance(tree[name], dict):
-            raise InputError(f"{name} is no struct", where, _MEND)
-    return [tree[trial_names[number]] for number in sorted(trial_names)]
+    names = {int(match[1]): name for name in tree if (match := _TRIAL.fullmatch(name))}
+    last = max(names, default=0)
+    if last - len(names) > max(1, MAX_DAMAGED * last):
+        first = next(number for number in count(1) if number not in names)
+        text = f"{last - len(names)} of {last} trials are missing, the first is Trial{first}"
+        raise InputError(text, where, _MAKE_AGAIN)
+    for number in sorted(set(range(1, last + 1)) - set(names)):
+        log.warning("%s: Trial%d is missing; its images are in no table", where, number)
+    _few({n: f"Trial{n} is no struct" for n in names if not isinstance(tree[names[n]], dict)}, last, where)
+    return {n: tree[names[n]] for n in sorted(names) if isinstance(tree[names[n]], dict)}
+
+
+def _few(damage: dict[int, str], n_trials: int, where: str | PathLike[str]) -> None:
+    """Tell of damaged trials that are left out; refuse when they are more than a few."""
+    if damage and (len(damage) > max(1, MAX_DAMAGED * n_trials) or n_trials == 1):
+        first, text = next(iter(damage.items()))
+        text = text if n_trials == 1 else f"{text}, and {len(damage)} of {n_trials} trials are damaged"
+        raise InputError(text, f"{where}, Trial{first}", _MAKE_AGAIN)
+    for number, text in damage.items():
+        log.warning("%s, Trial%d is left out: %s", where, number, text)
 
 
 def trials(path: str | PathLike[str]) -> pd.DataFrame:
@@ -98,39 +115,52 @@ def trials(path: str | PathLike[str]) -> pd.DataFrame:
     pandas.DataFrame
         One row a trial: trial, block, condition, error (MonkeyLogic's
         TrialError), start_s (seconds on the stimulus computer's clock),
-        code_times_s and codes (ndarrays of the trial's event words).
+        code_times_s and codes (ndarrays of the trial's event words), damage ('' or
+        why its times cannot be trusted). A few missing or unreadable trials have no row.
 
     Raises
     ------
     InputError
-        As for `read_behavior`; or times and codes of a trial differ in number,
-        are no numbers, or run backwards.
+        As for `read_behavior`; or more than a tenth of the trials are missing, or
+        their times and codes differ in number, are no numbers, or run backwards.
     """
     path = Path(path)
     structs = trial_structs(read_behavior(path), path)
     return trial_table(structs, path)
 
 
-def trial_table(structs: list[dict[str, Any]], where: str | PathLike[str]) -> pd.DataFrame:
+def trial_table(structs: dict[int, dict[str, Any]], where: str | PathLike[str]) -> pd.DataFrame:
     """Return `trials` of structs that are read already."""
-    rows = []
-    for number, trial in enumerate(structs, 1):
-        trial_name = f"{where}, Trial{number}"
-        start_s = _number(trial, "AbsoluteTrialStartTime", trial_name) / 1000
-        times, codes = _codes(trial, trial_name)
-        rows.append(
-            {
-                "trial": number,
-                "block": _integer(trial, "Block", trial_name),
-                "condition": _integer(trial, "Condition", trial_name),
-                "error": _integer(trial, "TrialError", trial_name),
-                "start_s": start_s,
-                "code_times_s": start_s + times / 1000,
-                "codes": codes,
-            }
-        )
-    columns = ["trial", "block", "condition", "error", "start_s", "code_times_s", "codes"]
+    rows, unreadable = [], {}
+    for number, trial in structs.items():
+        try:
+            rows.append(_trial_row(number, trial, f"{where}, Trial{number}"))
+        except InputError as error:
+            unreadable[number] = error.what
+    backward = {row["trial"]: row["damage"] for row in rows if row["damage"]}
+    if len(unreadable) + len(backward) > max(1, MAX_DAMAGED * len(structs)):
+        _few(unreadable | backward, len(structs), where)
+    _few(unreadable, len(structs), where)
+    for number, text in backward.items():
+        log.warning("%s, Trial%d: %s; its images are not valid", where, number, text)
+    columns = ["trial", "block", "condition", "error", "start_s", "code_times_s", "codes", "damage"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _trial_row(number: int, trial: dict[str, Any], where: str) -> dict[str, Any]:
+    start_s = _number(trial, "AbsoluteTrialStartTime", where) / 1000
+    times, codes = _codes(trial, where)
+    back_ms = -float(np.diff(times).min(initial=0))
+    return {
+        "trial": number,
+        "block": _integer(trial, "Block", where),
+        "condition": _integer(trial, "Condition", where),
+        "error": _integer(trial, "TrialError", where),
+        "start_s": start_s,
+        "code_times_s": start_s + times / 1000,
+        "codes": codes,
+        "damage": f"times of behavioural codes run backwards by {back_ms:.3g} ms" if back_ms > 0 else "",
+    }
 
 
 def _codes(trial: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -144,8 +174,6 @@ def _codes(trial: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError("times or numbers of behavioural codes are not finite", where, _MEND)
     if (np.abs(codes) > 2**31).any() or (codes != np.floor(codes)).any():
         raise InputError("behavioural codes are no whole numbers", where, _MEND)
-    if (np.diff(times) < 0).any():
-        raise InputError("times of behavioural codes run backwards", where, _MEND)
     return times, codes.astype(np.int64)
 
 
