@@ -45,6 +45,10 @@ def open_ephys_contents(path: Path) -> Contents:
     """
     recordings = _recordings(path)
     told = [_structure(folder) for folder in recordings]
+    for folder in recordings:
+        # Whole or refused, also those that nothing is taken from.
+        for file in sorted(folder.rglob("*.npy")):
+            npy(SYSTEM, file)
     streams = [
         [s for s in t["continuous"] if (f / "continuous" / _name(s)).is_dir()]
         for f, t in zip(recordings, told, strict=True)
