@@ -20,14 +20,20 @@ from evoalign.files import atomic_write
 from evoalign.simulate import truth
 from evoalign.simulate.experiment import SPACES, Evolved, run_evolution
 from evoalign.simulate.population import Population, populate
-from evoalign.simulate.rawfiles import write_blackrock, write_plexon
+from evoalign.simulate.rawfiles import WRITERS
 from evoalign.study import Demo
 
 Area = Literal["V1", "V4", "IT"]
-Vendor = Literal["blackrock", "plexon"]
+Vendor = Literal["blackrock", "plexon", "intan", "open_ephys", "neuralynx"]
 
 PREFERRED_CHANNEL, PREFERRED_LETTER = 6, "a"  # fewer electrodes: the last one
-PHOTODIODE = {"blackrock": "ainp1", "plexon": "AI01"}
+PHOTODIODE = {
+    "blackrock": "ainp1",
+    "plexon": "AI01",
+    "intan": "photodiode",
+    "open_ephys": "ADC1",
+    "neuralynx": "Photodiode1",
+}
 
 # Dates in the files' headers: fixed, a day a session.
 _FIRST_DAY = dt.datetime(2026, 3, 2, 10, 0, tzinfo=dt.UTC)
@@ -101,8 +107,9 @@ def simulate_session(
 ) -> None:
     """Simulate one paired evolution and write what a rig would have saved.
 
-    Writes ``{name}.nev`` and ``{name}.ns6``, or ``{name}.plx``, with the
-    folder's name; ``log.tsv``, ``latents/``, ``images/``; and the truth, which
+    Writes ``{name}.nev`` and ``{name}.ns6``, ``{name}.plx``, ``{name}.rhd``, or a
+    folder ``{name}_open_ephys`` or ``{name}_neuralynx``, with the folder's
+    name; ``log.tsv``, ``latents/``, ``images/``; and the truth, which
     only tests read, in ``truth/``. The folder appears whole or not at all, and
     its bytes depend on the arguments only.
 
@@ -112,7 +119,7 @@ def simulate_session(
         The session's folder.
     area : {'V1', 'V4', 'IT'}
         Where the electrodes are.
-    vendor : {'blackrock', 'plexon'}
+    vendor : {'blackrock', 'plexon', 'intan', 'open_ephys', 'neuralynx'}
         Whose files to write.
     settings : study.Demo
         Numbers of electrodes, blocks and images, and the noise.
@@ -128,7 +135,7 @@ def simulate_session(
     if area not in areas or vendor not in PHOTODIODE:
         raise InputError(
             f"no demo session of area '{area}' by vendor '{vendor}'",
-            mend="areas V1, V4, IT; vendors blackrock, plexon",
+            mend=f"areas V1, V4, IT; vendors {', '.join(PHOTODIODE)}",
         )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums must not depend on the number of threads
@@ -162,7 +169,7 @@ def _write(
         write_codes(folder / "latents", g.block, g.thread, g.codes, g.names)
     log = evolved.rig.log()
     log.to_csv(folder / "log.tsv", sep="\t", index=False, lineterminator="\n")
-    start = next(s.start for s in demo_sessions(settings) if (s.area, s.vendor) == (area, vendor))
-    write = write_blackrock if vendor == "blackrock" else write_plexon
-    write(folder / name, evolved.rig, people, settings, start, seed)
+    days: dict[tuple[str, str], dt.datetime] = {(s.area, s.vendor): s.start for s in demo_sessions(settings)}
+    start = days.get((area, vendor), _FIRST_DAY)
+    WRITERS[vendor](folder / name, evolved.rig, people, settings, start, seed)
     truth.write_truth(folder / "truth", area, vendor, settings, seed, evolved, people)

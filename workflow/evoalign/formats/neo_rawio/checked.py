@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def npy(system: str, path: Path) -> np.ndarray:
             else:
                 shape, _, dtype = np.lib.format.read_array_header_2_0(file)
             begin = file.tell()
-    except (ValueError, SyntaxError, TypeError, OSError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, TypeError, OSError, MemoryError, RecursionError, TokenError) as error:
         raise refuse(system, f"not a .npy file: {str(error)[:80]}", path) from error
     size = path.stat().st_size - begin
     needed = dtype.itemsize

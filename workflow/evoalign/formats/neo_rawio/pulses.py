@@ -31,12 +31,6 @@ def word_pulses(words: pd.DataFrame, rate_hz: float) -> tuple[np.ndarray, np.nda
     return sample, np.stack((word, np.zeros_like(word)), axis=1).ravel()
 
 
-def levels_of(sample: np.ndarray, level: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Return the level of the lines at each sample from `start` to `stop`."""
-    place = np.searchsorted(sample, np.arange(start, stop), side="right")
-    return np.concatenate(([0], level))[place]
-
-
 def line_edges(sample: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return sample, line from 0 and new state of each edge; the lines of one change are in their order."""
     before = np.concatenate(([0], level))[:-1]

@@ -18,7 +18,7 @@ import pandas as pd
 from evoalign.files import atomic_write
 from evoalign.formats.neo_rawio.intan import AMPLIFIER_UV
 from evoalign.formats.neo_rawio.intan_header import RHD
-from evoalign.formats.neo_rawio.pulses import levels_of, word_pulses
+from evoalign.formats.neo_rawio.pulses import word_pulses
 
 BLOCK = 128
 ADC_MODE = 13  # +-10.24 V, 312.5 µV a count
