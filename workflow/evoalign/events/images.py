@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evoalign.errors import InputError
-from evoalign.events.names import image_stem, parse_axis_name, parse_image_name
+from evoalign.events.names import parse_axis_name, parse_image_name
 from evoalign.study import Events
 
 # Fields of UserVars that are searched when the configuration names none.
@@ -38,7 +38,7 @@ def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> 
     Returns
     -------
     list of str
-        Without folder and suffix; blank where the file has none.
+        As the task wrote them, with folders; blank where the file has none.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _texts(value: Any, path: str) -> list[str] | None:
     items = [value] if isinstance(value, str) else np.asarray(value, object).ravel(order="F").tolist()
     if not items or not all(isinstance(item, str) and item for item in items):
         return None
-    return [image_stem(item) for item in items]
+    return [item.strip() for item in items]
 
 
 def _pictures(attributes: Any) -> list[str]:
@@ -100,5 +100,5 @@ def _pictures(attributes: Any) -> list[str]:
     for attribute in np.asarray(attributes, object).ravel(order="F"):
         fields = np.asarray(attribute, object).ravel(order="F")
         if len(fields) > 1 and isinstance(fields[0], str) and fields[0].lower() == "pic":
-            names.append(image_stem(fields[1]) if isinstance(fields[1], str) else "")
+            names.append(fields[1].strip() if isinstance(fields[1], str) else "")
     return names

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from evoalign.errors import InputError
+from evoalign.events.distinct_names import image_files
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.files import atomic_write
 from evoalign.formats.monkeylogic.hdf5 import is_hdf5, read_hdf5
@@ -217,19 +218,27 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
 
 
 def check_images(log: pd.DataFrame, folder: str | PathLike[str]) -> None:
-    """Raise an InputError unless `folder` holds every image of the log.
+    """Raise an InputError unless `folder` holds every image of the log, once.
 
-    Images may lie in subfolders. Rows without an image name are ignored.
+    Images may lie in subfolders, and names may begin with these
+    (`distinct_names`). Rows without an image name are ignored.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("the folder of images does not exist", folder, "correct the path in sessions.tsv")
-    stems = {file.stem for file in folder.rglob("*") if file.suffix.lower() in _IMAGE_SUFFIXES}
+    files = image_files(folder, _IMAGE_SUFFIXES)
     names = [name for name in log["image"].unique() if name]
-    missing = [name for name in names if name not in stems]
+    missing = [name for name in names if name not in files]
     if missing:
         raise InputError(
             f"{len(missing)} of {len(names)} images are missing, the first is '{missing[0]}'",
             folder,
             "copy all images that were shown into the folder",
+        )
+    twice = next((name for name in names if len(files[name]) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"image '{twice}' stands twice",
+            " and ".join(map(str, files[twice][:2])),
+            "keep one of them, or write the images' folders into the log",
         )

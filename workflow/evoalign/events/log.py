@@ -12,10 +12,11 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.distinct_names import distinct_names
 from evoalign.events.event_codes import image_pairs
 from evoalign.events.images import image_names
 from evoalign.events.log_order import DAMAGED, in_order
-from evoalign.events.names import image_stem, parse_image_name
+from evoalign.events.names import parse_image_name
 from evoalign.events.tsv import read_tsv
 from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
 from evoalign.study import Events
@@ -99,7 +100,7 @@ def _fill_from_image_names(
     """Fill block, thread, space and reference from image names where the log does not give them."""
     if log.empty:
         return log
-    log = log.assign(image=[image_stem(name) for name in log["image"]])
+    log = log.assign(image=distinct_names(log["image"], settings.image_pattern, where))
     # Each name is parsed once: references repeat in every block.
     parsed = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
     names = [parsed[name] for name in log["image"]]

@@ -16,6 +16,7 @@ from pynwb.base import ImageReferences, Images
 from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 
 from evoalign.errors import InputError
+from evoalign.events.distinct_names import image_files
 from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.columns import MEND
 from evoalign.nwb.contents import Pixels
@@ -23,6 +24,7 @@ from evoalign.nwb.contents import Pixels
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
 _KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
+SIXTEEN_BIT_STEP = 65_535 / 255  # white to white
 # Modes of PIL that are kept as they are; others become RGB.
 _MODES = ("L", "RGB", "RGBA")
 
@@ -41,16 +43,20 @@ class ImageFolder(Mapping[str, Pixels]):
     ------
     InputError
         An image is missing, or a name stands twice.
+
+    Notes
+    -----
+    8-bit images are kept; 16-bit grey is scaled to 8 bits, white to white; images of 32-bit or
+    floating-point numbers are refused.
     """
 
     def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
-        files: dict[str, Path] = {}
-        wanted_names = set(names)
-        for file in sorted(Path(folder).rglob("*")):
-            if file.suffix.lower() in SUFFIXES and file.stem in wanted_names:
-                if file.stem in files:
-                    raise InputError(f"image '{file.stem}' stands twice", f"{files[file.stem]} and {file}")
-                files[file.stem] = file
+        found = image_files(folder, SUFFIXES)
+        for name in names:
+            if len(found.get(name, [])) > 1:
+                where = " and ".join(map(str, found[name][:2]))
+                raise InputError(f"image '{name}' stands twice", where, "keep one of them")
+        files = {name: found[name][0] for name in names if name in found}
         missing = [name for name in names if name not in files]
         if missing:
             raise InputError(f"{len(missing)} images are missing, the first is '{missing[0]}'", folder)
@@ -60,7 +66,7 @@ class ImageFolder(Mapping[str, Pixels]):
         file = self._files[name]
         try:
             with Image.open(file) as image:
-                return np.asarray(image if image.mode in _MODES else image.convert("RGB"))
+                return _eight_bits(image, file)
         except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
             raise InputError(f"the image cannot be read: {error}", file, "export the image again") from error
 
@@ -69,6 +75,20 @@ class ImageFolder(Mapping[str, Pixels]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+
+def _eight_bits(image: Image.Image, file: Path) -> Pixels:
+    """Return pixels of 8 bits: 16-bit grey is scaled, what has no known white is refused."""
+    if image.mode in _MODES:
+        return np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return np.round(np.asarray(image).astype(np.float64) / SIXTEEN_BIT_STEP).astype(np.uint8)
+    if image.mode in ("I", "F"):
+        kind = "32-bit whole numbers" if image.mode == "I" else "floating-point numbers"
+        raise InputError(
+            f"the image holds {kind}, whose white is not known", file, "save it as 8-bit PNG as it was shown"
+        )
+    return np.asarray(image.convert("RGB"))
 
 
 class StoredImages(Mapping[str, Pixels]):
