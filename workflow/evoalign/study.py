@@ -383,6 +383,62 @@ class Hessian(_Section):
     )
 
 
+class Deepsim(_Section):
+    """DeePSim's fc6 generator: the texture space of the study."""
+
+    weights: str = _knob("", "the published file upconvGAN_fc6.pt, or the same as .safetensors; '' = none")
+    sha256: str = _knob("", "checksum that the file must have; '' = not checked")
+    names: tuple[str, ...] = _knob(("DeePSim", "fc6"), "spaces of sessions that it renders, by name")
+
+
+class Biggan(_Section):
+    """BigGAN-deep-256: the object space of the study."""
+
+    weights: str = _knob(
+        "", "the published file biggan-deep-256-pytorch_model.bin, or the same as .safetensors; '' = none"
+    )
+    sha256: str = _knob("", "checksum that the file must have; '' = not checked")
+    config: str = _knob("", "config.json of the weights; '' = the blocks of BigGAN-deep-256")
+    truncation: float = _knob(0.7, "of rendering, as in the study", gt=0, le=1)
+    names: tuple[str, ...] = _knob(("BigGAN",), "spaces of sessions that it renders: noise and class")
+    class_names: tuple[str, ...] = _knob(("BigGAN_class",), "the same: class embeddings at a fixed noise")
+    noise: str = _knob(
+        "", "fixed noise of sessions that tell none: .npy, text or the rig's space_opts.mat; '' = unknown"
+    )
+
+
+class Spaces(_Section):
+    """Generators of images whose weights you have (docs/generators.md)."""
+
+    deepsim: Deepsim = Deepsim()
+    biggan: Biggan = Biggan()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Setting -> file that it names, of every generator."""
+        named = {
+            "spaces.deepsim.weights": self.deepsim.weights,
+            "spaces.biggan.weights": self.biggan.weights,
+            "spaces.biggan.config": self.biggan.config,
+            "spaces.biggan.noise": self.biggan.noise,
+        }
+        return {setting: file for setting, file in named.items() if file}
+
+    @property
+    def rendered(self) -> tuple[str, ...]:
+        """Spaces that can be rendered whatever the session, by name."""
+        deepsim = self.deepsim.names if self.deepsim.weights else ()
+        biggan = self.biggan.names if self.biggan.weights else ()
+        classes = self.biggan.class_names if self.biggan.weights and self.biggan.noise else ()
+        return (*deepsim, *biggan, *classes)
+
+    def weights_of(self, space: str) -> str:
+        """File of weights of a space by its name; '' where none is configured."""
+        if space in self.deepsim.names:
+            return self.deepsim.weights
+        return self.biggan.weights if space in (*self.biggan.names, *self.biggan.class_names) else ""
+
+
 class Prototypes(_Section):
     """Images that stand for a thread, and distances between them (docs/methods.md section 5)."""
 
@@ -475,6 +531,7 @@ class Config(_Section):
     nwb: Nwb = Nwb()
     analysis: Analysis = Analysis()
     encoding: Encoding = Encoding()
+    spaces: Spaces = Spaces()
     prototypes: Prototypes = Prototypes()
     hessian: Hessian = Hessian()
     tuning: Tuning = Tuning()
@@ -587,6 +644,23 @@ def check_config(content: object, where: str | PathLike[str] = "config") -> Conf
         return Config.model_validate(content)
     except ValidationError as error:
         raise _explain(error, where, Config) from None
+
+
+def check_generators(config: Config) -> None:
+    """Refuse weights that are not there before any job starts.
+
+    Raises
+    ------
+    InputError
+        Naming each setting and file.
+    """
+    missing = {name: file for name, file in config.spaces.files.items() if not Path(file).is_file()}
+    if missing:
+        raise InputError(
+            f"no such file: {', '.join(f'{file} ({name})' for name, file in missing.items())}",
+            "config, section spaces",
+            "correct the path, or get the published file: `evoalign spaces list` says which and whence",
+        )
 
 
 def load_sessions(

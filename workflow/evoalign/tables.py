@@ -217,6 +217,8 @@ GENERATORS = _table(
     _column("latent_dim", INT, "", "length of a latent vector; -1 when unknown"),
     _column("weights_sha256", TEXT, "", "checksum of the generator's weights; '' without or when unknown"),
     _column("metric", TEXT, "", "image metric of its Hessian frame; '' when none"),
+    _column("fixed_noise", TEXT, "", "noise kept fixed beside the latents, as 'x y ..'; '' when unknown"),
+    _column("generator", TEXT, "", "what makes the images, JSON of `Space.describe`; '' when unknown"),
 )
 
 RAW_FILES = _table(

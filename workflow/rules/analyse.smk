@@ -117,6 +117,7 @@ rule prototypes:
         nwb=studied_files,
         sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
         encoding=expand(f"{SESSION}/encoding", session=STUDIED),
+        weights=generator_files,
     output:
         tables=directory(f"{RESULTS}/population/prototypes"),
         pictures=directory(f"{RESULTS}/population/prototype_images"),
@@ -131,6 +132,7 @@ rule prototypes:
         code=code("prototypes"),
         settings=settings(
             "prototypes",
+            "spaces",
             "analysis",
             "seed",
             *READING_NWB,

@@ -14,6 +14,7 @@ from evoalign.study import (
     GENERATED_SPACES,
     check_config,
     check_curations,
+    check_generators,
     load_sessions,
 )
 
@@ -57,6 +58,7 @@ def load_study():
             exists=lambda file: file.startswith(f"{DEMO}/") or Path(file).exists(),
         )
         check_curations(rows, study.results)
+        check_generators(study)
         if workflow.is_main_process:
             check_storage(rows)
     except InputError as error:
@@ -142,6 +144,22 @@ def array_map(wildcards):
     return [stored(file) for file in [row(wildcards).arrays] if file]
 
 
+def generator_files(wildcards):
+    """Files of the generators that the configuration names."""
+    return list(STUDY.spaces.files.values())
+
+
+def space_weights(wildcards):
+    """Weights of a space's generator, where they are configured."""
+    return list(filter(None, [STUDY.spaces.weights_of(wildcards.space)]))
+
+
+def session_weights(wildcards):
+    """Weights of the generators that made the session's images, where they are configured."""
+    named = map(STUDY.spaces.weights_of, row(wildcards).spaces)
+    return sorted(set(filter(None, named)))
+
+
 def stimuli(wildcards):
     """Folders of latents and images that the row names."""
     named = [row(wildcards).latents, row(wildcards).images]
@@ -208,9 +226,13 @@ def envelope(wildcards):
 
 def framed_spaces(session):
     """Spaces of a session whose eigenframes are made here; of one that does not name them, all there are."""
-    made = [name for name in GENERATED_SPACES if name not in STUDY.encoding.eigenframes]
-    named = SESSIONS[session].spaces or made
-    return [name for name in made if name in named]
+    named = SESSIONS[session].spaces or GENERATED_SPACES
+    made = [*GENERATED_SPACES, *STUDY.spaces.rendered]
+    return [
+        name
+        for name in made
+        if name in named and name not in STUDY.encoding.eigenframes
+    ]
 
 
 def frame_of(space):

@@ -3,6 +3,8 @@
 
 # Shared by studies where `snakemake --cache` runs: a frame of thousands of latents takes hours.
 rule eigenframe:
+    input:
+        weights=space_weights,
     output:
         frame=f"{RESULTS}/frames/{{space}}.npz",
     log:
@@ -18,6 +20,7 @@ rule eigenframe:
         code=code("eigenframe", in_job=True),
         settings=settings(
             "hessian",
+            "spaces",
             *IMAGE_NETWORKS,
             "seed",
             without=["hessian.axes", "hessian.distances"],
@@ -31,6 +34,7 @@ rule axis_images:
     input:
         nwb=nwb_file,
         frame=sampled_frame,
+        weights=session_weights,
     output:
         images=directory(f"{SESSION}/axis_images"),
     log:
@@ -42,7 +46,7 @@ rule axis_images:
         runtime=120,
     params:
         code=code("axis_images"),
-        settings=settings("hessian", *IMAGE_NETWORKS, *READING_NWB),
+        settings=settings("hessian", "spaces", *IMAGE_NETWORKS, *READING_NWB),
         session=session_fields(*SESSION_IN_NWB),
         folders=state_of(nwb_file),
         space=sampled_space,

@@ -10,8 +10,8 @@ from evoalign.spaces.hessian import save_eigenframe
 # Parts of another plan, or of other code, are not taken.
 version = hashlib.sha256(f"{snakemake.params.code} {snakemake.params.settings}".encode()).hexdigest()[:16]
 with job(snakemake) as (config, facts), pieces(snakemake.output.frame, version) as folder:
-    space = get_space(snakemake.wildcards.space)
     device = resolve_device(config.device)
-    plan = plan_for(space, config.hessian, config.prototypes, config.seed, device, facts)
+    space = get_space(snakemake.wildcards.space, config.spaces, device=device)
+    plan = plan_for(space, config.hessian, config.prototypes, config.seed, device, facts | space.describe())
     frame, blocks = make_frames(space, plan, folder)
     save_eigenframe(frame, snakemake.output.frame, blocks)

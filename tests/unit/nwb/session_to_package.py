@@ -152,7 +152,11 @@ def full_session(folder, seed=0):
         presentations=shown,
         alignment=frame(tables.ALIGNMENT, [report]),
         generators=frame(
-            tables.GENERATORS, [(0, "texture", 6, "", ""), (1, "object", 9, "ab" * 32, "LPIPS")]
+            tables.GENERATORS,
+            [
+                (0, "texture", 6, "", "", "", '{"space": "texture"}'),
+                (1, "object", 9, "ab" * 32, "LPIPS", "0.25 -1.5e-07", ""),
+            ],
         ),
         raw_files=frame(tables.RAW_FILES, [("s1.nev", "0" * 64), ("s1.ns6", "1" * 64)]),
         latents=latents,

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from scipy.io import savemat
 from scipy.stats import kstest, truncnorm
 
 from evoalign.errors import InputError
 from evoalign.spaces import Space
-from evoalign.spaces.biggan import BigganSpace, load_biggan, read_noise
+from evoalign.spaces.biggan import BigganSpace, load_biggan
 from evoalign.spaces.biggan_layout import BIGGAN_256, Architecture, biggan_shapes, read_architecture
 from evoalign.spaces.biggan_network import BigganNetwork
 
@@ -148,6 +147,14 @@ def test_a_truncation_out_of_its_range_is_refused(model, truncation):
         BigganNetwork(model.state_dict(), NARROW, truncation)
 
 
+def test_weights_whose_spectral_norm_is_not_above_0_are_refused(model):
+    name = "generator.layers.3.conv_1"
+    state = model.state_dict()
+    for u in (torch.zeros_like(state[f"{name}.weight_u"]), -state[f"{name}.weight_u"]):
+        with pytest.raises(InputError, match=f"spectral norm of {name}"):
+            BigganNetwork(state | {f"{name}.weight_u": u}, NARROW, 0.7)
+
+
 def test_derivatives_are_those_of_finite_differences(model):
     network = BigganNetwork(model.state_dict(), NARROW, 0.7).double()
     space = BigganSpace(network)
@@ -270,22 +277,6 @@ def test_a_configuration_tells_the_blocks(model, tmp_path):
     own = load_biggan(tmp_path / "model.bin", architecture=NARROW)
     with torch.no_grad():
         assert (other.render(latents_of(1)) - own.render(latents_of(1))).abs().max() > 0.01
-
-
-def test_fixed_noise_is_read_from_each_kind_of_file(tmp_path):
-    noise = np.random.default_rng(0).normal(size=128)
-    np.save(tmp_path / "noise.npy", noise)
-    np.savetxt(tmp_path / "noise.txt", noise)
-    options = np.zeros((1, 2), dtype=[("name", object), ("fix_noise_vec", object)])
-    options[0, 0] = ("fc6", np.zeros((0, 0)))
-    options[0, 1] = ("BigGAN_class", noise[None])
-    savemat(tmp_path / "space_opts.mat", {"space_opts": options})
-    for name in ("noise.npy", "noise.txt", "space_opts.mat"):
-        assert np.allclose(read_noise(tmp_path / name).numpy(), noise), name
-    savemat(tmp_path / "other.mat", {"x": noise})
-    for name in ("other.mat", "nowhere.npy"):
-        with pytest.raises(InputError, match="no fixed noise"):
-            read_noise(tmp_path / name)
 
 
 @pytest.mark.cuda

@@ -14,6 +14,7 @@ import pandas as pd
 from evoalign import study, tables
 from evoalign.errors import InputError
 from evoalign.events import read_codes
+from evoalign.events.fixed_noise import session_noise
 from evoalign.events.latent_codes import Codes
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
@@ -86,7 +87,7 @@ def assemble(
         **session_tables,
         presentations=presentations,
         alignment=alignment,
-        generators=generators(session, presentations, latents, config.nwb),
+        generators=generators(session, presentations, latents, config),
         raw_files=_raw_files(session, descriptor, config.nwb),
         latents=latents,
         images=_images(session, presentations),
@@ -131,7 +132,7 @@ def start_of(session: study.Session, header: str | None) -> dt.datetime:
 
 
 def generators(
-    session: study.Session, presentations: pd.DataFrame, latents: Codes, settings: study.Nwb
+    session: study.Session, presentations: pd.DataFrame, latents: Codes, config: study.Config
 ) -> pd.DataFrame:
     """Return `tables.GENERATORS`: the space of each thread of the session."""
     generated = presentations[
@@ -141,22 +142,30 @@ def generators(
     ]
     space_of = generated.groupby("thread")["space"].first()
     spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in space_of.items()}}  # type: ignore[call-overload]
-    rows = [_generator(thread, spaces[thread], latents, settings) for thread in sorted(spaces)]
+    rows = [_generator(session, thread, spaces[thread], latents, config) for thread in sorted(spaces)]
     if not rows:
         return tables.empty(tables.GENERATORS)
-    return tables.conform(pd.DataFrame(rows, columns=tables.GENERATORS.names), tables.GENERATORS)
+    return tables.conform(pd.DataFrame(rows), tables.GENERATORS)
 
 
 def _generator(
-    thread: int, space: str, latents: Codes, settings: study.Nwb
-) -> tuple[int, str, int, str, str]:
+    session: study.Session, thread: int, space: str, latents: Codes, config: study.Config
+) -> dict[str, object]:
     sizes = {codes.shape[1] for (_, t), (codes, _) in latents.items() if t == thread}
-    weights = settings.weights.get(space, "")
+    weights = config.nwb.weights.get(space) or config.spaces.weights_of(space)
     if weights and not Path(weights).exists():
         setting = f"config, nwb.weights.{space}"
         raise InputError(f"'{weights}' does not exist", setting, "correct the path")
-    digest = sha256(weights) if weights else ""
-    return thread, space, min(sizes, default=-1), digest, settings.metrics.get(space, "")
+    noise = session_noise(session.latents, thread) if session.latents else None
+    return {
+        "thread": thread,
+        "space": space,
+        "latent_dim": min(sizes, default=-1),
+        "weights_sha256": sha256(weights) if weights else "",
+        "metric": config.nwb.metrics.get(space, ""),
+        "fixed_noise": "" if noise is None else " ".join(map(repr, noise.tolist())),
+        "generator": "",
+    }
 
 
 def _raw_files(session: study.Session, descriptor: Mapping[str, Any], settings: study.Nwb) -> pd.DataFrame:

@@ -137,6 +137,12 @@ class SessionContents:
         """Name of the animal."""
         return self.metadata.subject
 
+    def fixed_noise(self, thread: int) -> NDArray[np.float64] | None:
+        """Noise that a thread kept fixed beside its latents, float64 ``[latent]``; None when unknown."""
+        told = self.generators.loc[self.generators["thread"] == thread, "fixed_noise"]
+        text = str(told.iloc[0]) if len(told) else ""
+        return np.array(text.split(), dtype=np.float64) if text else None
+
     @property
     def area(self) -> str:
         """Area of the preferred unit; '' when there is none or its area is unknown."""

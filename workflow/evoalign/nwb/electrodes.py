@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -138,13 +140,17 @@ def read_electrodes(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
 
 
 def read_module_table(
-    nwb: NWBFile, module_name: str, name: str, contract: pa.Schema, path: str
+    nwb: NWBFile, module_name: str, name: str, contract: pa.Schema, path: str, newer: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Return a table of a processing module; empty where the file has none."""
+    """Return a table of a processing module; empty where the file has none.
+
+    Columns of text that are `newer` than some files are '' where a file lacks them.
+    """
     location = f"{path}, /processing/{module_name}/{name}"
     if module_name not in nwb.processing or name not in nwb.processing[module_name].data_interfaces:
         return tables.empty(contract)
     nwb_table = nwb.processing[module_name][name]
     if not hasattr(nwb_table, "colnames"):
         raise InputError(f"this is a {type(nwb_table).__name__}, not a table", location, MEND)
-    return frame_of(nwb_table, contract, location, rename=_NAME)
+    lacking = {column: [""] * len(nwb_table.id) for column in newer if column not in nwb_table.colnames}
+    return frame_of(nwb_table, contract, location, rename=_NAME, known_columns=lacking)

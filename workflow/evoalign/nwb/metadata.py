@@ -102,7 +102,9 @@ def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:
     return {
         "metadata": SessionMetadata(**session_fields),
         "alignment": _read_alignment(nwb, path, session.get("session", "")),
-        "generators": read_module_table(nwb, "misc", "generators", tables.GENERATORS, path),
+        "generators": read_module_table(
+            nwb, "misc", "generators", tables.GENERATORS, path, newer=("fixed_noise", "generator")
+        ),
         "raw_files": tables.conform(raw, tables.RAW_FILES),
         "settings": by_section.get("settings", {}),
         "provenance": by_section.get("provenance", {}),

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import torch
-from scipy.io import loadmat
 from torch import Tensor, nn
 
 from evoalign.errors import InputError
@@ -26,7 +24,6 @@ GENERATOR = "BigGAN-deep-256"
 WEIGHTS = "biggan-deep-256-pytorch_model.bin"  # name of the file as it is published
 TRUNCATION = 0.7  # the study's
 TOGETHER = 5  # images rendered at a time: about 150 MB each
-NOISE_FIELD = "fix_noise_vec"  # of the rig's space_opts.mat
 
 
 class BigganSpace:
@@ -70,7 +67,7 @@ class BigganSpace:
         self.blocks = (
             {"class": slice(0, n)} if noise is not None else {"noise": slice(0, n), "class": slice(n, 2 * n)}
         )
-        self._source = dict(source or {})
+        self.source = dict(source or {})
 
     def sample_initial(self, n: int, generator: torch.Generator) -> Tensor:
         """Return `n` founders, float64 ``[n, latent_dim]``: embeddings of random classes and, where it
@@ -121,7 +118,7 @@ class BigganSpace:
             "truncation": f"{self.network.truncation:g}",
             "fixed_noise": fixed,
             "preprocessing": "(x + 1) / 2",
-            **self._source,
+            **self.source,
         }
 
 
@@ -161,43 +158,3 @@ def load_biggan(
     weights = load_weights(path, biggan_shapes(architecture), GENERATOR, mend)
     source = {"weights": Path(path).name, "weights_sha256": sha256(path)}
     return BigganSpace(BigganNetwork(weights, architecture, truncation), name, noise, source)
-
-
-def read_noise(path: str | PathLike[str]) -> Tensor:
-    """Read the noise that an evolution of class embeddings kept fixed, float64 ``[128]``.
-
-    Parameters
-    ----------
-    path : path
-        ``.npy`` or text with the numbers, or the rig's ``space_opts.mat`` (a struct a
-        thread; the first that has ``fix_noise_vec`` counts).
-
-    Raises
-    ------
-    InputError
-        The file is missing, unreadable, or holds no such numbers.
-    """
-    path = Path(path)
-    mend = f"give .npy, text, or the rig's space_opts.mat with {NOISE_FIELD}"
-    try:
-        if path.suffix == ".mat":
-            values = _fixed_noise(loadmat(path))
-        elif path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            values = np.loadtxt(path)
-        return torch.from_numpy(np.asarray(values, dtype=np.float64).ravel())
-    except (OSError, ValueError, KeyError, TypeError, NotImplementedError) as error:
-        raise InputError(f"no fixed noise of BigGAN: {error!s:.200}", path, mend) from error
-
-
-def _fixed_noise(contents: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Numbers of a MATLAB file: of the field by its name, in a struct or by itself."""
-    if NOISE_FIELD in contents:
-        return contents[NOISE_FIELD]
-    for value in contents.values():
-        if isinstance(value, np.ndarray) and NOISE_FIELD in (value.dtype.names or ()):
-            found = [vector for vector in value[NOISE_FIELD].ravel() if np.size(vector)]
-            if found:
-                return np.asarray(found[0])
-    raise KeyError(f"no {NOISE_FIELD} in it")

@@ -40,7 +40,7 @@ class BigganNetwork(nn.Module):
     Raises
     ------
     InputError
-        The truncation is out of its range.
+        The truncation is out of its range; a spectral norm is not above 0.
     """
 
     embeddings: Tensor
@@ -205,7 +205,10 @@ def _over_norm(weights: Weights, name: str) -> Tensor:
     """Weights over their spectral norm u'Wv, computed in float64."""
     weight = weights[f"{name}.weight_orig"].double()
     u, v = (weights[f"{name}.weight_{vector}"].double() for vector in "uv")
-    return (weight / (u @ (weight.flatten(1) @ v))).to(torch.float32)
+    norm = float(u @ (weight.flatten(1) @ v))
+    if norm <= 0:  # of the largest singular value's vectors, as training leaves them, it is above 0
+        raise InputError(f"no weights of BigGAN: the spectral norm of {name} is {norm:g}")
+    return (weight / norm).to(torch.float32)
 
 
 def _statistics(

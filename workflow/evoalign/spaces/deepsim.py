@@ -125,7 +125,7 @@ class DeepsimSpace:
         self.latent_dim = network.latent_dim
         self.image_size = FIRST_SIDE * 2 ** sum(side == 4 for *_, side in CONVOLUTIONS)
         self.blocks = {"latent": slice(0, self.latent_dim)}
-        self._source = dict(source or {})
+        self.source = dict(source or {})
 
     def sample_initial(self, n: int, generator: torch.Generator) -> Tensor:
         """Return `n` founders, float64 ``[n, latent_dim]``: normal with the study's initial SD of 3."""
@@ -165,7 +165,7 @@ class DeepsimSpace:
             "image_size": str(self.image_size),
             "founders": f"normal, SD {FOUNDER_SD:g}",
             "preprocessing": f"BGR to RGB, mean {MEAN_RGB} added, clipped to 0..255, / 255",
-            **self._source,
+            **self.source,
         }
 
 

@@ -1,13 +1,12 @@
-"""What every image space offers, and the list of spaces known by name."""
+"""What every image space offers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from rapidfuzz import process
 
 from evoalign.errors import InputError
 
@@ -52,38 +51,6 @@ class Space(Protocol):
     def describe(self) -> dict[str, str]:
         """Return what makes the images: generator, weights and their checksum, what is done to its output."""
         ...
-
-
-_FACTORIES: dict[str, Callable[[], Space]] = {}
-
-
-def register_space(name: str, factory: Callable[[], Space]) -> None:
-    """Make `get_space(name)` return ``factory()``."""
-    _FACTORIES[name] = factory
-
-
-def get_space(name: str) -> Space:
-    """Return the space of that name.
-
-    Parameters
-    ----------
-    name : str
-        As in sessions.tsv, column ``spaces``: ``texture``, ``object``, ..
-
-    Raises
-    ------
-    InputError
-        No space has that name.
-    """
-    if name not in _FACTORIES:
-        nearest = process.extractOne(name, sorted(_FACTORIES), score_cutoff=50)
-        known_spaces = f"known spaces: {', '.join(sorted(_FACTORIES))}"
-        raise InputError(
-            f"no image space is called '{name}'",
-            "column spaces of the sample sheet",
-            f"did you mean '{nearest[0]}'? {known_spaces}" if nearest else known_spaces,
-        )
-    return _FACTORIES[name]()
 
 
 def check_latents(latents: torch.Tensor, space: Space) -> torch.Tensor:

@@ -12,7 +12,8 @@ import math
 import numpy as np
 import torch
 
-from evoalign.spaces.interface import check_latents, project_to_norms, register_space
+from evoalign.spaces.interface import check_latents, project_to_norms
+from evoalign.spaces.registry import register_space
 
 IMAGE_SIZE = 64
 _NOISE_SEED = 7  # of the texture space's fixed random fields

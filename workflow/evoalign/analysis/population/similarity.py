@@ -15,6 +15,7 @@ from torch import Tensor
 from evoalign import study, tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.population.pairings import pair_prototypes
+from evoalign.analysis.session.analyse import resolve_device
 from evoalign.analysis.session.prototypes import (
     PROTOTYPES,
     Prototype,
@@ -64,6 +65,7 @@ def compare_prototypes(
         Weights of a network are missing or no weights; an image cannot be read.
     """
     networks, lpips = networks_of(config.prototypes), lpips_of(config.prototypes)
+    device = resolve_device(config.device)
     evolved = [one for one in sessions if "experiments" in one]
     responses = response_distances(evolved, config.analysis)
     shown, distances = [], []
@@ -72,7 +74,7 @@ def compare_prototypes(
     for one in evolved:
         experiment = one["experiments"].iloc[0]
         session = str(experiment["session"])
-        made = session_prototypes(load(session), one, config.analysis)
+        made = session_prototypes(load(session), one, config.analysis, config.spaces, device)
         shown.append(prototypes_table(made, experiment, config.analysis))
         pictures |= {image_name(session, prototype): prototype.pixels for prototype in made}
         for prototype, first, second in _pairs(made, _by_kind(experiment, config.analysis)):

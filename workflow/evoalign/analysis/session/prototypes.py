@@ -16,7 +16,6 @@ from torch import Tensor
 
 from evoalign import spaces, study, tables
 from evoalign.analysis.experiment import space_kind
-from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.nwb import SessionContents
 from evoalign.spaces import Space
@@ -58,16 +57,23 @@ class Prototype:
     pixels: Tensor
 
 
-def session_prototypes(contents: SessionContents, found: Tables, settings: study.Analysis) -> list[Prototype]:
+def session_prototypes(
+    contents: SessionContents,
+    found: Tables,
+    settings: study.Analysis,
+    generators: study.Spaces | None = None,
+    device: str = "cpu",
+) -> list[Prototype]:
     """Prototypes of both threads of a paired evolution (docs/methods.md section 5).
 
     'best': the best block's best image, from the file, or rendered where the
     file holds no images. 'average': the best block's mean latent, rendered;
     where its generator is not known, the mean of the block's images.
     're-evolved': the image that the fitted model of the unit likes best. The
-    model is linear in the latents, so on the sphere of the best block's mean
-    norm its maximum is the weight vector (mean over the windows in the evoked
-    window) at that length, rendered.
+    model is linear in the latents, so where each block of the latent (BigGAN's
+    noise and class) has the best block's mean norm, its maximum is the weight
+    vector (mean over the windows in the evoked window) at these lengths,
+    rendered.
 
     Parameters
     ----------
@@ -78,17 +84,26 @@ def session_prototypes(contents: SessionContents, found: Tables, settings: study
         encoded `encoding_weights`.
     settings : study.Analysis
         The evoked window.
+    generators : study.Spaces, optional
+        Generators with weights.
+    device : str
+        'cpu' or 'cuda', where these compute.
 
     Returns
     -------
     list of Prototype
         What can be made of the file: none where it holds no images and the
         generators are not known.
+
+    Raises
+    ------
+    InputError
+        Weights that are configured cannot be used; see `spaces.get_space`.
     """
     experiment = found["experiments"].iloc[0]
     made: list[Prototype] = []
     for thread in (0, 1):
-        space = _space(str(experiment[f"space_{thread}"]))
+        space = _space(str(experiment[f"space_{thread}"]), contents, thread, generators, device)
         block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
         source = _Block(contents, thread, block, str(experiment[f"space_{thread}"]), space)
         made += source.best(str(experiment[f"best_image_{thread}"]))
@@ -102,12 +117,16 @@ def _best_block(trajectories: pd.DataFrame, thread: int, index: int) -> int:
     return int(trajectories.loc[rows, "block"].iloc[0])
 
 
-def _space(name: str) -> Space | None:
-    try:
-        return spaces.get_space(name)
-    except InputError:
-        logging.info("no generator of space '%s': its prototypes are images of the file", name)
+def _space(
+    name: str, contents: SessionContents, thread: int, generators: study.Spaces | None, device: str
+) -> Space | None:
+    """The generator of a thread's space; None where it, or what it needs of the session, is not known."""
+    noise = contents.fixed_noise(thread)
+    missing = spaces.lacks(name, generators, noise is not None)
+    if missing:
+        logging.info("%s: %s: prototypes are images of the file", contents.metadata.session, missing)
         return None
+    return spaces.get_space(name, generators, None if noise is None else torch.from_numpy(noise), device)
 
 
 def _weights(
@@ -168,9 +187,9 @@ class _Block:
         codes = self.latents()
         if codes is None or weights is None or len(weights) != codes.shape[1] or not np.any(weights):
             return []
-        radius = float(np.linalg.norm(codes, axis=1).mean())
-        latent = weights * (radius / np.linalg.norm(weights))
-        return [self._made("re-evolved", "", "rendered", len(codes), self._render(latent))]
+        assert self.space is not None
+        latent = self.space.project(torch.from_numpy(weights[None].copy()), torch.from_numpy(codes.copy()))
+        return [self._made("re-evolved", "", "rendered", len(codes), self._render(latent.numpy()[0]))]
 
     def _made(self, prototype: str, image: str, source: str, n: int, pixels: Tensor) -> Prototype:
         return Prototype(self.thread, self.name, prototype, self.block, image, source, n, pixels)

@@ -1,0 +1,72 @@
+"""The command `evoalign`: what is done by hand beside the pipeline, a subcommand each.
+
+To add one: a function that adds its parser to `subcommands` and sets `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from evoalign.errors import InputError
+
+Subcommands = Any  # argparse keeps the type of `add_subparsers` to itself
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; 0, or 1 with one message where the input is wrong."""
+    given = _parser().parse_args(arguments)
+    try:
+        given.run(given)
+    except InputError as error:
+        print(f"InputError: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="evoalign", description="What is done by hand beside the pipeline.")
+    subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_spaces(subcommands)
+    return parser
+
+
+def _add_spaces(subcommands: Subcommands) -> None:
+    parser = subcommands.add_parser("spaces", help="weights of the image generators")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser(
+        "list", help="say which file each generator needs, and where it is published"
+    )
+    listing.set_defaults(run=_list_spaces)
+    fetching = actions.add_parser(
+        "fetch", help="download the published weights of a generator, and check them"
+    )
+    fetching.add_argument("name", help="deepsim or biggan")
+    fetching.add_argument("--to", default="weights", help="folder to put the file in (weights)")
+    fetching.add_argument("--url", default="", help="another address than the published one")
+    fetching.add_argument("--sha256", default="", help="checksum that the file must have")
+    fetching.set_defaults(run=_fetch_space)
+
+
+def _list_spaces(_: argparse.Namespace) -> None:
+    from evoalign.spaces.fetch import PUBLISHED
+
+    for name, published in PUBLISHED.items():
+        print(
+            f"{name}: {published.generator}\n"
+            f"  file    {published.file}, anywhere; its path goes into the config: spaces.{name}.weights\n"
+            f"  from    {published.url}\n"
+            f"  SHA-256 {published.sha256 or 'none is published'}\n"
+            f"  or run  evoalign spaces fetch {name}"
+        )
+
+
+def _fetch_space(given: argparse.Namespace) -> None:
+    from evoalign.spaces.fetch import config_lines, fetch, published_of
+
+    checked = given.sha256 or published_of(given.name).sha256
+    path = fetch(given.name, given.to, given.url, given.sha256, progress=sys.stderr.isatty())
+    told = "" if checked else " No checksum is published: what is below is that of the file that came."
+    print(f"{path}: all tensors are there.{told} In the config:\n\n{config_lines(given.name, path)}")
