@@ -70,3 +70,7 @@ def _fetch_space(given: argparse.Namespace) -> None:
     path = fetch(given.name, given.to, given.url, given.sha256, progress=sys.stderr.isatty())
     told = "" if checked else " No checksum is published: what is below is that of the file that came."
     print(f"{path}: all tensors are there.{told} In the config:\n\n{config_lines(given.name, path)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
