@@ -393,7 +393,32 @@ def test_the_real_files_trials_agree_with_its_bytes():
 
 
 @needs_real
-def test_a_real_file_without_image_words_gives_an_empty_log():
-    log = read_log(REAL, Events())
-    assert len(log) == 0
+def test_a_real_file_without_image_words_is_refused_by_its_words():
+    with pytest.raises(InputError, match=r"none of the \d+ words of its 53 trials means image-on") as error:
+        read_log(REAL, Events())
+    assert "9 (" in error.value.what
+    assert "events.onset_words" in error.value.mend
     assert read_behavior(REAL)["Trial1"]["TaskObject"]["Attribute"].shape == (1, 4)
+
+
+@pytest.mark.parametrize("suffix", ["bhv2", "h5", "mat"])
+def test_a_file_that_is_no_log_is_refused_by_what_it_lacks(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    write_behavior(path, {"codes": np.ones((3, 4)), "ids": "abc"})
+    expect(path, "holds no trials of MonkeyLogic")
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"onset_words": (1, 4)}, r"1 to 4 after the word 5 of fixation.*most frequent are 9 \(61 times\)"),
+        ({"onset_words": (3000, 3100)}, "3000 to 3100"),
+        ({"fixation_word": 77}, "after the word 77 of fixation"),
+    ],
+)
+def test_a_log_without_image_words_is_refused_by_its_words(tmp_path, rig, settings, what):
+    path = tmp_path / "a.bhv2"
+    write_bhv2(path, behavior_tree(rig.log))
+    with pytest.raises(InputError, match=what) as error:
+        read_log(path, Events(**settings))
+    assert "events.onset_words" in error.value.mend

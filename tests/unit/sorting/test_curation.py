@@ -202,9 +202,41 @@ def test_phy_of_another_sorting_or_without_its_files_is_one_message(recorded, ph
     np.save(phy / "spike_templates.npy", np.zeros_like(clusters))
     with pytest.raises(InputError, match="unit 0 has"):
         curated(recorded, phy)
-    (phy / "cluster_group.tsv").unlink()
+    (phy / "spike_templates.npy").unlink()
     with pytest.raises(InputError, match=r"params\.py"):
         curated(recorded, phy)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels"),
+    [
+        ("cluster_group.tsv", "cluster_id\tgroup\n1\tnoise\n", ["good", "noise", "good"]),
+        ("cluster_group.tsv", "cluster_id\tgroup\n0\t\n1\tnoise\n2\t \n", ["good", "noise", "good"]),
+        ("cluster_group.tsv", "cluster_id\tgroup\n0\n1\tMUA\n", ["good", "mua", "good"]),  # no tab at all
+        ("cluster_group.tsv", "cluster_id\tgroup\n0.0\tmua\n1\tnan\n", ["mua", "good", "good"]),
+        ("cluster_groups.csv", "cluster_id\tgroup\n2\tmua\n", ["good", "good", "mua"]),  # phy 1
+        ("other.tsv", "", ["good", "good", "good"]),  # nothing was labelled
+    ],
+)
+def test_blank_labels_of_phy_and_a_missing_table_are_no_labels(recorded, phy, name, text, labels):
+    (phy / "cluster_group.tsv").unlink(missing_ok=True)
+    (phy / name).write_text(text)
+    assert sorted_rows(curated(recorded, phy))["label"].tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("cluster_id\tgroup\n0\tgood\n\tnoise\n", "cluster_id is blank"),
+        ("cluster_id\tgroup\n0\tgood\nx\tnoise\n", "'x' is no number of a cluster"),
+        ("cluster_id\tgroup\n0\tgood\n1.5\tnoise\n", "'1.5' is no number"),
+    ],
+)
+def test_a_cluster_of_phy_without_its_number_is_named_by_its_row(recorded, phy, text, what):
+    (phy / "cluster_group.tsv").write_text(text)
+    with pytest.raises(InputError, match=what) as error:
+        curated(recorded, phy)
+    assert error.value.where.endswith("cluster_group.tsv, row 3")
 
 
 def test_a_curation_inside_the_results_is_refused():

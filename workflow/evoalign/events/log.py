@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -20,6 +21,8 @@ from evoalign.events.names import parse_image_name
 from evoalign.events.tsv import read_tsv
 from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
 from evoalign.study import Events
+
+MOST_WORDS = 8  # that a message names
 
 
 def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] = ()) -> pd.DataFrame:
@@ -40,14 +43,13 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     Returns
     -------
     pandas.DataFrame
-        `tables.LOG`. A MonkeyLogic file without image words gives no rows. An
-        image without an offset (the trial broke while it was shown) has NaN in
+        `tables.LOG`. An image without an offset (the trial broke while it was shown) has NaN in
         `offset_s`.
 
     Raises
     ------
     InputError
-        The file is missing, unreadable or damaged; a column or row of it is
+        The file is missing, unreadable or damaged; no trial of it shows an image; a column or row of it is
         wrong; time runs backwards, or trials are damaged, at more than a few places.
     """
     path = Path(path)
@@ -88,9 +90,30 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
                 }
             )
     if not rows:
-        return tables.empty(tables.LOG)
+        raise _no_images(structs, table, settings, path)
     return pd.DataFrame(rows).assign(
         presentation=np.arange(len(rows)), thread=-1, space="", latent_row=-1, reference=False
+    )
+
+
+def _no_images(
+    structs: dict[int, dict[str, Any]], table: pd.DataFrame, settings: Events, path: Path
+) -> InputError:
+    """Say what a file holds in place of presentations of images."""
+    if not structs:
+        return InputError(
+            "the file holds no trials of MonkeyLogic (Trial1, Trial2, ..)", path, "give the session's log"
+        )
+    words = Counter(word for codes in table["codes"] for word in codes.tolist())
+    common = ", ".join(f"{word} ({n} times)" for word, n in words.most_common(MOST_WORDS)) or "none"
+    first_word, last_word = settings.onset_words
+    fixation = settings.fixation_word
+    after = f" after the word {fixation} of fixation" if fixation >= 0 else ""
+    return InputError(
+        f"none of the {sum(words.values())} words of its {len(structs)} trials means image-on "
+        f"({first_word} to {last_word}{after}); the most frequent are {common}",
+        path,
+        "give the session's log, or correct events.onset_words and events.fixation_word",
     )
 
 

@@ -9,6 +9,7 @@ in which phy was used. Both name the units of the automatic sorting, as
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -37,6 +38,7 @@ LABELS = {
     "artifact": "noise",
     "reject": "noise",
 }
+_WHOLE_NUMBER = re.compile(r"\d{1,9}(?:\.0+)?")
 MIN_ISI_S = 3e-4  # the same spike in two units that are merged
 REMOVED = -1
 MEND = "curate the sorting that is there: export it again"
@@ -183,8 +185,6 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
             for name in ("clusters", "templates")
         )
         ids = pd.read_csv(folder / "cluster_si_unit_ids.tsv", sep="\t").set_index("cluster_id")["si_unit_id"]
-        groups = pd.read_csv(folder / "cluster_group.tsv", sep="\t")
-        label_of = dict(zip(groups["cluster_id"].astype(int), groups["group"].astype(str), strict=True))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"this is no folder of phy: {error}", folder, "give the folder of params.py"
@@ -204,8 +204,30 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
                 MEND,
             )
         group[in_sorting] = cluster[in_phy]
-    labels = {name: _label([word]) for name, word in label_of.items()}
-    return CuratedGroups(group, {name: label for name, label in labels.items() if label})
+    return CuratedGroups(group, _phy_labels(folder))
+
+
+def _phy_labels(folder: Path) -> dict[int, str]:
+    """Labels that phy has saved: no file before the first one, a blank for one taken back."""
+    # phy 1 wrote the second name; both are separated by tabs.
+    saved = [folder / name for name in ("cluster_group.tsv", "cluster_groups.csv")]
+    file = next((name for name in saved if name.is_file()), None)
+    if file is None:
+        return {}
+    try:
+        groups = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False).fillna("")
+        numbers, words = groups["cluster_id"].str.strip(), groups["group"].str.strip()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the labels of phy cannot be read: {error!r}", file, "save them again in phy"
+        ) from error
+    labels = {}
+    for row, (number, word) in enumerate(zip(numbers, words, strict=True), 2):
+        if not _WHOLE_NUMBER.fullmatch(number):
+            problem = f"'{number}' is no number of a cluster" if number else "cluster_id is blank"
+            raise InputError(problem, f"{file}, row {row}", "write its number, or remove the row")
+        labels[int(float(number))] = _label([word])
+    return {number: label for number, label in labels.items() if label}
 
 
 def _other_units(automatic: SortingResult) -> list[CuratedUnit]:
