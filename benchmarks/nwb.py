@@ -30,9 +30,11 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
-from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
-from evoalign.recordings import Stream
-from evoalign.study import Config, Nwb
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.nwb.settings import Nwb
+from evoalign.nwb.write import write_nwb
+from evoalign.recordings.stream import Stream
+from evoalign.study import Config
 
 RATE_HZ = 30_000
 GAIN_UV = 0.25

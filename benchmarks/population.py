@@ -26,10 +26,10 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parent))
 import population_plain as plain
 from evoalign import study
-from evoalign.analysis import experiment_from
 from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.study_design import ExperimentDesign, draw_study
 from evoalign.simulate.study_session import simulate_responses
 

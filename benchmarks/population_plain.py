@@ -18,14 +18,15 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from evoalign import study
-from evoalign.responses import SessionResponses, smoothing_kernel
+from evoalign.analysis.settings import Analysis
+from evoalign.responses.rates import smoothing_kernel
+from evoalign.responses.session_responses import SessionResponses
 from population_plain_more import beyond, bootstrap, corrected, interval, session_beyond
 
 BINS = 10  # ms
 
 
-def session(responses: SessionResponses, settings: study.Analysis, unstable: str) -> dict[str, Any]:
+def session(responses: SessionResponses, settings: Analysis, unstable: str) -> dict[str, Any]:
     """Return all numbers of one experiment: docs/methods.md sections 3 and 4."""
     shown = responses.presentations
     keep = shown["valid"].to_numpy()
@@ -123,7 +124,7 @@ def _success(generated: pd.DataFrame, rates: np.ndarray, means: np.ndarray, n_bl
     return found
 
 
-def _time_constants(means: np.ndarray, settings: study.Analysis) -> np.ndarray:
+def _time_constants(means: np.ndarray, settings: Analysis) -> np.ndarray:
     """First block above theta of the maximum, [level, theta, thread]; levels bslinit, bsl and zero."""
     thetas = (settings.time_constant_theta, settings.time_constant_alternative)
     found = np.full((3, len(thetas), 2), np.nan)
@@ -142,7 +143,7 @@ def _centre(curve: np.ndarray, n_ms: int) -> float:
 
 
 def _late(
-    rates: np.ndarray, generated: pd.DataFrame, late: np.ndarray, top: float, settings: study.Analysis
+    rates: np.ndarray, generated: pd.DataFrame, late: np.ndarray, top: float, settings: Analysis
 ) -> dict:
     binned = rates.reshape(len(rates), -1, BINS).mean(2)
     texture, object_ = (binned[late & (generated["thread"] == t).to_numpy()] for t in (0, 1))
@@ -164,7 +165,7 @@ def _late(
     }
 
 
-def pool(sessions: list[dict], settings: study.Analysis) -> dict:
+def pool(sessions: list[dict], settings: Analysis) -> dict:
     """Return the population's panels by area: docs/methods.md sections 3 and 4, with intervals."""
     valid = sorted((one for one in sessions if one["valid"]), key=lambda one: one["session"])
     longest = max(one["n_blocks"] for one in valid)
@@ -214,7 +215,7 @@ def _pad(one: dict, longest: int) -> tuple[np.ndarray, np.ndarray]:
     return means, np.concatenate([one["errors"], np.repeat(error, n_more, -1)], -1)
 
 
-def _panels(chosen: list[dict], settings: study.Analysis) -> dict:
+def _panels(chosen: list[dict], settings: Analysis) -> dict:
     """Trajectories, PSTHs and clusters of some experiments."""
     subjects = np.array([one["subject"] for one in chosen])
     psths, intervals = [], []
@@ -243,7 +244,7 @@ def _stage(one: dict, stage: int) -> tuple[np.ndarray, np.ndarray]:
     return mean, error
 
 
-def _trajectories(chosen: list[dict], settings: study.Analysis) -> dict:
+def _trajectories(chosen: list[dict], settings: Analysis) -> dict:
     """Trajectories with paired tests of some experiments; activation is their first and last block."""
     values = np.array([one["padded"] for one in chosen])  # [experiment, window, thread, block]
     errors = np.array([one["padded_errors"] for one in chosen])
@@ -279,7 +280,7 @@ def _site_means(chosen: list[dict], name: str) -> np.ndarray:
     return np.array([np.mean(values, axis=0) for values in by_site.values()])
 
 
-def _clusters(differences: np.ndarray, settings: study.Analysis) -> list[tuple[int, int, float, float]]:
+def _clusters(differences: np.ndarray, settings: Analysis) -> list[tuple[int, int, float, float]]:
     if len(differences) < 2:
         return []
     rng = np.random.default_rng(0)
@@ -306,7 +307,7 @@ def _of_thread(values: Any, thread: int) -> np.ndarray:
     return values[..., thread] if isinstance(values, np.ndarray) else np.asarray(values[thread])
 
 
-def _unpaired(own: list[dict], settings: study.Analysis) -> dict:
+def _unpaired(own: list[dict], settings: Analysis) -> dict:
     """Success rates, time constants, centres and attribution of the threads that succeed."""
     groups = [[one for one in own if one["succeeds"][t]] for t in (0, 1)]
     found: dict[str, Any] = {"k": [len(group) for group in groups], "n": len(own), "every_rate": []}

@@ -12,14 +12,12 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from evoalign import study
+from evoalign.analysis.settings import Analysis
 
 ANSWERED = 3  # the first bin of 10 ms from 25 ms on
 
 
-def bootstrap(
-    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: study.Analysis
-) -> np.ndarray:
+def bootstrap(values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: Analysis) -> np.ndarray:
     """Draws of the mean over animals, their experiments, and normal noise for the presentations.
 
     To draw every presentation of every experiment anew would take hours.
@@ -43,7 +41,7 @@ def pick(subjects: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate(picked)
 
 
-def interval(draws: np.ndarray, settings: study.Analysis) -> np.ndarray:
+def interval(draws: np.ndarray, settings: Analysis) -> np.ndarray:
     """Percentiles over draws."""
     if np.isnan(draws).all():
         return np.full((2, *draws.shape[1:]), np.nan)
@@ -60,7 +58,7 @@ def first_stay(ahead: np.ndarray, stay: int) -> int:
     return -1
 
 
-def leads(differences: np.ndarray, settings: study.Analysis) -> tuple[np.ndarray, dict[int, list[range]]]:
+def leads(differences: np.ndarray, settings: Analysis) -> tuple[np.ndarray, dict[int, list[range]]]:
     """Mean difference, and runs of bins in which texture (-1) or object (1) leads, by sign flips."""
     values = differences[:, ANSWERED:]
     values = values[~np.isnan(values).any(1)]
@@ -91,7 +89,7 @@ def leads(differences: np.ndarray, settings: study.Analysis) -> tuple[np.ndarray
     return values.mean(0), found
 
 
-def crossover(differences: np.ndarray, settings: study.Analysis) -> float:
+def crossover(differences: np.ndarray, settings: Analysis) -> float:
     """When the lead passes from texture to object; NaN unless both lead, in this order."""
     mean, found = leads(differences, settings)
     after = [one for one in found[1] if any(other.start < one.start for other in found[-1])]
@@ -114,7 +112,7 @@ def _one_sided(t: np.ndarray, limit: float, used: list[int]) -> list[tuple[range
     return found
 
 
-def session_beyond(found: dict, settings: study.Analysis) -> dict[str, Any]:
+def session_beyond(found: dict, settings: Analysis) -> dict[str, Any]:
     """Crossover of one experiment, from its late blocks."""
     bins = [at for at, (start, stop) in enumerate(found["windows"]) if stop - start == 10]
     first = found["n_blocks"] - max(1, round(found["n_blocks"] * settings.late_fraction))
@@ -147,7 +145,7 @@ def _t(a: np.ndarray, b: np.ndarray) -> float:
     return float((a.mean() - b.mean()) / np.sqrt(variance * (1 / n + 1 / m)))
 
 
-def beyond(own: list[dict], selected: dict[str, list[dict]], settings: study.Analysis) -> dict[str, Any]:
+def beyond(own: list[dict], selected: dict[str, list[dict]], settings: Analysis) -> dict[str, Any]:
     """Contrast, crossover, animals, mixed effects, latencies and the specification curve of an area."""
     values = np.array([[one["evoked_difference"], *one["difference"]] for one in own])
     errors = np.array([[one["evoked_error"], *one["difference_error"]] for one in own])
@@ -168,7 +166,7 @@ def beyond(own: list[dict], selected: dict[str, list[dict]], settings: study.Ana
 
 
 def _contrast(
-    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: study.Analysis
+    values: np.ndarray, errors: np.ndarray, subjects: np.ndarray, settings: Analysis
 ) -> dict[str, Any]:
     if len(values) < 2:
         return {}
@@ -203,7 +201,7 @@ def _mixed(values: np.ndarray, subjects: np.ndarray) -> dict[str, float]:
     return {"mean": mean, "p": p, "p_animals": float(stats.f_oneway(*groups).pvalue)}
 
 
-def _latency(chosen: list[dict], sign: int, settings: study.Analysis) -> tuple:
+def _latency(chosen: list[dict], sign: int, settings: Analysis) -> tuple:
     """First bin of a lasting lead; its interval by t alone, over animals and experiments."""
     differences = np.array([one["difference"] for one in chosen])
     values = sign * differences[:, ANSWERED:]
@@ -228,7 +226,7 @@ def _latency(chosen: list[dict], sign: int, settings: study.Analysis) -> tuple:
     return time, interval(drawn, settings)
 
 
-def _specifications(own: list[dict], settings: study.Analysis) -> pd.DataFrame:
+def _specifications(own: list[dict], settings: Analysis) -> pd.DataFrame:
     """Paired tests of late rates under every choice of window, selection and normaliser."""
     windows = own[0]["windows"]
     widest = max(settings.bins_ms)

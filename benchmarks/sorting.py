@@ -28,8 +28,8 @@ from spikeinterface.comparison import compare_sorter_to_ground_truth
 from spikeinterface.preprocessing import scale
 
 from evoalign import tables
-from evoalign.sorting import sort
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
 from sorting_truth import RATE_HZ, Case, make_truth
 
 WELL = 0.8  # accuracy above which a unit counts as found

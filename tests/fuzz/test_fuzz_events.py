@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from evoalign.errors import InputError
-from evoalign.events import read_behavior, read_codes, read_log, write_codes
+from evoalign.events.latent_codes import read_codes, write_codes
+from evoalign.events.log import read_log
+from evoalign.events.settings import Events
+from evoalign.formats.monkeylogic.behavior import read_behavior
 from evoalign.formats.monkeylogic.write import behavior_tree, write_behavior, write_bhv2
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
-from evoalign.study import Events
 
 pytestmark = pytest.mark.fuzz
 

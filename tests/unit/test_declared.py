@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.pipeline import declared
-from evoalign.study import Config, Session
+from evoalign.sheet import Session
+from evoalign.study import Config
 
 ROW = Session(session="a", subject="b", raw=("a.plx",), date="2026-01-02", preferred="6a", photodiode="AI01")
 WHOLE = Config().model_dump(mode="json")

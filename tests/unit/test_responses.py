@@ -10,21 +10,14 @@ from hypothesis import strategies as st
 from scipy.ndimage import convolve1d
 from scipy.stats import norm
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import SessionContents, SessionMetadata
-from evoalign.responses import (
-    SessionResponses,
-    binned,
-    count_spikes,
-    rates,
-    read_responses,
-    responses_from,
-    smoothing_kernel,
-    windowed,
-    write_responses,
-)
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.responses.rates import binned, rates, smoothing_kernel, windowed
+from evoalign.responses.session_responses import SessionResponses, count_spikes, responses_from
+from evoalign.responses.settings import Responses
+from evoalign.responses.store import read_responses, write_responses
 
 
 def spike_table(trains):
@@ -190,7 +183,7 @@ def session_contents():
 
 
 def test_responses_keep_invalid_presentations_and_take_the_wanted_kinds():
-    found = responses_from(session_contents(), study.Responses(kinds=("sorted", "online")))
+    found = responses_from(session_contents(), Responses(kinds=("sorted", "online")))
     assert found.units["unit"].tolist() == [4, 9]
     assert found.counts.shape == (2, 3, 300)
     assert found.counts.sum((1, 2)).tolist() == [2, 1]
@@ -235,7 +228,7 @@ def test_responses_come_back_as_they_were_written(tmp_path_factory, shape, texts
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
-    responses = responses_from(session_contents(), study.Responses())
+    responses = responses_from(session_contents(), Responses())
     responses.counts = np.random.default_rng(0).poisson(0.1, (3, 3000, 300)).astype(np.uint16)
     responses.presentations = filled(tables.PRESENTATIONS, 3000)
     before = numcodecs.blosc.set_nthreads(1)
@@ -261,7 +254,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
 )
 def test_a_damaged_folder_is_one_input_error(tmp_path, damage):
     folder = tmp_path / "r.zarr"
-    write_responses(responses_from(session_contents(), study.Responses()), folder)
+    write_responses(responses_from(session_contents(), Responses()), folder)
     damage(folder)
     with pytest.raises(InputError) as error:
         read_responses(folder)

@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.errors import InputError
-from evoalign.study import (
-    Config,
-    Session,
-    check_config,
-    json_schema,
-    load_config,
-    load_sessions,
-    with_local_stimuli,
-)
+from evoalign.sheet import Session, load_sessions, with_local_stimuli
+from evoalign.study import Config, check_config, json_schema, load_config
 
 ROOT = Path(__file__).parents[2]
 HEADER = "session\tsubject\tnwb\traw\tlog\tpreferred\tspaces\n"

@@ -48,7 +48,7 @@ ERRORS = "from evoalign.errors import InputError\nprint(InputError)\n"
 
 def test_modules_are_those_that_python_loads(script):
     """Asked of Python itself: what it has loaded after it ran the same imports."""
-    text = "from evoalign.events.names import ImageName\nfrom evoalign import tables\nimport evoalign.files\n"
+    text = "from evoalign.events.align import align\nfrom evoalign import tables\nimport evoalign.files\n"
     found = versions.modules(script(text))
     assert {"evoalign", "evoalign.events", "evoalign.events.align", "evoalign.files", "numpy"} <= found
     told = text + "import sys; print(*(name for name in sys.modules if name.startswith('evoalign')))"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from running import jobs, snakemake
 
-from evoalign.figures import (
+from evoalign.figures.sets import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
     PROTOTYPE_FIGURES,

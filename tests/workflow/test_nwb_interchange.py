@@ -20,7 +20,8 @@ from running import results, small_study, snakemake
 
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
-from evoalign.nwb import content_differences, open_linked
+from evoalign.nwb.diff import content_differences
+from evoalign.nwb.linked import open_linked
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from running import SMALL_SETTINGS, copy_checkout, snakemake
 
 from evoalign.nwb.read import read_nwb
 from evoalign.simulate.demo import PHOTODIODE, demo_array_map, preferred_channel, simulate_session
-from evoalign.study import Demo
+from evoalign.simulate.settings import Demo
 
 pytestmark = pytest.mark.slow
 

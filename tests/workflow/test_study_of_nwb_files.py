@@ -8,7 +8,7 @@ import yaml
 from running import copy_checkout, snakemake
 
 from evoalign.analysis.session.dynamics import late_blocks
-from evoalign.responses import rates
+from evoalign.responses.rates import rates
 from evoalign.simulate.study import main as simulate
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_rates import draw_truth

@@ -4,19 +4,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from evoalign import tables
-from evoalign.pipeline import declared
-from evoalign.pipeline import process
-from evoalign.pipeline import versions
 from evoalign import storage as remote
+from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.study import (
-    GENERATED_SPACES,
-    check_config,
-    check_curations,
-    check_generators,
-    load_sessions,
-)
+from evoalign.pipeline import declared, process, versions
+from evoalign.sheet import check_curations, load_sessions
+from evoalign.spaces.settings import GENERATED_SPACES
+from evoalign.study import check_config, check_generators
 
 DEMO = "data/demo"
 # What is read of a folder of phy.

@@ -3,8 +3,7 @@ import time
 
 import psutil
 
-from evoalign.pipeline import process
-from evoalign.pipeline import runs
+from evoalign.pipeline import process, runs
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:

@@ -1,9 +1,9 @@
 from evoalign.evolution.axis_images import sample_session, write_axis_images
-from evoalign.nwb import read_nwb
+from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.spaces import session_space
 from evoalign.spaces.metrics import image_metric
+from evoalign.spaces.registry import session_space
 
 with job(snakemake) as (config, facts):
     contents = read_nwb(snakemake.input.nwb, config.nwb, session_of(snakemake))

@@ -1,7 +1,7 @@
 from evoalign import tables
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.sorting import SortingResult
+from evoalign.sorting.result import SortingResult
 from evoalign.sorting.session import curate_session
 
 with job(snakemake) as (config, facts):

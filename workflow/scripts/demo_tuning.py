@@ -2,4 +2,5 @@ from evoalign.pipeline.job import job
 from evoalign.simulate.tuning import demo_tuning, write_tuning_session
 
 with job(snakemake) as (config, _):
-    write_tuning_session(snakemake.output.nwb, snakemake.output.truth, demo_tuning(config.demo), config)
+    design = demo_tuning(config.demo)
+    write_tuning_session(snakemake.output.nwb, snakemake.output.truth, design, config, config.responses)

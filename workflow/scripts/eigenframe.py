@@ -3,9 +3,9 @@ import hashlib
 from evoalign.analysis.session.analyse import resolve_device
 from evoalign.files import pieces
 from evoalign.pipeline.job import job
-from evoalign.spaces import get_space
 from evoalign.spaces.frames import make_frames, plan_for
 from evoalign.spaces.hessian import save_eigenframe
+from evoalign.spaces.registry import get_space
 
 # Parts of another plan, or of other code, are not taken.
 version = hashlib.sha256(f"{snakemake.params.code} {snakemake.params.settings}".encode()).hexdigest()[:16]

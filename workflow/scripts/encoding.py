@@ -2,7 +2,7 @@ from evoalign import tables
 from evoalign.analysis.encoding import encode_session, load_frames
 from evoalign.files import pieces
 from evoalign.pipeline.job import job
-from evoalign.responses import read_responses
+from evoalign.responses.store import read_responses
 
 with job(snakemake) as (config, facts), pieces(snakemake.output.tables, snakemake.params.code) as folder:
     responses = read_responses(snakemake.input.responses)

@@ -1,6 +1,7 @@
 from evoalign import tables
-from evoalign.figures import FigureSettings, draw_population, save_all
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.prototypes import read_pictures
+from evoalign.figures.sets import draw_population, save_all
 from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, _):

@@ -1,9 +1,9 @@
 from evoalign import tables
-from evoalign.events import align_session
+from evoalign.events.align_session import align_session
 from evoalign.formats.opening import open_recording
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.study import with_local_stimuli
+from evoalign.sheet import with_local_stimuli
 
 with job(snakemake) as (config, facts):
     alignment = align_session(

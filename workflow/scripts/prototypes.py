@@ -4,10 +4,10 @@ from pathlib import Path
 from evoalign import tables
 from evoalign.analysis.population.similarity import compare_prototypes
 from evoalign.analysis.session.prototypes import write_pictures
-from evoalign.nwb import read_nwb
+from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import part
 from evoalign.pipeline.job import job
-from evoalign.study import Session
+from evoalign.sheet import Session
 
 with job(snakemake) as (config, facts):
     given = snakemake.input

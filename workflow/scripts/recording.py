@@ -1,6 +1,6 @@
 from evoalign.formats.opening import open_recording
 from evoalign.pipeline.job import job
-from evoalign.recordings import apply_array_map, read_array_map
+from evoalign.recordings.array_map import apply_array_map, read_array_map
 from evoalign.recordings.export import write_recording_tables
 
 with job(snakemake) as (config, facts):

@@ -1,7 +1,8 @@
-from evoalign.nwb import read_nwb
+from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.responses import responses_from, write_responses
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.store import write_responses
 
 with job(snakemake) as (config, _):
     row = session_of(snakemake)

@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel
 
-from evoalign.study import Config, Session, json_schema
+from evoalign.sheet import Session
+from evoalign.study import ORDER, Config, json_schema
 
 FOLDER = Path(__file__).parents[1] / "schemas"
 
@@ -23,7 +24,8 @@ def schema_text(model: type[BaseModel]) -> str:
 def config_text(section: BaseModel, indent: str = "") -> str:
     """Default values as YAML, each with its description as a comment."""
     lines = []
-    for name, field in type(section).model_fields.items():
+    fields = type(section).model_fields
+    for name in ORDER if isinstance(section, Config) else fields:
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             title = (type(value).__doc__ or "").strip().splitlines()[0]
@@ -31,7 +33,7 @@ def config_text(section: BaseModel, indent: str = "") -> str:
         else:
             # JSON is YAML, and keeps each knob on one line.
             shown = json.dumps(json.loads(section.model_dump_json(include={name}))[name], ensure_ascii=False)
-            lines.append(f"{indent}{name}: {shown} # {field.description}")
+            lines.append(f"{indent}{name}: {shown} # {fields[name].description}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,8 @@
 from evoalign import tables
-from evoalign.figures import FigureSettings, draw_session, save_all
-from evoalign.nwb import read_nwb
+from evoalign.figures.captions import FigureSettings
+from evoalign.figures.session_pages import draw_session
+from evoalign.figures.sets import save_all
+from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
 

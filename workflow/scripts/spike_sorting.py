@@ -2,7 +2,7 @@ from evoalign import tables
 from evoalign.formats.opening import open_recording
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.sorting import sort_recording
+from evoalign.sorting.session import sort_recording
 
 with job(snakemake) as (config, facts):
     sorted_units = sort_recording(

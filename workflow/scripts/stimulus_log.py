@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.events import read_log
+from evoalign.events.log import read_log
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
 

@@ -2,7 +2,7 @@ from evoalign import tables
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
-from evoalign.responses import read_responses
+from evoalign.responses.store import read_responses
 
 with job(snakemake) as (config, facts):
     row = session_of(snakemake)

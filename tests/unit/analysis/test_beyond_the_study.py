@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from evoalign import study
 from evoalign.analysis.population import animals as pooled_animals
 from evoalign.analysis.population import latency as pooled_latency
 from evoalign.analysis.population import specifications as pooled_specifications
@@ -14,9 +13,10 @@ from evoalign.analysis.population.animals import fit_animals
 from evoalign.analysis.population.experiments import Study
 from evoalign.analysis.population.latency import first_lead
 from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_batch import draw_batch
 
-SETTINGS = study.Analysis(n_bootstrap=200, bins_ms=(10, 50))
+SETTINGS = Analysis(n_bootstrap=200, bins_ms=(10, 50))
 
 
 @pytest.mark.parametrize("spread", [1.2, 2.0, 10.0])

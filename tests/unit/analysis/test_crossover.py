@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evoalign import study
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.crossover import Bins, Rule, crossing_interval, decide, find_crossover
 from evoalign.analysis.statistics.leads import UNTESTED, Lead, Leads, cluster_leads, run_leads
 from evoalign.analysis.statistics.resampling import cluster_test
@@ -213,7 +213,7 @@ def test_the_decision_is_that_of_a_plain_implementation(seed):
     whole = np.c_[np.zeros((8, 5)), values]
     used = Bins(tuple(range(30, 200, 10)), 10)
     found = find_crossover(whole[:, 3:] + 0.0, used, RULE, np.random.default_rng(0))
-    expected = plain.crossover(whole, study.Analysis())
+    expected = plain.crossover(whole, Analysis())
     assert found.time_ms == pytest.approx(expected, nan_ok=True)
 
 

@@ -13,6 +13,7 @@ from evoalign import study
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 
@@ -85,7 +86,7 @@ def test_intervals_hold_the_planted_time_as_often_as_they_say(simulated, n, tail
 
 def test_null_sessions_and_their_areas_have_no_crossover_more_often_than_alpha():
     """Whole sessions of the sample study without a difference between the spaces."""
-    config = study.Config(device="cpu", analysis=study.Analysis(n_bootstrap=20, bins_ms=(10, 50)))
+    config = study.Config(device="cpu", analysis=Analysis(n_bootstrap=20, bins_ms=(10, 50)))
     span = (config.responses.start_ms, config.responses.stop_ms)
     designs = [one for one in draw_study(90, seed=3) if one.n_blocks <= 30][:40]
     responses = [simulate_responses(one, *span, null=True) for one in designs]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from evoalign.analysis.encoding import encode_session
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.study import Config
 
 BLOCKS = 30

@@ -8,7 +8,6 @@ import pytest
 import torch
 from scipy import stats
 
-from evoalign import study
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.population import animals as pooled_animals
 from evoalign.analysis.population import dynamics as pooled_dynamics
@@ -20,11 +19,12 @@ from evoalign.analysis.population.specifications import specifications
 from evoalign.analysis.population.trajectories import padded_trajectories, population_trajectories
 from evoalign.analysis.session import success, trajectories
 from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_batch import draw_batch, expected_contrast
 
 ALPHA = 0.05
 N_STUDIES = 250
-SETTINGS = study.Analysis(n_bootstrap=20, n_permutations=256, bins_ms=(5, 10, 25, 50))
+SETTINGS = Analysis(n_bootstrap=20, n_permutations=256, bins_ms=(5, 10, 25, 50))
 
 
 def assert_calibrated(hits, n=N_STUDIES, alternative="two-sided"):

@@ -10,11 +10,12 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evoalign import study
-from evoalign.analysis import experiment_from
 from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session import dynamics
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.responses import rates
+from evoalign.analysis.settings import Analysis
+from evoalign.responses.rates import rates
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_rates import draw_truth
 from evoalign.simulate.study_session import simulate_responses
@@ -22,7 +23,7 @@ from evoalign.simulate.study_session import simulate_responses
 pytestmark = pytest.mark.slow
 
 CONFIG = study.Config(
-    device="cpu", analysis=study.Analysis(n_bootstrap=400, n_permutations=200, bins_ms=(5, 10, 25, 50))
+    device="cpu", analysis=Analysis(n_bootstrap=400, n_permutations=200, bins_ms=(5, 10, 25, 50))
 )
 SETTINGS = CONFIG.analysis
 SPAN = (CONFIG.responses.start_ms, CONFIG.responses.stop_ms)

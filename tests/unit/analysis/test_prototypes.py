@@ -8,15 +8,17 @@ import pytest
 import torch
 from scipy import stats
 
-from evoalign import spaces, study, tables
+from evoalign import study, tables
 from evoalign.analysis.population.similarity import RESPONSES, compare_prototypes
 from evoalign.analysis.session.prototypes import as_tensor, session_prototypes
-from evoalign.figures import FigureSettings
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
-from evoalign.nwb import SessionContents, SessionMetadata
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.spaces.registry import get_space
+from evoalign.spaces.settings import Prototypes
 
-CONFIG = study.Config(device="cpu", prototypes=study.Prototypes(efficientnet=False, measure="pixel"))
+CONFIG = study.Config(device="cpu", prototypes=Prototypes(efficientnet=False, measure="pixel"))
 DRAWN_WITH = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning, CONFIG.prototypes)
 DIMS = {"texture": 24, "object": 16}
 
@@ -67,7 +69,7 @@ def test_prototypes_are_rendered_where_the_file_holds_no_images():
     found, content = evolution("s1")
     made = made_of(found, content)
     assert set(made) == {(p, t) for p in ("best", "average") for t in (0, 1)}
-    space = spaces.get_space("object")
+    space = get_space("object")
     codes = content.latents[3, 1][0]
     for prototype, latent in (("best", codes[1]), ("average", codes.mean(0))):
         expected = space.render(torch.tensor(latent)[None])[0]
@@ -99,7 +101,7 @@ def test_the_re_evolved_image_is_the_linear_models_best_on_its_sphere():
     others = rng.standard_normal((2000, 24))
     others *= radius / np.linalg.norm(others, axis=1, keepdims=True)
     assert (others @ weights < best @ weights).all()
-    expected = spaces.get_space("texture").render(torch.tensor(best)[None])[0]
+    expected = get_space("texture").render(torch.tensor(best)[None])[0]
     torch.testing.assert_close(made["re-evolved", 0].pixels, expected)
 
 

@@ -6,10 +6,12 @@ import pytest
 import torch
 from test_prototypes import CONFIG, DIMS, evolution
 
-from evoalign import spaces, study, tables
+from evoalign import study, tables
 from evoalign.analysis.session.prototypes import session_prototypes
 from evoalign.spaces.biggan_layout import biggan_shapes
 from evoalign.spaces.deepsim import deepsim_shapes
+from evoalign.spaces.registry import get_space
+from evoalign.spaces.settings import Spaces
 
 NOISE = np.random.default_rng(9).normal(0, 0.5, 128)
 
@@ -70,7 +72,7 @@ def test_best_average_and_re_evolved_images_are_rendered_in_both_spaces(session,
     made = made_of(found, content, generators)
     assert set(made) == {(p, t) for p in ("best", "average", "re-evolved") for t in (0, 1)}
     for thread, name in enumerate(("fc6", "BigGAN_class")):
-        space = spaces.get_space(name, generators, torch.from_numpy(NOISE))
+        space = get_space(name, generators, torch.from_numpy(NOISE))
         codes = content.latents[thread + 2, thread][0]
         weights = found["encoding_weights"].query("space == @name")["weight"].to_numpy()
         radius = np.linalg.norm(codes, axis=1).mean()
@@ -95,4 +97,4 @@ def test_a_class_part_whose_noise_is_not_known_is_not_rendered_with_another(sess
 
 def test_without_weights_nothing_is_rendered(session):
     found, content = session("s1", ("fc6", "BigGAN"))
-    assert made_of(found, content, study.Spaces()) == {}
+    assert made_of(found, content, Spaces()) == {}

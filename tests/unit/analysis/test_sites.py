@@ -12,8 +12,7 @@ from scipy import stats
 from evoalign import tables
 from evoalign.analysis.statistics.resampling import hierarchical_weights
 from evoalign.analysis.statistics.sites import paired_over_sites, site_means, unpaired_over_sites
-from evoalign.nwb import SessionContents, SessionMetadata
-from evoalign.nwb.contents import site_name
+from evoalign.nwb.contents import SessionContents, SessionMetadata, site_name
 from evoalign.simulate.study_session import study_channels, study_units
 
 # The study's IT experiments (docs/methods.md section 3): 116 of 53 sites, one of them used ten times.

@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from evoalign import study
-from evoalign.analysis import experiment_from
 from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 
-CONFIG = study.Config(device="cpu", analysis=study.Analysis(n_bootstrap=20, n_permutations=20))
+CONFIG = study.Config(device="cpu", analysis=Analysis(n_bootstrap=20, n_permutations=20))
 
 
 @pytest.fixture(scope="module")

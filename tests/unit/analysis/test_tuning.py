@@ -10,7 +10,7 @@ from scipy import optimize, stats
 from sklearn.metrics import explained_variance_score
 from tuning_axes import DISTANCES, counted_axis, real_axis
 
-from evoalign import study
+from evoalign.analysis.settings import Tuning
 from evoalign.analysis.tuning import fits as tuning_fits
 from evoalign.analysis.tuning import session as tuning
 from evoalign.analysis.tuning import shapes as tuning_shapes
@@ -135,7 +135,7 @@ def test_the_real_axis_gives_the_printed_values():
 def test_the_real_axis_is_tuned_with_its_peak_at_the_largest_mean():
     at, rate = real_axis()
     points = pd.DataFrame({"subspace": "noise", "axis": 0, "distance": at, "rate_hz": rate})
-    axes, fits = tuning.fit_axes(points, study.Tuning(), seed=0)
+    axes, fits = tuning.fit_axes(points, Tuning(), seed=0)
     row = axes.iloc[0]
     assert row["tuned"] and row["common"] and row["n"] == 88
     assert (row["peak"], row["peak_bin"]) == (-0.16, -0.16)
@@ -175,7 +175,7 @@ def test_shapes_follow_their_definitions(values):
     [(0.0, 0.0), (0.08, 0.0), (-0.08, 0.0), (0.081, 0.16), (-0.25, -0.24), (0.39, 0.4), (-0.4, -0.4)],
 )
 def test_peak_bins(at, centre):
-    settings = study.Tuning()
+    settings = Tuning()
     assert tuning_shapes.peak_bin(at, settings.peak_centres, settings.centre) == centre
 
 

@@ -16,6 +16,7 @@ from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.tuning import POOLED, pool_tuning, success_of
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_session
+from evoalign.analysis.settings import Analysis, Tuning
 from evoalign.analysis.tuning.fractions import MEASURES
 from evoalign.analysis.tuning.session import tune_session
 from evoalign.errors import InputError
@@ -23,7 +24,7 @@ from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 from evoalign.simulate.tuning import TuningDesign, planted_kinds, simulate_tuning_responses
 
-CONFIG = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=3))
+CONFIG = study.Config(device="cpu", tuning=Tuning(gp_restarts=3))
 SHAPES = {"centred": "bell", "shifted": "bell", "rising": "monotonic", "falling": "monotonic"}
 
 
@@ -122,7 +123,7 @@ def test_an_axis_of_few_distances_is_measured_but_not_fitted():
 @pytest.fixture(scope="module")
 def many():
     """Tuning sessions after evolutions that succeed and fail."""
-    settings = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=2))
+    settings = study.Config(device="cpu", tuning=Tuning(gp_restarts=2))
     sessions, follows = [], {}
     for i in range(16):
         one = design(f"t{i:02d}", seed=100 + i, succeeds=i % 2 == 0, repeats=6)
@@ -208,7 +209,7 @@ def test_a_session_belongs_to_the_evolution_that_it_follows_or_holds(many):
 
 
 def test_success_is_the_last_block_against_the_first():
-    settings = study.Analysis(n_bootstrap=20, n_permutations=20)
+    settings = Analysis(n_bootstrap=20, n_permutations=20)
     config = study.Config(device="cpu", analysis=settings)
     designs = draw_study(6, seed=3)
     responses = [simulate_responses(one, -50, 250) for one in designs]
@@ -227,7 +228,7 @@ def test_success_is_the_last_block_against_the_first():
 
 
 def test_success_is_told_of_one_object_thread_wherever_it_is():
-    settings = study.Tuning()
+    settings = Tuning()
     swapped = trajectories("a", rises=False, kinds=("object", "texture"))
     fell = trajectories("b", rises=True).assign(mean_hz=lambda f: -f["mean_hz"])
     two = trajectories("c", rises=True, kinds=("object", "object"))
@@ -243,7 +244,7 @@ def test_success_is_told_of_one_object_thread_wherever_it_is():
 
 def test_nothing_comes_of_a_study_without_tuning_sessions():
     designs = draw_study(2, seed=3)
-    settings = study.Analysis(n_bootstrap=20, n_permutations=20)
+    settings = Analysis(n_bootstrap=20, n_permutations=20)
     config = study.Config(device="cpu", analysis=settings)
     sessions = [analyse_session(simulate_responses(one, -50, 250), config) for one in designs]
     pooled = pool_tuning(sessions, {}, config)
@@ -251,7 +252,7 @@ def test_nothing_comes_of_a_study_without_tuning_sessions():
 
 
 def test_pooled_evolutions_do_not_see_tuning_sessions(many):
-    settings = study.Analysis(n_bootstrap=20, n_permutations=20)
+    settings = Analysis(n_bootstrap=20, n_permutations=20)
     config = study.Config(device="cpu", analysis=settings)
     sessions = [analyse_session(simulate_responses(one, -50, 250), config) for one in draw_study(3, seed=3)]
     alone, mixed = pool_sessions(sessions, config), pool_sessions([many[0][0], *sessions], config)

@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from evoalign import study
-from evoalign.analysis import drop_short_last_block
-from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.experiment import Experiment, drop_short_last_block
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.settings import Analysis
 
 getcontext().prec = 60
 
@@ -85,7 +85,7 @@ def worked(session="worked", subject="A"):
     )  # fmt: skip
 
 
-SETTINGS = study.Analysis(min_blocks=5, n_bootstrap=50, n_permutations=32)
+SETTINGS = Analysis(min_blocks=5, n_bootstrap=50, n_permutations=32)
 
 
 @pytest.fixture(scope="module")

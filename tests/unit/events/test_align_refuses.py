@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import Photodiode, align
+from evoalign.events.align import align
+from evoalign.events.photodiode import Photodiode
+from evoalign.events.settings import Events
 from evoalign.simulate.rig import NO_FAULTS, Faults, simulate_rig
-from evoalign.study import Events
 
 PLAIN = replace(NO_FAULTS, log_jitter_ms=0.2)
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
-from evoalign.events import Alignment, align
+from evoalign.events.align import Alignment, align
+from evoalign.events.settings import Events
 from evoalign.simulate.rig import Faults, RigSession, simulate_rig
-from evoalign.study import Events
 
 SETTINGS = Events()
 FAULTS = Faults()

@@ -6,11 +6,13 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import align_session, write_codes
-from evoalign.recordings import Recording
+from evoalign.events.align_session import align_session
+from evoalign.events.latent_codes import write_codes
+from evoalign.events.settings import Events
+from evoalign.recordings.recording import Recording
+from evoalign.sheet import Session
 from evoalign.simulate.flashes import photodiode_stream
 from evoalign.simulate.rig import Faults, simulate_rig
-from evoalign.study import Events, Session
 
 
 @pytest.fixture(scope="module")

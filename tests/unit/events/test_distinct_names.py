@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from evoalign.errors import InputError
-from evoalign.events import check_images, read_log
 from evoalign.events.distinct_names import distinct_names
+from evoalign.events.latent_codes import check_images
+from evoalign.events.log import read_log
+from evoalign.events.settings import Events
 from evoalign.nwb.images import ImageFolder
-from evoalign.study import Events
 
 FACES = [rf"C:\stimuli\faces\{k}.jpg" for k in range(5)] + [rf"C:\stimuli\places\{k}.jpg" for k in range(5)]
 

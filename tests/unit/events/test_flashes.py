@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evoalign.events import Alignment, Photodiode, align
+from evoalign.events.align import Alignment, align
+from evoalign.events.photodiode import Photodiode
+from evoalign.events.settings import Events
 from evoalign.simulate.rig import NO_FAULTS, Faults, RigSession, simulate_rig
-from evoalign.study import Events
 
 DELAYED = replace(NO_FAULTS, delay_ms=(0.0, 17.0), log_jitter_ms=0.2)
 

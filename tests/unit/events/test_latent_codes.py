@@ -7,7 +7,7 @@ from scipy.io import loadmat, savemat
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import attach_latents, check_images, read_codes, write_codes
+from evoalign.events.latent_codes import attach_latents, check_images, read_codes, write_codes
 from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 RNG = np.random.default_rng(0)

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.errors import InputError
-from evoalign.events import AxisName, ImageName, image_stem, parse_axis_name, parse_image_name, read_log
-from evoalign.evolution import image_name
-from evoalign.study import Events
+from evoalign.events.log import read_log
+from evoalign.events.names import AxisName, ImageName, image_stem, parse_axis_name, parse_image_name
+from evoalign.events.settings import Events
+from evoalign.evolution.loop import image_name
 
 number = st.integers(0, 999_999)
 

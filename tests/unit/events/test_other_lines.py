@@ -8,9 +8,9 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import align
+from evoalign.events.align import align
+from evoalign.events.settings import Events
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
-from evoalign.study import Events
 
 RIG = simulate_rig(0, n_presentations=1200, faults=replace(NO_FAULTS, log_jitter_ms=0.2))
 EIGHT_BITS = Events(word_mask=255)

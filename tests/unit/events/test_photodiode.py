@@ -6,10 +6,13 @@ import pytest
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import find_photodiode, photodiode, photodiode_crossings
-from evoalign.recordings import Recording, Stream
+from evoalign.events import photodiode
+from evoalign.events.align_session import find_photodiode
+from evoalign.events.photodiode import photodiode_crossings
+from evoalign.events.settings import Events
+from evoalign.recordings.recording import Recording
+from evoalign.recordings.stream import Stream
 from evoalign.simulate.flashes import photodiode_stream
-from evoalign.study import Events
 
 
 def flashes(n=100, seed=0):

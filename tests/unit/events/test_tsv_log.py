@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from evoalign.errors import InputError
-from evoalign.events import read_log
+from evoalign.events.log import read_log
+from evoalign.events.settings import Events
 from evoalign.simulate.rig import simulate_rig
-from evoalign.study import Events
 
 NAME = "block002_thread001_gen_gen001_000007"
 HEADER = "trial\timage\tonset_word\tonset_s\toffset_s"

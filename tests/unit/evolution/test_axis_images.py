@@ -14,12 +14,14 @@ from evoalign.analysis.tuning.session import tune_session
 from evoalign.errors import InputError
 from evoalign.events.names import parse_axis_name
 from evoalign.evolution.axis_images import axis_name, centre_of, sample_axes, write_axis_images
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.study_session import study_units
 from evoalign.simulate.tuning import TuningDesign, shown_images
-from evoalign.spaces import get_space, to_bytes
 from evoalign.spaces.frames import FramePlan, make_frames
+from evoalign.spaces.interface import to_bytes
 from evoalign.spaces.metrics import image_metric, squared_difference
+from evoalign.spaces.registry import get_space
+from evoalign.spaces.settings import Prototypes
 
 AXES = {"class": (0, 1, 2, 7), "noise": (0, 3)}
 BLOCKS = {"class": (0, 8), "noise": (8, 16)}
@@ -142,10 +144,10 @@ def test_axes_that_the_frame_lacks_are_refused(frames, axes, message):
 
 
 def test_features_of_the_bundled_network_are_a_distance():
-    metric, words = image_metric("efficientnet_lite0", study.Prototypes())
+    metric, words = image_metric("efficientnet_lite0", Prototypes())
     images = get_space("object").render(torch.randn(2, 16, dtype=torch.float64))
     assert "efficientnet" in words
     torch.testing.assert_close(metric(images, images), torch.zeros(2, dtype=torch.float64))
     assert (metric(images, images.flip(0)) > 0.05).all()
     with pytest.raises(InputError, match="no image distance is called 'ssim'"):
-        image_metric("ssim", study.Prototypes())
+        image_metric("ssim", Prototypes())

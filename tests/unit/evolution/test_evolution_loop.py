@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from evoalign.errors import InputError
-from evoalign.evolution import CmaEs, EvolutionThread, default_population, evolve, image_name
-from evoalign.spaces import get_space, to_bytes
+from evoalign.evolution.loop import EvolutionThread, evolve, image_name
+from evoalign.evolution.optimisers import CmaEs, default_population
+from evoalign.spaces.interface import to_bytes
+from evoalign.spaces.registry import get_space
 
 
 class Pixels:

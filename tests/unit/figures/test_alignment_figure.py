@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from evoalign import tables
-from evoalign.events import align
-from evoalign.figures import save_figure, use_style
+from evoalign.events.align import align
+from evoalign.events.settings import Events
 from evoalign.figures.alignment import caption, draw_alignment
+from evoalign.figures.save import save_figure, use_style
 from evoalign.simulate.rig import simulate_rig
-from evoalign.study import Events
 
 STYLE = Path(__file__).parents[3] / "resources/style/evoalign.mplstyle"
 

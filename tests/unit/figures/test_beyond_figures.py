@@ -6,15 +6,16 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from evoalign import study, tables
-from evoalign.analysis import experiment_from
 from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.figures import FigureSettings
+from evoalign.analysis.settings import Analysis
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.sets import POPULATION_FIGURES
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 
-CONFIG = study.Config(device="cpu", analysis=study.Analysis(n_bootstrap=20, n_permutations=20))
+CONFIG = study.Config(device="cpu", analysis=Analysis(n_bootstrap=20, n_permutations=20))
 SETTINGS = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning, CONFIG.prototypes)
 NAMES = {
     "latency": ("latencies",),

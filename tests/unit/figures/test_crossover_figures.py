@@ -6,11 +6,11 @@ import pytest
 
 from evoalign.analysis.population import dynamics as pooled_dynamics
 from evoalign.analysis.population import latency as pooled_latency
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.crossover import caption, draw_crossover
 from evoalign.figures.latency import draw_latency
-from evoalign.figures.settings import FigureSettings
 from evoalign.simulate.study_batch import draw_batch
-from evoalign.study import Analysis, Encoding, Tuning
 
 SETTINGS = Analysis(n_bootstrap=50, n_permutations=200, bins_ms=(10,))
 DRAWN_WITH = FigureSettings(SETTINGS, Encoding(), Tuning())

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from evoalign import tables
-from evoalign.figures import FigureSettings, encoding
-from evoalign.study import Analysis, Encoding, Tuning
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.figures import encoding
+from evoalign.figures.captions import FigureSettings
 
 SETTINGS = FigureSettings(Analysis(), Encoding(), Tuning())
 STARTS = np.arange(0, 200, 20)

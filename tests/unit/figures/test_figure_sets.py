@@ -10,10 +10,11 @@ import pytest
 from evoalign import tables
 from evoalign.analysis.population.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.figures import POPULATION_FIGURES, FigureSettings, save_all
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
-from evoalign.figures.sets import ORDER, Drawn, draw_all
-from evoalign.study import Analysis, Config, Encoding, Tuning
+from evoalign.figures.sets import ORDER, POPULATION_FIGURES, Drawn, draw_all, save_all
+from evoalign.study import Config
 
 SETTINGS = FigureSettings(Analysis(), Encoding(), Tuning())
 

@@ -10,33 +10,32 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from evoalign import study
-from evoalign.analysis import experiment_from
 from evoalign.analysis.population.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.analysis.tuning.session import tune_session
-from evoalign.figures import (
+from evoalign.figures import evolved_images, paired_evolution, pairings, prototypes, reference_responses
+from evoalign.figures.captions import FigureSettings
+from evoalign.figures.sets import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
     SESSION_FIGURES,
     TUNING_FIGURES,
-    FigureSettings,
-    evolved_images,
-    paired_evolution,
-    pairings,
-    prototypes,
-    reference_responses,
+    Drawn,
+    draw_all,
 )
-from evoalign.figures.sets import Drawn, draw_all
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 from evoalign.simulate.tuning import TuningDesign, simulate_tuning_responses
+from evoalign.spaces.settings import Prototypes
 
-DEFAULT = study.Config(device="cpu", analysis=study.Analysis(n_bootstrap=20, n_permutations=200))
+DEFAULT = study.Config(device="cpu", analysis=Analysis(n_bootstrap=20, n_permutations=200))
 SECOND = study.Config(
     device="cpu",
-    analysis=study.Analysis(
+    analysis=Analysis(
         smoothing_sigma_ms=3.5,
         evoked_ms=(60, 180),
         baseline_ms=(3, 33),
@@ -58,11 +57,9 @@ SECOND = study.Config(
         lead_p=0.21,
         cluster_p=0.2,
     ),
-    encoding=study.Encoding(window_ms=(0, 200), interval=0.86, index_level=0.034, fdr=0.22),
-    tuning=study.Tuning(
-        gp_restarts=0, anova_p=0.037, reach=0.32, centre=0.05, interval=0.88, success_p=0.024
-    ),
-    prototypes=study.Prototypes(efficientnet=False, measure="pixel", prototype="average", mask="none"),
+    encoding=Encoding(window_ms=(0, 200), interval=0.86, index_level=0.034, fdr=0.22),
+    tuning=Tuning(gp_restarts=0, anova_p=0.037, reach=0.32, centre=0.05, interval=0.88, success_p=0.024),
+    prototypes=Prototypes(efficientnet=False, measure="pixel", prototype="average", mask="none"),
 )
 # What a caption says of the default settings and must not say of the second.
 OF_DEFAULT = re.compile(

@@ -8,7 +8,7 @@ from evoalign import tables
 from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import around, draw_raster, most_frequent_word
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 pytestmark = pytest.mark.filterwarnings("error:constrained_layout")
 

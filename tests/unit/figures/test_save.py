@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from evoalign.errors import InputError
-from evoalign.figures import save_figure, use_style
+from evoalign.figures.save import save_figure, use_style
 
 STYLE = Path(__file__).parents[3] / "resources/style/evoalign.mplstyle"
 

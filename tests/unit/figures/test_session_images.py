@@ -4,15 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evoalign import study, tables
-from evoalign.analysis import experiment_from
+from evoalign import tables
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.figures import FigureSettings, evolved_images, reference_responses
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.figures import evolved_images, reference_responses
+from evoalign.figures.captions import FigureSettings
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
 
-SETTINGS = study.Analysis(n_bootstrap=10, n_permutations=20)
-DRAWN_WITH = FigureSettings(SETTINGS, study.Encoding(), study.Tuning())
+SETTINGS = Analysis(n_bootstrap=10, n_permutations=20)
+DRAWN_WITH = FigureSettings(SETTINGS, Encoding(), Tuning())
 
 
 @pytest.fixture(scope="module")

@@ -12,20 +12,21 @@ from evoalign.analysis.population.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.similarity import compare_prototypes
 from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.settings import Tuning
 from evoalign.analysis.tuning.session import tune_session
-from evoalign.figures import (
+from evoalign.figures.captions import FigureSettings
+from evoalign.figures.panels import p_words
+from evoalign.figures.report_tables import notes, sections
+from evoalign.figures.sets import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
     TUNING_FIGURES,
-    FigureSettings,
+    draw_all,
     draw_population,
 )
-from evoalign.figures.panels import p_words
-from evoalign.figures.report_tables import notes, sections
-from evoalign.figures.sets import draw_all
 from evoalign.simulate.tuning import TuningDesign, simulate_tuning_responses
 
-CONFIG = study.Config(device="cpu", tuning=study.Tuning(gp_restarts=0))
+CONFIG = study.Config(device="cpu", tuning=Tuning(gp_restarts=0))
 SETTINGS = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning, CONFIG.prototypes)
 START = dt.datetime(2026, 3, 20, 10, 0, tzinfo=dt.UTC)
 

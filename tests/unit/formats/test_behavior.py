@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from evoalign.errors import InputError
-from evoalign.events import align, read_behavior, read_log, trials
+from evoalign.events.align import align
+from evoalign.events.log import read_log
+from evoalign.events.settings import Events
+from evoalign.formats.monkeylogic.behavior import read_behavior, trials
 from evoalign.formats.monkeylogic.bhv2 import Bhv2
 from evoalign.formats.monkeylogic.write import FunctionHandle, behavior_tree, write_behavior, write_bhv2
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
-from evoalign.study import Events
 
 REAL = Path(__file__).parents[4] / "shared/data/monkeylogic/231206__dms_younes2.bhv2"
 needs_real = pytest.mark.skipif(

@@ -1,7 +1,7 @@
 import pytest
 from session_to_package import CONFIG, full_session
 
-from evoalign.nwb import write_nwb
+from evoalign.nwb.write import write_nwb
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pandas as pd
 from PIL import Image
 
 from evoalign import tables
-from evoalign.nwb import SessionContents, SessionMetadata
+from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
-from evoalign.recordings import Stream
+from evoalign.recordings.stream import Stream
 from evoalign.sorting.envelope import Envelope
 from evoalign.study import Config
 

@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from evoalign.errors import InputError
-from evoalign.nwb import integrity, read_nwb, write_nwb
+from evoalign.nwb import integrity
 from evoalign.nwb.dandi import dandi_path
 from evoalign.nwb.integrity import check_integrity
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.settings import Nwb
 from evoalign.nwb.validate import validate
-from evoalign.study import Config, Nwb
+from evoalign.nwb.write import write_nwb
+from evoalign.study import Config
 
 N_FILES = 15
 
@@ -25,7 +28,7 @@ import dataclasses, json, sys, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 from evoalign.errors import InputError
-from evoalign.nwb import read_nwb
+from evoalign.nwb.read import read_nwb
 for name in sys.argv[1:]:
     try:
         found = read_nwb(name)

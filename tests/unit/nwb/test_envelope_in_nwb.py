@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 from session_to_package import CONFIG, full_session
 
-from evoalign import study
 from evoalign.analysis.encoding.results import no_units
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_session
-from evoalign.figures import FigureSettings, draw_session
-from evoalign.nwb import read_nwb, write_nwb
+from evoalign.analysis.settings import Analysis
+from evoalign.figures.captions import FigureSettings
+from evoalign.figures.session_pages import draw_session
 from evoalign.nwb.envelope import envelope_units
-from evoalign.responses import SessionResponses, read_responses, responses_from, write_responses
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import SessionResponses, responses_from
+from evoalign.responses.settings import Responses
+from evoalign.responses.store import read_responses, write_responses
 
 
 def values(envelope, segment=0):
@@ -57,7 +61,7 @@ def test_its_rows_follow_the_units_and_the_preferred_electrode_is_marked(package
 
 def test_responses_hold_it_in_microvolts_and_spikes_as_counts(packaged, tmp_path):
     contents, path = packaged
-    settings = study.Responses(start_ms=-20, stop_ms=100)
+    settings = Responses(start_ms=-20, stop_ms=100)
     found = responses_from(read_nwb(path), settings)
     assert found.counts.shape[0] == 9 and found.envelope.shape[0] == 3 and len(found.units) == 12
     onsets = contents.presentations["onset_s"].to_numpy()
@@ -74,13 +78,13 @@ def test_responses_hold_it_in_microvolts_and_spikes_as_counts(packaged, tmp_path
 
 
 def test_a_config_that_does_not_name_the_kind_leaves_it_out(packaged):
-    found = responses_from(read_nwb(packaged[1]), study.Responses(kinds=("sorted",)))
+    found = responses_from(read_nwb(packaged[1]), Responses(kinds=("sorted",)))
     assert len(found.envelope) == 0 and (found.units["kind"] == "sorted").all()
 
 
 def test_the_analysis_takes_it_as_a_kind_of_unit_in_microvolts(packaged):
     contents, path = packaged
-    found = responses_from(read_nwb(path), study.Responses())
+    found = responses_from(read_nwb(path), Responses())
     n = len(contents.presentations)
     steady = np.full((3, n, found.counts.shape[2]), 7.5, np.float32)
     steady[1] = 12.5
@@ -88,7 +92,7 @@ def test_the_analysis_takes_it_as_a_kind_of_unit_in_microvolts(packaged):
         **{name: getattr(found, name) for name in found.__dataclass_fields__ if name != "envelope"},
         envelope=steady,
     )
-    settings = study.Analysis(unit_kind="envelope", smoothing_sigma_ms=0, min_last_block=1)
+    settings = Analysis(unit_kind="envelope", smoothing_sigma_ms=0, min_last_block=1)
     experiment = experiment_from(made, settings)
     assert experiment.unit == 10
     np.testing.assert_allclose(experiment.rates.numpy(), 12.5, rtol=1e-6)
@@ -97,7 +101,7 @@ def test_the_analysis_takes_it_as_a_kind_of_unit_in_microvolts(packaged):
 
 
 def test_figures_say_that_it_is_a_voltage(packaged):
-    config = CONFIG.model_copy(update={"analysis": study.Analysis(unit_kind="envelope", min_last_block=1)})
+    config = CONFIG.model_copy(update={"analysis": Analysis(unit_kind="envelope", min_last_block=1)})
     read = read_nwb(packaged[1])
     # The fixture's envelope ends before most presentations.
     held = replace(read.envelope, opened=lambda: nullcontext(lambda _, a, b: np.full((b - a, 3), 7.5)))

@@ -9,9 +9,13 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.epoch import TimeIntervals
 
 from evoalign.errors import InputError
-from evoalign.nwb import read_nwb, write_nwb
-from evoalign.responses import responses_from
-from evoalign.study import Config, Nwb, Responses, Session
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.settings import Nwb
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.settings import Responses
+from evoalign.sheet import Session
+from evoalign.study import Config
 
 COLUMNS = {"image": "stimulus_name", "block": "generation", "thread": "arm", "valid": "kept"}
 SETTINGS = Nwb(presentations="flashes", columns=COLUMNS, unit_columns={"label": "quality", "snr": "SNR"})

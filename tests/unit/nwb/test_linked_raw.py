@@ -8,8 +8,8 @@ from session_to_package import CONFIG, full_session
 from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.formats.blackrock.write import write_nsx
-from evoalign.nwb import write_nwb
 from evoalign.nwb.linked import linked_files, open_linked
+from evoalign.nwb.write import write_nwb
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from pynwb import NWBHDF5IO
 from spikeinterface.extractors import read_nwb_sorting
 
-from evoalign import study
-from evoalign.responses import responses_from
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.settings import Responses
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_psth_made_with_pynapple_equals_ours(packaged):
     file = nap.load_file(str(path))
     units, shown = file["units"], file["presentations"]
     onsets = nap.Ts(shown.start[shown["valid"].to_numpy(bool)])
-    responses = responses_from(contents, study.Responses())
+    responses = responses_from(contents, Responses())
     keep = responses.presentations["valid"].to_numpy()
     edges = np.arange(-50, 251) / 1000
     for row, unit in enumerate(contents.units["unit"]):

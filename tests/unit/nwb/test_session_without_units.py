@@ -14,12 +14,15 @@ from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.errors import InputError
-from evoalign.figures import FigureSettings, draw_session
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report_tables import notes
-from evoalign.nwb import read_nwb, write_nwb
+from evoalign.figures.session_pages import draw_session
+from evoalign.nwb.read import read_nwb
 from evoalign.nwb.validate import validate
-from evoalign.responses import responses_from
-from evoalign.sorting import choose_preferred, sort
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import responses_from
+from evoalign.sorting.preferred import choose_preferred
+from evoalign.sorting.sort import sort
 
 PREFERRED = 2  # channel
 GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION"}

@@ -9,8 +9,8 @@ from session_to_package import CONFIG
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import read_nwb
 from evoalign.nwb.dandi import dandi_path, write_dandiset
+from evoalign.nwb.read import read_nwb
 from evoalign.nwb.validate import validate
 
 GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION", "CRITICAL_ERROR"}

@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session, stream
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.formats.opening import open_recording
-from evoalign.nwb import SessionContents, SessionMetadata, read_nwb, write_nwb
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.settings import Nwb
 from evoalign.nwb.validate import FATAL, validate
+from evoalign.nwb.write import write_nwb
 
 DATA = Path(__file__).parents[4] / "shared/data"
 FILES = {
@@ -21,7 +24,7 @@ FILES = {
     "blackrock/file_spec_3_0.nev": (),
     "blackrock/pause_correct.nev": ("blackrock/pause_correct.ns2",),
 }
-EMBED = CONFIG.model_copy(update={"nwb": study.Nwb(raw="embed")})
+EMBED = CONFIG.model_copy(update={"nwb": Nwb(raw="embed")})
 
 
 def assert_clean(path):

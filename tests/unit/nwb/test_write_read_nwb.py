@@ -19,13 +19,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session_to_package import CONFIG, START, frame, full_session, write_images
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb import SessionContents, SessionMetadata, content_differences, read_nwb, write_nwb
 from evoalign.nwb.chunks import write_chunks
-from evoalign.nwb.contents import TABLES, check_contents
+from evoalign.nwb.contents import TABLES, SessionContents, SessionMetadata, check_contents
+from evoalign.nwb.diff import content_differences
 from evoalign.nwb.images import ImageFolder
-from evoalign.responses import responses_from
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.settings import Nwb
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.settings import Responses
 
 
 def assert_comes_back(written, found):
@@ -102,7 +106,7 @@ def test_large_arrays_come_back_packed_or_not(contents, tmp_path, compression):
     times = np.sort(rng.uniform(0, 40, 20_000))
     more = pd.DataFrame({"unit": np.repeat([4, 0], 10_000), "time_s": times})
     contents.spikes = pd.concat([contents.spikes, more])
-    config = CONFIG.model_copy(update={"nwb": study.Nwb(compression=compression)})
+    config = CONFIG.model_copy(update={"nwb": Nwb(compression=compression)})
     write_nwb(tmp_path / "s1.nwb", contents, config)
     assert_comes_back(contents, read_nwb(tmp_path / "s1.nwb"))
     with h5py.File(tmp_path / "s1.nwb") as file:
@@ -155,8 +159,8 @@ def test_any_table_comes_back(tmp_path_factory, shown, trains, waveform, name):
 
 def test_responses_from_the_file_equal_those_from_the_tables(packaged):
     contents, path = packaged
-    found = responses_from(read_nwb(path), study.Responses())
-    wanted = responses_from(contents, study.Responses())
+    found = responses_from(read_nwb(path), Responses())
+    wanted = responses_from(contents, Responses())
     assert np.array_equal(found.counts, wanted.counts) and found.counts.any()
     assert found.area == "V4"
 

@@ -12,10 +12,12 @@ from test_write_read_nwb import assert_comes_back
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import content_differences, read_nwb, write_nwb
 from evoalign.nwb.dandi import dandi_path, write_dandiset
+from evoalign.nwb.diff import content_differences
+from evoalign.nwb.read import read_nwb
+from evoalign.nwb.settings import Nwb
 from evoalign.nwb.validate import FATAL, validate
-from evoalign.study import Nwb
+from evoalign.nwb.write import write_nwb
 
 EMBED = CONFIG.model_copy(update={"nwb": Nwb(backend="zarr", raw="embed")})
 

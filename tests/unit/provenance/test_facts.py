@@ -1,5 +1,5 @@
-from evoalign.pipeline import provenance as p
 from evoalign.pipeline.declared import part
+from evoalign.pipeline.provenance import metadata as p
 from evoalign.study import Config
 
 

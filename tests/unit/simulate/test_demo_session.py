@@ -12,14 +12,15 @@ from scipy import stats
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import read_codes
+from evoalign.events.latent_codes import read_codes
 from evoalign.files import sha256
 from evoalign.simulate.demo import demo_array_map, demo_sessions, simulate_session
 from evoalign.simulate.experiment import run_evolution
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.truth import planted_facts
 from evoalign.simulate.ventral_stream import AREAS, ModelUnit
-from evoalign.spaces import get_space, to_bytes
-from evoalign.study import Demo
+from evoalign.spaces.interface import to_bytes
+from evoalign.spaces.registry import get_space
 
 SMALL = Demo(n_electrodes=6, n_blocks=4, images_per_thread=6, references_per_thread=1)
 VENDORS = ("blackrock", "plexon")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evoalign.evolution import ShownImage
+from evoalign.evolution.loop import ShownImage
 from evoalign.simulate.schedule import LogClock, Rig
 
 CLOCK = LogClock(offset_s=31.25, drift_ppm=40.0)

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from evoalign import study
-from evoalign.analysis import experiment_from
+from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.nwb import read_nwb
+from evoalign.nwb.read import read_nwb
 from evoalign.recordings.array_map import read_array_map
-from evoalign.responses import responses_from
+from evoalign.responses.session_responses import responses_from
+from evoalign.sheet import load_sessions
 from evoalign.simulate.study import main, write_study
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_rates import draw_truth, effect
@@ -100,7 +101,7 @@ def test_null_plants_nothing_and_effects_are_where_they_are_said(designs):
 def test_nwb_files_read_back_as_the_responses(tmp_path):
     designs = draw_study(2, seed=5)
     write_study(tmp_path, designs, CONFIG)
-    for row, design in zip(study.load_sessions(tmp_path / "sessions.tsv"), designs, strict=True):
+    for row, design in zip(load_sessions(tmp_path / "sessions.tsv"), designs, strict=True):
         found = responses_from(read_nwb(row.nwb), CONFIG.responses)
         made = simulate_responses(design, *SPAN)
         assert np.array_equal(found.counts, made.counts)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from evoalign.nwb import read_nwb
-from evoalign.responses import responses_from
+from evoalign.nwb.read import read_nwb
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.settings import Responses
+from evoalign.sheet import load_sessions
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.tuning import after_evolution, planted_kinds, simulate_tuning_responses
 from evoalign.simulate.tuning_study import main
-from evoalign.study import Responses, load_sessions
 
 
 def test_sessions_come_back_as_simulated_and_follow_their_evolutions(tmp_path):

@@ -19,7 +19,8 @@ from evoalign.simulate.ventral_stream import (
     late_kernel,
     texture_statistics,
 )
-from evoalign.spaces import get_space, to_bytes
+from evoalign.spaces.interface import to_bytes
+from evoalign.spaces.registry import get_space
 
 
 @pytest.fixture(scope="module")

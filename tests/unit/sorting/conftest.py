@@ -14,9 +14,9 @@ from evoalign import tables
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.sorting import sort
 from evoalign.sorting.export import write_analyzer, write_phy
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
 
 
 @pytest.fixture(scope="session")

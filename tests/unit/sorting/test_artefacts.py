@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording, wave
 from scipy import signal
 
-from evoalign.sorting import sort
 from evoalign.sorting.artefacts import artefact_table, blank, blanked_share, find_artefacts
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Sorting
 
 N = 16
 SETTINGS = Sorting(reference_min_channels=8)

@@ -10,12 +10,12 @@ import pytest
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.sorting import SortingResult
+from evoalign.sheet import Session, check_curations
 from evoalign.sorting.curation import curate
 from evoalign.sorting.quality import RecordedTime, metrics
-from evoalign.sorting.result import UnitSpikes
+from evoalign.sorting.result import SortingResult, UnitSpikes
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Session, Sorting, check_curations
 
 DEFINITIONS = {"quality": {"label_options": ["good", "noise", "MUA"], "exclusive": True}}
 SPANS = [(0.0, 6.0), (7.0, 13.0)]

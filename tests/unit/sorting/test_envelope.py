@@ -12,8 +12,8 @@ from evoalign.sorting import envelope
 from evoalign.sorting.artefacts import artefact_table, find_artefacts, from_table
 from evoalign.sorting.bad_channels import find_bad_channels
 from evoalign.sorting.envelope import Envelope, on_line, read_envelope, write_envelope
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Traces
-from evoalign.study import Sorting
 
 SETTINGS = Sorting(reference="none")
 

@@ -15,8 +15,8 @@ from evoalign.errors import InputError
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting.artefacts import from_table
 from evoalign.sorting.export import joined_samples, preprocessed, write_analyzer
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Sorting
 
 
 def sorted_of(found):

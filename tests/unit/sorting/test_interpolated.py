@@ -12,10 +12,10 @@ from planted_spikes import GAIN, RATE, make_channels, make_recording
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.sorting import sort
 from evoalign.sorting.interpolated import without_artefacts
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Sorting
 
 N, CHANNELS = 900, 5
 

@@ -9,8 +9,8 @@ from spikeinterface.comparison import compare_sorter_to_ground_truth
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.sorting import sort, sort_online_only
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort, sort_online_only
 
 SETTINGS = Sorting()
 

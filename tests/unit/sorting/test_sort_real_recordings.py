@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from evoalign.formats.opening import open_recording
-from evoalign.sorting import sort_recording
-from evoalign.study import Session, Sorting
+from evoalign.sheet import Session
+from evoalign.sorting.session import sort_recording
+from evoalign.sorting.settings import Sorting
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 

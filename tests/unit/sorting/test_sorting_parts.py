@@ -16,10 +16,10 @@ from evoalign.sorting.matching import Templates, match, shifted
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
 from evoalign.sorting.quality import RecordedTime, metrics
 from evoalign.sorting.result import SortingResult, UnitSpikes
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort_online_only
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.whitening import whiten, whitening_kernels
-from evoalign.study import Sorting
 
 UNREFERENCED = Sorting(reference="none")
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import COLUMNS, unstable, with_stability
-from evoalign.study import Sorting
 
 WINDOW = (0, 45)
 N_BLOCKS, PER_BLOCK = 20, 60

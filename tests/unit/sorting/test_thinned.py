@@ -9,8 +9,8 @@ from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wav
 from evoalign.sorting.clustering import coincidence
 from evoalign.sorting.detect_and_match import _crossings_of_row
 from evoalign.sorting.electrode import Crossings, detect, learn_noise
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Sorting
 
 LARGE_UV, SMALL_UV, RATE_HZ, SECONDS = 160.0, 80.0, 60.0, 60.0
 

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from scipy.stats import kstest, truncnorm
 
 from evoalign.errors import InputError
-from evoalign.spaces import Space
 from evoalign.spaces.biggan import BigganSpace, load_biggan
 from evoalign.spaces.biggan_layout import BIGGAN_256, Architecture, biggan_shapes, read_architecture
 from evoalign.spaces.biggan_network import BigganNetwork
+from evoalign.spaces.interface import Space
 
 NARROW = Architecture(channel_width=8)  # a sixteenth of the channels
 TRUNCATIONS = (0.2, 0.4, 0.7, 1.0)

@@ -6,7 +6,6 @@ import torch
 from safetensors.torch import save_file
 
 from evoalign.errors import InputError
-from evoalign.spaces import Space
 from evoalign.spaces.deepsim import (
     CONVOLUTIONS,
     MEAN_RGB,
@@ -15,6 +14,7 @@ from evoalign.spaces.deepsim import (
     deepsim_shapes,
     load_deepsim,
 )
+from evoalign.spaces.interface import Space
 
 NARROW = 16  # test networks have a sixteenth of the channels
 

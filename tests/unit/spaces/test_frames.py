@@ -8,7 +8,6 @@ import torch
 from scipy.linalg import subspace_angles
 
 from evoalign.errors import InputError
-from evoalign.spaces import get_space
 from evoalign.spaces.frames import FramePlan, make_frames
 from evoalign.spaces.hessian import load_eigenframe, mean_hessian, save_eigenframe
 from evoalign.spaces.hessian_products import (
@@ -20,6 +19,7 @@ from evoalign.spaces.hessian_products import (
     sketch_vectors,
 )
 from evoalign.spaces.metrics import squared_difference
+from evoalign.spaces.registry import get_space
 
 # One pass of random vectors is off by a part of what it leaves out; the others settle to rounding.
 TOLERANCE = {"exact": 1e-4, "lanczos": 1e-4, "randomized": 1e-2}

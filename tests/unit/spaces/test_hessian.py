@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from evoalign.errors import InputError
-from evoalign.spaces import get_space, hessian
+from evoalign.spaces import hessian
 from evoalign.spaces.hessian import (
     Eigenframe,
     eigenframe,
@@ -14,6 +14,7 @@ from evoalign.spaces.hessian import (
     save_eigenframe,
     squared_difference,
 )
+from evoalign.spaces.registry import get_space
 
 
 class Quadratic:

@@ -6,10 +6,10 @@ import torch
 from scipy import signal
 from sklearn.datasets import load_sample_image
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.spaces import distances, networks
 from evoalign.spaces.lpips import load_lpips
+from evoalign.spaces.settings import Prototypes
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_lpips_on_squeezenet_is_its_formula(squeeze_weights):
     with pytest.raises(InputError, match="on alexnet"):
         load_lpips(*paths)
     named = dict(zip(("lpips_squeezenet", "lpips_squeeze_linear"), map(str, paths), strict=True))
-    settings = study.Prototypes(efficientnet=False, **named)
+    settings = Prototypes(efficientnet=False, **named)
     assert set(networks.lpips_of(settings)) == {"lpips_squeeze"}
 
 
@@ -222,7 +222,7 @@ def test_lpips_serves_as_the_metric_of_a_hessian(lpips_weights):
 
 
 def test_missing_and_wrong_weights_say_what_to_do(tmp_path, lpips_weights):
-    settings = study.Prototypes(efficientnet=False)
+    settings = Prototypes(efficientnet=False)
     assert networks.networks_of(settings) == {} and networks.lpips_of(settings) == {}
     none, alexnet = str(tmp_path / "none.pth"), str(lpips_weights / "alexnet.pth")
     broken = tmp_path / "broken.pth"

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evoalign.errors import InputError
-from evoalign.spaces import ObjectSpace, Space, TextureSpace, get_space, to_bytes
+from evoalign.spaces.interface import Space, to_bytes
+from evoalign.spaces.procedural import ObjectSpace, TextureSpace
+from evoalign.spaces.registry import get_space
 
 NAMES = ("texture", "object")
 

@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from evoalign.errors import InputError
-from evoalign.spaces import get_space, registry
+from evoalign.spaces import registry
 from evoalign.spaces.biggan import BigganSpace
 from evoalign.spaces.biggan_layout import Architecture, biggan_shapes
 from evoalign.spaces.biggan_network import BigganNetwork
 from evoalign.spaces.deepsim import DeepsimNetwork, DeepsimSpace
-from evoalign.study import Biggan, Config, Deepsim, Spaces, check_generators
+from evoalign.spaces.registry import get_space
+from evoalign.spaces.settings import Biggan, Deepsim, Spaces
+from evoalign.study import Config, check_generators
 
 NARROW = Architecture(channel_width=8)
 

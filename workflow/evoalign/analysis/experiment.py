@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evoalign import study
+from evoalign.analysis.settings import Analysis
 
 KINDS = ("texture", "object")
 
@@ -72,12 +72,12 @@ class Experiment:
         """Number of blocks."""
         return len(self.block_numbers)
 
-    def kinds(self, settings: study.Analysis) -> tuple[str, str]:
+    def kinds(self, settings: Analysis) -> tuple[str, str]:
         """'texture', 'object' or '' for the space of each thread."""
         first, second = (space_kind(space, settings) for space in self.spaces)
         return first, second
 
-    def by_kind(self, settings: study.Analysis) -> tuple[int, int]:
+    def by_kind(self, settings: Analysis) -> tuple[int, int]:
         """Threads in the order texture, object; as they are numbered where there is not one of each."""
         return (1, 0) if self.kinds(settings) == ("object", "texture") else (0, 1)
 
@@ -89,7 +89,7 @@ class Experiment:
         return replace(self, **parts)
 
 
-def space_kind(space: str, settings: study.Analysis) -> str:
+def space_kind(space: str, settings: Analysis) -> str:
     """Say whether a space counts as 'texture' or 'object'; '' when as neither."""
     if space in settings.texture_spaces:
         return "texture"

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoalign import study
 from evoalign.analysis.experiment import Experiment, drop_short_last_block
+from evoalign.analysis.settings import Analysis
 from evoalign.errors import InputError
-from evoalign.responses import SessionResponses, rates
+from evoalign.responses.rates import rates
+from evoalign.responses.session_responses import SessionResponses
 
 
 def experiment_from(
     responses: SessionResponses,
-    settings: study.Analysis,
+    settings: Analysis,
     unit: int | None = None,
     unstable: str = "",
     device: str = "cpu",
@@ -33,7 +34,7 @@ def experiment_from(
     ----------
     responses : SessionResponses
         Counts [unit, presentation, ms] of the session.
-    settings : study.Analysis
+    settings : Analysis
         Smoothing, window and names of the spaces.
     unit : int, optional
         Unit number; the preferred unit when left out.
@@ -85,7 +86,7 @@ def experiment_from(
     return drop_short_last_block(experiment, settings.min_last_block)
 
 
-def unit_row(responses: SessionResponses, settings: study.Analysis, unit: int | None = None) -> int:
+def unit_row(responses: SessionResponses, settings: Analysis, unit: int | None = None) -> int:
     """Row of a unit in the counts; of the preferred one when none is named.
 
     Raises

@@ -15,7 +15,7 @@ from evoalign.events.match_events import MatchedEvents, match_events
 from evoalign.events.onsets import PresentationTimes, place_onsets
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.series import AlignmentInput, prepare
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def align(
         image was shown.
     words : pandas.DataFrame
         `tables.WORDS`; within a segment in the order of time.
-    settings : study.Events
+    settings : Events
         Words, delays and limits.
     photodiode : Photodiode, optional
         Of `photodiode_crossings`. Light and dark may be exchanged.

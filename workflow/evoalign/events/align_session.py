@@ -10,8 +10,9 @@ from evoalign.errors import InputError
 from evoalign.events.align import Alignment, align
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes
 from evoalign.events.photodiode import Photodiode, photodiode_crossings
-from evoalign.recordings import Recording
-from evoalign.study import Events, Session
+from evoalign.events.settings import Events
+from evoalign.recordings.recording import Recording
+from evoalign.sheet import Session
 
 
 def align_session(
@@ -30,9 +31,9 @@ def align_session(
         `tables.LOG` and `tables.WORDS`.
     recording : Recording
         Holds the photodiode's channel and the recorded segments.
-    session : study.Session
+    session : Session
         Row of the sample sheet: photodiode, folders of latents and images.
-    settings : study.Events
+    settings : Events
 
     Returns
     -------
@@ -67,7 +68,7 @@ def find_photodiode(recording: Recording, name: str, settings: Events) -> Photod
     recording : Recording
     name : str
         Name or number of a channel; the analog ones come first.
-    settings : study.Events
+    settings : Events
         `photodiode_bridge_ms`.
 
     Raises

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 _BLOCK_FOLLOWS, _TRIAL_FOLLOWS = 0, 1  # places in Events.header_words
 
@@ -24,7 +24,7 @@ def after_fixation(words: NDArray[np.int64], settings: Events) -> NDArray[np.boo
     ----------
     words : ndarray
         int ``[word]``, in the order of sending.
-    settings : study.Events
+    settings : Events
         Words of trial start, trial end, fixation and head.
 
     Returns
@@ -57,7 +57,7 @@ def image_pairs(words: NDArray[np.int64], settings: Events) -> tuple[list[tuple[
     ----------
     words : ndarray
         int ``[word]`` of the trial, in the order of sending.
-    settings : study.Events
+    settings : Events
         Image words and head.
 
     Returns

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoalign.events.photodiode import Photodiode
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ def find_flashes(
         Expected times of the words, s, ``[presentation]``; NaN in `off_s` when the trial broke.
     end_s : ndarray
         End of each segment, s, ``[segment]``: light after it is not seen. Inf when unknown.
-    settings : study.Events
+    settings : Events
         `photodiode_min_delay_ms` and `photodiode_max_delay_ms`.
     """
     if photodiode is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.events.names import parse_axis_name, parse_image_name
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 # Fields of UserVars that are searched when the configuration names none.
 _USER_FIELDS = ("imageName", "imageNames", "image_name", "image_names", "images", "stimuli")
@@ -24,7 +24,7 @@ def image_names(trial: dict[str, Any], n: int, settings: Events, where: str) -> 
         A trial of `read_behavior`.
     n : int
         Greatest image number among the trial's words.
-    settings : study.Events
+    settings : Events
         `image_field` names a field of the trial, with dots, whose k-th text
         names image k: a cell array of texts, a text for one image, or
         ``TaskObject.Attribute``, whose k-th picture is image k. '' looks for

@@ -18,9 +18,9 @@ from evoalign.events.event_codes import image_pairs
 from evoalign.events.images import image_names
 from evoalign.events.log_order import DAMAGED, in_order
 from evoalign.events.names import parse_image_name
+from evoalign.events.settings import Events
 from evoalign.events.tsv import read_tsv
 from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
-from evoalign.study import Events
 
 MOST_WORDS = 8  # that a message names
 
@@ -35,7 +35,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
         ``.h5`` or ``.mat``, whose presentations are read from the event words:
         image k of a trial is on at 100 + k and off at 200 + k, after the word
         of fixation (docs/methods.md section 1).
-    settings : study.Events
+    settings : Events
         Event words, where image names are kept, and their pattern.
     spaces : sequence of str
         Name of the space of thread 0, of thread 1, ..

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evoalign.events.clocks import ClockFit, EventSeries, SegmentClocks, fit_clocks, split_clocks
 from evoalign.events.matching import maximum_weight_alignment, pairs_within
 from evoalign.events.series import AlignmentInput
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -54,7 +54,7 @@ def match_events(inputs: AlignmentInput, segment_clocks: SegmentClocks, settings
         Events, words and bounds of segments.
     segment_clocks : SegmentClocks
         First estimate of the clocks.
-    settings : study.Events
+    settings : Events
         `max_residual_ms` sets the first tolerance.
     """
     series = inputs.series

@@ -12,7 +12,7 @@ from evoalign.events.clocks import ClockFit, SegmentClocks
 from evoalign.events.flashes import Flashes, find_flashes
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.series import AlignmentInput
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -91,7 +91,7 @@ def place_onsets(
         int ``[event]``, index of each event's word, -1 without.
     offset_lag_s : float
         How much later than onsets offset words come after their log times.
-    settings : study.Events
+    settings : Events
         Delays.
     photodiode : Photodiode or None
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
-from evoalign.recordings import Stream
+from evoalign.recordings.stream import Stream
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evoalign.errors import InputError
 from evoalign.events.clocks import EventSeries
 from evoalign.events.event_codes import after_fixation
-from evoalign.study import Events
+from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.optimize import elementwise
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
-from evoalign.nwb import SessionContents
-from evoalign.spaces import Space, to_bytes
+from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.hessian import Eigenframe, load_eigenframe
+from evoalign.spaces.interface import Space, to_bytes
 from evoalign.spaces.metrics import Metric
+from evoalign.spaces.settings import Hessian
 
 Floats = NDArray[np.float64]
 DistanceAt = Callable[[NDArray[np.int64], Floats], Floats]  # half-lines and steps -> distances
@@ -92,7 +92,7 @@ def sample_session(
     contents: SessionContents,
     space: Space,
     frame: str | PathLike[str],
-    settings: study.Hessian,
+    settings: Hessian,
     metric: Metric,
 ) -> AxisImages:
     """Images along a space's eigen-axes around the end of a session's evolution in it.
@@ -105,7 +105,7 @@ def sample_session(
         Where one of its threads evolved.
     frame : path
         Eigenframe of the space. One that has no blocks is sampled as 'class'.
-    settings : study.Hessian
+    settings : Hessian
         Axes and distances.
     metric : callable
         As in `hessian.mean_hessian`.

@@ -11,7 +11,7 @@ import torch
 
 from evoalign.errors import InputError
 from evoalign.evolution.optimisers import Optimiser
-from evoalign.spaces import Space, to_bytes
+from evoalign.spaces.interface import Space, to_bytes
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
+from evoalign.figures.captions import FigureSettings, late_blocks, percent, show_window, span
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
-from evoalign.figures.settings import FigureSettings, late_blocks, percent, show_window, span
 from evoalign.figures.style import REFERENCE_COLOUR, area_label
 
 LINES = ("-", "--", ":", "-.")  # of the animals: told apart in grey

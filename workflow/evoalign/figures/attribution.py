@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, show_window, success_words
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -20,7 +21,6 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
-from evoalign.figures.settings import FigureSettings, show_window, success_words
 from evoalign.figures.style import area_label, space_colour
 
 # Up to so many bins, each is marked: a line through four points looks like a curve.

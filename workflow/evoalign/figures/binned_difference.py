@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from evoalign.figures.binned_trajectories import evoked_bins
+from evoalign.figures.captions import FigureSettings, selected
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, chosen, title, words
-from evoalign.figures.settings import FigureSettings, selected
 from evoalign.figures.style import SPACE_COLOURS
 
 # From the texture's colour through white to the object's: sign and size in one look.

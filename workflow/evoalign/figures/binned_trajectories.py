@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, selected
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -23,7 +24,6 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
-from evoalign.figures.settings import FigureSettings, selected
 from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
 from evoalign.tables import POPULATION_TRAJECTORIES
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from evoalign.figures.captions import FigureSettings, late_blocks, percent, show_window
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, significance, words
-from evoalign.figures.settings import FigureSettings, late_blocks, percent, show_window
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, in_order, space_colour
 
 

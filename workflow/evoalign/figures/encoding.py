@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
+from evoalign.figures.captions import FigureSettings, percent, show_window
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
-from evoalign.figures.settings import FigureSettings, percent, show_window
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from evoalign.figures.captions import FigureSettings, span
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, space_legend, unit_words, words
-from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import PAGE, area_label, new_figure, space_colour, space_label
 
 Images = Mapping[str, NDArray[np.uint8]]

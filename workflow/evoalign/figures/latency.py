@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, late_blocks, percent, selected, show_window
 from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import (
     SPACES,
@@ -16,7 +17,6 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
-from evoalign.figures.settings import FigureSettings, late_blocks, percent, selected, show_window
 from evoalign.figures.style import COLUMN, REFERENCE_COLOUR, area_label, new_figure, say_empty, space_colour
 
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from evoalign.figures.captions import FigureSettings, span
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
-from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import (
     COLUMN,
     REFERENCE_COLOUR,

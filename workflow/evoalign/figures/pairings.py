@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from evoalign import study
+from evoalign.analysis.settings import Analysis
+from evoalign.figures.captions import FigureSettings, percent
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
 from evoalign.figures.prototypes import chosen_points, measure_label, selection_words
-from evoalign.figures.settings import FigureSettings, percent
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,
@@ -89,7 +89,7 @@ def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd
     return frame[keep & (frame["prototype"] == settings.prototypes.prototype)].reset_index(drop=True)
 
 
-def _forest(panel: Axes, rows: pd.DataFrame, settings: study.Analysis) -> None:
+def _forest(panel: Axes, rows: pd.DataFrame, settings: Analysis) -> None:
     known = rows[rows["z"].notna()]
     if known.empty:
         say_empty(panel, "no test: nothing to shuffle")

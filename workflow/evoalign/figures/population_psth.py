@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, selected, show_window
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -17,7 +18,6 @@ from evoalign.figures.panels import (
     title,
     words,
 )
-from evoalign.figures.settings import FigureSettings, selected, show_window
 from evoalign.figures.style import space_colour
 
 STAGES = {"first": "First block", "last": "Last block (padded)"}

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, selected, span
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -22,7 +23,6 @@ from evoalign.figures.panels import (
     title,
     words,
 )
-from evoalign.figures.settings import FigureSettings, selected, span
 from evoalign.figures.style import space_colour
 
 # More experiments than this, and lines of single ones hide the means.

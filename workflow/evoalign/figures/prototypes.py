@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evoalign.analysis.population.similarity import LEVEL
+from evoalign.figures.captions import FigureSettings, percent, span
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
-from evoalign.figures.settings import FigureSettings, percent, span
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,

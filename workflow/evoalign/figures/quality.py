@@ -12,8 +12,8 @@ from evoalign.figures.panels import Source, words
 from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, area_label, letter, say_empty
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import unstable
-from evoalign.study import Sorting
 
 LABEL_COLOURS = {"good": "#0072B2", "mua": "#E69F00", "noise": "#7F7F7F"}
 LABELS = tuple(LABEL_COLOURS)
@@ -43,7 +43,7 @@ def draw_quality(
     ----------
     units, spikes, waveforms, channels, bad_channels, artefacts : DataFrame
         `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`, `ARTEFACTS`.
-    settings : study.Sorting
+    settings : Sorting
         The refractory period is marked in the interval histograms; what lies
         beyond `stable_drift` and `stable_p` is marked as unstable.
     title : str

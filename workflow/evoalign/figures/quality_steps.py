@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from evoalign.figures.style import say_empty
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 STEPS = {
     "raw_sd_uv": "recorded",
@@ -70,7 +70,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
         To draw on.
     shown : DataFrame
         Rows of `tables.UNITS`, and ``unstable`` of `sorting.stability.unstable`.
-    settings : study.Sorting
+    settings : Sorting
         Its `stable_drift` is drawn as a line.
 
     Returns

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from evoalign.figures.captions import FigureSettings, show_window, span
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
-from evoalign.figures.settings import FigureSettings, show_window, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure
 
 Images = Mapping[str, NDArray[np.uint8]]

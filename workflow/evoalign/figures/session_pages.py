@@ -8,20 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign.figures import (
-    alignment,
-    evolved_images,
-    paired_evolution,
-    quality,
-    raster,
-    reference_responses,
-)
+from evoalign.figures import alignment, evolved_images, paired_evolution, quality, raster, reference_responses
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
-from evoalign.figures.settings import FigureSettings
-from evoalign.nwb import SessionContents
+from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.envelope import envelope_units
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 
 def draw_session(
@@ -38,7 +31,7 @@ def draw_session(
         presentations.
     settings : FigureSettings
         Settings that the tables were made with.
-    sorting : study.Sorting
+    sorting : Sorting
         What the quality page marks: refractory period, limits of stability.
 
     Yields

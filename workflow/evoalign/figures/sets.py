@@ -30,10 +30,10 @@ from evoalign.figures import (
     tuning,
     tuning_population,
 )
+from evoalign.figures.captions import Caption, Draw, FigureSettings
 from evoalign.figures.panels import Tables
 from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
-from evoalign.figures.settings import Caption, Draw, FigureSettings
 from evoalign.files import atomic_write
 
 # Beside these `draw_session` draws what needs more than tables.

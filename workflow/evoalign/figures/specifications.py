@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, late_blocks
 from evoalign.figures.crossover import no_crossover
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, space_legend, words
-from evoalign.figures.settings import FigureSettings, late_blocks
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
 
 CHOICES = ("window", "selection", "normaliser")

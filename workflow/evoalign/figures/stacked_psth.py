@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from evoalign.figures.captions import FigureSettings, show_window, span
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
-from evoalign.figures.settings import FigureSettings, show_window, span
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from evoalign.figures.binned_trajectories import draw_bins, evoked_bins, explained
+from evoalign.figures.captions import FigureSettings, success_words
 from evoalign.figures.panels import Source, Tables, areas_of, words
-from evoalign.figures.settings import FigureSettings, success_words
 from evoalign.figures.style import area_label
 
 STRICT = "both_strict"

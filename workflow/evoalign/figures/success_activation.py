@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, quantiles, selected, span, success_words
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -18,7 +19,6 @@ from evoalign.figures.panels import (
     title,
     words,
 )
-from evoalign.figures.settings import FigureSettings, quantiles, selected, span, success_words
 from evoalign.figures.style import (
     PAGE,
     REFERENCE_COLOUR,

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, quantiles, success_words
 from evoalign.figures.panels import SPACES, Source, Tables, areas_of, words
-from evoalign.figures.settings import FigureSettings, quantiles, success_words
 from evoalign.figures.style import COLUMN, PAGE, area_label, letter, new_figure, say_empty, space_colour
 
 SPLITS = ("space", "optimiser")

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.analysis.population.convergence import LEVEL
+from evoalign.figures.captions import FigureSettings, percent, success_words
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -20,7 +21,6 @@ from evoalign.figures.panels import (
     space_legend,
     words,
 )
-from evoalign.figures.settings import FigureSettings, percent, success_words
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 

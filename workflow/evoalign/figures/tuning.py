@@ -11,8 +11,8 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
+from evoalign.figures.captions import FigureSettings, span
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, unit_words, words
-from evoalign.figures.settings import FigureSettings, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure, say_empty
 
 SUBSPACES = ("class", "noise")

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.captions import FigureSettings, percent, span
 from evoalign.figures.panels import Source, Tables, p_words, words
-from evoalign.figures.settings import FigureSettings, percent, span
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, in_order, letter, new_figure, say_empty
 from evoalign.figures.tuning import ROW, SUBSPACES, grid_of, show_grid
 

@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.events import read_codes
 from evoalign.events.fixed_noise import session_noise
-from evoalign.events.latent_codes import Codes
+from evoalign.events.latent_codes import Codes, read_codes
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
 from evoalign.nwb.metadata import flat
-from evoalign.recordings import Stream
+from evoalign.nwb.settings import Nwb, Packaging
+from evoalign.recordings.stream import Stream
+from evoalign.sheet import Session
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.
 _NOT_KEPT = {"results", "sessions", "device"}
 _KEPT_PREFIX = "input:"
 
+WeightsOf = Callable[[str], str]
+_NO_WEIGHTS: WeightsOf = "".format  # '' for every space
 Files = Mapping[str, str | PathLike[str] | Sequence[str]]
 
 
 def assemble(
-    session: study.Session, inputs: Files, config: study.Config, provenance: Mapping[str, str]
+    session: Session,
+    inputs: Files,
+    config: Packaging,
+    provenance: Mapping[str, str],
+    baseline_ms: tuple[int, int],
+    weights_of: WeightsOf = _NO_WEIGHTS,
 ) -> SessionContents:
     """Gather a session's contents from the files of the stages before.
 
     Parameters
     ----------
-    session : study.Session
+    session : Session
         Row of the sample sheet; names the folders of latents and images.
     inputs : mapping of str to path
         Tables ``channels``, ``segments``, ``words``, ``units``, ``spikes``,
@@ -46,10 +54,14 @@ def assemble(
         ``presentations``: the tables of presentations and alignment, or empty;
         ``envelope``: the folder of the multi-unit envelope, or empty;
         ``raw``: the raw files, read with ``nwb.raw: embed`` alone.
-    config : study.Config
-        The whole configuration.
+    config : Packaging
+        Settings of the job; all of them but where it runs are kept in the file.
     provenance : mapping of str to str
         Provenance.
+    baseline_ms : (int, int)
+        Window from image onset in which a unit's rate must not drift over blocks.
+    weights_of : callable
+        From the name of a space to its generator's file of weights; '' where there is none.
 
     Returns
     -------
@@ -62,14 +74,14 @@ def assemble(
         header nor sheet has the date.
     """
     # Here alone is sorting needed: loading it would take every job that reads an NWB file a second.
-    from evoalign.sorting import with_stability
     from evoalign.sorting.envelope import read_envelope
+    from evoalign.sorting.stability import with_stability
 
     session_tables = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     presentations, alignment = _presentations(inputs.get("presentations", ()))
     session_tables["units"] = with_stability(
-        session_tables["units"], session_tables["spikes"], presentations, config.analysis.baseline_ms
+        session_tables["units"], session_tables["spikes"], presentations, baseline_ms
     )
     latents = read_codes(session.latents) if session.latents else {}
     return SessionContents(
@@ -87,7 +99,7 @@ def assemble(
         **session_tables,
         presentations=presentations,
         alignment=alignment,
-        generators=generators(session, presentations, latents, config),
+        generators=generators(session, presentations, latents, config.nwb, weights_of),
         raw_files=_raw_files(session, descriptor, config.nwb),
         latents=latents,
         images=_images(session, presentations),
@@ -108,7 +120,7 @@ def _presentations(files: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frames[0], frames[1]
 
 
-def start_of(session: study.Session, header: str | None) -> dt.datetime:
+def start_of(session: Session, header: str | None) -> dt.datetime:
     """Return when the recording began: the header's time, on the sheet's day where it names one.
 
     Raises
@@ -132,7 +144,11 @@ def start_of(session: study.Session, header: str | None) -> dt.datetime:
 
 
 def generators(
-    session: study.Session, presentations: pd.DataFrame, latents: Codes, config: study.Config
+    session: Session,
+    presentations: pd.DataFrame,
+    latents: Codes,
+    settings: Nwb,
+    weights_of: WeightsOf = _NO_WEIGHTS,
 ) -> pd.DataFrame:
     """Return `tables.GENERATORS`: the space of each thread of the session."""
     generated = presentations[
@@ -142,17 +158,20 @@ def generators(
     ]
     space_of = generated.groupby("thread")["space"].first()
     spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in space_of.items()}}  # type: ignore[call-overload]
-    rows = [_generator(session, thread, spaces[thread], latents, config) for thread in sorted(spaces)]
+    rows = [
+        _generator(session, thread, spaces[thread], latents, settings, weights_of)
+        for thread in sorted(spaces)
+    ]
     if not rows:
         return tables.empty(tables.GENERATORS)
     return tables.conform(pd.DataFrame(rows), tables.GENERATORS)
 
 
 def _generator(
-    session: study.Session, thread: int, space: str, latents: Codes, config: study.Config
+    session: Session, thread: int, space: str, latents: Codes, settings: Nwb, weights_of: WeightsOf
 ) -> dict[str, object]:
     sizes = {codes.shape[1] for (_, t), (codes, _) in latents.items() if t == thread}
-    weights = config.nwb.weights.get(space) or config.spaces.weights_of(space)
+    weights = settings.weights.get(space) or weights_of(space)
     if weights and not Path(weights).exists():
         setting = f"config, nwb.weights.{space}"
         raise InputError(f"'{weights}' does not exist", setting, "correct the path")
@@ -162,13 +181,13 @@ def _generator(
         "space": space,
         "latent_dim": min(sizes, default=-1),
         "weights_sha256": sha256(weights) if weights else "",
-        "metric": config.nwb.metrics.get(space, ""),
+        "metric": settings.metrics.get(space, ""),
         "fixed_noise": "" if noise is None else " ".join(map(repr, noise.tolist())),
         "generator": "",
     }
 
 
-def _raw_files(session: study.Session, descriptor: Mapping[str, Any], settings: study.Nwb) -> pd.DataFrame:
+def _raw_files(session: Session, descriptor: Mapping[str, Any], settings: Nwb) -> pd.DataFrame:
     digests = descriptor.get("sha256", {})
     paths = {Path(file).name: file for file in session.raw}
     names = [paths.get(name, name) if settings.raw == "link" else name for name in digests]
@@ -176,7 +195,7 @@ def _raw_files(session: study.Session, descriptor: Mapping[str, Any], settings: 
     return tables.conform(frame, tables.RAW_FILES)
 
 
-def _images(session: study.Session, presentations: pd.DataFrame) -> Mapping[str, Pixels]:
+def _images(session: Session, presentations: pd.DataFrame) -> Mapping[str, Pixels]:
     names = sorted(name for name in presentations["image"].unique() if name)
     return ImageFolder(session.images, names) if session.images and names else {}
 
@@ -190,7 +209,7 @@ def _provenance(provenance: Mapping[str, str]) -> dict[str, str]:
     return by_file_name
 
 
-def _streams(files: Any, config: study.Config) -> dict[str, Stream]:
+def _streams(files: Any, config: Packaging) -> dict[str, Stream]:
     if config.nwb.raw != "embed" or not files:
         return {}
     return open_recording(files, config.recordings.gap_tolerance_ms).streams

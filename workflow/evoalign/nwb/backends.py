@@ -16,8 +16,8 @@ from hdmf_zarr import NWBZarrIO, ZarrDataIO, ZarrIO
 from numcodecs.compat import ensure_contiguous_ndarray
 from pynwb import NWBHDF5IO, NWBFile, get_manager
 
-from evoalign import study
 from evoalign.nwb.chunks import write_chunks
+from evoalign.nwb.settings import Nwb
 
 SMALL_BYTES = 65_536  # an array below is not worth a chunk and its index
 
@@ -42,7 +42,7 @@ class Backend(Protocol):
         """Write a file that was built of packed arrays."""
 
 
-def backend_for(path: Path, settings: study.Nwb) -> Backend:
+def backend_for(path: Path, settings: Nwb) -> Backend:
     """Return what writes one file, Zarr or HDF5 by its name."""
     return ZarrBackend(settings) if is_zarr(path) else Hdf5Backend(settings)
 
@@ -50,7 +50,7 @@ def backend_for(path: Path, settings: study.Nwb) -> Backend:
 class Hdf5Backend:
     """HDF5; what comes in chunks is compressed here and written past the library's own filters."""
 
-    def __init__(self, settings: study.Nwb) -> None:
+    def __init__(self, settings: Nwb) -> None:
         self._level = None if settings.compression == "none" else settings.compression_level
         gzip_options = {"compression": "gzip", "compression_opts": self._level, "shuffle": True}
         self._options: dict[str, Any] = {} if self._level is None else gzip_options
@@ -82,7 +82,7 @@ class Hdf5Backend:
 class ZarrBackend:
     """Zarr, version 2."""
 
-    def __init__(self, settings: study.Nwb) -> None:
+    def __init__(self, settings: Nwb) -> None:
         is_compressed = settings.compression != "none"
         # Zarr's own default is Blosc, whose threads store blocks in the order in which they get ready.
         self._codec = _Zlib(level=settings.compression_level) if is_compressed else None

@@ -17,15 +17,15 @@ from evoalign.nwb.electrodes import add_electrodes
 from evoalign.nwb.envelope import add_envelope
 from evoalign.nwb.metadata import add_metadata
 from evoalign.nwb.raw import add_streams
+from evoalign.nwb.settings import Packaging
 from evoalign.nwb.spiking import add_units
 from evoalign.nwb.stimuli import add_stimuli
-from evoalign.study import Config
 
 # Root of the ids of objects: a name-based UUID is a function of names alone.
 _IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "evoalign.nwb")
 
 
-def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
+def build(contents: SessionContents, config: Packaging, pack: Pack) -> NWBFile:
     """Return the NWB file of checked contents (see `check_contents`), not written yet.
 
     Identifier and object ids follow from the content, the date of creation is
@@ -63,7 +63,7 @@ def build(contents: SessionContents, config: Config, pack: Pack) -> NWBFile:
     return nwb
 
 
-def subject(contents: SessionContents, config: Config) -> Subject:
+def subject(contents: SessionContents, config: Packaging) -> Subject:
     """Return the animal, described by `nwb.subjects` of the configuration."""
     fields = dict(config.nwb.subjects.get(contents.subject, {}))
     return Subject(

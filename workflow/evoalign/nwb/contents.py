@@ -18,7 +18,7 @@ from evoalign.errors import InputError
 
 if TYPE_CHECKING:
     from evoalign.events.latent_codes import Codes
-    from evoalign.recordings import Stream
+    from evoalign.recordings.stream import Stream
     from evoalign.sorting.envelope import Envelope
 
 # Contents of a session that are tables, each with the contract of its name.

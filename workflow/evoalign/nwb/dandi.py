@@ -15,11 +15,11 @@ from pathlib import Path
 
 import yaml
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write, sha256
 from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.read import opened
+from evoalign.nwb.settings import Packaging
 
 _DANDI = "from dandi.cli.command import main; main()"  # its script may not be on the path
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
@@ -101,7 +101,7 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
 
 
 def write_dandiset(
-    files: Sequence[str | PathLike[str]], folder: str | PathLike[str], config: study.Config
+    files: Sequence[str | PathLike[str]], folder: str | PathLike[str], config: Packaging
 ) -> None:
     """Lay NWB files out as a dandiset, with a README and a description of the data.
 
@@ -114,7 +114,7 @@ def write_dandiset(
         NWB files, each of another session.
     folder : path
         The dandiset.
-    config : study.Config
+    config : Packaging
         Name of the study, institution, experimenters.
 
     Raises
@@ -156,7 +156,7 @@ def _write_description(folder: Path, name: str, description: str) -> None:
     (folder / "dandiset.yaml").write_text(text, encoding="utf-8")
 
 
-def _readme(places: dict[Path, Path], config: study.Config) -> str:
+def _readme(places: dict[Path, Path], config: Packaging) -> str:
     lines = [f"# {config.study}", "", config.nwb.description, ""]
     for title, value in (("Institution", config.institution), ("Lab", config.lab)):
         lines += [f"{title}: {value}", ""] if value else []

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from pynwb import NWBFile
 from pynwb.ecephys import ElectricalSeries, FilteredEphys
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.objects import stored_objects
+from evoalign.sorting.settings import Sorting
 
 # Most jobs read files without an envelope; loading all of sorting would take them a second each.
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class _Chunks(AbstractDataChunkIterator):
         return self._shape
 
 
-def add_envelope(nwb: NWBFile, contents: SessionContents, settings: study.Sorting, pack: Pack) -> None:
+def add_envelope(nwb: NWBFile, contents: SessionContents, settings: Sorting, pack: Pack) -> None:
     """Add the envelope of each segment as an ElectricalSeries in µV of processing/ecephys."""
     envelope = contents.envelope
     if envelope is None or not envelope.channels:

@@ -12,21 +12,21 @@ from hdmf.common import DynamicTable
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
+from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
+from evoalign.sheet import Session
 
 # Where the file has no such column: what the contracts name as unknown, and units that somebody has curated.
 _TEXT = {"kind": "sorted", "label": "good", "onset_source": "file"}
 _UNKNOWN = -1
 
 
-def read_external(
-    nwb: NWBFile, path: str, settings: study.Nwb, session: study.Session | None
-) -> SessionContents:
+def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | None) -> SessionContents:
     """Read spikes and presentations of a file that this pipeline did not write.
 
     Parameters
@@ -35,10 +35,10 @@ def read_external(
         Open for reading.
     path : str
         The file, for errors.
-    settings : study.Nwb
+    settings : Nwb
         ``presentations``: which table of intervals; ``columns``,
         ``unit_columns``: our name -> name in the file.
-    session : study.Session, optional
+    session : Session, optional
         Row of the sample sheet: names, preferred channel, spaces. Without it
         the file's own session and subject count.
 
@@ -82,7 +82,7 @@ def read_external(
         raise InputError(error.what, f"{path}, {PLACE} ({error.where})", MEND) from error
 
 
-def _presentations(nwb: NWBFile, path: str, settings: study.Nwb, spaces: tuple[str, ...]) -> pd.DataFrame:
+def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ...]) -> pd.DataFrame:
     interval_tables = {"trials": nwb.trials, "epochs": nwb.epochs, **(nwb.intervals or {})}
     table = interval_tables.get(settings.presentations)
     if table is None:

@@ -13,7 +13,7 @@ from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.nwb.metadata import METADATA_TABLE
 from evoalign.nwb.read import read_nwb
-from evoalign.recordings import Recording
+from evoalign.recordings.recording import Recording
 
 
 def open_linked(path: str | PathLike[str], *, checked: bool = True) -> Recording:

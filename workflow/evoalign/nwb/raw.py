@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pynwb import NWBFile, TimeSeries
 from pynwb.ecephys import ElectricalSeries
 
-from evoalign import study
 from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents
-from evoalign.recordings import Stream
+from evoalign.nwb.settings import Nwb
+from evoalign.recordings.stream import Stream
 
 V_PER_UV = 1e-6
 
@@ -72,7 +72,7 @@ class StreamChunks(AbstractDataChunkIterator):
         return self._shape
 
 
-def add_streams(nwb: NWBFile, contents: SessionContents, settings: study.Nwb, pack: Pack) -> None:
+def add_streams(nwb: NWBFile, contents: SessionContents, settings: Nwb, pack: Pack) -> None:
     """Add each segment of the streams as acquired data: counts, with their conversion to volts."""
     if settings.raw != "embed":
         return

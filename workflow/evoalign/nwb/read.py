@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pynwb import NWBFile
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.backends import reader
@@ -22,14 +21,16 @@ from evoalign.nwb.envelope import read_envelope
 from evoalign.nwb.external import read_external
 from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.metadata import METADATA_TABLE, read_metadata
+from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
+from evoalign.sheet import Session
 
 OURS = "evoalign"  # begins source_script in files of this pipeline
 
 
 def read_nwb(
-    path: str | PathLike[str], settings: study.Nwb | None = None, session: study.Session | None = None
+    path: str | PathLike[str], settings: Nwb | None = None, session: Session | None = None
 ) -> SessionContents:
     """Read all that the pipeline needs of a session from its NWB file.
 
@@ -38,9 +39,9 @@ def read_nwb(
     path : path
         An ``.nwb`` file or an ``.nwb.zarr`` folder; of one that this pipeline did not write, spikes and
         presentations are read, see `read_external`.
-    settings : study.Nwb, optional
+    settings : Nwb, optional
         Names of tables and columns in files of other tools.
-    session : study.Session, optional
+    session : Session, optional
         Row of the sample sheet, for what files of other tools lack.
 
     Returns
@@ -58,7 +59,7 @@ def read_nwb(
         if "misc" not in nwb.processing or METADATA_TABLE not in nwb.processing["misc"].data_interfaces:
             if str(nwb.source_script or "").startswith(OURS):
                 raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", MEND)
-            return read_external(nwb, str(path), settings or study.Nwb(), session)
+            return read_external(nwb, str(path), settings or Nwb(), session)
         contents = {
             **read_metadata(nwb, str(path)),
             **read_electrodes(nwb, str(path)),

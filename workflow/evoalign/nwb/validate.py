@@ -11,11 +11,12 @@ import pandas as pd
 import pynwb
 from nwbinspector import Importance, inspect_nwbfile, load_config
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.backends import is_zarr, reader
 from evoalign.nwb.dandi import dandi_findings
 from evoalign.nwb.integrity import check_integrity
+from evoalign.nwb.settings import Packaging
 
 # Importances that `nwb.strict` makes fatal.
 FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
@@ -26,14 +27,14 @@ _NOT_FOR_ZARR = ["check_units_table_duration"]
 Finding = tuple[str, str, str, str, str]
 
 
-def validate(path: str | PathLike[str], config: study.Config | None = None) -> pd.DataFrame:
+def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.DataFrame:
     """Run pynwb's validation, nwbinspector and ``dandi validate`` on a file; nothing is downloaded.
 
     Parameters
     ----------
     path : path
         An NWB file, HDF5 or Zarr.
-    config : study.Config, optional
+    config : Packaging, optional
         With ``nwb.strict``, findings are fatal.
 
     Returns

@@ -6,14 +6,14 @@ import warnings
 from os import PathLike
 from pathlib import Path
 
-from evoalign import study
 from evoalign.files import atomic_write
 from evoalign.nwb.backends import backend_for
 from evoalign.nwb.build import build
 from evoalign.nwb.contents import SessionContents, check_contents
+from evoalign.nwb.settings import Packaging
 
 
-def write_nwb(path: str | PathLike[str], contents: SessionContents, config: study.Config) -> None:
+def write_nwb(path: str | PathLike[str], contents: SessionContents, config: Packaging) -> None:
     """Write a session's contents as an NWB file that appears whole or not at all.
 
     Equal contents and configuration give equal bytes.
@@ -24,7 +24,7 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: stud
         The ``.nwb`` file, HDF5; or the ``.nwb.zarr`` folder.
     contents : SessionContents
         Brought into canonical form on the way, see `check_contents`.
-    config : study.Config
+    config : Packaging
         Institution, lab, experimenter, species, and section ``nwb``.
 
     Raises

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from evoalign import study
+from evoalign.sheet import Session
 
 # Where a run works and writes decides no result. `device` agrees to rounding, not to the byte.
 WHERE = ("results", "sessions", "device")
@@ -62,7 +63,7 @@ def settings(config: study.Config, names: Iterable[str], without: Collection[str
     return text(**found)
 
 
-def fields(session: study.Session, names: Iterable[str]) -> dict[str, Any]:
+def fields(session: Session, names: Iterable[str]) -> dict[str, Any]:
     """Return fields of a session's row of the sample sheet, fit for JSON."""
     whole = session.model_dump(mode="json")
     return {name: whole[name] for name in names}
@@ -102,7 +103,7 @@ def part(model: type[Model], values: Mapping[str, Any]) -> Model:
     Parameters
     ----------
     model : type
-        `study.Config`, one of its sections, or `study.Session`.
+        `study.Config`, one of its sections, or `Session`.
     values : mapping
         What `settings` or `fields` has returned.
     """
@@ -137,9 +138,9 @@ def config_of(snakemake: Any) -> study.Config:
     )
 
 
-def session_of(snakemake: Any) -> study.Session:
+def session_of(snakemake: Any) -> Session:
     """Return the fields of the session's row that a job may read, by the parameter ``session``."""
-    return part(study.Session, json.loads(snakemake.params.session))
+    return part(Session, json.loads(snakemake.params.session))
 
 
 def _section(model: type[BaseModel], name: str) -> type[BaseModel] | None:

@@ -22,8 +22,8 @@ from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
 from evoalign.pipeline.declared import config_of
 from evoalign.pipeline.process import RUN, end_with, temporary_directory
-from evoalign.pipeline.provenance import provenance
 from evoalign.pipeline.provenance.measure import Meter
+from evoalign.pipeline.provenance.metadata import provenance
 from evoalign.pipeline.provenance.records import Job, named, record_file, write_job
 from evoalign.study import Config
 

@@ -15,13 +15,13 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from evoalign.errors import InputError
-from evoalign.events import write_codes
+from evoalign.events.latent_codes import write_codes
 from evoalign.files import atomic_write
 from evoalign.simulate import truth
 from evoalign.simulate.experiment import SPACES, Evolved, run_evolution
 from evoalign.simulate.population import Population, populate
 from evoalign.simulate.rawfiles import WRITERS
-from evoalign.study import Demo
+from evoalign.simulate.settings import Demo
 
 Area = Literal["V1", "V4", "IT"]
 Vendor = Literal["blackrock", "plexon", "intan", "open_ephys", "neuralynx"]
@@ -121,7 +121,7 @@ def simulate_session(
         Where the electrodes are.
     vendor : {'blackrock', 'plexon', 'intan', 'open_ephys', 'neuralynx'}
         Whose files to write.
-    settings : study.Demo
+    settings : Demo
         Numbers of electrodes, blocks and images, and the noise.
     seed : int
         Of everything random in the session.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from evoalign.evolution import CmaEs, EvolutionThread, Generation, evolve
+from evoalign.evolution.loop import EvolutionThread, Generation, evolve
+from evoalign.evolution.optimisers import CmaEs
 from evoalign.simulate.natural import natural_images
 from evoalign.simulate.schedule import LogClock, Rig
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.subject import ModelSubject, screened_unit, screening_images
-from evoalign.spaces import get_space
-from evoalign.study import Demo
+from evoalign.spaces.registry import get_space
 
 SPACES = ("texture", "object")  # of thread 0 and 1, as in sessions.tsv
 SIGMA = (0.8, 0.7)  # CMA-ES initial step of the two threads, in SDs of the prior

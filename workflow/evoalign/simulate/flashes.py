@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from evoalign.recordings import Stream
+from evoalign.recordings.stream import Stream
 
 Floats = NDArray[np.float64]
 

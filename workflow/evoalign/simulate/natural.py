@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from evoalign.spaces import Space, to_bytes
+from evoalign.spaces.interface import Space, to_bytes
 
 
 def natural_images(n: int, texture: Space, figure: Space, generator: torch.Generator) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.simulate.experiment import Evolved
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.spiketrains import (
     SORTABLE_UV,
     ceiling_hz,
@@ -20,7 +21,6 @@ from evoalign.simulate.spiketrains import (
 from evoalign.simulate.subject import random_unit
 from evoalign.simulate.ventral_stream import ModelUnit, figures, texture_statistics
 from evoalign.simulate.voltages import Shape, random_shape
-from evoalign.study import Demo
 
 AMPLITUDES_UV = (60.0, 180.0)
 PREFERRED_UV = (145.0, 175.0)  # well isolated: far above its neighbour
@@ -62,7 +62,7 @@ def populate(evolved: Evolved, area: str, settings: Demo, preferred_channel: int
         The finished evolution, with the preferred unit's spikes.
     area : str
         'V1', 'V4' or 'IT': all electrodes are in one area.
-    settings : study.Demo
+    settings : Demo
         Number of electrodes.
     preferred_channel : int
         Electrode of the preferred unit.

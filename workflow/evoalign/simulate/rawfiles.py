@@ -15,8 +15,8 @@ from evoalign.formats.neo_rawio.write_open_ephys import write_open_ephys as writ
 from evoalign.formats.plx.write import ContinuousGroup, stored_gain_uv, write_plx
 from evoalign.simulate.population import Population
 from evoalign.simulate.schedule import Rig
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.voltages import SimulatedElectrodes, photodiode_chunks
-from evoalign.study import Demo
 
 BLACKROCK_HZ, PLEXON_HZ, PLEXON_ANALOG_HZ = 30_000, 40_000, 1_000
 OTHER_HZ = 30_000  # of Intan's, Open Ephys' and Neuralynx' files

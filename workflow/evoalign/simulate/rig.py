@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.events import Photodiode
-from evoalign.evolution import image_name
+from evoalign.events.photodiode import Photodiode
+from evoalign.evolution.loop import image_name
 from evoalign.simulate.schedule import (
     BLOCK_FOLLOWS,
     FIXATION,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
-from evoalign.evolution import ShownImage
+from evoalign.evolution.loop import ShownImage
 
 # Event words of the study's rig.
 TRIAL_START, BLOCK_FOLLOWS, TRIAL_FOLLOWS, FIXATION = 9, 201, 202, 5

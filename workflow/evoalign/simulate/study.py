@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from evoalign import study
 from evoalign.files import atomic_write
-from evoalign.nwb import write_nwb
+from evoalign.nwb.settings import Packaging
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.settings import Responses
 from evoalign.simulate.study_design import AREAS, ExperimentDesign, draw_study
 from evoalign.simulate.study_rates import effect
 from evoalign.simulate.study_session import simulate_contents
@@ -28,7 +29,11 @@ SHEET = ("session", "subject", "nwb", "preferred", "site", "spaces", "unstable_b
 
 
 def write_study(
-    folder: str | PathLike[str], designs: Sequence[ExperimentDesign], config: study.Config, null: bool = False
+    folder: str | PathLike[str],
+    designs: Sequence[ExperimentDesign],
+    config: Packaging,
+    null: bool = False,
+    responses: Responses | None = None,
 ) -> None:
     """Write experiments as NWB files, their sample sheet and their truth.
 
@@ -40,13 +45,16 @@ def write_study(
     ----------
     folder : path
     designs : sequence of ExperimentDesign
-    config : study.Config
-        Institution and names, section ``nwb``, and the range of the counts.
+    config : Packaging
+        Institution and names, and section ``nwb``.
     null : bool
         Plant no difference between the threads.
+    responses : Responses, optional
+        The range of the counts, over which responses are simulated; the default's when not given.
     """
     folder = Path(folder)
-    span = (config.responses.start_ms, config.responses.stop_ms)
+    counts = responses or Responses()
+    span = (counts.start_ms, counts.stop_ms)
     for design in tqdm(designs, desc="experiments", unit="session", disable=None):
         path = folder / "nwb" / f"{design.session}.nwb"
         if not path.exists():
@@ -108,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--null", action="store_true", help="plant no difference between the spaces")
     options = parser.parse_args(arguments)
     designs = draw_study(options.experiments, options.seed)
-    write_study(options.folder, designs, study.Config(), options.null)
+    write_study(options.folder, designs, Packaging(), options.null)
     print(f"snakemake --config sessions={(options.folder / 'sessions.tsv').as_posix()}")
 
 

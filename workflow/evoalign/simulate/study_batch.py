@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from evoalign import study
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population.experiments import Study
 from evoalign.analysis.session import dynamics, trajectories
 from evoalign.analysis.session.block_statistics import bin_widths
+from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_rates import Floats, rates_of
 
 THREADS = (0, 1)
@@ -47,7 +47,7 @@ class Batch:
 def draw_batch(
     n_studies: int,
     n_experiments: int,
-    settings: study.Analysis,
+    settings: Analysis,
     *,
     area: str = "IT",
     images: tuple[int, int] = (40, 25),
@@ -61,7 +61,7 @@ def draw_batch(
     ----------
     n_studies, n_experiments : int
         Studies, and experiments in each.
-    settings : study.Analysis
+    settings : Analysis
     area : {'V1', 'V4', 'IT'}
         Whose law the experiments follow.
     images : tuple of int
@@ -106,13 +106,13 @@ def draw_batch(
     return Batch(Study(tables, settings, seed), torch.from_numpy(expected), normaliser)
 
 
-def _windows(settings: study.Analysis) -> list[tuple[str, int, int]]:
+def _windows(settings: Analysis) -> list[tuple[str, int, int]]:
     tiles = trajectories.tiles(settings.figure_bin_ms, settings.window_ms)
     return [("evoked", *settings.evoked_ms), *(("binned", *tile) for tile in tiles)]
 
 
 def _windowed(
-    values: Tensor, errors: Tensor, settings: study.Analysis
+    values: Tensor, errors: Tensor, settings: Analysis
 ) -> tuple[list[tuple[str, int, int]], Tensor, Tensor]:
     """Windows, means and errors of the means: bins of a Poisson train are independent."""
     windows = _windows(settings)
@@ -129,7 +129,7 @@ def _label(frame: pd.DataFrame, windows: list[tuple[str, int, int]]) -> pd.DataF
     return frame.assign(window=names[at], start_ms=starts[at], stop_ms=stops[at])
 
 
-def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.Analysis) -> pd.DataFrame:
+def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: Analysis) -> pd.DataFrame:
     windows, means, spread = _windowed(psth, errors, settings)
     divided = normaliser[:, None, None, None]
     n, _, n_blocks, n_windows = means.shape
@@ -138,7 +138,7 @@ def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: st
     return _label(long_table(axes, values), windows)
 
 
-def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
+def _attribution(psth: Tensor, evoked: Tensor, settings: Analysis) -> pd.DataFrame:
     best = evoked.argmax(-1)
     width_tables = []
     for width in bin_widths(settings):
@@ -157,7 +157,7 @@ def _attribution(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.D
     return pd.concat(width_tables, ignore_index=True)
 
 
-def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
+def _centres(psth: Tensor, evoked: Tensor, settings: Analysis) -> pd.DataFrame:
     best = evoked.argmax(-1)[..., None, None].expand(-1, -1, 1, psth.shape[-1])
     top = psth.gather(2, best)[:, :, 0]
     curves = {"first": psth[:, :, 0], "best": top, "last": psth[:, :, -1], "attribution": top - psth[:, :, 0]}
@@ -169,7 +169,7 @@ def _centres(psth: Tensor, evoked: Tensor, settings: study.Analysis) -> pd.DataF
     return long_table(axes, {"centre_ms": torch.stack(centre, -1)})
 
 
-def _time_constants(evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
+def _time_constants(evoked: Tensor, settings: Analysis) -> pd.DataFrame:
     level_tables = []
     for name, level in (("bslinit", evoked[..., 0]), ("zero", torch.zeros_like(evoked[..., 0]))):
         time_constants = trajectories.time_constants(evoked, level, settings.time_constant_theta)
@@ -178,7 +178,7 @@ def _time_constants(evoked: Tensor, settings: study.Analysis) -> pd.DataFrame:
     return pd.concat(level_tables, ignore_index=True).assign(theta=settings.time_constant_theta)
 
 
-def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.Analysis) -> pd.DataFrame:
+def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: Analysis) -> pd.DataFrame:
     first_late_block = dynamics.late_blocks(psth.shape[2], settings.late_fraction)
     windows, means, spread = _windowed(
         psth[:, :, first_late_block:], errors[:, :, first_late_block:], settings
@@ -191,7 +191,7 @@ def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: study.
     return _label(long_table(axes, values), windows)
 
 
-def expected_contrast(batch: Batch, settings: study.Analysis) -> Floats:
+def expected_contrast(batch: Batch, settings: Analysis) -> Floats:
     """Return the planted late difference of each study, object minus texture, [study, window].
 
     Windows: evoked, then the bins of the figures. Divided by the measured

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.nwb import SessionContents, SessionMetadata
-from evoalign.responses import SessionResponses
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from evoalign.evolution import ShownImage
+from evoalign.evolution.loop import ShownImage
 from evoalign.simulate.schedule import Rig
 from evoalign.simulate.spiketrains import ceiling_hz, driven_rate, spike_train
 from evoalign.simulate.ventral_stream import (
@@ -18,7 +18,7 @@ from evoalign.simulate.ventral_stream import (
     figures,
     texture_statistics,
 )
-from evoalign.spaces import Space, to_bytes
+from evoalign.spaces.interface import Space, to_bytes
 
 EVOKED_S = (0.05, 0.2)  # window whose mean rate is the fitness (docs/methods.md section 2)
 

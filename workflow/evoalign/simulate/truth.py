@@ -12,8 +12,8 @@ from PIL import Image
 from evoalign import tables
 from evoalign.simulate.experiment import Evolved
 from evoalign.simulate.population import Population
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.ventral_stream import crossover_ms
-from evoalign.study import Demo
 
 CONVERGED_BLOCKS = 2  # at the end of the session
 WINDOW_MS = 200

@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.files import atomic_write
-from evoalign.nwb import SessionContents, SessionMetadata, write_nwb
-from evoalign.responses import SessionResponses
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.nwb.settings import Packaging
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import SessionResponses
+from evoalign.responses.settings import Responses
 from evoalign.simulate.demo import demo_sessions, preferred_channel
+from evoalign.simulate.settings import Demo
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
@@ -208,7 +212,7 @@ def after_evolution(design: ExperimentDesign, repeats: int = 10) -> TuningDesign
     )
 
 
-def demo_tuning(settings: study.Demo) -> TuningDesign:
+def demo_tuning(settings: Demo) -> TuningDesign:
     """Return the demo's tuning session, which follows the evolution of IT_blackrock."""
     (evolved,) = (
         session
@@ -228,7 +232,11 @@ def demo_tuning(settings: study.Demo) -> TuningDesign:
 
 
 def write_tuning_session(
-    path: str | PathLike[str], truth: str | PathLike[str], design: TuningDesign, config: study.Config
+    path: str | PathLike[str],
+    truth: str | PathLike[str],
+    design: TuningDesign,
+    config: Packaging,
+    responses: Responses | None = None,
 ) -> None:
     """Write a tuning session as an NWB file, and beside it what was planted, which no rule reads.
 
@@ -239,9 +247,12 @@ def write_tuning_session(
     truth : path
         A ``.tsv`` of `planted_kinds`.
     design : TuningDesign
-    config : study.Config
+    config : Packaging
+    responses : Responses, optional
+        The range of the counts, over which responses are simulated; the default's when not given.
     """
-    span = (config.responses.start_ms, config.responses.stop_ms)
+    counts = responses or Responses()
+    span = (counts.start_ms, counts.stop_ms)
     write_nwb(path, simulate_tuning_contents(design, *span), config)
     with atomic_write(truth) as partial:
         planted_kinds(design).to_csv(partial, sep="\t", index=False, lineterminator="\n")

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
-from evoalign import study
 from evoalign.files import atomic_write
+from evoalign.nwb.settings import Packaging
 from evoalign.simulate.study import sample_sheet, write_study
 from evoalign.simulate.study_design import ExperimentDesign, draw_study
 from evoalign.simulate.tuning import after_evolution, write_tuning_session
 
 
 def write_tuning_study(
-    folder: str | PathLike[str], designs: Sequence[ExperimentDesign], config: study.Config
+    folder: str | PathLike[str], designs: Sequence[ExperimentDesign], config: Packaging
 ) -> None:
     """Write evolutions, a tuning session after each, and their sample sheet.
 
@@ -30,7 +30,7 @@ def write_tuning_study(
     ----------
     folder : path
     designs : sequence of ExperimentDesign
-    config : study.Config
+    config : Packaging
     """
     folder = Path(folder)
     write_study(folder, designs, config)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", type=int, default=20, help="evolutions, each with a tuning session")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    write_tuning_study(options.folder, draw_study(options.experiments, options.seed), study.Config())
+    write_tuning_study(options.folder, draw_study(options.experiments, options.seed), Packaging())
     print(f"snakemake --config sessions={(options.folder / 'sessions.tsv').as_posix()}")
 
 

@@ -26,7 +26,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes, ordered
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 # Labels of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
 LABELS = {
@@ -91,7 +91,7 @@ def curate(
         A ``.json`` file, or a folder of phy or a file in it.
     channels, segments : DataFrame
         `tables.CHANNELS` and `tables.SEGMENTS`.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
 
     Returns

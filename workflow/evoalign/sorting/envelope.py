@@ -25,12 +25,12 @@ from scipy import signal, stats
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.recordings import Recording
+from evoalign.recordings.recording import Recording
 from evoalign.sorting.artefacts import blank, from_table
 from evoalign.sorting.parallel import run
 from evoalign.sorting.session import BROADBAND
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Chunk, Traces
-from evoalign.study import Sorting
 
 RATE_HZ = 1000.0  # a value a bin of the responses
 FILTER_ORDER = 3
@@ -131,7 +131,7 @@ def write_envelope(
         The opened raw files; one without broadband voltages gives no channels.
     channels, bad_channels, artefacts : DataFrame
         `tables.CHANNELS`, and what sorting found.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
     folder : path
         Zarr: ``segment0``, .. are float32 arrays ``[ms, channel]``, µV.

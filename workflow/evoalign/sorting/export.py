@@ -18,12 +18,12 @@ from spikeinterface.exporters import export_to_phy
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.recordings import Recording
+from evoalign.recordings.recording import Recording
 from evoalign.sorting.artefacts import COMMON, from_table
 from evoalign.sorting.external import PITCH_UM
 from evoalign.sorting.session import BROADBAND
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import FILTER_ORDER, Chunk, Traces
-from evoalign.study import Sorting
 
 TABLES = ("channels", "units", "spikes", "bad_channels", "artefacts")
 PERIOD = ("segment_index", "start_sample_index", "end_sample_index")  # SpikeInterface's fields
@@ -65,7 +65,7 @@ def write_analyzer(
         The opened raw files.
     tables_of : dict of str to DataFrame
         ``channels``, ``units``, ``spikes``, ``bad_channels``, ``artefacts``.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
     seed : int
         Of the spikes whose waveforms are kept.

@@ -18,8 +18,8 @@ from evoalign.files import no_space
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.electrode import WhitenedElectrodes
 from evoalign.sorting.interpolated import without_artefacts
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.waveforms import UnitKey
-from evoalign.study import Sorting
 
 PITCH_UM = 400.0  # between electrodes whose places are unknown: far enough that no unit is on two
 N_LOCATE = 60  # stretches in which a unit's electrode is looked for

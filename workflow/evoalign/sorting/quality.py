@@ -8,7 +8,7 @@ from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff, isi_vi
 
 from evoalign import tables
 from evoalign.sorting.result import UnitSpikes, ordered
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 PRESENCE_BINS = 100  # of the recorded time, as SpikeInterface's presence ratio
 BASELINE_SHARE = 0.1  # of a waveform's samples, from its start: before the spike
@@ -60,7 +60,7 @@ def metrics(
         Noise SD of its electrode; NaN when unknown.
     recorded : RecordedTime
         What was recorded.
-    settings : study.Sorting
+    settings : Sorting
         The refractory period.
 
     Returns
@@ -127,7 +127,7 @@ def describe(
         What was recorded.
     time_ms : ndarray
         Time axis of the mean waveforms.
-    settings : study.Sorting
+    settings : Sorting
         Refractory period and label thresholds.
 
     Returns

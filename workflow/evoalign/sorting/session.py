@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from evoalign.formats.spikeinterface_recording import stream_recording
-from evoalign.recordings import Recording
+from evoalign.recordings.recording import Recording
+from evoalign.sheet import Session
 from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
 from evoalign.sorting.result import SortingResult
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only
-from evoalign.study import Session, Sorting
 
 BROADBAND = "broadband"
 
@@ -36,7 +37,7 @@ def sort_recording(
         `tables.ONLINE_SPIKES`.
     session : Session
         Its row of the sample sheet; names the preferred unit.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
     seed : int
         Of sorters that draw at random.
@@ -74,7 +75,7 @@ def curate_session(
         Tables of the recording.
     session : Session
         Its row of the sample sheet; names the curation and the preferred unit.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
 
     Raises

@@ -24,9 +24,9 @@ from evoalign.sorting.external import run_external
 from evoalign.sorting.pairs import settle
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Traces
 from evoalign.sorting.waveforms import UnitKey, WaveSums, time_axis_ms
-from evoalign.study import Sorting
 
 DEFAULT_SORTER = "electrode"
 NOISE_UNIT = 255  # Blackrock's number for what the rig called noise
@@ -55,7 +55,7 @@ def sort(
         numbers; several segments where it was paused.
     channels : DataFrame
         `tables.CHANNELS`.
-    settings : study.Sorting
+    settings : Sorting
         The config's section.
     seed : int
         Of sorters that draw at random; the default one does not.
@@ -108,7 +108,7 @@ def sort_online_only(
         `tables.ONLINE_SPIKES`.
     channels : DataFrame
         `tables.CHANNELS`.
-    settings : study.Sorting
+    settings : Sorting
         Refractory period and label thresholds.
     duration_s : float
         Length of the recording.

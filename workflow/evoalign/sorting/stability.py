@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from evoalign import tables
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 COLUMNS = ("baseline_hz", "baseline_drift", "baseline_p")
 MIN_PRESENTATIONS = 10  # fewer presentations give no trend

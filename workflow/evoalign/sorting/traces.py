@@ -12,7 +12,7 @@ from scipy import signal
 from spikeinterface.core import get_chunk_with_margin
 
 from evoalign.errors import InputError
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 CHUNK_VALUES = 2**22  # samples x channels of a chunk: 16 MB as float32
 CHUNK_S = (1.0, 10.0)  # and not shorter or longer than this
@@ -38,7 +38,7 @@ class Traces:
         Raw voltages of neural channels, with gains; one or several segments.
     channels : DataFrame
         `tables.CHANNELS`; gives array and connector of the recording's channels.
-    settings : study.Sorting
+    settings : Sorting
         Pass band and reference.
 
     Attributes

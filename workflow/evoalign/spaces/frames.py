@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.spaces.hessian import Eigenframe, exact_frame, mean_hessian, signed_frame
@@ -32,6 +31,7 @@ from evoalign.spaces.hessian_products import (
 )
 from evoalign.spaces.interface import Space
 from evoalign.spaces.metrics import PIXEL_DESCRIPTION, Metric, image_metric, squared_difference
+from evoalign.spaces.settings import Hessian, Prototypes
 
 Floats = NDArray[np.float64]
 Arrays = dict[str, Floats]
@@ -75,8 +75,8 @@ class FramePlan:
 
 def plan_for(
     space: Space,
-    settings: study.Hessian,
-    prototypes: study.Prototypes,
+    settings: Hessian,
+    prototypes: Prototypes,
     seed: int = 0,
     device: str = "cpu",
     facts: Mapping[str, str] | None = None,
@@ -86,8 +86,8 @@ def plan_for(
     Parameters
     ----------
     space : Space
-    settings : study.Hessian
-    prototypes : study.Prototypes
+    settings : Hessian
+    prototypes : Prototypes
         Says where the weights of image distances are.
     seed, device
         See `FramePlan`.

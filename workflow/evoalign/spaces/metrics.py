@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.spaces.distances import prepared
 from evoalign.spaces.hessian_products import Metric
 from evoalign.spaces.networks import lpips_of, networks_of
+from evoalign.spaces.settings import Prototypes
 
 PIXEL = "pixel"
 PIXEL_DESCRIPTION = "mean squared pixel difference"
@@ -45,12 +45,12 @@ class FeatureDistance(nn.Module):
         return (a - b).square().sum(1).flatten(1).mean(1).double()
 
 
-def metric_names(settings: study.Prototypes) -> list[str]:
+def metric_names(settings: Prototypes) -> list[str]:
     """Names that `image_metric` takes with these settings."""
     return [PIXEL, *lpips_of(settings), *networks_of(settings)]
 
 
-def image_metric(name: str, settings: study.Prototypes) -> tuple[Metric, str]:
+def image_metric(name: str, settings: Prototypes) -> tuple[Metric, str]:
     """The image distance of that name, and what it is in words.
 
     Parameters
@@ -58,7 +58,7 @@ def image_metric(name: str, settings: study.Prototypes) -> tuple[Metric, str]:
     name : str
         'pixel' (mean squared difference), 'lpips', 'lpips_squeeze', or an image
         network of section ``prototypes``, as 'efficientnet_lite0'.
-    settings : study.Prototypes
+    settings : Prototypes
         Says where the weights are.
 
     Raises

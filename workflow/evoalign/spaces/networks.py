@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.spaces.distances import IMAGENET_MEAN, IMAGENET_SD
 from evoalign.spaces.lpips import Lpips, load_lpips
+from evoalign.spaces.settings import Prototypes
 
 DEFAULT_NETWORK = "efficientnet_lite0"
 
@@ -79,7 +79,7 @@ class Lite0(nn.Module):
         return maps
 
 
-def networks_of(settings: study.Prototypes) -> dict[str, nn.Module]:
+def networks_of(settings: Prototypes) -> dict[str, nn.Module]:
     """Image networks of the configuration by the names of their measures (docs/methods.md section 5).
 
     Raises
@@ -91,7 +91,7 @@ def networks_of(settings: study.Prototypes) -> dict[str, nn.Module]:
     return bundled | {name: load_network(path) for name, path in sorted(settings.networks.items())}
 
 
-def lpips_of(settings: study.Prototypes) -> dict[str, Lpips]:
+def lpips_of(settings: Prototypes) -> dict[str, Lpips]:
     """LPIPS by the names of its measures, of the networks whose weights the configuration names.
 
     Raises

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from evoalign.spaces.interface import check_latents, project_to_norms
-from evoalign.spaces.registry import register_space
 
 IMAGE_SIZE = 64
 _NOISE_SEED = 7  # of the texture space's fixed random fields
@@ -215,7 +214,3 @@ class ObjectSpace(_ProceduralSpace):
             strength = 0.3 / harmonic * torch.tanh(z[:, 2 * k : 2 * k + 2])
             log_radius = log_radius + strength[:, :1, None, None] * even + strength[:, 1:, None, None] * odd
         return self.radius * torch.exp(log_radius)
-
-
-register_space(TextureSpace.name, TextureSpace)
-register_space(ObjectSpace.name, ObjectSpace)

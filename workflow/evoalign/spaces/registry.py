@@ -10,15 +10,19 @@ from typing import NamedTuple
 import torch
 from rapidfuzz import process
 
-from evoalign import study
 from evoalign.errors import InputError
 from evoalign.events.fixed_noise import read_noise
-from evoalign.nwb import SessionContents
+from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.biggan import BigganSpace, load_biggan
 from evoalign.spaces.deepsim import DeepsimSpace, load_deepsim
 from evoalign.spaces.interface import Space
+from evoalign.spaces.procedural import ObjectSpace, TextureSpace
+from evoalign.spaces.settings import Biggan, Deepsim, Spaces
 
-_FACTORIES: dict[str, Callable[[], Space]] = {}
+_FACTORIES: dict[str, Callable[[], Space]] = {
+    TextureSpace.name: TextureSpace,
+    ObjectSpace.name: ObjectSpace,
+}
 WHERE = "column spaces of the sample sheet"
 
 
@@ -29,7 +33,7 @@ def register_space(name: str, factory: Callable[[], Space]) -> None:
 
 def get_space(
     name: str,
-    generators: study.Spaces | None = None,
+    generators: Spaces | None = None,
     noise: torch.Tensor | None = None,
     device: str = "cpu",
 ) -> Space:
@@ -40,7 +44,7 @@ def get_space(
     name : str
         As in sessions.tsv, column ``spaces``: ``texture``, ``object``, and of
         section `spaces` of the configuration ``fc6``, ``BigGAN`` ..
-    generators : study.Spaces, optional
+    generators : Spaces, optional
         Which generators have weights, and the names that they go by.
     noise : torch.Tensor ``[128]``, optional
         Noise that a session kept fixed: needed for BigGAN's class part, unless
@@ -56,7 +60,7 @@ def get_space(
     """
     if name in _FACTORIES:
         return _FACTORIES[name]()
-    known = generators or study.Spaces()
+    known = generators or Spaces()
     deepsim, biggan = known.deepsim, known.biggan
     if name in deepsim.names:
         return _deepsim(name, deepsim, device)
@@ -68,7 +72,7 @@ def get_space(
 
 
 def session_space(
-    name: str, contents: SessionContents, generators: study.Spaces | None = None, device: str = "cpu"
+    name: str, contents: SessionContents, generators: Spaces | None = None, device: str = "cpu"
 ) -> Space:
     """Return a space of a session, at the noise that the session kept fixed where it tells one.
 
@@ -89,7 +93,7 @@ def session_space(
     return get_space(name, generators, None if noise is None else torch.from_numpy(noise), device)
 
 
-def lacks(name: str, generators: study.Spaces | None = None, noise: bool = False) -> str:
+def lacks(name: str, generators: Spaces | None = None, noise: bool = False) -> str:
     """Say why a space of that name cannot render: what is not known or not configured; '' when it can.
 
     A file that is configured and wrong is another thing: `get_space` refuses it.
@@ -101,7 +105,7 @@ def lacks(name: str, generators: study.Spaces | None = None, noise: bool = False
     noise : bool
         Whether the session tells the noise that it kept fixed.
     """
-    known = generators or study.Spaces()
+    known = generators or Spaces()
     if name in _FACTORIES:
         return ""
     if not known.weights_of(name):
@@ -126,13 +130,13 @@ class _File(NamedTuple):
     modified_ns: int
 
 
-def _deepsim(name: str, settings: study.Deepsim, device: str) -> Space:
+def _deepsim(name: str, settings: Deepsim, device: str) -> Space:
     loaded = _loaded_deepsim(_weights(name, settings.weights, "deepsim"), device)
     _check_sum(loaded.source["weights_sha256"], settings.weights, settings.sha256, "deepsim")
     return DeepsimSpace(loaded.network, name, loaded.source)
 
 
-def _biggan(name: str, settings: study.Biggan, noise: torch.Tensor | None, device: str) -> Space:
+def _biggan(name: str, settings: Biggan, noise: torch.Tensor | None, device: str) -> Space:
     weights = _weights(name, settings.weights, "biggan")
     loaded = _loaded_biggan(weights, settings.config, settings.truncation, device)
     _check_sum(loaded.source["weights_sha256"], settings.weights, settings.sha256, "biggan")
@@ -175,7 +179,7 @@ def _check_sum(found: str, weights: str, expected: str, generator: str) -> None:
         )
 
 
-def _fixed_noise(name: str, settings: study.Biggan) -> torch.Tensor:
+def _fixed_noise(name: str, settings: Biggan) -> torch.Tensor:
     if not settings.noise:
         raise InputError(
             f"space '{name}' needs the noise that the session kept fixed, and nothing tells it",

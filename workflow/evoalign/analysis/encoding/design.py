@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign import study
+from evoalign.analysis.settings import Encoding
 from evoalign.errors import InputError
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Windows:
         return self.starts_ms + self.width_ms
 
 
-def windows_of(settings: study.Encoding) -> Windows:
+def windows_of(settings: Encoding) -> Windows:
     """Windows of a width and step within the range of the configuration.
 
     Raises
@@ -159,7 +159,7 @@ def _latents(responses: SessionResponses, thread: int, chosen: pd.DataFrame, whe
     return pd.concat(parts.values()).loc[chosen.index].to_numpy()
 
 
-def unit_rows(responses: SessionResponses, settings: study.Encoding) -> NDArray[np.int64]:
+def unit_rows(responses: SessionResponses, settings: Encoding) -> NDArray[np.int64]:
     """Rows of the count tensor whose kind of unit is analysed."""
     return np.flatnonzero(responses.units["kind"].isin(settings.unit_kinds).to_numpy())
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evoalign import study
 from evoalign.analysis.encoding.design import Thread, Windows
 from evoalign.analysis.encoding.distribution import ShareDistribution
 from evoalign.analysis.encoding.noise_ceiling import Ceiling
 from evoalign.analysis.encoding.order import OrderDependence
 from evoalign.analysis.encoding.ridge import Nested
 from evoalign.analysis.encoding.stream import Checkpoint
-from evoalign.responses import SessionResponses
+from evoalign.analysis.settings import AnalysisConfig, Encoding
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Job:
     """What all fits of a session share."""
 
     responses: SessionResponses
-    config: study.Config
+    config: AnalysisConfig
     units: NDArray[np.int64]
     windows: Windows
     alphas: Tensor
@@ -37,7 +37,7 @@ class Job:
     frames: Frames
 
     @property
-    def settings(self) -> study.Encoding:
+    def settings(self) -> Encoding:
         """The section of the configuration."""
         return self.config.encoding
 

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evoalign import spaces, study
 from evoalign.analysis.encoding import results
 from evoalign.analysis.encoding.design import Thread, thread_of, unit_rows, window_rates, windows_of
 from evoalign.analysis.encoding.fitting import (
@@ -29,12 +28,14 @@ from evoalign.analysis.encoding.parts import Frames, Job, ThreadParts
 from evoalign.analysis.encoding.ridge import log_alphas
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution
 from evoalign.errors import InputError
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 from evoalign.spaces.frames import make_frames, plan_for
 from evoalign.spaces.hessian import Eigenframe, load_eigenframe
+from evoalign.spaces.registry import get_space
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +44,7 @@ N_ORDER_PERMUTATIONS = 999
 
 def encode_session(
     responses: SessionResponses,
-    config: study.Config,
+    config: AnalysisConfig,
     frames: Frames | None = None,
     checkpoint: str | PathLike[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
@@ -53,7 +54,7 @@ def encode_session(
     ----------
     responses : SessionResponses
         Counts, presentations and latents of the session.
-    config : study.Config
+    config : AnalysisConfig
         Section `encoding`, and `hessian` and `prototypes` where frames are computed; `device`,
         `seed` and names of spaces elsewhere.
     frames : mapping of str to Eigenframe, optional
@@ -159,7 +160,7 @@ def _warn_of(job: Job, thread: Thread, targets: Tensor) -> None:
         logging.warning("%s: all latents are equal: they can explain nothing", where)
 
 
-def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eigenframe]:
+def session_frames(threads: list[Thread], config: AnalysisConfig) -> dict[str, Eigenframe]:
     """Eigenframes by name of space: those of the configuration, and computed ones of known spaces."""
     found = {}
     for thread in threads:
@@ -168,7 +169,7 @@ def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eig
             found[thread.space] = load_eigenframe(path, thread.space)
             continue
         try:
-            space = spaces.get_space(thread.space)
+            space = get_space(thread.space)
         except InputError:
             logging.info("no eigenframe of space '%s': no Hessian projections", thread.space)
             continue
@@ -179,14 +180,14 @@ def session_frames(threads: list[Thread], config: study.Config) -> dict[str, Eig
 
 
 def load_frames(
-    responses: SessionResponses, config: study.Config, files: Iterable[str | PathLike[str]]
+    responses: SessionResponses, config: AnalysisConfig, files: Iterable[str | PathLike[str]]
 ) -> dict[str, Eigenframe]:
     """Eigenframes of a session's spaces, by name.
 
     Parameters
     ----------
     responses : SessionResponses
-    config : study.Config
+    config : AnalysisConfig
         `encoding.eigenframes` wins.
     files : iterable of path
         Frames of other spaces, each called by its space, as ``texture.npz``.

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.results import DIGITS
 from evoalign.analysis.experiment import KINDS
+from evoalign.analysis.settings import AnalysisConfig, Encoding
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.statistics.resampling import hierarchical_weights, interval, seeded
 from evoalign.analysis.statistics.tests import benjamini_hochberg
@@ -30,7 +31,7 @@ _WHO = ["session", "unit"]
 
 
 def pool_encoding(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config
+    sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisConfig
 ) -> dict[str, pd.DataFrame]:
     """Pool the tables of `encode_session` over sessions, by area.
 
@@ -44,7 +45,7 @@ def pool_encoding(
     ----------
     sessions : sequence of mappings
         Of `encode_session`.
-    config : study.Config
+    config : AnalysisConfig
 
     Returns
     -------
@@ -98,7 +99,7 @@ def _area_q(units: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts) if parts else units
 
 
-def _explained(units: pd.DataFrame, settings: study.Encoding) -> NDArray[np.bool_]:
+def _explained(units: pd.DataFrame, settings: Encoding) -> NDArray[np.bool_]:
     """Units that either space explains; two spaces are asked, so the smaller q counts twice."""
     least = np.fmin(units["q_texture"].to_numpy(), units["q_object"].to_numpy())
     return np.asarray(2 * least <= settings.fdr)
@@ -111,7 +112,11 @@ def _values(rows: pd.DataFrame, units: pd.DataFrame, starts: pd.Series, name: st
 
 
 def _area(
-    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, encoding: pd.DataFrame, config: study.Config
+    key: dict[str, Any],
+    rows: pd.DataFrame,
+    units: pd.DataFrame,
+    encoding: pd.DataFrame,
+    config: AnalysisConfig,
 ) -> pd.DataFrame:
     settings = config.encoding
     windows = rows[["start_ms", "stop_ms"]].drop_duplicates().sort_values("start_ms")
@@ -150,7 +155,7 @@ def _equal(
     mean: dict[str, Floats],
     error: dict[str, Floats],
     floor: Floats,
-    settings: study.Encoding,
+    settings: Encoding,
     generator: np.random.Generator,
 ) -> tuple[Floats, Floats, Floats]:
     """Mean and ends of the index [window] that equal shares would give with these estimates' noise."""
@@ -205,13 +210,13 @@ def _noisy_mean(values: Floats, sd: Floats, drawn: Floats, generator: np.random.
     return _mean(values, drawn) + error * generator.standard_normal(error.shape)
 
 
-def _significant(units: pd.DataFrame, kind: str, settings: study.Encoding) -> float:
+def _significant(units: pd.DataFrame, kind: str, settings: Encoding) -> float:
     p = units[f"p_{kind}"].dropna()
     return float((p <= settings.index_level).mean()) if len(p) else np.nan
 
 
 def _crossing(
-    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, config: study.Config
+    key: dict[str, Any], rows: pd.DataFrame, units: pd.DataFrame, config: AnalysisConfig
 ) -> pd.DataFrame:
     """Crossover of an area, tested over sessions: units of one session are not independent."""
     settings = config.analysis
@@ -247,7 +252,7 @@ def _crossing(
     return pd.DataFrame([row])
 
 
-def _spectrum(spectrum: pd.DataFrame, units: pd.DataFrame, settings: study.Encoding) -> pd.DataFrame:
+def _spectrum(spectrum: pd.DataFrame, units: pd.DataFrame, settings: Encoding) -> pd.DataFrame:
     full = units[(units["projection"] == "full") & (units["scheme"] == settings.schemes[0])]
     rows = spectrum.merge(full.loc[_explained(full, settings), _WHO], on=_WHO)
     if rows.empty:

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from evoalign import study
 from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import hierarchical_weights, interval, mean_draws, seeded
 from evoalign.analysis.statistics.sites import unpaired_over_sites
 from evoalign.analysis.statistics.tests import Moments, Test, moments, two_sample_t
@@ -35,12 +35,12 @@ class Study:
         their kind, whatever their threads' numbers: columns of `experiments`
         end in ``_texture`` and ``_object``, and column `kind` of the other
         tables is the kind's place in `SPACES`.
-    settings : study.Analysis
+    settings : Analysis
     seed : int
     """
 
     tables: Mapping[str, pd.DataFrame]
-    settings: study.Analysis
+    settings: Analysis
     seed: int
 
     @property
@@ -141,7 +141,7 @@ ARRANGED = {
 }
 
 
-def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config) -> Study:
+def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisConfig) -> Study:
     """Concatenate the sessions' tables and keep the valid experiments."""
     if not sessions:
         return Study({}, config.analysis, config.seed)
@@ -166,7 +166,7 @@ def _joined(
     sessions: Sequence[Mapping[str, pd.DataFrame]],
     name: str,
     experiments: pd.Series,
-    settings: study.Analysis,
+    settings: Analysis,
 ) -> pd.DataFrame:
     """Rows of a table that is arranged, of all sessions."""
     parts = [_needed(one, name, settings) for one in sessions]
@@ -193,7 +193,7 @@ def _values(column: pd.Series) -> Any:
     return column.to_numpy() if column.dtype.kind in "ifb" else column
 
 
-def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Analysis) -> dict[str, Any]:
+def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: Analysis) -> dict[str, Any]:
     """Columns of a session's table that the pooled tables need; of the PSTHs four blocks a thread.
 
     To pick rows of a whole frame, text among its columns, takes several times as long.
@@ -214,14 +214,14 @@ def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: study.Anal
     return {column: values[keep] for column, values in columns.items()}
 
 
-def places_of_kinds(experiments: pd.DataFrame, settings: study.Analysis) -> NDArray[np.int64]:
+def places_of_kinds(experiments: pd.DataFrame, settings: Analysis) -> NDArray[np.int64]:
     """Place in `SPACES` of the kind of each thread's space.
 
     Parameters
     ----------
     experiments : pandas.DataFrame
         Valid rows of `tables.EXPERIMENTS`: one thread of each kind.
-    settings : study.Analysis
+    settings : Analysis
 
     Returns
     -------
@@ -231,7 +231,7 @@ def places_of_kinds(experiments: pd.DataFrame, settings: study.Analysis) -> NDAr
     return np.array([[SPACES.index(kind) for kind in own] for own in kinds], dtype=np.int64).T
 
 
-def columns_by_kind(experiments: pd.DataFrame, settings: study.Analysis) -> pd.DataFrame:
+def columns_by_kind(experiments: pd.DataFrame, settings: Analysis) -> pd.DataFrame:
     """Columns of each thread, as ``p_0``, under the kind of its space: ``p_texture`` or ``p_object``.
 
     Parameters

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from evoalign import study
 from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.leads import UNTESTED, Leads, cluster_leads
 from evoalign.analysis.statistics.resampling import interval, seeded
 from evoalign.analysis.statistics.sites import site_means
@@ -46,7 +46,7 @@ def latencies(study_: Study) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _leads(values: Floats, settings: study.Analysis, generator: np.random.Generator) -> Leads:
+def _leads(values: Floats, settings: Analysis, generator: np.random.Generator) -> Leads:
     if len(values) < settings.min_experiments:
         return UNTESTED
     return cluster_leads(values, settings.cluster_p, settings.lead_p, settings.n_permutations, generator)
@@ -58,7 +58,7 @@ def _latency(
     starts: NDArray[np.int64],
     leads: Leads,
     kind: str,
-    settings: study.Analysis,
+    settings: Analysis,
 ) -> dict[str, float | str]:
     """Columns of one space, whose differences are positive in `ahead` [experiment, bin]."""
     stay = settings.crossover_bins

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evoalign import study
+from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.statistics.pairings import pairing_test, shuffled_means
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.statistics.tests import benjamini_hochberg
@@ -32,7 +32,7 @@ def pair_prototypes(
     experiments: pd.DataFrame,
     networks: Mapping[str, torch.nn.Module],
     lpips: Mapping[str, Lpips],
-    config: study.Config,
+    config: AnalysisConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Hold the distance of a unit's two prototypes against those of different units of its area.
 
@@ -45,7 +45,7 @@ def pair_prototypes(
         site are of one unit.
     networks, lpips
         As for `distance_matrices`.
-    config : study.Config
+    config : AnalysisConfig
         `analysis.n_permutations` and the seed.
 
     Returns

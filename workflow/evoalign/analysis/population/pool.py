@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population.animals import animal_contrast, mixed_effects
 from evoalign.analysis.population.convergence import time_constant_tests
@@ -39,6 +39,7 @@ from evoalign.analysis.population.trajectories import (
     padded_trajectories,
     population_trajectories,
 )
+from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.statistics.sites import paired_over_sites, site_means
 from evoalign.analysis.statistics.tests import paired_t, rate_interval
 
@@ -46,7 +47,7 @@ CARRIED = ("experiments", "success", "time_constants")
 
 
 def pool_sessions(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], config: study.Config
+    sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisConfig
 ) -> dict[str, pd.DataFrame]:
     """Pool the tables of `analyse_session` over the valid experiments of each area.
 
@@ -55,7 +56,7 @@ def pool_sessions(
     sessions : sequence of mappings
         What `analyse_session` gave for each session; the order does not matter,
         and sessions without an evolution are passed over.
-    config : study.Config
+    config : AnalysisConfig
 
     Returns
     -------

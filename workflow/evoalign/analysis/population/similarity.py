@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.population.pairings import pair_prototypes
 from evoalign.analysis.session.analyse import resolve_device
@@ -23,8 +23,9 @@ from evoalign.analysis.session.prototypes import (
     prototypes_table,
     session_prototypes,
 )
+from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.tests import benjamini_hochberg
-from evoalign.nwb import SessionContents
+from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.distances import image_distances
 from evoalign.spaces.networks import lpips_of, networks_of
 
@@ -36,7 +37,7 @@ LEVEL = 0.95  # of the intervals of Pearson's r
 
 
 def compare_prototypes(
-    sessions: Sequence[Tables], load: Callable[[str], SessionContents], config: study.Config
+    sessions: Sequence[Tables], load: Callable[[str], SessionContents], config: AnalysisConfig
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Tensor]]:
     """Image and response distances of every experiment's two threads, and their correlation.
 
@@ -48,7 +49,7 @@ def compare_prototypes(
         Of `analyse_session`, with the tables of `encode_session` where there are.
     load : callable
         Session -> its content, read from NWB.
-    config : study.Config
+    config : AnalysisConfig
         Sections `prototypes` and `analysis`.
 
     Returns
@@ -100,7 +101,7 @@ def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tupl
             yield name, by[name, threads[0]], by[name, threads[1]]
 
 
-def _by_kind(experiment: pd.Series, settings: study.Analysis) -> tuple[int, int]:
+def _by_kind(experiment: pd.Series, settings: Analysis) -> tuple[int, int]:
     """Threads of the texture and of the object space; as numbered where there is not one of each."""
     kinds = tuple(space_kind(str(experiment[f"space_{thread}"]), settings) for thread in (0, 1))
     return (1, 0) if kinds == ("object", "texture") else (0, 1)
@@ -144,9 +145,7 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
     return table.assign(q=panel.transform(lambda p: benjamini_hochberg(p.to_numpy())))
 
 
-def response_distances(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Analysis
-) -> pd.DataFrame:
+def response_distances(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Analysis) -> pd.DataFrame:
     """Distance of each experiment's two best-block responses, over its normaliser.
 
     Defined in docs/methods.md section 5.
@@ -155,7 +154,7 @@ def response_distances(
     ----------
     sessions : sequence of mappings
         Of `analyse_session`.
-    settings : study.Analysis
+    settings : Analysis
         The evoked window.
 
     Returns

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evoalign import study, tables
+from evoalign import tables
+from evoalign.analysis.settings import AnalysisConfig, Tuning
 from evoalign.analysis.tuning.fractions import GROUPS, fraction_table, fraction_tests, peak_table
 
 POOLED = (
@@ -26,7 +27,7 @@ POOLED = (
 
 
 def pool_tuning(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], follows: Mapping[str, str], config: study.Config
+    sessions: Sequence[Mapping[str, pd.DataFrame]], follows: Mapping[str, str], config: AnalysisConfig
 ) -> dict[str, pd.DataFrame]:
     """Pool the tables of tuning sessions.
 
@@ -43,7 +44,7 @@ def pool_tuning(
     follows : mapping of str to str
         Tuning session -> session of its evolution, where the sample sheet
         names one.
-    config : study.Config
+    config : AnalysisConfig
 
     Returns
     -------
@@ -78,7 +79,7 @@ def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
     return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
 
 
-def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.Tuning) -> pd.DataFrame:
+def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Tuning) -> pd.DataFrame:
     """Whether the object thread of each evolution raised its unit's rate (docs/methods.md section 7).
 
     Two-sample t-test (equal variance) of single presentations, the last block
@@ -90,7 +91,7 @@ def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.T
     ----------
     sessions : sequence of mappings
         With `tables.TRAJECTORIES` where a session holds an evolution.
-    settings : study.Tuning
+    settings : Tuning
 
     Returns
     -------
@@ -110,7 +111,7 @@ def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: study.T
     return pd.DataFrame.from_dict(found, orient="index", columns=["evolution_t", "evolution_p", "success"])
 
 
-def _last_against_first(blocks: pd.DataFrame, settings: study.Tuning) -> dict[str, object]:
+def _last_against_first(blocks: pd.DataFrame, settings: Tuning) -> dict[str, object]:
     t = p = float("nan")
     if len(set(blocks["thread"])) == 1 and len(blocks) > 1:
         ordered = blocks.sort_values("block_index")

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
 from evoalign.analysis.preferred import experiment_from
@@ -32,14 +32,15 @@ from evoalign.analysis.session.relative_success import (
 )
 from evoalign.analysis.session.selection import selected_p
 from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution, tune_session
-from evoalign.responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses
 
 
 def analyse_session(
     responses: SessionResponses,
-    config: study.Config,
+    config: AnalysisConfig,
     unit: int | None = None,
     unstable: str = "",
     preferred: str = "",
@@ -51,7 +52,7 @@ def analyse_session(
     Parameters
     ----------
     responses : SessionResponses
-    config : study.Config
+    config : AnalysisConfig
     unit : int, optional
         Another unit than the preferred one.
     unstable : str
@@ -110,9 +111,7 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def analyse_experiment(
-    experiment: Experiment, settings: study.Analysis, seed: int
-) -> dict[str, pd.DataFrame]:
+def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
     """Tables of one experiment; see `analyse_session`."""
     measured = measure(experiment, settings)
     comparisons = success.success_statistics(experiment, measured.rates[:, 0], measured.best)
@@ -131,7 +130,7 @@ def analyse_experiment(
 
 
 def _experiments(
-    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis
+    measured: Measured, comparisons: list[success.Comparison], settings: Analysis
 ) -> pd.DataFrame:
     experiment = measured.experiment
     rises = [c.test for c in comparisons if c.statistic == "maxinit"]
@@ -161,7 +160,7 @@ def _experiments(
 
 
 def _success(
-    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
+    measured: Measured, comparisons: list[success.Comparison], settings: Analysis, seed: int
 ) -> pd.DataFrame:
     corrected = _corrected(measured, comparisons, settings, seed)
     relative = _relative(measured, settings, seed)
@@ -192,7 +191,7 @@ def _success(
 
 
 def _corrected(
-    measured: Measured, comparisons: list[success.Comparison], settings: study.Analysis, seed: int
+    measured: Measured, comparisons: list[success.Comparison], settings: Analysis, seed: int
 ) -> dict[tuple[int, str], float]:
     """P values of both threads' peaks that allow for the choice of the best block."""
     generator = seeded(seed, measured.experiment.session, "selected")
@@ -210,7 +209,7 @@ def _corrected(
     return found
 
 
-def _relative(measured: Measured, settings: study.Analysis, seed: int) -> dict[tuple[int, str], Relative]:
+def _relative(measured: Measured, settings: Analysis, seed: int) -> dict[tuple[int, str], Relative]:
     """Success statistics of both threads relative to the references of each block."""
     experiment = measured.experiment
     natural = as_array(experiment.reference).astype(bool)
@@ -233,7 +232,7 @@ def _spread(measured: Measured) -> tuple[Tensor, Tensor]:
     return measured.generated.mean, measured.generated.squares
 
 
-def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+def _trajectories(measured: Measured, settings: Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
@@ -254,7 +253,7 @@ def _trajectories(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     return table_of(tables.TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
 
 
-def _psth(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+def _psth(measured: Measured, settings: Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evoalign import study
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.session import trajectories
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import Moments
 
 STIMULI = ("generated", "reference")
@@ -54,12 +54,12 @@ class Measured:
         return self.psths[0]
 
 
-def bin_widths(settings: study.Analysis) -> list[int]:
+def bin_widths(settings: Analysis) -> list[int]:
     """Widths of the time bins, ms: those of `bins_ms`, and that of the figures."""
     return sorted({*settings.bins_ms, settings.figure_bin_ms})
 
 
-def measure(experiment: Experiment, settings: study.Analysis) -> Measured:
+def measure(experiment: Experiment, settings: Analysis) -> Measured:
     """Compute rates, block means and PSTHs in every window."""
     windows = [("evoked", *settings.evoked_ms), ("baseline", *settings.baseline_ms)]
     for width in bin_widths(settings):
@@ -94,6 +94,6 @@ def facts(experiment: Experiment) -> dict[str, str]:
     return who | {"site": experiment.site or experiment.session}
 
 
-def thread_axis(experiment: Experiment, settings: study.Analysis) -> dict[str, tuple[Any, ...]]:
+def thread_axis(experiment: Experiment, settings: Analysis) -> dict[str, tuple[Any, ...]]:
     """Columns that say which thread, space and kind of space a row is of."""
     return {"thread": (0, 1), "space": experiment.spaces, "kind": experiment.kinds(settings)}

@@ -8,16 +8,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.frames import as_array, long_columns, table_of
 from evoalign.analysis.session import dynamics, trajectories
 from evoalign.analysis.session.block_statistics import Measured, bin_widths, facts, thread_axis
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.statistics.tests import Moments, benjamini_hochberg, two_sample_t
 
 
-def attribution_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+def attribution_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
     """Temporal attribution of both threads, in bins of every width."""
     parts = []
     for width in bin_widths(settings):
@@ -35,7 +36,7 @@ def attribution_table(measured: Measured, settings: study.Analysis) -> pd.DataFr
     return table_of(tables.ATTRIBUTION, *parts)
 
 
-def centres_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+def centres_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
     """Centres of mass of D(t) and of the PSTHs of the first, best and last block."""
     experiment = measured.experiment
     curves = []
@@ -49,7 +50,7 @@ def centres_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
     return table_of(tables.CENTRES, columns | facts(experiment))
 
 
-def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.DataFrame:
+def time_constants_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
     """Convergence of both threads, for each level that is subtracted and each theta."""
     evoked, baseline = measured.generated.mean[..., 0], measured.generated.mean[..., 1]
     levels = {
@@ -71,7 +72,7 @@ def time_constants_table(measured: Measured, settings: study.Analysis) -> pd.Dat
     return table_of(tables.TIME_CONSTANTS, columns | facts(measured.experiment))
 
 
-def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict[str, pd.DataFrame]:
+def late_tables(measured: Measured, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
     """Contrast and crossover: object minus texture in the late blocks."""
     experiment = measured.experiment
     names = ("contrast", "crossover")
@@ -96,7 +97,7 @@ def late_tables(measured: Measured, settings: study.Analysis, seed: int) -> dict
     }
 
 
-def _contrast(measured: Measured, at: list[int], first: int, settings: study.Analysis) -> pd.DataFrame:
+def _contrast(measured: Measured, at: list[int], first: int, settings: Analysis) -> pd.DataFrame:
     generated = measured.generated
     chosen = Moments(generated.n, generated.mean[..., at], generated.squares[..., at])
     late = dynamics.late_moments(chosen, first)
@@ -132,7 +133,7 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: study.Ana
 def crossover_row(
     differences: np.ndarray,
     bins: Bins,
-    settings: study.Analysis,
+    settings: Analysis,
     noun: str,
     generator: np.random.Generator,
     sites: np.ndarray | None = None,

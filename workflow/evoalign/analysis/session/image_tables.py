@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.frames import Axis, as_array, long_columns, table_of
 from evoalign.analysis.session.block_statistics import Measured, facts, thread_axis
 from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import moments
 
 
-def image_tables(measured: Measured, settings: study.Analysis) -> dict[str, pd.DataFrame]:
+def image_tables(measured: Measured, settings: Analysis) -> dict[str, pd.DataFrame]:
     """Tables `block_images`, `reference_images` and `reference_psth` of an experiment.
 
     Without rows where the names of the images are unknown.
@@ -25,7 +26,7 @@ def image_tables(measured: Measured, settings: study.Analysis) -> dict[str, pd.D
     }
 
 
-def _block_images(measured: Measured, settings: study.Analysis) -> pd.DataFrame | None:
+def _block_images(measured: Measured, settings: Analysis) -> pd.DataFrame | None:
     experiment, evoked = measured.experiment, measured.rates[:, 0]
     if experiment.images is None:
         return None

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from evoalign import spaces, study, tables
+from evoalign import tables
 from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.settings import Analysis
 from evoalign.files import atomic_write
-from evoalign.nwb import SessionContents
-from evoalign.spaces import Space
+from evoalign.nwb.contents import SessionContents
+from evoalign.spaces.interface import Space, to_bytes
+from evoalign.spaces.registry import get_space, lacks
+from evoalign.spaces.settings import Spaces
 
 PROTOTYPES = ("best", "average", "re-evolved")
 Tables = Mapping[str, pd.DataFrame]
@@ -60,8 +63,8 @@ class Prototype:
 def session_prototypes(
     contents: SessionContents,
     found: Tables,
-    settings: study.Analysis,
-    generators: study.Spaces | None = None,
+    settings: Analysis,
+    generators: Spaces | None = None,
     device: str = "cpu",
 ) -> list[Prototype]:
     """Prototypes of both threads of a paired evolution (docs/methods.md section 5).
@@ -82,9 +85,9 @@ def session_prototypes(
     found : mapping of str to pandas.DataFrame
         `experiments` and `trajectories` of the session, and where it was
         encoded `encoding_weights`.
-    settings : study.Analysis
+    settings : Analysis
         The evoked window.
-    generators : study.Spaces, optional
+    generators : Spaces, optional
         Generators with weights.
     device : str
         'cpu' or 'cuda', where these compute.
@@ -98,7 +101,7 @@ def session_prototypes(
     Raises
     ------
     InputError
-        Weights that are configured cannot be used; see `spaces.get_space`.
+        Weights that are configured cannot be used; see `get_space`.
     """
     experiment = found["experiments"].iloc[0]
     made: list[Prototype] = []
@@ -118,19 +121,19 @@ def _best_block(trajectories: pd.DataFrame, thread: int, index: int) -> int:
 
 
 def _space(
-    name: str, contents: SessionContents, thread: int, generators: study.Spaces | None, device: str
+    name: str, contents: SessionContents, thread: int, generators: Spaces | None, device: str
 ) -> Space | None:
     """The generator of a thread's space; None where it, or what it needs of the session, is not known."""
     noise = contents.fixed_noise(thread)
-    missing = spaces.lacks(name, generators, noise is not None)
+    missing = lacks(name, generators, noise is not None)
     if missing:
         logging.info("%s: %s: prototypes are images of the file", contents.metadata.session, missing)
         return None
-    return spaces.get_space(name, generators, None if noise is None else torch.from_numpy(noise), device)
+    return get_space(name, generators, None if noise is None else torch.from_numpy(noise), device)
 
 
 def _weights(
-    found: Tables, experiment: pd.Series, space: str, settings: study.Analysis
+    found: Tables, experiment: pd.Series, space: str, settings: Analysis
 ) -> NDArray[np.float64] | None:
     """Mean weights of the unit over the windows in the evoked window, [latent]; None without any."""
     frame = found.get("encoding_weights")
@@ -216,10 +219,10 @@ def write_pictures(pictures: Mapping[str, Tensor], folder: str | PathLike[str]) 
     with atomic_write(folder) as partial:
         partial.mkdir()
         for name, pixels in sorted(pictures.items()):
-            Image.fromarray(spaces.to_bytes(pixels[None])[0]).save(partial / f"{name}.png", compress_level=6)
+            Image.fromarray(to_bytes(pixels[None])[0]).save(partial / f"{name}.png", compress_level=6)
 
 
-def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: study.Analysis) -> pd.DataFrame:
+def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: Analysis) -> pd.DataFrame:
     """Return `tables.PROTOTYPES` of a session."""
     rows = [
         {

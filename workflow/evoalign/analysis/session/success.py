@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from evoalign import study
 from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import Moments, Test, moments, two_sample_t
 
 WITHIN = ("endinit", "maxinit", "maxend")
@@ -93,7 +93,7 @@ def succeeds(t: float, p: float, threshold: float) -> bool:
     return bool(p < threshold and t > 0)
 
 
-def inclusion(experiment: Experiment, normaliser: float, settings: study.Analysis) -> str:
+def inclusion(experiment: Experiment, normaliser: float, settings: Analysis) -> str:
     """Why an experiment is not valid, '' when it is (docs/methods.md section 3).
 
     Valid: more than 14 blocks (`settings.min_blocks`, counted after a short

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evoalign import study
+from evoalign.analysis.settings import Tuning
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tuning.fraction_tests import (
     Alternative,
@@ -64,14 +64,14 @@ def _share(held: pd.Series, level: float) -> dict[str, Any]:
     return {"k": k, "n": n, "fraction": k / n if n else float("nan"), "low": low, "high": high}
 
 
-def fraction_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
+def fraction_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
     """Fractions of tuned axes and of their shapes, with Wilson intervals (docs/methods.md section 7).
 
     Parameters
     ----------
     axes : pandas.DataFrame
         Common axes: `tables.TUNING_AXES` with columns success and evolution.
-    settings : study.Tuning
+    settings : Tuning
 
     Returns
     -------
@@ -89,7 +89,7 @@ def fraction_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def fraction_tests(axes: pd.DataFrame, settings: study.Tuning, seed: int) -> pd.DataFrame:
+def fraction_tests(axes: pd.DataFrame, settings: Tuning, seed: int) -> pd.DataFrame:
     """Tests of success against failure: over axes, and over sessions (docs/methods.md section 7).
 
     The test over axes is the study's and takes them for independent; that
@@ -100,7 +100,7 @@ def fraction_tests(axes: pd.DataFrame, settings: study.Tuning, seed: int) -> pd.
     ----------
     axes : pandas.DataFrame
         Common axes: `tables.TUNING_AXES` with columns success and evolution.
-    settings : study.Tuning
+    settings : Tuning
     seed : int
         Of the permutations.
 
@@ -123,7 +123,7 @@ def fraction_tests(axes: pd.DataFrame, settings: study.Tuning, seed: int) -> pd.
     return frame
 
 
-def _tests(axes: pd.DataFrame, measure: str, settings: study.Tuning, seed: int) -> dict[str, Any]:
+def _tests(axes: pd.DataFrame, measure: str, settings: Tuning, seed: int) -> dict[str, Any]:
     alternative = MEASURES[measure]
     groups = [_counted(_of_group(axes, name), measure) for name in GROUPS[1:]]
     by = [own.groupby("evolution", sort=True)["held"].agg(["sum", "size"]) for own in groups]
@@ -153,14 +153,14 @@ def _tests(axes: pd.DataFrame, measure: str, settings: study.Tuning, seed: int) 
     }
 
 
-def peak_table(axes: pd.DataFrame, settings: study.Tuning) -> pd.DataFrame:
+def peak_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
     """Where tuned axes have their peak, in bins of distance (docs/methods.md section 7).
 
     Parameters
     ----------
     axes : pandas.DataFrame
         Tuned common axes: `tables.TUNING_AXES` with a column success.
-    settings : study.Tuning
+    settings : Tuning
     """
     rows = [
         panel

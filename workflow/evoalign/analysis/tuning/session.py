@@ -12,14 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from evoalign import study, tables
+from evoalign import tables
 from evoalign.analysis.preferred import unit_row
+from evoalign.analysis.settings import Analysis, AnalysisConfig, Tuning
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tuning.fits import Fit, fit_gaussian, fit_line, gaussian, means_of
 from evoalign.analysis.tuning.gaussian_process import Process, fit_process
 from evoalign.analysis.tuning.shapes import peak_bin, reaches, shape, shape_flags
 from evoalign.events.names import parse_axis_name
-from evoalign.responses import SessionResponses, rates, windowed
+from evoalign.responses.rates import rates, windowed
+from evoalign.responses.session_responses import SessionResponses
 
 Floats = NDArray[np.float64]
 AXIS = ["subspace", "axis"]
@@ -37,14 +39,14 @@ def shows_evolution(responses: SessionResponses) -> bool:
 
 
 def tune_session(
-    responses: SessionResponses, config: study.Config, unit: int | None = None
+    responses: SessionResponses, config: AnalysisConfig, unit: int | None = None
 ) -> dict[str, pd.DataFrame]:
     """All of docs/methods.md section 7 for each axis of a session.
 
     Parameters
     ----------
     responses : SessionResponses
-    config : study.Config
+    config : AnalysisConfig
         Sections `tuning`, and `analysis` for smoothing and evoked window.
     unit : int, optional
         Another unit than the preferred one.
@@ -87,7 +89,7 @@ def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def evoked_rates(
-    responses: SessionResponses, row: int, presentations: NDArray[np.int64], settings: study.Analysis
+    responses: SessionResponses, row: int, presentations: NDArray[np.int64], settings: Analysis
 ) -> Floats:
     """Mean smoothed rate in the evoked window (docs/methods.md section 2), float64 ``[presentation]``."""
     smooth = rates(
@@ -151,14 +153,14 @@ def axis_anova(distance: Floats, rate: Floats) -> tuple[float, float]:
     return float(test.statistic), float(test.pvalue)
 
 
-def fit_axes(points: pd.DataFrame, settings: study.Tuning, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def fit_axes(points: pd.DataFrame, settings: Tuning, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ANOVA, fits, shape and peak of each axis (docs/methods.md section 7).
 
     Parameters
     ----------
     points : pandas.DataFrame
         Of `axis_points`.
-    settings : study.Tuning
+    settings : Tuning
     seed : int
         Of the restarts of the Gaussian process.
 
@@ -186,7 +188,7 @@ def fit_axes(points: pd.DataFrame, settings: study.Tuning, seed: int) -> tuple[p
 
 
 def _axis_row(
-    distance: Floats, rate: Floats, bell: Fit, line: Fit, process: Process, settings: study.Tuning
+    distance: Floats, rate: Floats, bell: Fit, line: Fit, process: Process, settings: Tuning
 ) -> dict[str, object]:
     f, p = axis_anova(distance, rate)
     flags = shape_flags(process.mean, settings.shape_tolerance_hz)

@@ -1,0 +1,188 @@
+"""Spike times x presentations -> counts per ms (docs/methods.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from evoalign.errors import InputError
+from evoalign.responses.settings import Responses
+
+# What reads responses needs no NWB library: loading it takes a second of each job.
+if TYPE_CHECKING:
+    from evoalign.events.latent_codes import Codes
+    from evoalign.nwb.contents import SessionContents
+
+# Times are compared in whole nanoseconds: a spike at the very edge of a bin
+# belongs to the bin that starts there, whatever the rounding of its seconds.
+NS_PER_MS = 1_000_000
+
+
+def no_envelope() -> NDArray[np.float32]:
+    """Return the envelope of a session without one, ``[0, 0, 0]``."""
+    return np.zeros((0, 0, 0), np.float32)
+
+
+@dataclass
+class SessionResponses:
+    """A session's responses: all that the analysis needs to know of it.
+
+    Attributes
+    ----------
+    counts : ndarray, uint16 [unit, presentation, ms]
+        Spikes in 1 ms bins.
+    start_ms : int
+        Left edge of the first bin, from image onset.
+    units, presentations : pandas.DataFrame
+        `tables.UNITS` and `tables.PRESENTATIONS`, in the order of the axes of
+        `counts`. Presentations that are not valid are there, and marked.
+    session, subject : str
+        Names of the session and of the animal.
+    area : str
+        Of the preferred unit; '' when unknown.
+    codes : dict of (int, int) to (ndarray, list of str)
+        (block, thread) -> float64 ``[image, latent]`` and image names.
+    envelope : ndarray, float32 [electrode, presentation, ms]
+        Multi-unit envelope in µV, of the last rows of `units`; NaN where
+        nothing was recorded.
+    site : str
+        Recording site of the preferred unit; '' when unknown.
+    """
+
+    counts: NDArray[np.uint16]
+    start_ms: int
+    units: pd.DataFrame
+    presentations: pd.DataFrame
+    session: str
+    subject: str
+    area: str
+    codes: Codes
+    envelope: NDArray[np.float32] = field(default_factory=no_envelope)
+    site: str = ""
+
+    def values(self, rows: ArrayLike) -> NDArray[Any]:
+        """Return what happened in each ms, by row of `units`, ``[row, presentation, ms]``.
+
+        Spikes; or of an envelope its mean in the ms, in mV: what is a rate in
+        spikes/s of other units is then the envelope in µV.
+        """
+        rows, n = np.atleast_1d(np.asarray(rows, np.int64)), len(self.counts)
+        if (rows < n).all():
+            return self.counts[rows]
+        traces = [self.counts[row] if row < n else self.envelope[row - n] / 1000.0 for row in rows]
+        return np.stack([trace.astype(np.float64) for trace in traces])
+
+
+def responses_from(contents: SessionContents, settings: Responses) -> SessionResponses:
+    """Count the spikes of a session around its image onsets.
+
+    Parameters
+    ----------
+    contents : SessionContents
+        Read from NWB.
+    settings : Responses
+        Window and kinds of units.
+
+    Returns
+    -------
+    SessionResponses
+        All presentations, in the order of their table.
+
+    Raises
+    ------
+    InputError
+        The window is empty.
+    """
+    from evoalign.nwb.envelope import KIND, envelope_units
+
+    units = contents.units[contents.units["kind"].isin(settings.kinds)].reset_index(drop=True)
+    onsets = contents.presentations["onset_s"].to_numpy(np.float64)
+    envelope = {}
+    if KIND in settings.kinds and contents.envelope is not None and contents.envelope.channels:
+        cut = contents.envelope.around(onsets, settings.start_ms, settings.stop_ms)
+        envelope = {"envelope": cut}
+    counts = count_spikes(
+        contents.spikes,
+        units["unit"].tolist(),
+        onsets,
+        settings.start_ms,
+        settings.stop_ms,
+    )
+    return SessionResponses(
+        counts=counts,
+        start_ms=settings.start_ms,
+        units=pd.concat([units, envelope_units(contents)], ignore_index=True) if envelope else units,
+        presentations=contents.presentations.reset_index(drop=True),
+        session=contents.session,
+        subject=contents.subject,
+        area=contents.area,
+        codes=dict(sorted(contents.latents.items())),
+        site=contents.site,
+        **envelope,
+    )
+
+
+def count_spikes(
+    spikes: pd.DataFrame, units: Sequence[int], onsets_s: ArrayLike, start_ms: int, stop_ms: int
+) -> NDArray[np.uint16]:
+    """Count spikes in 1 ms bins around onsets.
+
+    Parameters
+    ----------
+    spikes : pandas.DataFrame
+        `tables.SPIKES`, in any order.
+    units : sequence of int
+        Unit numbers, in the order of the result.
+    onsets_s : array_like, float [presentation]
+        Seconds on the recording's clock; a NaN has no spikes.
+    start_ms, stop_ms : int
+        Window from the onset: bin k is ``[start_ms + k, start_ms + k + 1)`` ms.
+
+    Returns
+    -------
+    ndarray, uint16 [unit, presentation, ms]
+
+    Raises
+    ------
+    InputError
+        The window is empty, or a bin holds more spikes than 65535.
+    """
+    n_bins = stop_ms - start_ms
+    if n_bins <= 0:
+        raise InputError(
+            f"the window from {start_ms} to {stop_ms} ms is empty", "responses.start_ms, stop_ms"
+        )
+    onsets = np.asarray(onsets_s, np.float64)
+    counts = np.zeros((len(units), len(onsets), n_bins), np.uint16)
+    times = spikes["time_s"].to_numpy(np.float64)
+    rows_of = spikes.groupby("unit").indices
+    for row, unit in enumerate(units):
+        unit_times = np.sort(times[rows_of[unit]]) if unit in rows_of else times[:0]
+        counts[row] = _count_unit(unit_times, onsets, start_ms, n_bins, unit)
+    return counts
+
+
+def _count_unit(
+    times_s: NDArray[np.float64], onsets_s: NDArray[np.float64], start_ms: int, n_bins: int, unit: int
+) -> NDArray[np.uint16]:
+    finite = np.flatnonzero(np.isfinite(onsets_s))
+    onsets = onsets_s[finite]
+    # A microsecond wider than the window; the bins below decide.
+    first = np.searchsorted(times_s, onsets + start_ms / 1000 - 1e-6)
+    last = np.searchsorted(times_s, onsets + (start_ms + n_bins) / 1000 + 1e-6)
+    n = np.maximum(last - first, 0)
+    onset_of_spike = np.repeat(np.arange(len(finite)), n)
+    spike = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first, n)
+    since_ns = np.rint((times_s[spike] - onsets[onset_of_spike]) * 1e9).astype(np.int64)
+    bins = since_ns // NS_PER_MS - start_ms
+    in_window = (bins >= 0) & (bins < n_bins)
+    flat = finite[onset_of_spike[in_window]] * n_bins + bins[in_window]
+    counts = np.bincount(flat, minlength=len(onsets_s) * n_bins)
+    if counts.size and counts.max() > np.iinfo(np.uint16).max:
+        raise InputError(f"unit {unit} has {counts.max()} spikes within one ms", "table spikes")
+    return counts.astype(np.uint16).reshape(len(onsets_s), n_bins)

@@ -1,0 +1,15 @@
+"""Settings of counting spikes."""
+
+from __future__ import annotations
+
+from evoalign.settings import Section, setting
+
+
+class Responses(Section):
+    """Spike times x presentations -> counts per ms."""
+
+    start_ms: int = setting(-50, "first ms of the count tensor, relative to image onset", ge=-1000, le=0)
+    stop_ms: int = setting(250, "end of the count tensor, relative to image onset", ge=50, le=5000)
+    kinds: tuple[str, ...] = setting(
+        ("sorted", "multiunit", "online", "envelope"), "unit kinds that are carried on"
+    )

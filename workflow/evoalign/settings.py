@@ -1,0 +1,65 @@
+"""What every room's settings are made of: typed fields with default, reason and bounds.
+
+A room's section of ``config/config.yaml`` is a `Section` in its own
+``settings.py``; `evoalign.study` puts them together. Field descriptions are the
+one-line reasons; a unit stands at the end of a key's name (``_ms``, ``_uv``).
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rapidfuzz import process
+
+from evoalign.errors import InputError
+
+UnitKind = Literal["sorted", "multiunit", "online", "envelope"]
+
+
+class Section(BaseModel):
+    """A section of the settings: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    if not TYPE_CHECKING:  # else mypy would take any name for a setting
+
+        def __getattr__(self, name):
+            if name in type(self).model_fields:
+                raise AttributeError(f"{type(self).__name__}.{name} is not listed by the job's rule")
+            return super().__getattr__(name)
+
+
+def setting(default: Any, reason: str, **bounds: Any) -> Any:
+    """Return a field of a `Section`: its default, why it is there, and its bounds (``ge``, ``lt`` ..)."""
+    return Field(default, description=reason, **bounds)
+
+
+def explain(error: ValidationError, where: str | PathLike[str], model: type[BaseModel]) -> InputError:
+    """Return what pydantic found wrong as one message: keys, values, and the nearest valid spelling."""
+    problems = []
+    mend = ""
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            problems.append(f"unknown key '{key}'")
+            mend = mend or nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
+        else:
+            shown = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
+            problems.append(f"{key}: {item['msg']}{shown}" if key else str(item["msg"]))
+    return InputError("; ".join(problems), where, mend)
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        section = model.model_fields[str(part)].annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            model = section
+    return list(model.model_fields)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return a hint: the valid spelling nearest to `word`, or all that are valid."""
+    best = process.extractOne(word, known, score_cutoff=50)
+    return f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(known)}"

@@ -1,0 +1,222 @@
+"""The sample sheet: one row a session, as typed, checked objects."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from evoalign import storage
+from evoalign.errors import InputError
+from evoalign.settings import Section, explain, nearest
+
+
+class Session(Section):
+    """One row of sessions.tsv: one experiment."""
+
+    session: str = Field(description="unique name; letters, digits, '_' and '-'", pattern=r"^[A-Za-z0-9_-]+$")
+    subject: str = Field(description="name of the animal", min_length=1)
+    date: dt.date | None = Field(None, description="yyyy-mm-dd; '' = as in the recording's header")
+    nwb: str = Field(
+        "", description="an NWB file or .nwb.zarr folder, in place of raw, log, latents, images and arrays"
+    )
+    raw: tuple[str, ...] = Field((), description="raw files, separated by ';' (a.nev;a.ns6, a.plx or a.pl2)")
+    log: str = Field("", description="stimulus log (.tsv, .bhv2, .h5, .mat)")
+    latents: str = Field("", description="folder of block*_thread*_code.mat files")
+    images: str = Field("", description="folder of the shown images")
+    arrays: str = Field("", description="array map: channel to array, area and position")
+    preferred: str = Field(
+        "",
+        description="channel and online unit letter that drove the evolution, as 12a",
+        pattern=r"^(\d+[a-z]?)?$",
+    )
+    site: str = Field(
+        "",
+        description="recording site: the same name in every session of it; '' = animal, array, channel, unit",
+    )
+    spaces: tuple[str, ...] = Field((), description="space of thread 0 and of thread 1, separated by ';'")
+    optimisers: tuple[str, ...] = Field(
+        (), description="optimiser of thread 0 and of thread 1, separated by ';'; '' = unknown"
+    )
+    photodiode: str = Field("", description="name or number of the photodiode's analog channel; '' = none")
+    curation: str = Field(
+        "", description="manual curation: SpikeInterface's .json, or a folder of phy; it wins over the sorter"
+    )
+    unstable_baseline: str = Field("", description="reason to exclude the session; '' = stable")
+    follows: str = Field(
+        "", description="session whose evolution a Hessian tuning session follows; '' = none, or its own"
+    )
+
+    @field_validator("raw", "spaces", "optimisers", mode="before")
+    @classmethod
+    def _split(cls, cell: object) -> object:
+        if isinstance(cell, str):
+            return tuple(part.strip() for part in cell.split(";") if part.strip())
+        return cell
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _no_date(cls, cell: object) -> object:
+        return None if cell == "" else cell
+
+    @model_validator(mode="after")
+    def _raw_or_nwb(self) -> Session:
+        if self.raw and self.nwb:
+            raise ValueError("give raw files or an nwb file, not both")
+        if len(self.optimisers) not in (0, 2):
+            raise ValueError("optimisers names two, of thread 0 and of thread 1, separated by ';', or none")
+        if not (self.raw or self.nwb or self.log):
+            raise ValueError("give raw files, an nwb file or at least a log")
+        return self
+
+    @property
+    def preferred_channel(self) -> int:
+        """Channel of the preferred unit; -1 when the sheet names none."""
+        match = re.match(r"\d+", self.preferred)
+        return int(match.group()) if match else -1
+
+    @property
+    def preferred_unit(self) -> int:
+        """Online unit of the preferred unit: a = 1, b = 2, ..; 0 when without a letter."""
+        letter = self.preferred.lstrip("0123456789")
+        return ord(letter) - ord("a") + 1 if letter else 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every path that the row names."""
+        named = (*self.raw, self.nwb, self.log, self.latents, self.images, self.arrays, self.curation)
+        return tuple(path for path in named if path)
+
+
+def load_sessions(
+    path: str | PathLike[str], exists: Callable[[str], bool] = lambda _: True
+) -> tuple[Session, ...]:
+    """Read and check the sample sheet.
+
+    Parameters
+    ----------
+    path : path
+        A tab-separated table with a header; empty lines and lines that start
+        with ``#`` are passed over.
+    exists : callable, optional
+        Tells whether a file or folder that a row names is there (or will be
+        made); by default paths are not looked at. URLs are not asked for:
+        Snakemake does that.
+
+    Returns
+    -------
+    tuple of Session
+        One a row, in the order of the sheet.
+
+    Raises
+    ------
+    InputError
+        Naming file, row (the header is row 1) and column.
+    """
+    sessions: list[Session] = []
+    rows: dict[str, str] = {}
+    for where, cells in _sheet_rows(Path(path)):
+        try:
+            session = Session.model_validate(cells)
+        except ValidationError as error:
+            raise explain(error, where, Session) from None
+        if session.session in rows:
+            raise InputError(
+                f"session '{session.session}' stands twice",
+                f"{rows[session.session]} and {where}",
+                "give each row a name of its own",
+            )
+        _check_files(session, where, exists)
+        rows[session.session] = where
+        sessions.append(session)
+    if not sessions:
+        raise InputError("the sample sheet has no rows", path)
+    for session in sessions:
+        if session.follows and session.follows not in rows:
+            raise InputError(
+                f"there is no session '{session.follows}'",
+                f"{rows[session.session]}, column follows",
+                nearest(session.follows, list(rows)),
+            )
+    return tuple(sessions)
+
+
+def with_local_stimuli(session: Session, stimuli: Iterable[str]) -> Session:
+    """Return a row whose folders of latents and images are those that a job has.
+
+    Parameters
+    ----------
+    session : Session
+        Its cells may be URLs.
+    stimuli : iterable of str
+        The folders on this machine: of latents, of images, without those that the row leaves out.
+    """
+    named = [column for column in ("latents", "images") if getattr(session, column)]
+    return session.model_copy(update=dict(zip(named, stimuli, strict=True)))
+
+
+def check_curations(sessions: Iterable[Session], results: str | PathLike[str]) -> None:
+    """Refuse a curation that lies where the pipeline writes.
+
+    Raises
+    ------
+    InputError
+        The export that the curation was made in would be overwritten with it.
+    """
+    for session in sessions:
+        if session.curation and Path(session.curation).resolve().is_relative_to(Path(results).resolve()):
+            raise InputError(
+                f"the curation '{session.curation}' lies where the pipeline writes, and would be overwritten",
+                f"sample sheet, session {session.session}, column curation",
+                f"copy it to a folder outside '{results}'",
+            )
+
+
+def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot read the sample sheet: {error.strerror}", path) from error
+    except UnicodeDecodeError as error:
+        raise InputError("the sample sheet is not UTF-8 text", f"{path}, byte {error.start}") from error
+    lines = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and not line.startswith("#")
+    ]
+    reader = csv.DictReader((line for _, line in lines), delimiter="\t")
+    known = list(Session.model_fields)
+    for column in reader.fieldnames or []:
+        if column not in known:
+            where = f"{path}, row {lines[0][0]}"
+            raise InputError(f"unknown column '{column}'", where, nearest(column, known))
+    for (number, _), row in zip(lines[1:], reader, strict=True):
+        where = f"{path}, row {number}"
+        if None in row or any(cell is None for cell in row.values()):
+            raise InputError(
+                "the row has not as many cells as the header", where, "separate cells by one tab"
+            )
+        yield where, {column: cell.strip() for column, cell in row.items()}
+
+
+def _check_files(session: Session, where: str, exists: Callable[[str], bool]) -> None:
+    for column in ("raw", "nwb", "log", "latents", "images", "arrays", "curation"):
+        named = getattr(session, column)
+        for file in (named,) if isinstance(named, str) else named:
+            if storage.is_url(file):
+                _check_url(file, f"{where}, column {column}")
+            elif file and not exists(file):
+                raise InputError(f"'{file}' does not exist", f"{where}, column {column}", "correct the path")
+
+
+def _check_url(url: str, where: str) -> None:
+    storage.check_url(url, where)
+    if where.endswith("curation"):
+        raise InputError(
+            "a curation is read from a local path only", where, "copy it into the study's folder"
+        )
