@@ -1,5 +1,6 @@
 """What Snakemake says before it runs anything."""
 
+import re
 from types import SimpleNamespace
 
 import psutil
@@ -71,6 +72,11 @@ def test_jobs_that_compute_on_a_gpu_ask_for_it(checkout, monkeypatch, device, th
         ("devise=cpu", ["unknown key 'devise'", "did you mean 'device'?"]),
         ("seed=many", ["seed: Input should be a valid integer"]),
         ("analysis={evoked_s: [0.05, 0.2]}", ["analysis.evoked_s", "did you mean 'evoked_ms'?"]),
+        ("spaces={deepsim: {weight: a.pt}}", ["spaces.deepsim.weight", "did you mean 'weights'?"]),
+        (
+            "spaces={deepsim: {weights: a.pt}}",
+            ["no such file: a.pt (spaces.deepsim.weights)", "evoalign spaces list"],
+        ),
         ("sessions=none.tsv", ["cannot read the sample sheet", "none.tsv"]),
     ],
 )
@@ -89,3 +95,21 @@ def test_a_wrong_path_in_the_sheet_is_named_with_row_and_column(checkout, tmp_pa
     assert done.returncode != 0
     assert "demo_V5.tsv' does not exist" in done.stdout
     assert "row 4, column arrays" in done.stdout
+
+
+def test_weights_of_generators_are_inputs_of_what_they_render(checkout, tmp_path):
+    """Of a session that evolved in their spaces: prototypes and the eigenframe of each, and no other's."""
+    for name in ("fc6.pt", "biggan.bin", "s1.nwb"):
+        (tmp_path / name).write_text("")
+    sheet = tmp_path / "sessions.tsv"
+    sheet.write_text(f"session\tsubject\tnwb\tspaces\ns1\tA\t{tmp_path}/s1.nwb\tfc6;BigGAN_class\n")
+    weights = f"{{deepsim: {{weights: {tmp_path}/fc6.pt}}, biggan: {{weights: {tmp_path}/biggan.bin}}}}"
+    config = ("--config", f"sessions={sheet}", f"results={tmp_path}/results")
+    without = snakemake("-n", *config, cwd=checkout).stdout
+    assert "fc6.pt" not in without and "eigenframe" not in jobs(without)
+    told = snakemake("-n", *config, f"spaces={weights}", cwd=checkout).stdout
+    assert jobs(told)["eigenframe"] == 1  # the class part needs the session's noise
+    inputs = dict(re.findall(r"^rule (\w+):\s+input: (.*)$", told, re.M))
+    assert f"{tmp_path}/fc6.pt" in inputs["eigenframe"] and "biggan.bin" not in inputs["eigenframe"]
+    for file in ("fc6.pt", "biggan.bin"):
+        assert f"{tmp_path}/{file}" in inputs["prototypes"]

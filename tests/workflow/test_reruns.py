@@ -229,6 +229,7 @@ def other_values(value):
             yield from (value[:1], value[::-1], [*value, "Ada"], [*value, "top"], [*value, "block"])
             yield from ([*value[:-1], other] for last in value[-1:] for other in other_values(last))
         case dict():
+            yield from ({**value, key: other} for key in value for other in other_values(value[key]))
             yield from ({"a": "b"}, {"a": {"age": "P1Y"}})
 
 

@@ -128,6 +128,7 @@ rule prototypes:
     resources:
         mem_mb=4000,
         runtime=120,
+        gpu=GPUS if STUDY.spaces.files else 0,
     params:
         code=code("prototypes"),
         settings=settings(

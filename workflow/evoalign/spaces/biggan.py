@@ -108,7 +108,7 @@ class BigganSpace:
 
     def describe(self) -> dict[str, str]:
         """Return what generated the images: generator, weights, truncation and noise."""
-        fixed = "none" if self.noise is None else " ".join(f"{x:.9g}" for x in self.noise.tolist())
+        fixed = "none" if self.noise is None else " ".join(map(repr, self.noise.tolist()))
         return {
             "space": self.name,
             "generator": f"{GENERATOR}, Brock et al. 2019",
