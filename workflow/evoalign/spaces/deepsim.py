@@ -95,6 +95,18 @@ def _convolution(channels_in: int, channels_out: int, side: int, narrowing: int)
     return nn.ConvTranspose2d(wide[0], wide[1], side, stride=2 if side == 4 else 1, padding=1)
 
 
+def _of_subpixels(weight: Tensor) -> Tensor:
+    """Weights ``[4 x out, in, 2, 2]`` of the four pixels that a doubling convolution makes of one.
+
+    A transposed convolution of 4 x 4 weights ``[in, out, 4, 4]``, stride 2 and padding 1 is one
+    of 2 x 2, `pixel_shuffle` by 2, and a margin of one pixel less; with few outputs, faster.
+    """
+    channels_in, channels_out = weight.shape[:2]
+    parts = weight.reshape(channels_in, channels_out, 2, 2, 2, 2).flip(2, 4)
+    by_pixel = parts.permute(1, 3, 5, 0, 2, 4).reshape(4 * channels_out, channels_in, 2, 2)
+    return by_pixel.contiguous(memory_format=torch.channels_last)
+
+
 def _rectified(values: Tensor) -> Tensor:
     # In place only where nothing is differentiated.
     return nn.functional.leaky_relu(values, SLOPE, inplace=not torch.is_grad_enabled())
@@ -121,7 +133,8 @@ class DeepsimSpace:
         # Order of colours, mean and scale of the output, once for all images.
         weight, bias = network.last.state_dict().values()
         mean = torch.tensor(MEAN_RGB).to(bias)
-        self._weight, self._bias = weight.flip(1) / 255, (bias.flip(0) + mean) / 255
+        self._weight = _of_subpixels(weight.flip(1) / 255)
+        self._bias = ((bias.flip(0) + mean) / 255).repeat_interleave(4)
         self.latent_dim = network.latent_dim
         self.image_size = FIRST_SIDE * 2 ** sum(side == 4 for *_, side in CONVOLUTIONS)
         self.blocks = {"latent": slice(0, self.latent_dim)}
@@ -149,8 +162,8 @@ class DeepsimSpace:
 
     def _images(self, codes: Tensor) -> Tensor:
         maps = self.network.last_maps(codes)
-        images = nn.functional.conv_transpose2d(maps, self._weight, self._bias, stride=2, padding=1)
-        return images.clamp(0, 1) if torch.is_grad_enabled() else images.clamp_(0, 1)
+        subpixels = nn.functional.conv2d(maps, self._weight, self._bias, padding=1)
+        return nn.functional.pixel_shuffle(subpixels, 2)[..., 1:-1, 1:-1].clamp(0, 1)
 
     def project(self, latents: Tensor, like: Tensor) -> Tensor:
         """Return `latents` at the mean norm of `like`; see `interface.project_to_norms`."""
