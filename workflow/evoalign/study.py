@@ -20,7 +20,7 @@ from evoalign.figures.settings import Figures
 from evoalign.nwb.settings import Packaging
 from evoalign.responses.settings import Responses
 from evoalign.settings import Section, explain, setting
-from evoalign.simulate.settings import Demo
+from evoalign.simulate.settings import Demo, Insilico
 
 
 class Provenance(Section):
@@ -57,6 +57,7 @@ ORDER = (
     "spaces",
     "prototypes",
     "hessian",
+    "insilico",
     "tuning",
     "figures",
     "provenance",
@@ -71,6 +72,7 @@ class Config(Packaging, AnalysisConfig):
     results: str = setting("results", "folder for everything the pipeline makes")
     events: Events = Events()
     responses: Responses = Responses()
+    insilico: Insilico = Insilico()
     figures: Figures = Figures()
     provenance: Provenance = Provenance()
     demo: Demo = Demo()

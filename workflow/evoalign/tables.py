@@ -1144,6 +1144,67 @@ TUNING_PEAKS = _table(
     _column("high", FLOAT, "", "upper end of it"),
 )
 
+# --- in silico (units of an image network) -------------------------------------
+
+_NETWORK = _column("network", TEXT, "", "'trained', 'random' weights, or 'null': random and shuffled")
+_LAYER = _column("layer", TEXT, "", "layer of the network; where a table has areas, the area")
+_SPACE_NAME = _column("space", TEXT, "", "name of the image space")
+_STATISTIC = _column("statistic", TEXT, "", "'contrast', 'slope', 'saturation' or 'centre'")
+_PART = _column("projection", TEXT, "", "part of the latent: 'full', a block, 'top' or 'bottom' directions")
+_N_FEATURES = _column("n_features", INT, "", "numbers that predict")
+
+INSILICO_LINEARITY = _table(
+    "insilico_linearity",
+    _NETWORK,
+    _LAYER,
+    _SPACE_NAME,
+    _PART,
+    _N_FEATURES,
+    _column("channel", INT, "", "of the unit, from 0"),
+    _column("r2", FLOAT, "", "of the unit's activation by held-out images, ridge from the latents"),
+)
+
+INSILICO_LAYERS = _table(
+    "insilico_layers",
+    _NETWORK,
+    _LAYER,
+    _SPACE_NAME,
+    _PART,
+    _N_FEATURES,
+    _column("n", INT, "", "units"),
+    _column("r2", FLOAT, "", "mean over units"),
+    _column("low", FLOAT, "", "lower end of its bootstrap interval over units"),
+    _column("high", FLOAT, "", "upper end of it"),
+)
+
+INSILICO_IMAGES = _table(
+    "insilico_images",
+    _NETWORK,
+    _LAYER,
+    _column("session", TEXT, "", "name of the session"),
+    _column("thread", INT, "", "thread of the evolution"),
+    _SPACE_NAME,
+    _column("when", TEXT, "", "'first' or 'last' block"),
+    _STATISTIC,
+    _column("value", FLOAT, "", "mean over the block's generated images"),
+)
+
+INSILICO_IMAGE_CHANGES = _table(
+    "insilico_image_changes",
+    _NETWORK,
+    _LAYER,
+    _SPACE_NAME,
+    _STATISTIC,
+    _column("n", INT, "", "sessions"),
+    _column("first", FLOAT, "", "mean over sessions, first block"),
+    _column("last", FLOAT, "", "last block"),
+    _column("change", FLOAT, "", "last minus first"),
+    _column("low", FLOAT, "", "lower end of its 95 % interval (Student's t)"),
+    _column("high", FLOAT, "", "upper end of it"),
+    _column("p", FLOAT, "", "two-sided paired t-test over sessions"),
+    _column("q", FLOAT, "", "Benjamini-Hochberg of p over the network's layers, spaces and statistics"),
+)
+
 # --- simulate (the truth beside a simulated session; only tests read it) -----
 
 TRUE_UNITS = _table(

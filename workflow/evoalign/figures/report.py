@@ -111,6 +111,7 @@ def write_report(
     tables: Sequence[Section],
     provenance: Mapping[str, str],
     results: str,
+    lead: str = "",
 ) -> None:
     """Write the page; it appears whole or not at all.
 
@@ -130,6 +131,8 @@ def write_report(
         Versions, commit, checksums.
     results : str
         Folder named in the footer.
+    lead : str
+        Line below the heading; '' counts sessions and figures.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(template).parent),
@@ -139,7 +142,7 @@ def write_report(
     facts = pd.DataFrame({"what": list(provenance), "value": list(provenance.values())})
     page = environment.get_template(Path(template).name).render(
         title=title,
-        lead=f"{len(sessions)} sessions, {len(population)} pooled figures.",
+        lead=lead or f"{len(sessions)} sessions, {len(population)} pooled figures.",
         population=population,
         sessions=[{"name": n, "note": note, "figures": figures} for n, (note, figures) in sessions.items()],
         many=len(sessions) > EMBEDDED_SESSIONS,

@@ -14,3 +14,21 @@ class Demo(Section):
     images_per_thread: int = setting(12, "generated images a thread and block", ge=4, le=40)
     references_per_thread: int = setting(2, "natural reference images a thread and block", ge=0, le=20)
     noise_uv: float = setting(9.0, "standard deviation of the voltage noise", gt=0, le=50)
+
+
+class Insilico(Section):
+    """Evolutions driven by units of an image network, EfficientNet-Lite0 (docs/methods.md section 8)."""
+
+    weights: str = setting(
+        "", "state of the network, a file of torch.save; '' = the ImageNet weights of the pins"
+    )
+    layers: tuple[str, ...] = setting(
+        ("block01", "block06", "head"), "layers of the network, block00 to block15 and head"
+    )
+    units: int = setting(5, "units of each layer that drive an evolution", ge=1, le=1000)
+    n_blocks: int = setting(16, "blocks (= generations) of an evolution", ge=4, le=60)
+    images_per_thread: int = setting(12, "generated images a thread and block", ge=4, le=40)
+    references_per_thread: int = setting(2, "reference images a thread and block", ge=0, le=20)
+    network_px: int = setting(112, "side of the images in the network; it was trained at 224", ge=32, le=512)
+    linear_images: int = setting(500, "images of each space for the linearity of latents", ge=50, le=100_000)
+    linear_units: int = setting(40, "units of each layer for the linearity of latents", ge=2, le=2000)

@@ -1,0 +1,274 @@
+"""One paired evolution driven by a unit of a network, as what an NWB file of a session holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from evoalign import study, tables
+from evoalign.analysis.statistics.resampling import seeded
+from evoalign.evolution.loop import EvolutionThread, Generation, ShownImage, evolve
+from evoalign.evolution.optimisers import CmaEs
+from evoalign.insilico.network import LayeredNetwork
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.responses.session_responses import SessionResponses
+from evoalign.simulate.experiment import SIGMA, SPACES
+from evoalign.simulate.natural import natural_images
+from evoalign.simulate.settings import Insilico
+from evoalign.simulate.study_session import (
+    FIRST_ONSET_S,
+    ON_S,
+    PER_TRIAL,
+    RATE_HZ,
+    SPACING_S,
+    spike_times,
+    study_segments,
+    study_units,
+)
+from evoalign.spaces.registry import get_space
+
+Floats = NDArray[np.float64]
+
+START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)  # networks know no time
+BASELINE_HZ, MEAN_HZ, GAIN_HZ, MOST_HZ = 8.0, 40.0, 25.0, 300.0  # gain: of a standard deviation
+DRIVEN_MS = (45, 205)  # more than the evoked window on either side, so that smoothing keeps its mean
+N_SCREENED = 64  # founders of either space, over which a unit's activation has its mean and deviation
+CHANNEL = 1
+
+
+@dataclass(frozen=True)
+class UnitDesign:
+    """A unit of a network that is to drive an evolution.
+
+    Attributes
+    ----------
+    network : {'trained', 'random', 'null'}
+        ImageNet weights; random weights; random weights, each block's responses shuffled over its
+        images.
+    layer : str
+    channel : int
+    number : int
+        Of the unit among its layer's.
+    """
+
+    network: str
+    layer: str
+    channel: int
+    number: int
+
+    @property
+    def session(self) -> str:
+        """Name of the session."""
+        return f"{self.network}_{self.layer}_{self.number:02d}"
+
+
+class NetworkSubject:
+    """Answers with Poisson spikes at a rate linear in a unit's activation.
+
+    Parameters
+    ----------
+    design : UnitDesign
+    network : LayeredNetwork
+    scale : (float, float)
+        Mean and standard deviation of the activation over founders.
+    span_ms : (int, int)
+        Of the counts, from image onset.
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    shown : list of ShownImage
+        In the order of display.
+    counts : list of ndarray
+        uint16 ``[image, ms]``, one a block.
+    """
+
+    def __init__(
+        self,
+        design: UnitDesign,
+        network: LayeredNetwork,
+        scale: tuple[float, float],
+        span_ms: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> None:
+        self._design, self._network, self._scale, self._rng = design, network, scale, rng
+        self._time = np.arange(*span_ms)
+        self.shown: list[ShownImage] = []
+        self.counts: list[NDArray[np.uint16]] = []
+
+    def show(self, images: Sequence[ShownImage]) -> np.ndarray:
+        """Return the mean rate in [50, 200) ms after each image's onset, spikes/s."""
+        pixels = np.stack([image.pixels for image in images])
+        activation = activations(self._network, pixels, self._design)
+        if self._design.network == "null":
+            activation = self._rng.permutation(activation)
+        mean, deviation = self._scale
+        evoked = np.clip(MEAN_HZ + GAIN_HZ * (activation - mean) / deviation, 0, MOST_HZ)
+        driven = (self._time >= DRIVEN_MS[0]) & (self._time < DRIVEN_MS[1])
+        rates = np.where(driven, evoked[:, None], BASELINE_HZ)
+        counts = self._rng.poisson(rates / 1000).astype(np.uint16)
+        self.shown += images
+        self.counts.append(counts)
+        window = (self._time >= 50) & (self._time < 200)
+        return np.asarray(counts[:, window].mean(1) * 1000)
+
+
+def activations(network: LayeredNetwork, pixels: NDArray[np.uint8], design: UnitDesign) -> Floats:
+    """Activation of a unit by images, uint8 ``[n, H, W, 3]``; float64 ``[n]``."""
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+    found = network.centres(images, (design.layer,))[design.layer]
+    return np.asarray(found[:, design.channel])
+
+
+def draw_units(
+    network: LayeredNetwork, name: str, settings: Insilico, seed: int
+) -> list[tuple[UnitDesign, tuple[float, float]]]:
+    """Units of each layer, at random among those that founders of both spaces drive, and their scales.
+
+    Raises
+    ------
+    InputError
+        As for `LayeredNetwork.centres`.
+    """
+    founders = [founder_images(space, N_SCREENED, seed) for space in SPACES]
+    by_layer = network.centres(torch.cat(founders), settings.layers)
+    found = []
+    for layer, values in by_layer.items():
+        mean, deviation = values.mean(0).numpy(), values.std(0).numpy()
+        # A channel that founders do not drive, as a rectified one that is always 0, leads nowhere.
+        alive = np.flatnonzero(deviation > 1e-3 * np.median(deviation[deviation > 0]))
+        drawn = seeded(seed, name, layer).permutation(alive)[: settings.units]
+        for number, channel in enumerate(drawn):
+            design = UnitDesign(name, layer, int(channel), number)
+            found.append((design, (float(mean[channel]), float(deviation[channel]))))
+    return found
+
+
+def founder_images(space: str, n: int, seed: int) -> torch.Tensor:
+    """Images of a space's founders, ``[n, 3, H, W]``."""
+    known = get_space(space)
+    with torch.no_grad():
+        return known.render(known.sample_initial(n, torch.Generator().manual_seed(seed)))
+
+
+def evolve_unit(
+    design: UnitDesign,
+    network: LayeredNetwork,
+    scale: tuple[float, float],
+    config: study.Config,
+) -> SessionContents:
+    """Evolve images for a unit in both procedural spaces, and return the session.
+
+    Parameters
+    ----------
+    design : UnitDesign
+    network : LayeredNetwork
+    scale : (float, float)
+        Of `draw_units`.
+    config : study.Config
+        Sections `insilico` and `responses`, and `seed`.
+    """
+    settings = config.insilico
+    rng = seeded(config.seed, design.session)
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    spaces = [get_space(name) for name in SPACES]
+    threads = [
+        EvolutionThread(
+            number,
+            space,
+            CmaEs(
+                space.sample_initial(settings.images_per_thread, generator).numpy(),
+                SIGMA[number],
+                int(rng.integers(2**31)),
+            ),
+        )
+        for number, space in enumerate(spaces)
+    ]
+    references = {
+        number: natural_images(settings.references_per_thread, spaces[0], spaces[1], generator)
+        for number in range(len(spaces))
+    }
+    span = (config.responses.start_ms, config.responses.stop_ms)
+    subject = NetworkSubject(design, network, scale, span, rng)
+    history = evolve(threads, subject, settings.n_blocks, rng, references)
+    return _contents(design, subject, history, span[0], rng)
+
+
+def _contents(
+    design: UnitDesign,
+    subject: NetworkSubject,
+    history: Sequence[Generation],
+    start_ms: int,
+    rng: np.random.Generator,
+) -> SessionContents:
+    presentations = _presentations(subject.shown)
+    counts = np.concatenate(subject.counts)
+    units = study_units(CHANNEL, design.layer, int(counts.sum()), len(presentations))
+    responses = SessionResponses(
+        counts[None], start_ms, units, presentations, design.session, design.network, design.layer, {}
+    )
+    times = spike_times(responses, rng)
+    return SessionContents(
+        metadata=SessionMetadata(
+            design.session,
+            design.network,
+            f"{CHANNEL}a",
+            SPACES,
+            site=f"{design.network}/{design.layer}/{design.channel}",
+            identifier=f"insilico-{design.session}-{design.channel}",
+        ),
+        start=START,
+        channels=_channels(design),
+        segments=study_segments(presentations),
+        units=units,
+        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
+        presentations=presentations,
+        latents={(one.block, one.thread): (one.codes, list(one.names)) for one in history},
+        images={image.name: image.pixels for image in subject.shown},
+    )
+
+
+def _presentations(shown: Sequence[ShownImage]) -> pd.DataFrame:
+    """`tables.PRESENTATIONS` of images shown one after the other."""
+    n = len(shown)
+    onset = FIRST_ONSET_S + SPACING_S * np.arange(n)
+    columns = ("block", "thread", "space", "latent_row", "reference")
+    frame = pd.DataFrame({name: [getattr(image, name) for image in shown] for name in columns})
+    names = [image.name for image in shown]
+    frame = frame.assign(
+        image=names,
+        presentation=np.arange(n),
+        trial=np.arange(n) // PER_TRIAL + 1,
+        onset_s=onset,
+        offset_s=onset + ON_S,
+        onset_source="log",
+        word_s=np.nan,
+        log_s=onset,
+        residual_ms=0.0,
+        valid=True,
+        reason="",
+    )
+    frame["repeat"] = frame.groupby("image").cumcount()
+    return tables.conform(frame, tables.PRESENTATIONS)
+
+
+def _channels(design: UnitDesign) -> pd.DataFrame:
+    nan = float("nan")
+    row = (
+        CHANNEL,
+        f"{design.layer}.{design.channel}",
+        "neural",
+        "spikes",
+        RATE_HZ,
+        nan,
+        "",
+        "",
+        design.layer,
+    )
+    return tables.conform(pd.DataFrame([(*row, nan, nan)], columns=tables.CHANNELS.names), tables.CHANNELS)

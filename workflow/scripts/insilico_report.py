@@ -1,0 +1,29 @@
+from pathlib import Path
+
+from evoalign import tables
+from evoalign.figures.captions import FigureSettings
+from evoalign.figures.insilico import draw_insilico
+from evoalign.figures.report import read_panels, write_report
+from evoalign.figures.sets import save_all
+from evoalign.pipeline.job import job
+
+with job(snakemake) as (config, facts):
+    given = snakemake.input
+    networks = {
+        Path(sessions).parent.name: tables.read_all(sessions) | tables.read_all(linear)
+        for sessions, linear in zip(given.sessions, given.linearity, strict=True)
+    }
+    settings = FigureSettings(config.analysis, config.encoding, config.tuning, config.prototypes)
+    drawn = draw_insilico(networks, settings)
+    save_all(drawn, snakemake.output.figures, given.style, config.figures.dpi)
+    write_report(
+        snakemake.output.html,
+        given.template,
+        title="In silico: evolutions driven by units of an image network",
+        population=read_panels(snakemake.output.figures),
+        sessions={},
+        tables=[],
+        provenance=facts,
+        results=config.results,
+        lead="Sessions of a network's units, analysed as recorded ones; layers stand in place of areas.",
+    )
