@@ -9,8 +9,10 @@ from pynwb import NWBHDF5IO, NWBFile
 from pynwb.epoch import TimeIntervals
 
 from evoalign.errors import InputError
+from evoalign.nwb.dandi import dandi_path
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.settings import Nwb
+from evoalign.nwb.validate import validate
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
 from evoalign.responses.settings import Responses
@@ -147,3 +149,12 @@ def test_a_file_of_ours_without_its_metadata_is_not_taken_for_an_external_one(pa
     with pytest.raises(InputError, match="missing") as caught:
         read_nwb(broken)
     assert "/processing/misc/facts" in caught.value.where
+
+
+def test_a_file_without_a_subject_has_a_finding_and_no_error(theirs):
+    findings = validate(theirs, Config(nwb=SETTINGS))
+    own = findings[findings["check"] == "NO_SUBJECT"]
+    assert own["importance"].tolist() == ["ERROR"]
+    assert "no subject" in own["message"].iloc[0]
+    with pytest.raises(InputError, match="no subject"):
+        dandi_path(theirs)

@@ -249,6 +249,9 @@ def sections(inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Seque
     return found
 
 
+NO_EVOLUTION = "not analysed as a paired evolution or a tuning session"
+
+
 def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
     """Area and standing of each session, for its heading."""
     found = dict.fromkeys(packaged, "")
@@ -263,13 +266,16 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
         for session in [Path(file).parents[1].name for file in inputs["alignment"]]:
             own = [file for file in inputs["units"] if Path(file).parents[1].name == session]
             found[session] = found[session] or _why_left_out(own[0])
+        found = {session: note or f"{NO_EVOLUTION}: pages alone" for session, note in found.items()}
     return found
 
 
 def _why_left_out(units: str | PathLike[str]) -> str:
     """Say why a session with presentations is in no table of the analysis."""
-    none = tables.read(units, tables.UNITS).empty
-    return f"not analysed: no unit{'' if none else ' on the preferred electrode'} was found"
+    found = tables.read(units, tables.UNITS)
+    if found["preferred"].any():
+        return f"{NO_EVOLUTION}: block and thread of its presentations are unknown, or none is valid"
+    return f"not analysed: no unit{'' if found.empty else ' on the preferred electrode'} was found"
 
 
 def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:

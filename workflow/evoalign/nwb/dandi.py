@@ -57,13 +57,18 @@ def _label(text: str) -> str:
 def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, str]]:
     """Return what ``dandi validate`` says of a file in a dandiset: rows of `tables.FINDINGS`.
 
-    Nothing is downloaded, and nothing is left in the user's folders.
+    Nothing is downloaded, and nothing is left in the user's folders. A file
+    that names no subject has no place in a dandiset, and that is its finding.
 
     Raises
     ------
     InputError
-        As for `dandi_path`; or the tool breaks down.
+        The file cannot be read; or the tool breaks down.
     """
+    with opened(path) as nwb:
+        if nwb.subject is None or not nwb.subject.subject_id:
+            text = "the file names no subject: it has no place in a dandiset, and dandi validate was not run"
+            return [("dandi", "ERROR", "NO_SUBJECT", "/general/subject", text)]
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder) / "dandiset" / dandi_path(path)
         link.parent.mkdir(parents=True)

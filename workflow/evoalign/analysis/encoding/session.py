@@ -69,8 +69,8 @@ def encode_session(
     dict of str to pandas.DataFrame
         `encoding`, `encoding_index`, `encoding_crossover`, `encoding_order`,
         `encoding_spectrum`, `encoding_weights`. Without rows when the session
-        holds no latents at all or no unit of the kinds that are analysed, and
-        of a tuning session.
+        holds no latents or no threads at all or no unit of the kinds that are
+        analysed, and of a tuning session.
 
     Raises
     ------
@@ -83,6 +83,11 @@ def encode_session(
         return results.no_units()
     if not responses.codes:
         logging.warning("session %s comes without latents: nothing to encode", responses.session)
+        return results.no_units()
+    if not (shows_evolution(responses) and responses.presentations["valid"].any()):
+        logging.warning(
+            "session %s has no valid presentation of a thread: nothing to encode", responses.session
+        )
         return results.no_units()
     device = (
         "cuda"

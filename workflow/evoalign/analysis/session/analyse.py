@@ -72,8 +72,9 @@ def analyse_session(
         reference_psth, attribution, centres,
         time_constants, contrast, crossover; where image names
         carry eigen-axes: those of `tune_session`; of a session with both, all.
-        Of a session without units, or whose sheet names a preferred unit on
-        an electrode that has none: success, without rows.
+        Of a session without units, whose sheet names a preferred unit on
+        an electrode that has none, or without a valid presentation of an
+        evolution (block and thread known): success, without rows.
 
     Raises
     ------
@@ -86,6 +87,9 @@ def analyse_session(
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
+    if unit is None and (why := _without_evolution(responses)):
+        logging.warning("session %s is not analysed as a paired evolution: %s", responses.session, why)
+        return {"success": tables.empty(tables.SUCCESS)} | tuned
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     if optimisers:
@@ -101,6 +105,17 @@ def _without_preferred(responses: SessionResponses, preferred: str) -> str:
         return "it has no units"
     if preferred and not responses.units["preferred"].any():
         return f"there is no unit on the electrode of {preferred}"
+    return ""
+
+
+def _without_evolution(responses: SessionResponses) -> str:
+    """Say why a session is no paired evolution that can be analysed; '' when it is one."""
+    if not shows_evolution(responses):
+        return "none of its presentations has a block and a thread"
+    shown = responses.presentations
+    of_evolution = (shown["block"] >= 0) & shown["thread"].isin((0, 1))
+    if not (of_evolution & shown["valid"].astype(bool)).any():
+        return f"none of its {of_evolution.sum()} presentations of an evolution is valid (see their reasons)"
     return ""
 
 
