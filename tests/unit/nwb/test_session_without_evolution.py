@@ -7,13 +7,14 @@ import pytest
 from session_to_package import CONFIG, full_session
 
 from evoalign import tables
-from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.encoding.session import encode_session
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.session.analyse import analyse_session
-from evoalign.figures import FigureSettings, draw_session
+from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report_tables import notes
-from evoalign.responses import responses_from
+from evoalign.figures.session_pages import draw_session
+from evoalign.responses.session_responses import responses_from
 
 WAYS = {
     "no blocks, no threads": {"block": -1, "thread": -1},
