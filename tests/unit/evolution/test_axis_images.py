@@ -13,15 +13,22 @@ from evoalign import study
 from evoalign.analysis.tuning.session import tune_session
 from evoalign.errors import InputError
 from evoalign.events.names import parse_axis_name
-from evoalign.evolution.axis_images import axis_name, centre_of, sample_axes, write_axis_images
+from evoalign.evolution.axis_images import (
+    axis_name,
+    centre_of,
+    sample_axes,
+    sample_session,
+    write_axis_images,
+)
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.study_session import study_units
 from evoalign.simulate.tuning import TuningDesign, shown_images
 from evoalign.spaces.frames import FramePlan, make_frames
+from evoalign.spaces.hessian import save_eigenframe
 from evoalign.spaces.interface import to_bytes
 from evoalign.spaces.metrics import image_metric, squared_difference
 from evoalign.spaces.registry import get_space
-from evoalign.spaces.settings import Prototypes
+from evoalign.spaces.settings import Hessian, Prototypes
 
 AXES = {"class": (0, 1, 2, 7), "noise": (0, 3)}
 BLOCKS = {"class": (0, 8), "noise": (8, 16)}
@@ -151,3 +158,26 @@ def test_features_of_the_bundled_network_are_a_distance():
     assert (metric(images, images.flip(0)) > 0.05).all()
     with pytest.raises(InputError, match="no image distance is called 'ssim'"):
         image_metric("ssim", Prototypes())
+
+
+def test_a_sessions_axes_are_sampled_around_the_end_of_its_evolution(tmp_path, caplog):
+    """From the frame's file; a space of one block is sampled as 'class', with the ranks that it has."""
+    space = get_space("object")
+    frame, blocks = make_frames(space, FramePlan(n=2))
+    save_eigenframe(frame, tmp_path / "object.npz", blocks)
+    codes = {
+        (block, 1): (np.full((3, 16), 0.1 * block), [f"b{block}i{k}" for k in range(3)])
+        for block in (1, 2, 3)
+    }
+    shown = pd.DataFrame(
+        [(block, 1, row, False, "object") for block in (1, 2, 3) for row in range(3)],
+        columns=["block", "thread", "latent_row", "reference", "space"],
+    )
+    contents = SimpleNamespace(session="s", latents=codes, presentations=shown)
+    settings = Hessian(axes={"class": (0, 1, 20), "noise": (0,)}, distances=(0.1, 0.2))
+    found = sample_session(contents, space, tmp_path / "object.npz", settings, metric)
+    np.testing.assert_allclose(found.latents[0], 0.2)  # the mean of the last generation but one
+    assert set(found.table["subspace"]) == {"class"} and set(found.table["axis"]) == {0, 1}
+    assert "fewer directions than hessian.axes names" in caplog.text
+    with pytest.raises(InputError, match="no thread of space 'texture'"):
+        sample_session(contents, get_space("texture"), tmp_path / "object.npz", settings, metric)
