@@ -256,3 +256,9 @@ def test_units_that_founders_do_not_drive_are_not_drawn(trained):
     drawn = draw_units(trained, "trained", config(units=1000).insilico, 0)
     assert all(isinstance(design, UnitDesign) and deviation > 0 for design, (_, deviation) in drawn)
     assert len({design.session for design, _ in drawn}) == len(drawn)
+
+
+def test_a_session_says_what_rendered_its_images(evolved):
+    generators = evolved[1].generators
+    assert generators["space"].tolist() == list(SPACES)
+    assert all("procedural" in told for told in generators["generator"])

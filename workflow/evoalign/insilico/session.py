@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from evoalign.simulate.study_session import (
     study_segments,
     study_units,
 )
+from evoalign.spaces.described import generators_table
 from evoalign.spaces.registry import get_space
 
 Floats = NDArray[np.float64]
@@ -197,7 +198,8 @@ def evolve_unit(
     span = (config.responses.start_ms, config.responses.stop_ms)
     subject = NetworkSubject(design, network, scale, span, rng)
     history = evolve(threads, subject, settings.n_blocks, rng, references)
-    return _contents(design, subject, history, span[0], rng)
+    contents = _contents(design, subject, history, span[0], rng)
+    return replace(contents, generators=generators_table(spaces))
 
 
 def _contents(
