@@ -51,8 +51,8 @@ class IntanPart:
         Amplifier samples for each sample of the auxiliary inputs.
     lines : callable or None
         (start, stop) -> levels of the digital inputs.
-    every : int
-        The counter may break only at multiples of this.
+    block_counters : array or None
+        Counter of the first sample of each block, where samples lie in blocks: it breaks only there.
     """
 
     n: int
@@ -60,7 +60,7 @@ class IntanPart:
     signals: dict[str, Samples]
     auxiliary_every: int
     lines: Callable[[int, int], np.ndarray] | None
-    every: int = 1
+    block_counters: np.ndarray | None = None
 
 
 def intan_contents(files: Sequence[Path]) -> Contents:
@@ -129,7 +129,7 @@ def _whole_file(path: Path, header: IntanHeader) -> IntanPart:
         signals["auxiliary"] = Blocks(blocks["auxiliary"])
     if len(blocks):
         _check_counters(path, header, blocks["counter"], block.itemsize)
-    return IntanPart(len(blocks) * n, _flat(blocks["counter"], n), signals, 4, lines, n)
+    return IntanPart(len(blocks) * n, _flat(blocks["counter"], n), signals, 4, lines, blocks["counter"][:, 0])
 
 
 def _check_counters(path: Path, header: IntanHeader, counter: np.ndarray, size: int) -> None:
@@ -271,10 +271,9 @@ def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]
 
 def _runs_of(part: IntanPart) -> list[tuple[int, IntanPart, int, int]]:
     """Return (counter, part, first sample, samples) of each stretch whose counter counts by one."""
-    if part.every > 1:
-        first = np.arange(0, part.n, part.every)
-        counters = np.array([int(part.counter(int(s), int(s) + 1)[0]) for s in first], np.int64)
-        breaks = first[1:][np.diff(counters) != part.every]
+    if part.block_counters is not None:
+        size = part.n // len(part.block_counters)
+        breaks = (np.flatnonzero(np.diff(part.block_counters.astype(np.int64)) != size) + 1) * size
     else:
         breaks = counter_breaks(part.counter, part.n)
     return [(int(part.counter(a, a + 1)[0]), part, a, b - a) for a, b in stretches(breaks, part.n)]

@@ -38,7 +38,8 @@ class Table:
         chosen = np.asarray(columns) if self._columns is None else self._columns[list(columns)]
         rows = self._array[start:stop]
         whole = chosen.size == rows.shape[1] and bool((chosen == np.arange(chosen.size)).all())
-        return signed(np.asarray(rows) if whole else rows[:, chosen])
+        # A copy: what is read may be changed, and the file may not.
+        return signed(np.array(rows) if whole else rows[:, chosen])
 
 
 class Blocks:
@@ -51,15 +52,20 @@ class Blocks:
         """Return int16 [sample, column]; only the blocks that hold these samples are read."""
         size = self._array.shape[2]
         first, last = start // size, -(-stop // size)
-        part = self._array[first:last][:, list(columns)]
-        flat = part.transpose(0, 2, 1).reshape(-1, len(columns))
-        return signed(flat[start - first * size : stop - first * size])
+        part = self._array[first:last]
+        # Contiguous along each channel, as blocks are: copied block by block, and turned in place.
+        out = np.empty((len(columns), last - first, size), part.dtype)
+        for row, column in enumerate(columns):
+            out[row] = part[:, column]
+        flat = signed(out.reshape(len(columns), -1))
+        return flat[:, start - first * size : stop - first * size].T
 
 
 def signed(counts: np.ndarray) -> np.ndarray:
     """Return int16 counts of int16, or of uint16 less 32768."""
     if counts.dtype.kind == "u":
-        return (np.ascontiguousarray(counts) ^ TURN).view(np.int16)
+        plain = np.ascontiguousarray(counts, np.uint16)
+        return (plain ^ TURN).view(np.int16)
     return counts if counts.dtype == np.int16 else counts.astype(np.int16)
 
 
