@@ -26,6 +26,13 @@ KNOWN = {
     "plx_v101": ("plexon", 24_717, {}),
     "plx_v106": ("plexon", 8_351, {"analog": 600_806}),
     "pl2_omniplex": ("plexon2", 4_065 + 4_069 + 4_052 + 4_059, {"field": 60_055}),
+    "intan_folder": ("intan", 0, {"broadband": 24_320, "analog": 24_320}),
+    "open_ephys_binary": ("open_ephys", 3_379, {"broadband": 16}),
+    "neuralynx_cheetah4": ("neuralynx", 0, {"broadband": 5_120}),
+    "neuralynx_cheetah5": ("neuralynx", 5_699, {}),
+    "spike2_smr": ("spike2", 247, {"analog": 45_688}),
+    "neuroexplorer": ("neuroexplorer", 45_437, {"analog": 610_207, "analog_2000": 70_031}),
+    "spikegadgets": ("spikegadgets", 0, {"broadband": 2}),
 }
 
 
@@ -51,11 +58,16 @@ def test_the_descriptor_tells_what_the_files_hold(real, session):
 def test_the_nwb_file_opens_in_pynwb_and_holds_the_online_units(real, session):
     spikes = pd.read_parquet(real / f"sessions/{session}/recording/online_spikes.parquet")
     with NWBHDF5IO(real / f"nwb/{session}.nwb", "r") as io:
-        units = io.read().units.to_dataframe()
+        read = io.read().units
+        # Two samples of 128 channels hold no unit at all.
+        units = pd.DataFrame({"kind": []}) if read is None else read.to_dataframe()
     online = units[units["kind"] == "online"]
     for _, unit in online.iterrows():
         own = spikes[(spikes["channel"] == unit["channel"]) & (spikes["unit"] == unit["vendor_unit"])]
         np.testing.assert_allclose(np.sort(unit["spike_times"]), np.sort(own["time_s"]), rtol=0, atol=1e-9)
+    if spikes.empty:
+        assert online.empty
+        return
     # Unsorted events of hardly any number are no unit; nothing else is left out.
     assert 0.99 * len(spikes) <= online["spike_times"].map(len).sum() <= len(spikes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from evoalign.errors import InputError
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="evoalign", description="What is done by hand beside the pipeline.")
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_spaces(subcommands)
+    _add_export(subcommands)
     return parser
 
 
@@ -74,3 +76,23 @@ def _fetch_space(given: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def _add_export(subcommands: Subcommands) -> None:
+    parser = subcommands.add_parser("export", help="a session as files of neo, SpikeInterface or pynapple")
+    parser.add_argument("library", choices=("neo", "pynapple", "spikeinterface"), help="whose files to write")
+    parser.add_argument("nwb", type=Path, help="the session's NWB file")
+    parser.add_argument("--to", type=Path, default=None, help="what to write (beside the NWB file)")
+    parser.add_argument(
+        "--signals",
+        action="store_true",
+        help="neo: also the voltages, from raw files that the NWB file links",
+    )
+    parser.set_defaults(run=_export)
+
+
+def _export(given: argparse.Namespace) -> None:
+    # The three libraries take seconds to load.
+    from evoalign.export.command import EXPORTS
+
+    print(EXPORTS[given.library](given))

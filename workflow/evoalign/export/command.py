@@ -1,36 +1,16 @@
-"""The command `evoalign export`."""
+"""What the command `evoalign export` writes."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.nwb.linked import open_linked
 from evoalign.nwb.read import read_nwb
 from evoalign.recordings import Stream
-
-
-def add_export(subcommands: Any) -> None:
-    """Add ``export neo|spikeinterface|pynapple SESSION.nwb`` to the subcommands of `argparse`."""
-    parser = subcommands.add_parser("export", help="a session as files of neo, SpikeInterface or pynapple")
-    parser.add_argument("library", choices=sorted(EXPORTS), help="whose files to write")
-    parser.add_argument("nwb", type=Path, help="the session's NWB file")
-    parser.add_argument("--to", type=Path, default=None, help="what to write (beside the NWB file)")
-    parser.add_argument(
-        "--signals",
-        action="store_true",
-        help="neo: also the voltages, from raw files that the NWB file links",
-    )
-    parser.set_defaults(run=run)
-
-
-def run(given: argparse.Namespace) -> None:
-    """Write the export and say where it is."""
-    print(EXPORTS[given.library](given))
 
 
 def _target(given: argparse.Namespace, end: str) -> Path:
