@@ -153,6 +153,11 @@ def test_the_nwb_files_tables_are_blackrocks_but_for_names_of_the_rig(run, vendo
         if name == "words":
             a = a[a["source"] == "digital"].reset_index(drop=True)
         for column in sorted(set(b.columns) - named_by_rig):
+            if column in ("amplitude_uv", "snr"):
+                # A rig's spikes at other fractions of a sample have another mean waveform.
+                a_units, b_units = (one[one["kind"] != "online"][column] for one in (a, b))
+                np.testing.assert_allclose(a_units, b_units, rtol=1e-6, err_msg=column)
+                continue
             if b[column].dtype.kind == "f":
                 # Neuralynx stamps are whole microseconds.
                 near = 2e-3 if column.endswith("_ms") else 2e-5

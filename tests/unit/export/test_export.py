@@ -16,12 +16,14 @@ import spikeinterface as si
 
 from evoalign import cli, tables
 from evoalign.errors import InputError
-from evoalign.export import to_neo, to_pynapple, to_spikeinterface
+from evoalign.export.neo_block import to_neo
+from evoalign.export.pynapple_objects import to_pynapple
+from evoalign.export.spikeinterface_analyzer import to_spikeinterface
 from evoalign.files import sha256
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
-from evoalign.nwb import write_nwb
-from evoalign.responses import count_spikes
+from evoalign.nwb.write import write_nwb
+from evoalign.responses.session_responses import count_spikes
 
 sys.path.append(str(Path(__file__).parents[1] / "nwb"))
 from session_to_package import CONFIG, RATE_HZ, full_session, stream

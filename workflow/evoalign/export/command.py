@@ -10,7 +10,7 @@ from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.nwb.linked import open_linked
 from evoalign.nwb.read import read_nwb
-from evoalign.recordings import Stream
+from evoalign.recordings.stream import Stream
 
 
 def _target(given: argparse.Namespace, end: str) -> Path:

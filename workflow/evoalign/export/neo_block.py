@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from evoalign.export.observed import observed_intervals, stretch_of
 from evoalign.export.stream_rawio import StreamRawIO
-from evoalign.nwb import SessionContents
-from evoalign.recordings import Stream
+from evoalign.nwb.contents import SessionContents
+from evoalign.recordings.stream import Stream
 
 UNIT_TEXT = ("kind", "label", "area")  # annotations of a unit's spike trains
 UNIT_NUMBERS = ("unit", "channel", "vendor_unit", "snr", "rate_hz")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from evoalign.nwb import SessionContents
+from evoalign.nwb.contents import SessionContents
 
 
 def observed_intervals(contents: SessionContents) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import pynapple as nap
 
 from evoalign.errors import InputError
 from evoalign.export.observed import observed_intervals
-from evoalign.nwb import SessionContents
+from evoalign.nwb.contents import SessionContents
 
 OF_UNIT = ("kind", "channel", "area", "label", "preferred", "snr")
 OF_PRESENTATION = ("image", "block", "thread", "space", "trial", "latent_row", "reference", "valid")

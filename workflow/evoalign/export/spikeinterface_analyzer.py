@@ -8,10 +8,10 @@ from os import PathLike
 import spikeinterface as si
 
 from evoalign.errors import InputError
-from evoalign.nwb import SessionContents
-from evoalign.recordings import Recording
+from evoalign.nwb.contents import SessionContents
+from evoalign.recordings.recording import Recording
 from evoalign.sorting.export import write_analyzer
-from evoalign.study import Sorting
+from evoalign.sorting.settings import Sorting
 
 
 def to_spikeinterface(

@@ -15,7 +15,7 @@ from neo.rawio.baserawio import (
 )
 from numpy.typing import NDArray
 
-from evoalign.recordings import Stream
+from evoalign.recordings.stream import Stream
 
 
 class StreamRawIO(BaseRawIO):
