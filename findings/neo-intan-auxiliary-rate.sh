@@ -3,8 +3,8 @@
 #
 # Version: neo 0.14.6
 # Guess:   signals of one recording that hold as many samples as the amplifiers' last as long.
-# Happens: in a folder with one file a signal type, auxiliary.dat has one sample for each sample of the amplifiers (each held for
-#          four); neo gives it the rate that it has in files that hold all, a quarter. Neither warning nor error.
+# Happens: in a folder with one file a signal type, auxiliary.dat has one sample for each sample of the amplifiers; neo gives it
+#          the rate that it has in files that hold all, a quarter. Neither warning nor error.
 # Seen:    amplifiers: 3000 samples at 30000 Hz, 0.1 s; auxiliary: 3000 samples at 7500 Hz, 0.4 s
 set -euo pipefail
 work=$(mktemp -d)
