@@ -11,9 +11,11 @@ from evoalign import tables
 from evoalign.analysis.population.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.figures import sets
 from evoalign.figures.captions import FigureSettings
+from evoalign.figures.order import ORDER
 from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
-from evoalign.figures.sets import ORDER, POPULATION_FIGURES, Drawn, draw_all, save_all
+from evoalign.figures.sets import POPULATION_FIGURES, Drawn, draw_all, save_all
 from evoalign.study import Config
 
 SETTINGS = FigureSettings(Analysis(), Encoding(), Tuning())
@@ -32,6 +34,23 @@ def test_a_population_figure_without_experiments_says_so(name, nothing, tmp_path
     texts = [text.get_text() for text in drawn.figure.findobj(matplotlib.text.Text)]
     assert any(word in text for text in texts for word in ("no valid", "no unit", "none"))
     assert drawn.caption
+
+
+def test_the_order_of_the_page_names_every_figure_once():
+    of_sets = (
+        *sets.SESSION_FIGURES, *sets.TUNING_FIGURES, *sets.POPULATION_FIGURES,
+        *sets.PROTOTYPE_FIGURES, *sets.POPULATION_TUNING_FIGURES,
+    )  # fmt: skip
+    of_files = (
+        "paired_evolution",
+        "evolved_images",
+        "reference_responses",
+        "raster",
+        "alignment",
+        "quality",
+    )
+    assert len(set(ORDER)) == len(ORDER)
+    assert set(ORDER) == {*of_sets, *of_files}
 
 
 def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, style):

@@ -103,7 +103,7 @@ def test_unstable_units_are_those_beyond_the_limits_of_the_configuration(session
         assert source["metrics"]["unstable"].tolist() == source["baselines"]["unstable"].tolist() == marked
         rings = [text for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
         assert ("unstable (1 of 2)" in [text.get_text() for text in rings]) == any(marked)
-        told = quality_caption(session["units"], session["bad_channels"], settings)
+        told = quality_caption(session["units"], session["waveforms"], session["bad_channels"], settings)
         assert f"({sum(marked)} of the 2 units with a trend)" in told
 
 
@@ -126,7 +126,7 @@ def test_unsorted_sessions_show_their_online_units_without_voltages(session, tmp
     figure, source = draw_quality(**(session | nothing | {"units": units, "channels": channels}))
     figure.savefig(tmp_path / "page.png", dpi=50)
     assert "3 online units" in figure.get_suptitle()
-    assert len(source["metrics"]) == 3
+    assert len(source["intervals"]) == 3 * (len(ISI_MS) - 1) and "metrics" not in source
 
 
 def test_many_electrodes_fit_on_the_page(session, tmp_path):
@@ -178,3 +178,14 @@ def test_the_most_frequent_word_is_found():
     word, times = most_frequent_word(words)
     assert (word, times.tolist()) == (5, [2.0, 5.0])
     assert most_frequent_word(words.iloc[:0]) is None
+
+
+def test_a_file_without_voltages_gets_no_panels_of_them(session, tmp_path):
+    nothing = {"bad_channels": tables.empty(tables.BAD_CHANNELS)}
+    _, source = draw_quality(**(session | nothing))
+    assert set(source) == {"waveforms", "map", "metrics", "intervals", "rates", "baselines"}
+    told = quality_caption(session["units"], session["waveforms"], nothing["bad_channels"], Sorting())
+    assert "f, fitted change" in told and "each step" not in told
+    assert "g, voltage" in quality_caption(
+        session["units"], session["waveforms"], session["bad_channels"], Sorting()
+    )

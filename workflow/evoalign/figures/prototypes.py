@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from PIL import Image
 
-from evoalign.analysis.population.similarity import LEVEL
+from evoalign.analysis.levels import CORRELATION_LEVEL
 from evoalign.figures.captions import FigureSettings, percent, span
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
 from evoalign.figures.style import (
@@ -175,8 +175,8 @@ def caption_image_similarity(tables: Tables, settings: FigureSettings) -> str:
         ({span(settings.analysis.evoked_ms)}), over the experiment's maximum. b, Absolute difference of their
         evoked means. r: Pearson, rho: Spearman, two-sided p, over all areas, not corrected; line: least
         squares. c, Pearson r of a under every measure, with and without a centred Gaussian weight, and its
-        {percent(LEVEL)} interval (Fisher z; from four experiments on); filled: q < {settings.analysis.fdr:g},
-        Benjamini-Hochberg over the measures.
+        {percent(CORRELATION_LEVEL)} interval (Fisher z; from four experiments on); filled:
+        q < {settings.analysis.fdr:g}, Benjamini-Hochberg over the measures.
         """
     )
 

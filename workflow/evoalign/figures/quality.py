@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from evoalign.figures.panels import Source, words
+from evoalign.figures.quality_electrodes import draw_noise, draw_yield
 from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
-from evoalign.figures.style import PAGE, area_label, letter, say_empty
+from evoalign.figures.style import PAGE, letter, say_empty
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import unstable
 
 LABEL_COLOURS = {"good": "#0072B2", "mua": "#E69F00", "noise": "#7F7F7F"}
 LABELS = tuple(LABEL_COLOURS)
-YIELD_COLOURS = ("#FFFFFF", "#C6DBEF", "#6BAED6", "#2171B5", "#08306B")  # 0, 1, 2, 3, more units
 ISI_MS = np.geomspace(0.5, 1000, 41)
 TIME_BINS = 40
 UNSORTED_NAME = {"multiunit": "multi-unit", "online": "online"}
@@ -54,39 +55,76 @@ def draw_quality(
     figure : matplotlib.figure.Figure
     source : dict of str to pandas.DataFrame
         Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals',
-        'rates', 'steps', 'baselines'.
+        'rates', 'steps', 'baselines'; of a file without voltages those that it
+        tells something of.
     """
     shown = _shown(units)
     shown = shown.assign(unstable=unstable(shown, settings))
-    drawn = shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique()
-    rows = panel_rows(drawn)
-    figure = Figure(figsize=(PAGE, 7.0 + 0.75 * max(rows, 1)), layout="constrained")
+    parts = _parts(shown, waveforms, bad_channels)
+    figure, places = _page(parts, shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique())
     figure.suptitle(_headline(title, shown, bad_channels))
-    heights = [0.5 + 0.75 * max(rows, 1), 2.0, 2.3, 2.0]
-    top, middle, bottom, last = figure.subfigures(4, 1, height_ratios=heights, squeeze=False)[:, 0]
     online = units[(units["kind"] == "online") & ~units["unit"].isin(shown["unit"])]
-    source = {"waveforms": draw_waveforms(top, shown, online, waveforms, bad_channels)}
-    first = middle.subplots(1, 3)
-    source["map"] = _yield_map(first[0], shown, channels, bad_channels)
-    source["noise"] = _noise(first[1], bad_channels)
-    source["metrics"] = _metrics(first[2], shown)
-    second = bottom.subplots(1, 2)
-    source["intervals"] = _intervals(second[0], shown, spikes, settings.refractory_ms)
-    source["rates"] = _rates(second[1], shown, spikes)
-    mark_artefacts(second[1], artefacts)
-    third = last.subplots(1, 2)
-    source["steps"] = draw_steps(third[0], bad_channels)
-    source["baselines"] = draw_baselines(third[1], shown, settings)
-    for axes, name in zip([*first, *second, *third], "bcdefgh", strict=True):
-        letter(axes, name)
+    draw = {
+        "waveforms": lambda at: draw_waveforms(at, shown, online, waveforms, bad_channels),
+        "map": lambda at: draw_yield(at, shown, channels, bad_channels),
+        "noise": lambda at: draw_noise(at, bad_channels),
+        "metrics": lambda at: _metrics(at, shown),
+        "intervals": lambda at: _intervals(at, shown, spikes, settings.refractory_ms),
+        "rates": lambda at: _rates(at, shown, spikes),
+        "steps": lambda at: draw_steps(at, bad_channels),
+        "baselines": lambda at: draw_baselines(at, shown, settings),
+    }
+    source = {name: draw[name](place) for name, place in places.items()}
+    mark_artefacts(places["rates"], artefacts)
+    for name, mark in _letters(parts).items():
+        if name != "waveforms":
+            letter(places[name], mark)
     return figure, source
 
 
-def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, settings: Sorting) -> str:
+def _parts(shown: pd.DataFrame, waveforms: pd.DataFrame, bad_channels: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Names of the panels, line by line; without those that a file without voltages says nothing of."""
+    voltages = len(bad_channels) > 0
+    first = ("waveforms",) if voltages or shown["unit"].isin(waveforms["unit"]).any() else ()
+    isolation = ("metrics",) if voltages or np.isfinite(shown["snr"]).any() else ()
+    second = ("map", *(("noise",) if voltages else ()), *isolation)
+    last = (*(("steps",) if voltages else ()), "baselines")
+    return [line for line in (first, second, ("intervals", "rates"), last) if line]
+
+
+def _letters(parts: list[tuple[str, ...]]) -> dict[str, str]:
+    return dict(zip([name for line in parts for name in line], "abcdefgh", strict=False))
+
+
+def _page(parts: list[tuple[str, ...]], n_panels: int) -> tuple[Figure, dict[str, Any]]:
+    """Return the page, and where each of its panels is drawn: axes, of the waveforms a part of the page."""
+    rows = max(panel_rows(n_panels), 1)
+    height = {"waveforms": 0.5 + 0.75 * rows, "map": 2.0, "intervals": 2.3}
+    heights = [height.get(line[0], 2.0) for line in parts]
+    figure = Figure(figsize=(PAGE, 0.2 + sum(heights)), layout="constrained")
+    lines = figure.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
+    places: dict[str, Any] = {}
+    for names, line in zip(parts, lines, strict=True):
+        if names == ("waveforms",):
+            places["waveforms"] = line
+        else:
+            places.update(zip(names, line.subplots(1, len(names), squeeze=False)[0], strict=True))
+    return figure, places
+
+
+def caption(
+    units: pd.DataFrame, waveforms: pd.DataFrame, bad_channels: pd.DataFrame, settings: Sorting
+) -> str:
     """State N, and how noise, isolation, labels and stability are measured."""
     left_out = bad_channels[bad_channels["reason"] != ""]
     reasons = "; ".join(f"{row.channel}: {row.reason}" for row in left_out.itertuples()) or "none"
     shown = _shown(units)
+    mark = _letters(_parts(shown, waveforms, bad_channels))
+    steps = (
+        f"{mark['steps']}, voltage of each electrode (SD) after each step of preprocessing."
+        if "steps" in mark
+        else ""
+    )
     counts = ", ".join(f"{n} {UNSORTED_NAME.get(kind, kind)}" for kind, n in _counts(units))
     return words(
         f"""
@@ -96,7 +134,7 @@ def caption(units: pd.DataFrame, bad_channels: pd.DataFrame, settings: Sorting) 
         thresholds in the configuration. Electrodes left out: {reasons}. Red marks above the rates:
         artefacts that were blanked. Online units' waveforms lie where the rig stamped them, at the
         threshold or the trough.
-        g, voltage of each electrode (SD) after each step of preprocessing. h, fitted change of each unit's
+        {steps} {mark["baselines"]}, fitted change of each unit's
         baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
         Ringed: unstable, a change beyond {settings.stable_drift:g} with p < {settings.stable_p:g}
         ({unstable(shown, settings).sum()} of the {shown["baseline_drift"].notna().sum()} units with a trend).
@@ -124,84 +162,6 @@ def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> st
     units = f"{len(shown)} {kind} units ({', '.join(parts)})" if len(shown) else "no units"
     n_bad = int((bad_channels["reason"] != "").sum())
     return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
-
-
-def _yield_map(
-    axes: Axes, shown: pd.DataFrame, channels: pd.DataFrame, bad_channels: pd.DataFrame
-) -> pd.DataFrame:
-    """Electrodes at their places, coloured by their number of good units; crosses were left out."""
-    neural = channels[channels["kind"] == "neural"]
-    good = shown[shown["label"] == "good"].groupby("channel").size()
-    reason = bad_channels.set_index("channel")["reason"]
-    places = neural[["channel", "array", "area", "x_um", "y_um"]].assign(
-        good_units=neural["channel"].map(good).fillna(0).astype(int),
-        reason=neural["channel"].map(reason).fillna(""),
-    )
-    if places.empty:
-        say_empty(axes, "no electrodes")
-        return places
-    x, y = _places(places)
-    colours = np.minimum(places["good_units"].to_numpy(), len(YIELD_COLOURS) - 1)
-    norm = BoundaryNorm(np.arange(len(YIELD_COLOURS) + 1) - 0.5, len(YIELD_COLOURS))
-    size = float(np.clip(1800 / len(places), 12, 90))
-    dots = axes.scatter(
-        x,
-        y,
-        c=colours,
-        cmap=ListedColormap(YIELD_COLOURS),
-        norm=norm,
-        s=size,
-        marker="s",
-        edgecolors="black",
-        linewidths=0.4,
-        clip_on=False,
-    )
-    left_out = (places["reason"] != "").to_numpy()
-    axes.scatter(x[left_out], y[left_out], marker="x", color="#D55E00", s=0.6 * size, linewidths=1.2)
-    bar = axes.figure.colorbar(dots, ax=axes, ticks=range(len(YIELD_COLOURS)), shrink=0.8)
-    bar.ax.set_yticklabels(["0", "1", "2", "3", "4+"])
-    bar.set_label("Good units")
-    areas = ", ".join(area_label(area) for area in sorted(set(places["area"]) - {""}))
-    axes.set_title(f"Yield{' in ' + areas if areas else ''}; x: left out")
-    axes.set_aspect("equal")
-    axes.margins(0.12)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    return places.reset_index(drop=True)
-
-
-def _places(places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the electrodes; a square in the order of channels where they are unknown."""
-    x, y = places["x_um"].to_numpy(dtype=float), places["y_um"].to_numpy(dtype=float)
-    if np.isfinite(x).all() and np.isfinite(y).all() and len(places[["x_um", "y_um"]].drop_duplicates()) > 1:
-        return x, y
-    side = int(np.ceil(np.sqrt(len(places))))
-    row, column = np.divmod(np.arange(len(places)), side)
-    return column.astype(float), -row.astype(float)
-
-
-def _noise(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
-    """Noise of each electrode; the electrodes left out with their reasons."""
-    axes.set_title("Noise (1.4826 MAD)")
-    known = bad_channels[np.isfinite(bad_channels["noise_uv"])].reset_index(drop=True)
-    if known.empty:
-        say_empty(axes, "no voltages")
-        return known
-    left_out = known["reason"] != ""
-    x = np.arange(len(known))
-    axes.bar(x[~left_out], known.loc[~left_out, "noise_uv"], color="#56B4E9", width=0.8)
-    axes.bar(x[left_out], known.loc[left_out, "noise_uv"], color="#D55E00", width=0.8)
-    top = 3 * float(known["noise_uv"].median())
-    axes.set_ylim(0, max(top, 1e-3))
-    for position, row in zip(x[left_out], known[left_out].itertuples(), strict=True):
-        height = min(row.noise_uv, 0.55 * top) + 0.03 * top
-        axes.text(position, height, row.reason, rotation=90, ha="center", va="bottom", fontsize=5.5)
-    ticks = x[:: max(1, len(x) // 8)]
-    axes.set_xticks(ticks, known["channel"].astype(str).tolist()[:: max(1, len(x) // 8)])
-    axes.set_xlabel("Electrode (channel)")
-    axes.set_ylabel("µV")
-    return known
 
 
 def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:

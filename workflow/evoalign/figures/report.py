@@ -14,7 +14,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from evoalign.figures.sets import ORDER
+from evoalign.figures.order import ORDER
 from evoalign.files import atomic_write
 
 # What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.

@@ -55,7 +55,9 @@ def draw_session(
         contents.artefacts,
     )
     page = quality.draw_quality(*parts, sorting, title=contents.session)
-    yield Drawn("quality", *page, quality.caption(contents.units, contents.bad_channels, sorting))
+    yield Drawn(
+        "quality", *page, quality.caption(contents.units, contents.waveforms, contents.bad_channels, sorting)
+    )
     times, event = _events(contents)
     drawn = raster.draw_raster(
         contents.spikes, contents.units, times, title=contents.session, event=event or "event"

@@ -76,21 +76,6 @@ POPULATION_TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
 # Of experiments whose images are in their files, or whose generators are known.
 PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")
 
-# As a reader meets them on the page: the answer first, then what it rests on.
-ORDER = (
-    "paired_evolution",
-    "evolved_images",
-    "reference_responses",
-    *SESSION_FIGURES,
-    *TUNING_FIGURES,
-    *POPULATION_FIGURES,
-    *PROTOTYPE_FIGURES,
-    *POPULATION_TUNING_FIGURES,
-    "raster",
-    "alignment",
-    "quality",
-)
-
 
 @dataclass(frozen=True)
 class Drawn:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.analysis.population.convergence import LEVEL
+from evoalign.analysis.levels import DIFFERENCE_LEVEL
 from evoalign.figures.captions import FigureSettings, percent, success_words
 from evoalign.figures.panels import (
     SPACES,
@@ -167,9 +167,10 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         a, First block, counted from 0, where the evoked trajectory minus its first block exceeds {theta:g} of
         its maximum, for threads that succeed ({success_words(settings)}) in valid experiments; bars: mean and
         standard error; n: texture, object threads; p of the two-sample t-test, not corrected, where both
-        spaces have two threads or more. b, Differences of means with {percent(LEVEL)} intervals: between
-        areas, two-sample t-test of threads that succeed; within an area, paired t-test of experiments in
-        which both do; p not corrected (adjusted over the tests of the panel: q in the table). Bold: the
+        spaces have two threads or more. b, Differences of means with {percent(DIFFERENCE_LEVEL)}
+        intervals: between areas, two-sample t-test of threads that succeed; within an area, paired t-test
+        of experiments in which both do; p not corrected (adjusted over the tests of the panel: q in the
+        table). Bold: the
         study's tests: {"; ".join(study) or "none can be made"}.
         """
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from evoalign.analysis.frames import long_table
+from evoalign.analysis.levels import DIFFERENCE_LEVEL
 from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, successful, test_columns
 from evoalign.analysis.statistics.sites import paired_over_sites, unpaired_over_sites
 from evoalign.analysis.statistics.tests import Moments, Test, benjamini_hochberg, one_sample_t, two_sample_t
@@ -19,7 +20,6 @@ from evoalign.analysis.statistics.tests import Moments, Test, benjamini_hochberg
 Floats = NDArray[np.float64]
 # The study's label of posterior IT, and the one of its figures.
 POSTERIOR_IT = ("IT", "PIT")
-LEVEL = 0.95  # of the intervals of differences
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
     parts = []
     for one in [*_between_areas(study_, array), *_within_areas(study_, array)]:
-        reach = one.error * stats.t.ppf((1 + LEVEL) / 2, one.test.df)
+        reach = one.error * stats.t.ppf((1 + DIFFERENCE_LEVEL) / 2, one.test.df)
         columns = {
             "n_1": one.n[0].astype(np.int64),
             "n_2": one.n[1].astype(np.int64),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from evoalign import tables
 from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.levels import CORRELATION_LEVEL
 from evoalign.analysis.population.pairings import pair_prototypes
 from evoalign.analysis.session.analyse import resolve_device
 from evoalign.analysis.session.prototypes import (
@@ -33,7 +34,6 @@ Floats = NDArray[np.float64]
 Tables = Mapping[str, pd.DataFrame]
 RESPONSES = ("psth", "activation")
 NAMES = ("prototypes", "image_distances", "distance_correlations", "image_pairings")
-LEVEL = 0.95  # of the intervals of Pearson's r
 
 
 def compare_prototypes(
@@ -209,7 +209,7 @@ def correlate(image: Floats, response: Floats) -> dict[str, float]:
         names = ("pearson_r", "pearson_low", "pearson_high", "pearson_p", "spearman_r", "spearman_p")
         return {"n": len(x), **dict.fromkeys(names, float("nan"))}
     pearson, spearman = stats.pearsonr(x, y), stats.spearmanr(x, y)
-    low, high = pearson.confidence_interval(LEVEL) if len(x) > 3 else (np.nan, np.nan)
+    low, high = pearson.confidence_interval(CORRELATION_LEVEL) if len(x) > 3 else (np.nan, np.nan)
     return {
         "n": len(x),
         "pearson_r": float(pearson.statistic),
