@@ -63,6 +63,10 @@ def test_a_pulse_shorter_than_lines_take_to_settle_is_not_lost():
     assert at.tolist() == [101, 900] and word.tolist() == [5, 2] and short == 1
 
 
+def test_a_rest_that_is_reported_again_is_no_word():
+    assert settled_words(np.array([0, 100, 900]), np.array([0, 0, 0]), SETTLE)[1].size == 0
+
+
 def test_equal_words_need_the_rest_between_them():
     tick, level = np.array([0, 100, 130, 160, 190]), np.array([0, 9, 0, 9, 0])
     assert settled_words(tick, level, SETTLE)[1].tolist() == [9, 9]

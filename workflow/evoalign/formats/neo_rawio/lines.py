@@ -107,13 +107,15 @@ def settled_words(tick: np.ndarray, level: np.ndarray, settle: float) -> tuple[n
     before = np.concatenate((value[:1], value[:-1]))
     words = (value != before) & (value != 0)
     # Where the lines settle at the level before, something rose and fell again in between.
-    short = np.flatnonzero((value == before) & (value == 0) & (np.arange(last.size) > 0))
-    for group in short.tolist():
+    short = 0
+    for group in np.flatnonzero((value == before) & (value == 0) & (np.arange(last.size) > 0)).tolist():
         rows = np.arange(last[group - 1] + 1, last[group] + 1)
         rises = rows[(level[rows] & ~level[rows - 1]) != 0]
-        at[group], value[group] = tick[rises[-1]], np.bitwise_or.reduce(level[rows])
-    words[short] = True
-    return at[words], value[words], int(short.size)
+        if rises.size:  # a port may also report the rest again
+            at[group], value[group] = tick[rises[-1]], np.bitwise_or.reduce(level[rows])
+            words[group] = True
+            short += 1
+    return at[words], value[words], short
 
 
 def rising_bits(tick: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
