@@ -34,6 +34,7 @@ from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.write import write_nwb
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import CHANNELS
 from evoalign.study import Config
 
 RATE_HZ = 30_000
@@ -109,7 +110,7 @@ def session(args: argparse.Namespace, raw: str) -> SessionContents:
         (c, f"chan{c}", "neural", "broadband", RATE_HZ, GAIN_UV, "array", "A", "V4", nan, nan)
         for c in range(1, args.channels + 1)
     ]
-    channels = tables.conform(pd.DataFrame(rows, columns=tables.CHANNELS.names), tables.CHANNELS)
+    channels = tables.conform(pd.DataFrame(rows, columns=CHANNELS.names), CHANNELS)
     facts = SessionMetadata("session", "simulated", recorder="blackrock")
     return SessionContents(facts, START, channels=channels, streams={"broadband": stream})
 

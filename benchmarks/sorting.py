@@ -28,6 +28,7 @@ from spikeinterface.comparison import compare_sorter_to_ground_truth
 from spikeinterface.preprocessing import scale
 
 from evoalign import tables
+from evoalign.recordings.tables import CHANNELS
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort
 from sorting_truth import RATE_HZ, Case, make_truth
@@ -152,7 +153,7 @@ def channels_of(recording: si.BaseRecording) -> pd.DataFrame:
         name="", kind="neural", stream="broadband", sampling_rate_hz=float(RATE_HZ), gain_uv=0.25, array="",
         connector="", area="", x_um=x, y_um=y,
     )  # fmt: skip
-    return tables.conform(frame, tables.CHANNELS)
+    return tables.conform(frame, CHANNELS)
 
 
 class MemoryWatch:

@@ -1,11 +1,22 @@
-"""Workers of pytest-xdist: the tests one keeps together, so that what they share is made once; threads."""
+"""Workers of pytest-xdist: the tests one keeps together, so that what they share is made once; threads.
 
+Also loads every module with contracts of tables, so that tests find a contract by its name.
+"""
+
+import importlib
+import pkgutil
 from pathlib import PurePath
 
 import pytest
 import torch
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
+
+import evoalign
+
+for _module in pkgutil.walk_packages(evoalign.__path__, "evoalign."):
+    if _module.name.endswith(".tables") or _module.name.startswith("evoalign.analysis.population."):
+        importlib.import_module(_module.name)
 
 # An example may take long on a busy machine, and the first one loads libraries.
 settings.register_profile("any machine", deadline=None)

@@ -6,7 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from pydantic import BaseModel
 
@@ -21,7 +20,7 @@ METHODS = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 TO_BE_WRITTEN = re.compile(r"NAME|VENDOR|ROOM|MODULE")
 # Results are made by a run.
 MADE = ("results/",)
-CONTRACTS = {name: value for name, value in vars(tables).items() if isinstance(value, pa.Schema)}
+CONTRACTS = {name.upper(): contract for name, contract in tables.contracts().items()}
 
 SPANS = [span for span in re.findall(r"`([^`\n]+)`", PAGE) if not TO_BE_WRITTEN.search(span)]
 NAMES = sorted({span for span in SPANS if re.fullmatch(r"[\w/.-]+\.py: [\w.]+", span)})

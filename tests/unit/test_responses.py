@@ -12,12 +12,14 @@ from scipy.stats import norm
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.files import sha256
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.responses.rates import binned, rates, smoothing_kernel, windowed
 from evoalign.responses.session_responses import SessionResponses, count_spikes, responses_from
 from evoalign.responses.settings import Responses
 from evoalign.responses.store import read_responses, write_responses
+from evoalign.sorting.tables import UNITS
 
 
 def spike_table(trains):
@@ -162,7 +164,7 @@ def filled(contract, n, **columns):
 
 def session_contents():
     units = filled(
-        tables.UNITS,
+        UNITS,
         3,
         unit=[4, 5, 9],
         kind=["sorted", "multiunit", "online"],
@@ -170,7 +172,7 @@ def session_contents():
         preferred=[False, True, False],
     )
     presentations = filled(
-        tables.PRESENTATIONS, 3, presentation=[0, 1, 2], onset_s=[1.0, np.nan, 3.0], valid=[True, False, True]
+        PRESENTATIONS, 3, presentation=[0, 1, 2], onset_s=[1.0, np.nan, 3.0], valid=[True, False, True]
     )
     return SessionContents(
         metadata=SessionMetadata("s1", "A"),
@@ -217,8 +219,8 @@ def test_responses_come_back_as_they_were_written(tmp_path_factory, shape, texts
     written = SessionResponses(
         rng.integers(0, 2**16, shape).astype(np.uint16),
         -5,
-        filled(tables.UNITS, shape[0]),
-        filled(tables.PRESENTATIONS, shape[1]),
+        filled(UNITS, shape[0]),
+        filled(PRESENTATIONS, shape[1]),
         *texts,
         dict(sorted(codes.items())),
     )
@@ -230,7 +232,7 @@ def test_responses_come_back_as_they_were_written(tmp_path_factory, shape, texts
 def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path):
     responses = responses_from(session_contents(), Responses())
     responses.counts = np.random.default_rng(0).poisson(0.1, (3, 3000, 300)).astype(np.uint16)
-    responses.presentations = filled(tables.PRESENTATIONS, 3000)
+    responses.presentations = filled(PRESENTATIONS, 3000)
     before = numcodecs.blosc.set_nthreads(1)
     try:
         write_responses(responses, tmp_path / "one.zarr")

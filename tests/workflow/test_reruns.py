@@ -145,7 +145,7 @@ def test_a_change_of_any_module_that_a_job_had_loaded_reruns_its_rule(study, loa
 
 EDITS = {
     "a figure of the population": (
-        "workflow/evoalign/figures/crossover.py",
+        "workflow/evoalign/figures/from_tables/crossover.py",
         ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
         {"population_figures", "session_figures"},
     ),

@@ -6,7 +6,7 @@ from evoalign.sorting.export import TABLES, write_analyzer
 with job(snakemake) as (config, _):
     write_analyzer(
         open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms),
-        {name: tables.read(snakemake.input[name], tables.contract_of(name)) for name in TABLES},
+        {name: tables.read(snakemake.input[name], contract) for name, contract in TABLES.items()},
         settings=config.sorting,
         seed=config.seed,
         folder=snakemake.output.analyzer,

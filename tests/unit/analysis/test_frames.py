@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from evoalign import tables
 from evoalign.analysis.frames import CATEGORY, long_columns, table_of
+from evoalign.analysis.tables import REFERENCE_PSTH
 
 
 @pytest.mark.parametrize("n_names", [1, 128, 129, 300])
@@ -23,7 +23,7 @@ def test_text_is_the_same_as_categories():
     columns = long_columns([{"time_ms": range(4)}], {"mean_hz": np.arange(4.0), "sem_hz": np.ones(4)})
     whose = dict.fromkeys(("session", "subject", "area", "site", "image"), "a")
     plain, categories = (
-        table_of(tables.REFERENCE_PSTH, columns | whose, text=text) for text in (pa.large_string(), CATEGORY)
+        table_of(REFERENCE_PSTH, columns | whose, text=text) for text in (pa.large_string(), CATEGORY)
     )
     assert categories["session"].dtype == "category"
     assert plain["session"].tolist() == categories["session"].tolist() == ["a"] * 4

@@ -206,7 +206,7 @@ def test_intervals_of_differences_hold_the_planted_one():
 )
 def test_planted_effects_are_found_where_they_are(area, leads):
     batch = draw_batch(6, 50, SETTINGS, area=area, n_blocks=20, seed=3)
-    table = population_trajectories(batch.study, padded_trajectories(batch.study))
+    table = population_trajectories(batch.study)
     late = table[
         (table["selection"] == "both") & (table["window"] == "binned") & (table["block_index"] >= 14)
     ]

@@ -11,6 +11,7 @@ from scipy import stats
 from evoalign import study, tables
 from evoalign.analysis.population.similarity import RESPONSES, compare_prototypes
 from evoalign.analysis.session.prototypes import as_tensor, session_prototypes
+from evoalign.analysis.tuning.tables import TUNING_AXES
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings
 from evoalign.figures.prototypes import caption_image_similarity, draw_image_similarity, draw_prototypes
@@ -135,7 +136,7 @@ def related():
         sessions.append(found)
         contents[f"s{i:02d}"] = content
     found, contents["none"] = evolution("none", ("fc6", "BigGAN"))
-    sessions += [found, {"tuning_axes": tables.empty(tables.TUNING_AXES)}]
+    sessions += [found, {"tuning_axes": tables.empty(TUNING_AXES)}]
     return sessions, contents, *compare_prototypes(sessions, contents.__getitem__, CONFIG)
 
 

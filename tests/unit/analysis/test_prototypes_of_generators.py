@@ -6,8 +6,9 @@ import pytest
 import torch
 from test_prototypes import CONFIG, DIMS, evolution
 
-from evoalign import study, tables
+from evoalign import study
 from evoalign.analysis.session.prototypes import session_prototypes
+from evoalign.nwb.tables import GENERATORS
 from evoalign.spaces.biggan_layout import biggan_shapes
 from evoalign.spaces.deepsim import deepsim_shapes
 from evoalign.spaces.registry import get_space
@@ -68,7 +69,7 @@ def test_best_average_and_re_evolved_images_are_rendered_in_both_spaces(session,
     found["encoding_weights"] = pd.concat([weights_of("fc6", 4096), weights_of("BigGAN_class", 128)])
     told = " ".join(map(repr, NOISE.tolist()))
     rows = [(0, "fc6", 4096, "", "", "", ""), (1, "BigGAN_class", 128, "", "", told, "")]
-    content.generators = pd.DataFrame(rows, columns=tables.GENERATORS.names)
+    content.generators = pd.DataFrame(rows, columns=GENERATORS.names)
     made = made_of(found, content, generators)
     assert set(made) == {(p, t) for p in ("best", "average", "re-evolved") for t in (0, 1)}
     for thread, name in enumerate(("fc6", "BigGAN_class")):

@@ -14,6 +14,7 @@ from evoalign.analysis.statistics.resampling import hierarchical_weights
 from evoalign.analysis.statistics.sites import paired_over_sites, site_means, unpaired_over_sites
 from evoalign.nwb.contents import SessionContents, SessionMetadata, site_name
 from evoalign.simulate.study_session import study_channels, study_units
+from evoalign.sorting.tables import UNITS
 
 # The study's IT experiments (docs/methods.md section 3): 116 of 53 sites, one of them used ten times.
 STUDY_SITES = np.repeat(np.arange(53), [10, 6, 5, *[4] * 5, *[3] * 6, *[2] * 18, *[1] * 21])
@@ -38,14 +39,14 @@ def test_a_site_is_told_by_the_sheet_or_by_animal_array_channel_and_unit():
     # The sheet names none: the unit that is marked, whose online letter is not known.
     assert contents("IT array").site == "A/IT array/12"
     nothing = contents()
-    nothing.units = tables.empty(tables.UNITS)
+    nothing.units = tables.empty(UNITS)
     assert nothing.site == ""
 
 
 def test_an_online_unit_tells_its_letter():
     own = contents("IT array")
     online = own.units.assign(unit=1, kind="online", vendor_unit=2)
-    own.units = tables.conform(pd.concat([own.units, online]), tables.UNITS)
+    own.units = tables.conform(pd.concat([own.units, online]), UNITS)
     assert own.site == "A/IT array/12b"
 
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from evoalign import study, tables
 from evoalign.analysis.encoding import encode_session
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.tuning import POOLED, pool_tuning, success_of
+from evoalign.analysis.population.tuning import TABLES, pool_tuning, success_of
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.analysis.settings import Analysis, Tuning
@@ -248,7 +248,7 @@ def test_nothing_comes_of_a_study_without_tuning_sessions():
     config = study.Config(device="cpu", analysis=settings)
     sessions = [analyse_session(simulate_responses(one, -50, 250), config) for one in designs]
     pooled = pool_tuning(sessions, {}, config)
-    assert list(pooled) == list(POOLED) and all(frame.empty for frame in pooled.values())
+    assert list(pooled) == list(TABLES) and all(frame.empty for frame in pooled.values())
 
 
 def test_pooled_evolutions_do_not_see_tuning_sessions(many):

@@ -13,6 +13,8 @@ from evoalign.errors import InputError
 from evoalign.events.align import align
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.settings import Events
+from evoalign.events.tables import LOG
+from evoalign.recordings.tables import WORDS
 from evoalign.simulate.rig import NO_FAULTS, Faults, simulate_rig
 
 PLAIN = replace(NO_FAULTS, log_jitter_ms=0.2)
@@ -75,7 +77,7 @@ def test_a_log_that_runs_backwards(rig):
 
 
 def test_no_words_at_all(rig):
-    refused(rig.log, tables.empty(tables.WORDS), "holds no event words")
+    refused(rig.log, tables.empty(WORDS), "holds no event words")
     refused(rig.log, rig.words.assign(source="comment"), r"no event words \(found: comment\)")
     refused(rig.log, rig.words.assign(word=77), "no clock brings.*300 presentations, 0 words")
 
@@ -109,7 +111,7 @@ def periodic(n, word=101):
     words = pd.DataFrame(
         {"time_s": time, "word": np.repeat([word, word + 100], n), "source": "digital", "segment": 0}
     )
-    return tables.conform(log, tables.LOG), tables.conform(words.sort_values("time_s"), tables.WORDS)
+    return tables.conform(log, LOG), tables.conform(words.sort_values("time_s"), WORDS)
 
 
 def test_a_perfectly_periodic_task_is_aligned_when_complete_and_refused_when_not():
@@ -121,7 +123,7 @@ def test_a_perfectly_periodic_task_is_aligned_when_complete_and_refused_when_not
 
 
 def test_an_empty_log_gives_empty_tables(rig):
-    result = align(tables.empty(tables.LOG), rig.words, Events(), session="s")
+    result = align(tables.empty(LOG), rig.words, Events(), session="s")
     assert len(result.presentations) == 0
     assert result.report["n_presentations"].tolist() == [0]
     assert result.report["session"].tolist() == ["s"]

@@ -9,6 +9,7 @@ import pytest
 from evoalign import tables
 from evoalign.events.align import Alignment, align
 from evoalign.events.settings import Events
+from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
 from evoalign.simulate.rig import Faults, RigSession, simulate_rig
 
 SETTINGS = Events()
@@ -189,8 +190,8 @@ def test_report_counts_what_was_planted():
 def test_tables_keep_their_contracts_and_order():
     rig = simulate_rig(11, n_presentations=300)
     result = aligned(rig)
-    tables.conform(result.presentations, tables.PRESENTATIONS)
-    tables.conform(result.report, tables.ALIGNMENT)
+    tables.conform(result.presentations, PRESENTATIONS)
+    tables.conform(result.report, ALIGNMENT)
     assert (result.presentations["presentation"] == np.arange(300)).all()
 
 

@@ -10,6 +10,7 @@ from evoalign.events.align_session import align_session
 from evoalign.events.latent_codes import write_codes
 from evoalign.events.settings import Events
 from evoalign.recordings.recording import Recording
+from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES
 from evoalign.sheet import Session
 from evoalign.simulate.flashes import photodiode_stream
 from evoalign.simulate.rig import Faults, simulate_rig
@@ -24,19 +25,17 @@ def rig():
 def recording(rig):
     end = float(rig.words["time_s"].max()) + 2
     stream = photodiode_stream(rig.truth["onset_s"].to_numpy(), rig.truth["offset_s"].to_numpy(), end, 1000.0)
-    channels = pd.DataFrame(
-        [(129, "ainp1", "analog", "analog", 1000.0, 1.0)], columns=tables.CHANNELS.names[:6]
-    )
+    channels = pd.DataFrame([(129, "ainp1", "analog", "analog", 1000.0, 1.0)], columns=CHANNELS.names[:6])
     channels = channels.assign(array="", connector="", area="", x_um=np.nan, y_um=np.nan)
     segments = rig.segments.assign(start_s=0.0, n_samples=int(end * 30_000))
     return Recording(
         "blackrock",
         (),
         None,
-        tables.conform(channels, tables.CHANNELS),
+        tables.conform(channels, CHANNELS),
         segments,
         rig.words,
-        tables.empty(tables.ONLINE_SPIKES),
+        tables.empty(ONLINE_SPIKES),
         {"analog": stream},
     )
 

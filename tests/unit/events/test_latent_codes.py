@@ -8,6 +8,7 @@ from scipy.io import loadmat, savemat
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes, write_codes
+from evoalign.events.tables import LOG
 from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 RNG = np.random.default_rng(0)
@@ -115,7 +116,7 @@ def log_of(images, last_reference=True):
             "reason": "",
         }
     )
-    return tables.conform(frame, tables.LOG)
+    return tables.conform(frame, LOG)
 
 
 def test_rows_follow_the_ids_and_not_the_order_of_showing(tmp_path):

@@ -10,6 +10,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.align import align
 from evoalign.events.settings import Events
+from evoalign.recordings.tables import WORDS
 from evoalign.simulate.rig import NO_FAULTS, simulate_rig
 
 RIG = simulate_rig(0, n_presentations=1200, faults=replace(NO_FAULTS, log_jitter_ms=0.2))
@@ -34,7 +35,7 @@ def with_lines(words, edges: dict[int, np.ndarray], to_zero_s: float = 0.0) -> p
             lines ^= 1 << bit
         found.append((time, held | lines))
     frame = pd.DataFrame(found, columns=["time_s", "word"]).assign(source="digital", segment=0)
-    return tables.conform(frame, tables.WORDS)
+    return tables.conform(frame, WORDS)
 
 
 def flips(rate_hz, seed=0, jitter=0.0):

@@ -12,6 +12,7 @@ from evoalign.events.photodiode import photodiode_crossings
 from evoalign.events.settings import Events
 from evoalign.recordings.recording import Recording
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, SEGMENTS, WORDS
 from evoalign.simulate.flashes import photodiode_stream
 
 
@@ -114,10 +115,10 @@ def test_the_channel_is_found_by_name_or_number():
         "blackrock",
         (),
         None,
-        tables.conform(channels, tables.CHANNELS),
-        tables.empty(tables.SEGMENTS),
-        tables.empty(tables.WORDS),
-        tables.empty(tables.ONLINE_SPIKES),
+        tables.conform(channels, CHANNELS),
+        tables.empty(SEGMENTS),
+        tables.empty(WORDS),
+        tables.empty(ONLINE_SPIKES),
         {"analog": stream},
     )
     by_name, by_number = (find_photodiode(recording, name, Events()) for name in ("ainp1", "129"))

@@ -16,14 +16,18 @@ import spikeinterface as si
 
 from evoalign import cli, tables
 from evoalign.errors import InputError
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.export.neo_block import to_neo
 from evoalign.export.pynapple_objects import to_pynapple
 from evoalign.export.spikeinterface_analyzer import to_spikeinterface
 from evoalign.files import sha256
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
+from evoalign.nwb.tables import RAW_FILES
 from evoalign.nwb.write import write_nwb
+from evoalign.recordings.tables import SEGMENTS, WORDS
 from evoalign.responses.session_responses import count_spikes
+from evoalign.sorting.tables import ARTEFACTS, SPIKES, UNITS
 
 sys.path.append(str(Path(__file__).parents[1] / "nwb"))
 from session_to_package import CONFIG, RATE_HZ, full_session, stream
@@ -38,7 +42,7 @@ def session(tmp_path_factory):
 def paused(session):
     """The same with a pause from 20 to 25 s."""
     rows = [("broadband", 0, 0.0, 600_000, RATE_HZ), ("broadband", 1, 25.0, 450_000, RATE_HZ)]
-    segments = tables.conform(pd.DataFrame(rows, columns=tables.SEGMENTS.names), tables.SEGMENTS)
+    segments = tables.conform(pd.DataFrame(rows, columns=SEGMENTS.names), SEGMENTS)
     return replace(session, segments=segments)
 
 
@@ -179,8 +183,8 @@ def recorded(session, tmp_path_factory):
     path = folder / "s1.ns6"
     write_nsx(path, [samples.round().astype(np.int16)], channel_ids=[1, 2, 3, 4, 5], gain_uv=0.25)
     rows = session.units[session.units["unit"] < 3].assign(n_spikes=60, rate_hz=30.0)
-    table = tables.conform(pd.DataFrame(spikes, columns=tables.SPIKES.names), tables.SPIKES)
-    none = tables.empty(tables.ARTEFACTS)
+    table = tables.conform(pd.DataFrame(spikes, columns=SPIKES.names), SPIKES)
+    none = tables.empty(ARTEFACTS)
     shapes = session.waveforms[session.waveforms["unit"] < 3]
     return replace(session, units=rows, spikes=table, waveforms=shapes, artefacts=none), path
 
@@ -207,9 +211,7 @@ def command(*arguments):
 def packaged(recorded, tmp_path):
     contents, path = recorded
     place = tmp_path / "s1.nwb"
-    files = tables.conform(
-        pd.DataFrame([(str(path), sha256(path))], columns=tables.RAW_FILES.names), tables.RAW_FILES
-    )
+    files = tables.conform(pd.DataFrame([(str(path), sha256(path))], columns=RAW_FILES.names), RAW_FILES)
     contents = replace(contents, raw_files=files, settings={"nwb.raw": json.dumps("link")})
     write_nwb(place, contents, CONFIG)
     return place
@@ -253,10 +255,10 @@ def test_a_session_without_sorted_units_has_no_analyzer(session, tmp_path):
 def test_an_empty_session_is_a_block_without_trains(session, tmp_path):
     empty = replace(
         session,
-        units=tables.empty(tables.UNITS),
-        spikes=tables.empty(tables.SPIKES),
-        presentations=tables.empty(tables.PRESENTATIONS),
-        words=tables.empty(tables.WORDS),
+        units=tables.empty(UNITS),
+        spikes=tables.empty(SPIKES),
+        presentations=tables.empty(PRESENTATIONS),
+        words=tables.empty(WORDS),
     )
     (segment,) = to_neo(empty).segments
     assert not segment.spiketrains and not segment.epochs and not segment.events

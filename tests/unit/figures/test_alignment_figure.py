@@ -8,6 +8,7 @@ import pytest
 from evoalign import tables
 from evoalign.events.align import align
 from evoalign.events.settings import Events
+from evoalign.events.tables import LOG
 from evoalign.figures.alignment import caption, draw_alignment
 from evoalign.figures.save import save_figure, use_style
 from evoalign.simulate.rig import simulate_rig
@@ -62,7 +63,7 @@ def test_figures_without_photodiode_or_words_say_so(rig, tmp_path):
     assert source["c"].empty
     assert "No photodiode" in caption(result.presentations, result.report)
     save_figure(figure, tmp_path / "none", source)
-    empty = align(tables.empty(tables.LOG), rig.words, Events())
+    empty = align(tables.empty(LOG), rig.words, Events())
     figure, source = draw_alignment(empty.presentations, empty.report)
     save_figure(figure, tmp_path / "empty", source)
     assert (tmp_path / "empty.png").exists()

@@ -128,7 +128,7 @@ def test_success_is_told_by_optimiser_where_the_sheet_names_them(pooled):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_to_draw_is_said(name):
-    empty = {table: tables.empty(getattr(tables, table.upper())) for table in NAMES[name]}
+    empty = {table: tables.empty(tables.contract_of(table)) for table in NAMES[name]}
     draw, caption = POPULATION_FIGURES[name]
     figure, _ = draw(empty, SETTINGS)
     assert any("no valid experiment" in text.get_text() for text in figure.axes[0].texts)

@@ -8,8 +8,8 @@ from evoalign.analysis.population import dynamics as pooled_dynamics
 from evoalign.analysis.population import latency as pooled_latency
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.figures.captions import FigureSettings
-from evoalign.figures.crossover import caption, draw_crossover
-from evoalign.figures.latency import draw_latency
+from evoalign.figures.from_tables.crossover import caption, draw_crossover
+from evoalign.figures.from_tables.latency import draw_latency
 from evoalign.simulate.study_batch import draw_batch
 
 SETTINGS = Analysis(n_bootstrap=50, n_permutations=200, bins_ms=(10,))

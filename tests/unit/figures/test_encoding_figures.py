@@ -5,8 +5,8 @@ import pytest
 
 from evoalign import tables
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
-from evoalign.figures import encoding
 from evoalign.figures.captions import FigureSettings
+from evoalign.figures.from_tables import encoding
 
 SETTINGS = FigureSettings(Analysis(), Encoding(), Tuning())
 STARTS = np.arange(0, 200, 20)

@@ -9,6 +9,8 @@ from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import around, draw_raster, most_frequent_word
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
+from evoalign.sorting.tables import BAD_CHANNELS as BAD_CHANNELS_TABLE
 
 pytestmark = pytest.mark.filterwarnings("error:constrained_layout")
 
@@ -45,9 +47,9 @@ def session():
         "waveforms": waveforms,
         "channels": channels,
         "bad_channels": bad,
-        "artefacts": pd.DataFrame([("common", "a", -1, 12.0, 12.5)], columns=tables.ARTEFACTS.names),
+        "artefacts": pd.DataFrame([("common", "a", -1, 12.0, 12.5)], columns=ARTEFACTS.names),
     }
-    found = {name: tables.conform(frame, getattr(tables, name.upper())) for name, frame in named.items()}
+    found = {name: tables.conform(frame, tables.contract_of(name)) for name, frame in named.items()}
     return found | {"settings": Sorting()}
 
 
@@ -112,7 +114,7 @@ def test_unstable_units_are_those_beyond_the_limits_of_the_configuration(session
     [("units", "spikes", "waveforms"), ("waveforms",), ("bad_channels",), ("spikes",), ("artefacts",)],
 )
 def test_empty_tables_still_give_a_page(session, missing, tmp_path):
-    empty = session | {name: tables.empty(getattr(tables, name.upper())) for name in missing}
+    empty = session | {name: tables.empty(tables.contract_of(name)) for name in missing}
     figure, _ = draw_quality(**empty)
     figure.savefig(tmp_path / "page.png", dpi=50)
     if "units" in missing:
@@ -121,7 +123,7 @@ def test_empty_tables_still_give_a_page(session, missing, tmp_path):
 
 def test_unsorted_sessions_show_their_online_units_without_voltages(session, tmp_path):
     units = session["units"].assign(kind="online", vendor_unit=[0, 1, 2], snr=np.nan, amplitude_uv=np.nan)
-    nothing = {"waveforms": tables.empty(tables.WAVEFORMS), "bad_channels": tables.empty(tables.BAD_CHANNELS)}
+    nothing = {"waveforms": tables.empty(WAVEFORMS), "bad_channels": tables.empty(BAD_CHANNELS)}
     channels = session["channels"].assign(x_um=np.nan, y_um=np.nan)
     figure, source = draw_quality(**(session | nothing | {"units": units, "channels": channels}))
     figure.savefig(tmp_path / "page.png", dpi=50)
@@ -166,7 +168,7 @@ def test_without_events_or_units_a_plain_raster_is_drawn(session, events, tmp_pa
     figure, source = draw_raster(session["spikes"], session["units"], events)
     figure.savefig(tmp_path / "raster.png", dpi=50)
     assert len(source["raster"]) > 100
-    nothing = tables.empty(tables.SPIKES), tables.empty(tables.UNITS)
+    nothing = tables.empty(SPIKES), tables.empty(UNITS)
     figure, source = draw_raster(*nothing, events)
     assert len(source["raster"]) == 0
 
@@ -181,7 +183,7 @@ def test_the_most_frequent_word_is_found():
 
 
 def test_a_file_without_voltages_gets_no_panels_of_them(session, tmp_path):
-    nothing = {"bad_channels": tables.empty(tables.BAD_CHANNELS)}
+    nothing = {"bad_channels": tables.empty(BAD_CHANNELS_TABLE)}
     _, source = draw_quality(**(session | nothing))
     assert set(source) == {"waveforms", "map", "metrics", "intervals", "rates", "baselines"}
     told = quality_caption(session["units"], session["waveforms"], nothing["bad_channels"], Sorting())

@@ -8,6 +8,7 @@ from evoalign import tables
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
+from evoalign.analysis.tables import BLOCK_IMAGES
 from evoalign.figures import evolved_images, reference_responses
 from evoalign.figures.captions import FigureSettings
 from evoalign.simulate.study_design import draw_study
@@ -100,7 +101,7 @@ def test_the_strip_shows_the_best_image_of_every_nth_block(found, images):
     np.testing.assert_array_equal(drawn, [images[name][0, 0] for name in own["image"]])
     assert f"every {step}" in evolved_images.caption(found, DRAWN_WITH, images)
     assert evolved_images.shown_blocks(found["block_images"], {}).empty
-    assert evolved_images.shown_blocks(tables.empty(tables.BLOCK_IMAGES), images).empty
+    assert evolved_images.shown_blocks(tables.empty(BLOCK_IMAGES), images).empty
 
 
 def test_natural_images_are_ranked_with_the_best_and_the_worst_psth(found, images):

@@ -13,6 +13,7 @@ from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.population.similarity import compare_prototypes
 from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.settings import Tuning
+from evoalign.analysis.tables import EXPERIMENTS
 from evoalign.analysis.tuning.session import tune_session
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import p_words
@@ -134,7 +135,7 @@ def test_a_study_without_tuning_has_no_figure_of_it(pooled):
 
 def test_the_report_lists_tuning_sessions(pooled, tmp_path):
     tables.write_all(pooled, tmp_path / "tuning")
-    tables.write_all({"experiments": tables.empty(tables.EXPERIMENTS)}, tmp_path / "pooled")
+    tables.write_all({"experiments": tables.empty(EXPERIMENTS)}, tmp_path / "pooled")
     given = {"pooled": [tmp_path / "pooled"], "tuning": [tmp_path / "tuning"], "alignment": [], "logs": []}
     (found,) = sections(given, recorded=[], packaged=[])
     assert found.title == "Tuning" and "<td>t0</td>" in found.html and "<td>unknown</td>" in found.html

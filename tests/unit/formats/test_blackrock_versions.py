@@ -12,6 +12,7 @@ from evoalign import tables
 from evoalign.formats.blackrock.write import write_nev, write_nsx
 from evoalign.formats.opening import open_recording
 from evoalign.formats.spikeinterface_recording import stream_recording
+from evoalign.recordings.tables import WORDS
 
 RATE_HZ = 30_000
 START = dt.datetime(2023, 5, 4, 10, 20, 30, 250_000, tzinfo=dt.UTC)
@@ -60,7 +61,7 @@ def test_words_and_spikes_keep_their_ticks(tmp_path_factory, version, events, sp
     assert np.rint(spikes["time_s"] * RATE_HZ).tolist() == shot["tick"].tolist()
     assert spikes[["channel", "unit"]].to_numpy().tolist() == shot[["channel", "unit"]].to_numpy().tolist()
     assert found.start == START
-    tables.conform(found.words, tables.WORDS)
+    tables.conform(found.words, WORDS)
 
 
 @pytest.mark.parametrize(("version", "ptp"), NSX_VERSIONS)

@@ -9,10 +9,14 @@ import pandas as pd
 from PIL import Image
 
 from evoalign import tables
+from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
+from evoalign.nwb.tables import GENERATORS, RAW_FILES
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
 from evoalign.sorting.envelope import Envelope
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 from evoalign.study import Config
 
 START = dt.datetime(2026, 3, 2, 10, 0, 0, 250_000, tzinfo=dt.UTC)
@@ -36,7 +40,7 @@ def channels():
     ]
     nan = float("nan")
     rows += [(129, "ainp1", "analog", "analog", RATE_HZ, 152.6, "", "", "", nan, nan)]
-    return frame(tables.CHANNELS, rows)
+    return frame(CHANNELS, rows)
 
 
 def units_and_spikes(rng):
@@ -57,7 +61,7 @@ def units_and_spikes(rng):
             time_ms = (np.arange(48) - 16) / 30
             mean = (-60 * np.exp(-((time_ms / 0.2) ** 2))).astype(np.float32) + np.float32(unit / 3)
             waveforms += [(unit, t, m, 9.0) for t, m in zip(time_ms, mean, strict=True)]
-    contracts = (tables.UNITS, tables.SPIKES, tables.WAVEFORMS)
+    contracts = (UNITS, SPIKES, WAVEFORMS)
     return [frame(c, rows) for c, rows in zip(contracts, (units, spikes, waveforms), strict=True)]
 
 
@@ -76,7 +80,7 @@ def presentations(n_blocks=3, per_thread=4):
                 )  # fmt: skip
                 shown[image] = shown.get(image, 0) + 1
                 time = round(time + 0.3, 6)
-    found = frame(tables.PRESENTATIONS, rows)
+    found = frame(PRESENTATIONS, rows)
     found.loc[4, ["valid", "reason"]] = [False, "no word"]
     found.loc[7, ["onset_s", "offset_s", "word_s", "residual_ms"]] = float("nan")
     found.loc[7, ["valid", "reason"]] = [False, "recording paused"]
@@ -131,34 +135,34 @@ def full_session(folder, seed=0):
         start=START,
         channels=channels(),
         segments=frame(
-            tables.SEGMENTS,
+            SEGMENTS,
             [("broadband", 0, 0.0, 1_200_000, RATE_HZ), ("analog", 0, 0.0, 1_200_000, RATE_HZ)],
         ),
-        words=frame(tables.WORDS, words),
+        words=frame(WORDS, words),
         units=units,
         spikes=spikes,
         waveforms=waveforms,
         bad_channels=frame(
-            tables.BAD_CHANNELS,
+            BAD_CHANNELS,
             [
                 (c, "flat" if c == 5 else "", 9.0 + c, 80.0, 12.0, 10.0, 9.0, 0.01)
                 for c in range(1, N_CHANNELS + 1)
             ],
         ),
         artefacts=frame(
-            tables.ARTEFACTS, [("common", "V4-array", -1, 0.5, 0.51), ("saturated", "", 3, 12.0, 12.25)]
+            ARTEFACTS, [("common", "V4-array", -1, 0.5, 0.51), ("saturated", "", 3, 12.0, 12.25)]
         ),
         envelope=envelope(),
         presentations=shown,
-        alignment=frame(tables.ALIGNMENT, [report]),
+        alignment=frame(ALIGNMENT, [report]),
         generators=frame(
-            tables.GENERATORS,
+            GENERATORS,
             [
                 (0, "texture", 6, "", "", "", '{"space": "texture"}'),
                 (1, "object", 9, "ab" * 32, "LPIPS", "0.25 -1.5e-07", ""),
             ],
         ),
-        raw_files=frame(tables.RAW_FILES, [("s1.nev", "0" * 64), ("s1.ns6", "1" * 64)]),
+        raw_files=frame(RAW_FILES, [("s1.nev", "0" * 64), ("s1.ns6", "1" * 64)]),
         latents=latents,
         images=ImageFolder(folder, names),
         settings={"seed": "0", "nwb.raw": json.dumps("none")},

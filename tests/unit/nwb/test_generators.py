@@ -8,11 +8,13 @@ from pynwb import NWBFile
 from scipy.io import savemat
 
 from evoalign import tables
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.files import sha256
 from evoalign.nwb.assemble import generators
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.electrodes import read_module_table
 from evoalign.nwb.settings import Nwb
+from evoalign.nwb.tables import GENERATORS
 from evoalign.sheet import Session
 from evoalign.spaces.settings import Spaces
 
@@ -32,7 +34,7 @@ def test_the_task_s_fixed_noise_and_the_configured_weights_are_kept(tmp_path):
     )
     codes = {(1, 0): (np.zeros((3, 4096)), []), (1, 1): (np.zeros((3, 128)), [])}
     spaces = Spaces.model_validate({"deepsim": {"weights": f"{tmp_path}/fc6.pt"}})
-    no_presentations = tables.empty(tables.PRESENTATIONS)
+    no_presentations = tables.empty(PRESENTATIONS)
     table = generators(session, no_presentations, codes, Nwb(), spaces.weights_of)
     assert table["latent_dim"].tolist() == [4096, 128]
     assert table["weights_sha256"].tolist() == [sha256(tmp_path / "fc6.pt"), ""]
@@ -56,7 +58,7 @@ def test_files_of_before_these_columns_are_still_read():
         )
     )
     table = read_module_table(
-        nwb, "misc", "generators", tables.GENERATORS, "old.nwb", newer=("fixed_noise", "generator")
+        nwb, "misc", "generators", GENERATORS, "old.nwb", newer=("fixed_noise", "generator")
     )
     assert table["space"].tolist() == ["fc6"]
     assert table["fixed_noise"].tolist() == table["generator"].tolist() == [""]

@@ -15,6 +15,7 @@ from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report_tables import notes
 from evoalign.figures.session_pages import draw_session
 from evoalign.responses.session_responses import responses_from
+from evoalign.sorting.tables import UNITS
 
 WAYS = {
     "no blocks, no threads": {"block": -1, "thread": -1},
@@ -49,7 +50,7 @@ def test_a_session_that_is_no_evolution_gets_its_pages_and_a_note(contents, way,
     assert set(drawn) == {"alignment", "quality", "raster"}
 
     files = [tmp_path / f"s1/{name}.parquet" for name in ("sorting/units", "events/alignment")]
-    tables.write(shown.units, tables.UNITS, files[0])
+    tables.write(shown.units, UNITS, files[0])
     tables.write_all(pooled, tmp_path / "pooled", {})
     tables.write_all(tuning, tmp_path / "tuning", {})
     given = {"pooled": [tmp_path / "pooled"], "tuning": [tmp_path / "tuning"]}

@@ -20,9 +20,11 @@ from evoalign.figures.session_pages import draw_session
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.validate import validate
 from evoalign.nwb.write import write_nwb
+from evoalign.recordings.tables import ONLINE_SPIKES
 from evoalign.responses.session_responses import responses_from
 from evoalign.sorting.preferred import choose_preferred
 from evoalign.sorting.sort import sort
+from evoalign.sorting.tables import UNITS
 
 PREFERRED = 2  # channel
 GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION"}
@@ -34,7 +36,7 @@ def recorded(counts, contents):
     recording.set_channel_gains(0.25)
     recording.set_channel_offsets(0.0)
     found = sort(recording, contents.channels, CONFIG.sorting, seed=0)
-    found = choose_preferred(found, tables.empty(tables.ONLINE_SPIKES), PREFERRED, 1)
+    found = choose_preferred(found, tables.empty(ONLINE_SPIKES), PREFERRED, 1)
     made = {
         name: getattr(found, name) for name in ("units", "spikes", "waveforms", "bad_channels", "artefacts")
     }
@@ -91,7 +93,7 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
     assert on_page in texts(drawn["quality"].figure)
 
     files = {name: tmp_path / f"s1/{name}.parquet" for name in ("sorting/units", "events/alignment")}
-    tables.write(contents.units, tables.UNITS, files["sorting/units"])
+    tables.write(contents.units, UNITS, files["sorting/units"])
     tables.write_all(pooled, tmp_path / "pooled", {})
     tables.write_all(tuning, tmp_path / "tuning", {})
     given = {"pooled": [tmp_path / "pooled"], "tuning": [tmp_path / "tuning"]}

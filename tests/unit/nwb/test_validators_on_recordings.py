@@ -16,6 +16,7 @@ from evoalign.nwb.read import read_nwb
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.validate import FATAL, validate
 from evoalign.nwb.write import write_nwb
+from evoalign.sorting.tables import SPIKES, UNITS
 
 DATA = Path(__file__).parents[4] / "shared/data"
 FILES = {
@@ -58,15 +59,15 @@ def online_units(recording, online):
     if online.empty:
         return {}
     numbers = online.groupby(["channel", "unit"]).ngroup()
-    spikes = tables.conform(pd.DataFrame({"unit": numbers, "time_s": online["time_s"]}), tables.SPIKES)
+    spikes = tables.conform(pd.DataFrame({"unit": numbers, "time_s": online["time_s"]}), SPIKES)
     nan = float("nan")
     rows = [
         (number, "online", channel, vendor, "", len(own), len(own) / recording.duration_s,
          nan, nan, nan, nan, nan, "mua", False, nan, nan, nan, nan)
         for number, ((channel, vendor), own) in enumerate(online.groupby(["channel", "unit"]))
     ]  # fmt: skip
-    units = pd.DataFrame(rows, columns=tables.UNITS.names)
-    return {"units": tables.conform(units, tables.UNITS), "spikes": spikes}
+    units = pd.DataFrame(rows, columns=UNITS.names)
+    return {"units": tables.conform(units, UNITS), "spikes": spikes}
 
 
 def test_a_file_with_raw_data_and_a_million_spikes_is_clean_and_holds_the_counts(tmp_path):

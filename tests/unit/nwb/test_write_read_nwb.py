@@ -21,6 +21,7 @@ from session_to_package import CONFIG, START, frame, full_session, write_images
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.chunks import write_chunks
 from evoalign.nwb.contents import TABLES, SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.diff import content_differences
@@ -30,6 +31,7 @@ from evoalign.nwb.settings import Nwb
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
 from evoalign.responses.settings import Responses
+from evoalign.sorting.tables import SPIKES, WAVEFORMS
 
 
 def assert_comes_back(written, found):
@@ -121,13 +123,11 @@ number = st.floats(-1e3, 1e3) | st.just(float("nan"))
 def presentation_tables(draw):
     n = draw(st.integers(0, 5))
     made = {}
-    for field in tables.PRESENTATIONS:
+    for field in PRESENTATIONS:
         kinds = {tables.INT: st.integers(-(2**40), 2**40), tables.FLOAT: number, tables.TEXT: text}
         made[field.name] = draw(st.lists(kinds.get(field.type, st.booleans()), min_size=n, max_size=n))
     made["presentation"] = list(range(n))
-    return (
-        tables.conform(pd.DataFrame(made), tables.PRESENTATIONS) if n else tables.empty(tables.PRESENTATIONS)
-    )
+    return tables.conform(pd.DataFrame(made), PRESENTATIONS) if n else tables.empty(PRESENTATIONS)
 
 
 @pytest.mark.slow
@@ -148,8 +148,8 @@ def test_any_table_comes_back(tmp_path_factory, shown, trains, waveform, name):
         start=START,
         channels=base.channels,
         units=units,
-        spikes=frame(tables.SPIKES, rows) if rows else tables.empty(tables.SPIKES),
-        waveforms=frame(tables.WAVEFORMS, shapes) if shapes else tables.empty(tables.WAVEFORMS),
+        spikes=frame(SPIKES, rows) if rows else tables.empty(SPIKES),
+        waveforms=frame(WAVEFORMS, shapes) if shapes else tables.empty(WAVEFORMS),
         presentations=shown,
     )
     path = tmp_path_factory.mktemp("any") / "s2.nwb"

@@ -13,12 +13,15 @@ from scipy import stats
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import read_codes
+from evoalign.events.tables import LOG
 from evoalign.files import sha256
 from evoalign.simulate.demo import demo_array_map, demo_sessions, simulate_session
 from evoalign.simulate.experiment import run_evolution
 from evoalign.simulate.settings import Demo
+from evoalign.simulate.tables import TRUE_PRESENTATIONS, TRUE_UNITS
 from evoalign.simulate.truth import planted_facts
 from evoalign.simulate.ventral_stream import AREAS, ModelUnit
+from evoalign.sorting.tables import SPIKES
 from evoalign.spaces.interface import to_bytes
 from evoalign.spaces.registry import get_space
 
@@ -57,7 +60,7 @@ def test_a_session_holds_what_a_rig_saves_under_the_folders_name(sessions):
 
 
 def test_the_log_keeps_its_contract_and_names_every_image(session):
-    log = tables.conform(read_log(session), tables.LOG)
+    log = tables.conform(read_log(session), LOG)
     assert len(log) == 4 * 2 * 7
     assert {f"{name}.png" for name in log["image"]} == {p.name for p in (session / "images").iterdir()}
     assert (log[log["reference"]].groupby("image").size() == 4).all()  # references repeat in every block
@@ -86,7 +89,7 @@ def preferred_unit(session):
 
 def test_the_planted_rate_follows_from_the_image_files_alone(session):
     planted = json.loads((session / "truth" / "truth.json").read_text())
-    true = tables.read(session / "truth" / "presentations.parquet", tables.TRUE_PRESENTATIONS)
+    true = tables.read(session / "truth" / "presentations.parquet", TRUE_PRESENTATIONS)
     shown = np.stack([picture(session / "images" / f"{name}.png") for name in true["image"]])
     from_images = preferred_unit(session).rates(shown)
     from_truth = (
@@ -120,8 +123,8 @@ def test_both_vendors_record_the_same_animal(sessions):
 
 def test_spikes_of_the_preferred_unit_follow_the_planted_rate(session):
     planted = json.loads((session / "truth" / "truth.json").read_text())
-    spikes = tables.read(session / "truth" / "spikes.parquet", tables.SPIKES)
-    true = tables.read(session / "truth" / "presentations.parquet", tables.TRUE_PRESENTATIONS)
+    spikes = tables.read(session / "truth" / "spikes.parquet", SPIKES)
+    true = tables.read(session / "truth" / "presentations.parquet", TRUE_PRESENTATIONS)
     times = spikes.query(f"unit == {planted['preferred_unit']}")["time_s"].to_numpy()
     onset = true["onset_s"].to_numpy()
     found = (np.searchsorted(times, onset + 0.2) - np.searchsorted(times, onset + 0.05)).sum()
@@ -134,7 +137,7 @@ def test_spikes_of_the_preferred_unit_follow_the_planted_rate(session):
 
 
 def test_units_are_as_the_demo_promises(session):
-    units = tables.read(session / "truth" / "units.parquet", tables.TRUE_UNITS)
+    units = tables.read(session / "truth" / "units.parquet", TRUE_UNITS)
     assert units["channel"].value_counts().between(1, 3).all()
     assert sorted(units["channel"].unique()) == list(range(1, 7))
     assert units["amplitude_uv"].between(60, 180).all()

@@ -10,13 +10,13 @@ import pytest
 import spikeinterface.postprocessing.template_similarity as similarity
 from planted_spikes import GAIN, RATE, make_channels, make_truth
 
-from evoalign import tables
 from evoalign.formats.blackrock.write import write_nsx
 from evoalign.formats.opening import open_recording
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting.export import write_analyzer, write_phy
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort
+from evoalign.sorting.tables import ARTEFACTS
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def exported(recorded, tmp_path_factory) -> Path:
     """Folder with the SortingAnalyzer and phy's files of the same."""
     recording, channels, found = recorded
     folder = tmp_path_factory.mktemp("exported")
-    artefacts = pd.DataFrame([("common", "A", -1, 3.0, 3.25)], columns=tables.ARTEFACTS.names)
+    artefacts = pd.DataFrame([("common", "A", -1, 3.0, 3.25)], columns=ARTEFACTS.names)
     names = ("units", "spikes", "bad_channels")
     given = {name: getattr(found, name) for name in names} | {"channels": channels, "artefacts": artefacts}
     with pytest.MonkeyPatch.context() as patch:

@@ -7,6 +7,7 @@ import pandas as pd
 import spikeinterface as si
 
 from evoalign import tables
+from evoalign.recordings.tables import CHANNELS
 
 RATE = 30_000.0
 GAIN = 0.25
@@ -65,4 +66,4 @@ def make_channels(n: int, array: str = "") -> pd.DataFrame:
         x_um=np.arange(n) * 400.0,
         y_um=0.0,
     )
-    return tables.conform(frame, tables.CHANNELS)
+    return tables.conform(frame, CHANNELS)

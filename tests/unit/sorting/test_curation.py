@@ -15,6 +15,7 @@ from evoalign.sorting.curation import curate
 from evoalign.sorting.quality import RecordedTime, metrics
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 from evoalign.sorting.traces import Chunk, Traces
 
 DEFINITIONS = {"quality": {"label_options": ["good", "noise", "MUA"], "exclusive": True}}
@@ -149,9 +150,7 @@ def test_a_damaged_curation_is_one_message(recorded, tmp_path, content):
 
 def test_nothing_to_curate_is_one_message(recorded, tmp_path):
     recording, channels, found = recorded
-    empty = SortingResult(
-        *(tables.empty(c) for c in (tables.UNITS, tables.SPIKES, tables.WAVEFORMS)), found.bad_channels
-    )
+    empty = SortingResult(*(tables.empty(c) for c in (UNITS, SPIKES, WAVEFORMS)), found.bad_channels)
     with pytest.raises(InputError, match="no sorted units"):
         curate(empty, saved(tmp_path), channels, recording.segments, Sorting())
 

@@ -10,12 +10,12 @@ import pytest
 import spikeinterface as si
 from planted_spikes import RATE
 
-from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting.artefacts import from_table
 from evoalign.sorting.export import joined_samples, preprocessed, write_analyzer
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import ARTEFACTS
 from evoalign.sorting.traces import Chunk, Traces
 
 
@@ -68,7 +68,7 @@ def test_another_process_in_another_folder_opens_it_with_its_voltages(exported, 
 def test_voltages_are_those_that_the_sorter_saw(recorded):
     recording, channels, found = recorded
     settings = Sorting(reference_min_channels=2)
-    artefacts = pd.DataFrame([("common", "A", -1, 8.0, 8.25)], columns=tables.ARTEFACTS.names)
+    artefacts = pd.DataFrame([("common", "A", -1, 8.0, 8.25)], columns=ARTEFACTS.names)
     voltages = stream_recording(recording.streams["broadband"])
     given = {"bad_channels": found.bad_channels, "channels": channels, "artefacts": artefacts}
     theirs = preprocessed(voltages, given, settings)

@@ -11,6 +11,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only
+from evoalign.sorting.tables import UNITS
 
 SETTINGS = Sorting()
 
@@ -69,7 +70,7 @@ def test_multiunit_holds_the_spikes_of_all_units(truth, sorted_units):
 def test_tables_keep_their_contracts(sorted_units):
     for name in ("units", "spikes", "waveforms", "bad_channels"):
         frame = getattr(sorted_units, name)
-        pd.testing.assert_frame_equal(tables.conform(frame, getattr(tables, name.upper())), frame)
+        pd.testing.assert_frame_equal(tables.conform(frame, tables.contract_of(name)), frame)
 
 
 def test_does_not_depend_on_threads_or_repetition(truth, sorted_units):
@@ -104,7 +105,7 @@ def test_no_spikes_give_empty_tables_with_their_columns():
     silent = make_recording([np.zeros((30_000, 3), np.int16)])
     result = sort(silent, make_channels(3), SETTINGS, seed=0)
     assert len(result.units) == len(result.spikes) == len(result.waveforms) == 0
-    assert list(result.units.columns) == tables.UNITS.names
+    assert list(result.units.columns) == UNITS.names
     assert result.bad_channels["reason"].tolist() == ["flat"] * 3
 
 

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import COLUMNS, unstable, with_stability
+from evoalign.sorting.tables import SPIKES, UNITS
 
 WINDOW = (0, 45)
 N_BLOCKS, PER_BLOCK = 20, 60
@@ -21,11 +23,11 @@ def filled(contract, n, **columns):
 def shown(**columns):
     n = N_BLOCKS * PER_BLOCK
     block = np.repeat(np.arange(1, N_BLOCKS + 1), PER_BLOCK)
-    return filled(tables.PRESENTATIONS, n, onset_s=1.0 + 0.25 * np.arange(n), block=block, **columns)
+    return filled(PRESENTATIONS, n, onset_s=1.0 + 0.25 * np.arange(n), block=block, **columns)
 
 
 def units(n):
-    return filled(tables.UNITS, n, unit=np.arange(n), **dict.fromkeys(COLUMNS, np.nan))
+    return filled(UNITS, n, unit=np.arange(n), **dict.fromkeys(COLUMNS, np.nan))
 
 
 def spikes_of(rng, rates_hz, presentations):
@@ -38,7 +40,7 @@ def spikes_of(rng, rates_hz, presentations):
         n = rng.poisson(np.broadcast_to(rate * (last - first), onset.shape))
         times = np.repeat(onset, n) + rng.uniform(first, last, n.sum())
         made.append(pd.DataFrame({"unit": np.repeat(unit, n), "time_s": times}))
-    return tables.conform(pd.concat(made, ignore_index=True), tables.SPIKES)
+    return tables.conform(pd.concat(made, ignore_index=True), SPIKES)
 
 
 def test_planted_drifts_come_back_and_responses_do_not_count():
@@ -91,7 +93,7 @@ def test_invalid_presentations_do_not_count():
 
 def test_nothing_is_told_of_few_presentations_or_silent_units():
     few = shown().iloc[:9]
-    no_spikes = tables.empty(tables.SPIKES)
+    no_spikes = tables.empty(SPIKES)
     pd.testing.assert_frame_equal(with_stability(units(2), no_spikes, few, WINDOW), units(2))
     silent = with_stability(units(1), no_spikes, shown(), WINDOW)
     assert silent["baseline_hz"][0] == 0

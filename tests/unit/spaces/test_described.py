@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from evoalign import tables
+from evoalign.nwb.tables import GENERATORS
 from evoalign.spaces.biggan import BigganSpace
 from evoalign.spaces.biggan_layout import Architecture, biggan_shapes
 from evoalign.spaces.biggan_network import BigganNetwork
@@ -19,7 +19,7 @@ def test_each_thread_s_space_is_a_row_with_its_description_and_fixed_noise():
     source = {"weights": "biggan.bin", "weights_sha256": "ab" * 32}
     part = BigganSpace(BigganNetwork(weights, narrow, 0.7), "BigGAN_class", noise, source)
     table = generators_table([get_space("texture"), part], {"BigGAN_class": "LPIPS"})
-    assert list(table.columns) == tables.GENERATORS.names
+    assert list(table.columns) == GENERATORS.names
     assert table["space"].tolist() == ["texture", "BigGAN_class"]
     assert table["latent_dim"].tolist() == [24, 128]
     assert table["weights_sha256"].tolist() == ["", "ab" * 32]

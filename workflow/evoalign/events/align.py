@@ -16,6 +16,7 @@ from evoalign.events.onsets import PresentationTimes, place_onsets
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.series import AlignmentInput, prepare
 from evoalign.events.settings import Events
+from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -28,9 +29,9 @@ class Alignment:
     Attributes
     ----------
     presentations : pandas.DataFrame
-        `tables.PRESENTATIONS`, a row for each row of the log.
+        `PRESENTATIONS`, a row for each row of the log.
     report : pandas.DataFrame
-        `tables.ALIGNMENT`, one row.
+        `ALIGNMENT`, one row.
     """
 
     presentations: pd.DataFrame
@@ -64,10 +65,10 @@ def align(
     Parameters
     ----------
     log : pandas.DataFrame
-        `tables.LOG`; NaN in `offset_s` means that the trial broke while the
+        `LOG`; NaN in `offset_s` means that the trial broke while the
         image was shown.
     words : pandas.DataFrame
-        `tables.WORDS`; within a segment in the order of time.
+        `WORDS`; within a segment in the order of time.
     settings : Events
         Words, delays and limits.
     photodiode : Photodiode, optional
@@ -75,7 +76,7 @@ def align(
     session : str
         Name for the report.
     segments : pandas.DataFrame, optional
-        `tables.SEGMENTS`, the exact recorded spans; without it, each segment
+        `SEGMENTS`, the exact recorded spans; without it, each segment
         is taken to last from its first to its last word.
 
     Returns
@@ -90,7 +91,7 @@ def align(
         backwards without a reset, or the photodiode does not follow the words.
     """
     if log.empty:
-        return Alignment(tables.empty(tables.PRESENTATIONS), _empty_report(session))
+        return Alignment(tables.empty(PRESENTATIONS), _empty_report(session))
     inputs = prepare(log, words, settings, segments)
     segment_clocks = find_clocks(inputs.series, len(inputs.start_s), settings.max_drift_ppm * 1e-6)
     if not segment_clocks.clocks:
@@ -197,7 +198,7 @@ def _presentations(log: pd.DataFrame, times: PresentationTimes, residual_s: Floa
         valid=times.reason == "",
         reason=times.reason,
     )
-    return tables.conform(frame, tables.PRESENTATIONS)
+    return tables.conform(frame, PRESENTATIONS)
 
 
 def _report(
@@ -230,7 +231,7 @@ def _report(
         "delay_median_ms": float(np.median(delay_ms)) if len(delay_ms) else np.nan,
         "delay_p99_ms": float(np.percentile(delay_ms, 99)) if len(delay_ms) else np.nan,
     }
-    return tables.conform(pd.DataFrame([row]), tables.ALIGNMENT)
+    return tables.conform(pd.DataFrame([row]), ALIGNMENT)
 
 
 def _count_extra(inputs: AlignmentInput, partner: Ints, settings: Events) -> int:
@@ -244,8 +245,7 @@ def _count_extra(inputs: AlignmentInput, partner: Ints, settings: Events) -> int
 
 def _empty_report(session: str) -> pd.DataFrame:
     row: dict[str, object] = {
-        name: np.nan if tables.ALIGNMENT.field(name).type == tables.FLOAT else 0
-        for name in tables.ALIGNMENT.names
+        name: np.nan if ALIGNMENT.field(name).type == tables.FLOAT else 0 for name in ALIGNMENT.names
     }
     row |= {"session": session, "photodiode_fraction": 0.0}
-    return tables.conform(pd.DataFrame([row]), tables.ALIGNMENT)
+    return tables.conform(pd.DataFrame([row]), ALIGNMENT)

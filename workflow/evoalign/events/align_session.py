@@ -28,7 +28,7 @@ def align_session(
     Parameters
     ----------
     log, words : pandas.DataFrame
-        `tables.LOG` and `tables.WORDS`.
+        `LOG` and `WORDS`.
     recording : Recording
         Holds the photodiode's channel and the recorded segments.
     session : Session

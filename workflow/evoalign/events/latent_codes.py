@@ -172,7 +172,7 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
     Parameters
     ----------
     log : pandas.DataFrame
-        `tables.LOG`.
+        `LOG`.
     codes : mapping
         Of `read_codes`.
 

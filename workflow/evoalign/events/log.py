@@ -19,6 +19,7 @@ from evoalign.events.images import image_names
 from evoalign.events.log_order import DAMAGED, in_order
 from evoalign.events.names import parse_image_name
 from evoalign.events.settings import Events
+from evoalign.events.tables import LOG
 from evoalign.events.tsv import read_tsv
 from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial_structs, trial_table
 
@@ -31,7 +32,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     Parameters
     ----------
     path : path
-        ``.tsv`` with the columns of `tables.LOG`; or MonkeyLogic's ``.bhv2``,
+        ``.tsv`` with the columns of `LOG`; or MonkeyLogic's ``.bhv2``,
         ``.h5`` or ``.mat``, whose presentations are read from the event words:
         image k of a trial is on at 100 + k and off at 200 + k, after the word
         of fixation (docs/methods.md section 1).
@@ -43,7 +44,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     Returns
     -------
     pandas.DataFrame
-        `tables.LOG`. An image without an offset (the trial broke while it was shown) has NaN in
+        `LOG`. An image without an offset (the trial broke while it was shown) has NaN in
         `offset_s`.
 
     Raises
@@ -61,7 +62,7 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     else:
         raise InputError(f"no stimulus log: suffix '{path.suffix}'", path, "give .tsv, .bhv2, .h5 or .mat")
     log = in_order(log, path)
-    return tables.conform(_fill_from_image_names(log, settings, tuple(spaces), path), tables.LOG)
+    return tables.conform(_fill_from_image_names(log, settings, tuple(spaces), path), LOG)
 
 
 def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:

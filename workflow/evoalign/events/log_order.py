@@ -32,7 +32,7 @@ def in_order(rows: pd.DataFrame, where: Path) -> pd.DataFrame:
     Parameters
     ----------
     rows : pandas.DataFrame
-        Columns of `tables.LOG`, in the order of showing.
+        Columns of `LOG`, in the order of showing.
     where : Path
         The log, for messages.
 

@@ -82,7 +82,7 @@ def place_onsets(
     Parameters
     ----------
     log : pandas.DataFrame
-        `tables.LOG`.
+        `LOG`.
     inputs : AlignmentInput
         Events, words and bounds of segments.
     segment_clocks, fit : SegmentClocks, ClockFit

@@ -1,4 +1,4 @@
-"""The plain stimulus log: a tab-separated table with the columns of `tables.LOG`."""
+"""The plain stimulus log: a tab-separated table with the columns of `LOG`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rapidfuzz import process
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.log_order import DAMAGED, MAX_SHARE
+from evoalign.events.tables import LOG
 
 REQUIRED = ("trial", "image", "onset_word", "onset_s", "offset_s")
 _NO_OFFSET_WORD = -1
@@ -23,7 +24,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
     """Read a tab-separated log.
 
     Columns trial, image, onset_word, onset_s and offset_s must be there; the
-    others of `tables.LOG` may be left out. Row 1 is the header; empty lines and
+    others of `LOG` may be left out. Row 1 is the header; empty lines and
     lines that start with ``#`` are ignored. An empty offset_s means that
     the trial broke while the image was shown.
 
@@ -34,7 +35,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
     """
     numbers, header, cells = _cells(path)
     if not cells:
-        return tables.empty(tables.LOG)
+        return tables.empty(LOG)
     columns = {name: [row[i] for row in cells] for i, name in enumerate(header)}
     where = [f"{path}, row {number}" for number in numbers]
     frame = {name: _column(name, values, where) for name, values in columns.items()}
@@ -53,7 +54,7 @@ def read_tsv(path: Path) -> pd.DataFrame:
     log = log.assign(**{name: value for name, value in defaults.items() if name not in log})
     log = _without_few_backward_offsets(log)
     _check_rows(log, where)
-    return tables.conform(log, tables.LOG)
+    return tables.conform(log, LOG)
 
 
 def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
@@ -85,7 +86,7 @@ def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    valid_names = tables.LOG.names
+    valid_names = LOG.names
     for name in header:
         if name not in valid_names:
             best = process.extractOne(name, valid_names, score_cutoff=50)
@@ -99,7 +100,7 @@ def _check_header(header: list[str], where: str) -> None:
 
 
 def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
-    kind = tables.LOG.field(name).type
+    kind = LOG.field(name).type
     convert: Callable[[str], Any] = str
     if kind == tables.INT:
         convert = _whole_number

@@ -21,9 +21,9 @@ def draw_alignment(presentations: pd.DataFrame, alignment: pd.DataFrame) -> tupl
     Parameters
     ----------
     presentations : pandas.DataFrame
-        `tables.PRESENTATIONS`.
+        `PRESENTATIONS`.
     alignment : pandas.DataFrame
-        `tables.ALIGNMENT`, one row.
+        `ALIGNMENT`, one row.
 
     Returns
     -------

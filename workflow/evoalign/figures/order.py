@@ -1,36 +1,25 @@
-"""The order of figures in the report. Names alone: the report draws nothing, and loads no drawing library."""
+"""The order of figures in the report."""
 
 from __future__ import annotations
+
+from evoalign.figures.sets import (
+    POPULATION_FIGURES,
+    POPULATION_TUNING_FIGURES,
+    PROTOTYPE_FIGURES,
+    SESSION_FIGURES,
+    TUNING_FIGURES,
+)
 
 # As a reader meets them on the page: the answer first, then what it rests on.
 ORDER = (
     "paired_evolution",
     "evolved_images",
     "reference_responses",
-    "stacked_psth",
-    "unit_heatmaps",
-    "tuning",
-    "success_activation",
-    "success_splits",
-    "population_trajectories",
-    "time_constants",
-    "population_psth",
-    "binned_trajectories",
-    "strict_trajectories",
-    "binned_difference",
-    "attribution",
-    "crossover",
-    "latency",
-    "animals",
-    "specifications",
-    "alignment_index",
-    "hessian_spectrum",
-    "image_similarity",
-    "image_pairings",
-    "prototypes",
-    "tuning_heatmaps",
-    "tuning_shapes",
-    "tuning_peaks",
+    *SESSION_FIGURES,
+    *TUNING_FIGURES,
+    *POPULATION_FIGURES,
+    *PROTOTYPE_FIGURES,
+    *POPULATION_TUNING_FIGURES,
     "raster",
     "alignment",
     "quality",

@@ -204,7 +204,7 @@ def rate_label(tables: Tables) -> str:
     Parameters
     ----------
     tables : mapping of str to pandas.DataFrame
-        ``unit``: the analysed unit's row of `tables.UNITS`; without it a unit
+        ``unit``: the analysed unit's row of `UNITS`; without it a unit
         that spikes is meant.
     """
     return "MUAe (µV)" if _is_envelope(tables) else "Rate (spikes/s)"

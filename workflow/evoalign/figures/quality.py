@@ -43,7 +43,7 @@ def draw_quality(
     Parameters
     ----------
     units, spikes, waveforms, channels, bad_channels, artefacts : DataFrame
-        `tables.UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`, `ARTEFACTS`.
+        `UNITS`, `SPIKES`, `WAVEFORMS`, `CHANNELS`, `BAD_CHANNELS`, `ARTEFACTS`.
     settings : Sorting
         The refractory period is marked in the interval histograms; what lies
         beyond `stable_drift` and `stable_p` is marked as unstable.

@@ -30,7 +30,7 @@ def draw_steps(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
     axes : Axes
         To draw on.
     bad_channels : DataFrame
-        `tables.BAD_CHANNELS`.
+        `BAD_CHANNELS`.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
     axes : Axes
         To draw on.
     shown : DataFrame
-        Rows of `tables.UNITS`, and ``unstable`` of `sorting.stability.unstable`.
+        Rows of `UNITS`, and ``unstable`` of `sorting.stability.unstable`.
     settings : Sorting
         Its `stable_drift` is drawn as a line.
 
@@ -122,7 +122,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
 
 
 def mark_artefacts(axes: Axes, artefacts: pd.DataFrame) -> None:
-    """Mark blanked stretches, `tables.ARTEFACTS`, at the upper edge of axes whose x is minutes."""
+    """Mark blanked stretches, `ARTEFACTS`, at the upper edge of axes whose x is minutes."""
     middle = (artefacts["start_s"] + artefacts["stop_s"]).to_numpy() / 120
     above = axes.get_xaxis_transform()
     marks = axes.plot(middle, np.full(len(middle), 1.02), "|", color="red", markersize=4, transform=above)

@@ -34,10 +34,10 @@ def draw_waveforms(
     figure : SubFigure
         To draw in.
     shown, online : DataFrame
-        Rows of `tables.UNITS`: those that the page shows, and the vendor's to
+        Rows of `UNITS`: those that the page shows, and the vendor's to
         draw beside them.
     waveforms, bad_channels : DataFrame
-        `tables.WAVEFORMS`, `tables.BAD_CHANNELS`.
+        `WAVEFORMS`, `BAD_CHANNELS`.
 
     Returns
     -------

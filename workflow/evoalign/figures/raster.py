@@ -46,7 +46,7 @@ def draw_raster(
     Parameters
     ----------
     spikes, units : DataFrame
-        `tables.SPIKES` and `tables.UNITS`.
+        `SPIKES` and `UNITS`.
     event_times : ndarray or None
         Times of presentations or of a word, s on the recording's clock.
     window_ms : (float, float)

@@ -11,9 +11,15 @@ from typing import Any
 import pandas as pd
 
 from evoalign import tables
+from evoalign.analysis.tables import EXPERIMENTS
+from evoalign.analysis.tuning.tables import TUNING_SESSIONS
 from evoalign.errors import InputError
+from evoalign.events.tables import ALIGNMENT, LOG
 from evoalign.figures.report import Section, section
 from evoalign.figures.style import area_label
+from evoalign.nwb.tables import FINDINGS
+from evoalign.recordings.tables import SEGMENTS
+from evoalign.sorting.tables import UNITS
 
 Files = Mapping[str, str | PathLike[str]]
 
@@ -61,7 +67,7 @@ FINDING_COLUMNS = ("tool", "importance", "check", "location", "message")
 
 
 def experiments_section(experiments: pd.DataFrame) -> Section:
-    """Every experiment, counted or not: `tables.EXPERIMENTS`."""
+    """Every experiment, counted or not: `EXPERIMENTS`."""
     shown = experiments[list(EXPERIMENT_COLUMNS)].assign(area=experiments["area"].map(area_label))
     text = (
         "Each session's preferred unit. p: best two blocks against the first two, two-sample t-test of "
@@ -71,7 +77,7 @@ def experiments_section(experiments: pd.DataFrame) -> Section:
 
 
 def tuning_section(overview: pd.DataFrame) -> Section:
-    """Every tuning session: `tables.TUNING_SESSIONS`."""
+    """Every tuning session: `TUNING_SESSIONS`."""
     shown = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
     text = (
         "Sessions whose images vary along eigen-axes of the image metric, and the evolution before each. "
@@ -87,7 +93,7 @@ def recordings_section(descriptors: Files, segments: Files) -> Section:
     Parameters
     ----------
     descriptors, segments : mapping of str to path
-        Session -> descriptor (JSON) and `tables.SEGMENTS` of the ingest stage.
+        Session -> descriptor (JSON) and `SEGMENTS` of the ingest stage.
 
     Raises
     ------
@@ -106,7 +112,7 @@ def recordings_section(descriptors: Files, segments: Files) -> Section:
                 "channels": found["channels"],
                 "words": sum(found["words"].values()),
                 "online spikes": found["online_spikes"],
-                **gaps(tables.read(segments[session], tables.SEGMENTS)),
+                **gaps(tables.read(segments[session], SEGMENTS)),
                 "clock resets": found["facts"].get("clock_resets", 0),
             }
         )
@@ -120,7 +126,7 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
     Parameters
     ----------
     segments : pandas.DataFrame
-        `tables.SEGMENTS`; a clock reset starts a new segment as a pause does.
+        `SEGMENTS`; a clock reset starts a new segment as a pause does.
     """
     lengths: list[float] = []
     if len(segments):
@@ -136,17 +142,17 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
 
 
 def alignment_section(files: Sequence[str | PathLike[str]]) -> Section:
-    """How event words, photodiode and log met: `tables.ALIGNMENT` of each session."""
-    frame = pd.concat([tables.read(file, tables.ALIGNMENT) for file in files], ignore_index=True)
+    """How event words, photodiode and log met: `ALIGNMENT` of each session."""
+    frame = pd.concat([tables.read(file, ALIGNMENT) for file in files], ignore_index=True)
     text = "Residual: word minus robust clock fit. Delay: light on the photodiode minus its word."
     return section("Alignment", text, frame[list(ALIGNMENT_COLUMNS)].rename(columns=ALIGNMENT_COLUMNS))
 
 
 def units_section(files: Files) -> Section:
-    """Counts and medians of quality of each session's units: `tables.UNITS`."""
+    """Counts and medians of quality of each session's units: `UNITS`."""
     rows = []
     for session, file in files.items():
-        units = tables.read(file, tables.UNITS)
+        units = tables.read(file, UNITS)
         own = units[units["kind"] == "sorted"]
         counts = units["kind"].value_counts()
         preferred = own[own["preferred"].astype(bool)]
@@ -170,8 +176,8 @@ def units_section(files: Files) -> Section:
 
 
 def findings_section(files: Files) -> Section:
-    """What the validators say of the NWB files, each finding once: `tables.FINDINGS`."""
-    parts = [tables.read(file, tables.FINDINGS).assign(session=name) for name, file in files.items()]
+    """What the validators say of the NWB files, each finding once: `FINDINGS`."""
+    parts = [tables.read(file, FINDINGS).assign(session=name) for name, file in files.items()]
     frame = pd.concat(parts, ignore_index=True)
     grouped = frame.groupby(list(FINDING_COLUMNS), sort=False)["session"].unique()
     rows = grouped.map(lambda names: _named(names.tolist(), len(parts))).reset_index()
@@ -191,10 +197,10 @@ def _named(names: list[str], n_files: int) -> str:
 
 
 def logs_section(files: Files) -> Section:
-    """Stimulus logs of sessions without a recording: `tables.LOG`."""
+    """Stimulus logs of sessions without a recording: `LOG`."""
     rows = []
     for session, file in files.items():
-        log = tables.read(file, tables.LOG)
+        log = tables.read(file, LOG)
         rows.append(
             {
                 "session": session,
@@ -272,15 +278,15 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
 
 def _why_left_out(units: str | PathLike[str]) -> str:
     """Say why a session with presentations is in no table of the analysis."""
-    found = tables.read(units, tables.UNITS)
+    found = tables.read(units, UNITS)
     if found["preferred"].any():
         return f"{NO_EVOLUTION}: block and thread of its presentations are unknown, or none is valid"
     return f"not analysed: no unit{'' if found.empty else ' on the preferred electrode'} was found"
 
 
 def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:
-    return tables.read(Path(inputs["pooled"][0]) / "experiments.parquet", tables.EXPERIMENTS)
+    return tables.read(Path(inputs["pooled"][0]) / "experiments.parquet", EXPERIMENTS)
 
 
 def _tuned(inputs: Mapping[str, Any]) -> pd.DataFrame:
-    return tables.read(Path(inputs["tuning"][0]) / "tuning_sessions.parquet", tables.TUNING_SESSIONS)
+    return tables.read(Path(inputs["tuning"][0]) / "tuning_sessions.parquet", TUNING_SESSIONS)

@@ -80,7 +80,7 @@ def draw_session(
 
 
 def _analysed(contents: SessionContents, tables: Tables) -> pd.DataFrame:
-    """Row of `tables.UNITS` of the unit that was analysed; none of a session that was not."""
+    """Row of `UNITS` of the unit that was analysed; none of a session that was not."""
     units = pd.concat([contents.units, envelope_units(contents)], ignore_index=True)
     named = [tables[name]["unit"] for name in ("experiments", "tuning_axes") if name in tables]
     return units[units["unit"].isin(pd.concat(named) if named else [])]

@@ -9,69 +9,20 @@ from os import PathLike
 import pandas as pd
 from matplotlib.figure import Figure
 
-from evoalign.figures import (
-    animals,
-    attribution,
-    binned_difference,
-    binned_trajectories,
-    crossover,
-    encoding,
-    latency,
-    pairings,
-    population_psth,
-    population_trajectories,
-    prototypes,
-    specifications,
-    stacked_psth,
-    strict_trajectories,
-    success_activation,
-    success_splits,
-    time_constants,
-    tuning,
-    tuning_population,
-)
+from evoalign.figures import pairings, prototypes
 from evoalign.figures.captions import Caption, Draw, FigureSettings
+from evoalign.figures.from_tables.registry import figures_of
 from evoalign.figures.panels import Tables
 from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
 from evoalign.files import atomic_write
 
 # Beside these `draw_session` draws what needs more than tables.
-SESSION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
-    "stacked_psth": (stacked_psth.draw_stacked_psth, stacked_psth.caption),
-    "unit_heatmaps": (encoding.draw_unit_heatmaps, encoding.caption_unit_heatmaps),
-}
-
-POPULATION_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
-    "success_activation": (success_activation.draw_success_activation, success_activation.caption),
-    "success_splits": (success_splits.draw_success_splits, success_splits.caption),
-    "population_trajectories": (
-        population_trajectories.draw_population_trajectories,
-        population_trajectories.caption,
-    ),
-    "time_constants": (time_constants.draw_time_constants, time_constants.caption),
-    "population_psth": (population_psth.draw_population_psth, population_psth.caption),
-    "binned_trajectories": (binned_trajectories.draw_binned_trajectories, binned_trajectories.caption),
-    "strict_trajectories": (strict_trajectories.draw_strict_trajectories, strict_trajectories.caption),
-    "binned_difference": (binned_difference.draw_binned_difference, binned_difference.caption),
-    "attribution": (attribution.draw_attribution, attribution.caption),
-    "crossover": (crossover.draw_crossover, crossover.caption),
-    "latency": (latency.draw_latency, latency.caption),
-    "animals": (animals.draw_animals, animals.caption),
-    "specifications": (specifications.draw_specifications, specifications.caption),
-    "alignment_index": (encoding.draw_alignment_index, encoding.caption_alignment_index),
-    "hessian_spectrum": (encoding.draw_hessian_spectrum, encoding.caption_hessian_spectrum),
-}
-
+SESSION_FIGURES = figures_of("session")
+POPULATION_FIGURES = figures_of("population")
 # Of sessions whose images vary along eigen-axes; a study without such sessions has none of these.
-TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
-    "tuning": (tuning.draw_tuning, tuning.caption),
-}
-POPULATION_TUNING_FIGURES: Mapping[str, tuple[Draw, Caption]] = {
-    "tuning_heatmaps": (tuning_population.draw_tuning_heatmaps, tuning_population.caption_tuning_heatmaps),
-    "tuning_shapes": (tuning_population.draw_tuning_shapes, tuning_population.caption_tuning_shapes),
-    "tuning_peaks": (tuning_population.draw_tuning_peaks, tuning_population.caption_tuning_peaks),
-}
+TUNING_FIGURES = figures_of("session tuning")
+POPULATION_TUNING_FIGURES = figures_of("population tuning")
 
 # Of experiments whose images are in their files, or whose generators are known.
 PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")

@@ -69,7 +69,7 @@ def evolved_images(contents: SessionContents) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `tables.INSILICO_IMAGES`, without `network` and `layer`.
+        `INSILICO_IMAGES`, without `network` and `layer`.
     """
     shown = contents.presentations
     generated = shown[~shown["reference"].astype(bool)]
@@ -99,14 +99,14 @@ def image_changes(images: pd.DataFrame, labels: Mapping[str, str] | None = None)
     Parameters
     ----------
     images : pandas.DataFrame
-        `tables.INSILICO_IMAGES`.
+        `INSILICO_IMAGES`.
     labels : mapping of str to str, optional
         Statistics to take; all when left out.
 
     Returns
     -------
     pandas.DataFrame
-        `tables.INSILICO_IMAGE_CHANGES`; q over all rows of a network.
+        `INSILICO_IMAGE_CHANGES`; q over all rows of a network.
     """
     keys = ["network", "layer", "space", "statistic"]
     wide = images.pivot_table(index=[*keys, "session"], columns="when", values="value", observed=True)

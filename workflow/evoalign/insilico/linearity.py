@@ -50,7 +50,7 @@ def linearity(
     Returns
     -------
     pandas.DataFrame
-        `tables.INSILICO_LINEARITY`.
+        `INSILICO_LINEARITY`.
     """
     rows = []
     alphas = log_alphas(encoding.alpha_log10, encoding.n_alphas)
@@ -113,7 +113,7 @@ def pooled_linearity(units: pd.DataFrame, n_draws: int, mass: float, seed: int) 
     Returns
     -------
     pandas.DataFrame
-        `tables.INSILICO_LAYERS`.
+        `INSILICO_LAYERS`.
     """
     rows = []
     keys = [*UNIT_COLUMNS, "projection", "n_features"]

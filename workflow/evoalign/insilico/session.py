@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from evoalign import study, tables
 from evoalign.analysis.statistics.resampling import seeded
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.evolution.loop import EvolutionThread, Generation, ShownImage, evolve
 from evoalign.evolution.optimisers import CmaEs
 from evoalign.insilico.network import LayeredNetwork
 from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.recordings.tables import CHANNELS
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.experiment import SIGMA, SPACES
 from evoalign.simulate.natural import natural_images
@@ -31,6 +33,7 @@ from evoalign.simulate.study_session import (
     study_segments,
     study_units,
 )
+from evoalign.sorting.tables import SPIKES
 from evoalign.spaces.described import generators_table
 from evoalign.spaces.registry import get_space
 
@@ -229,7 +232,7 @@ def _contents(
         channels=_channels(design),
         segments=study_segments(presentations),
         units=units,
-        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
+        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), SPIKES),
         presentations=presentations,
         latents={(one.block, one.thread): (one.codes, list(one.names)) for one in history},
         images={image.name: image.pixels for image in subject.shown},
@@ -237,7 +240,7 @@ def _contents(
 
 
 def _presentations(shown: Sequence[ShownImage]) -> pd.DataFrame:
-    """`tables.PRESENTATIONS` of images shown one after the other."""
+    """`PRESENTATIONS` of images shown one after the other."""
     n = len(shown)
     onset = FIRST_ONSET_S + SPACING_S * np.arange(n)
     columns = ("block", "thread", "space", "latent_row", "reference")
@@ -257,7 +260,7 @@ def _presentations(shown: Sequence[ShownImage]) -> pd.DataFrame:
         reason="",
     )
     frame["repeat"] = frame.groupby("image").cumcount()
-    return tables.conform(frame, tables.PRESENTATIONS)
+    return tables.conform(frame, PRESENTATIONS)
 
 
 def _channels(design: UnitDesign) -> pd.DataFrame:
@@ -273,4 +276,4 @@ def _channels(design: UnitDesign) -> pd.DataFrame:
         "",
         design.layer,
     )
-    return tables.conform(pd.DataFrame([(*row, nan, nan)], columns=tables.CHANNELS.names), tables.CHANNELS)
+    return tables.conform(pd.DataFrame([(*row, nan, nan)], columns=CHANNELS.names), CHANNELS)

@@ -15,6 +15,12 @@ from evoalign.insilico.image_statistics import evolved_images, image_changes
 from evoalign.insilico.linearity import linearity, pooled_linearity
 from evoalign.insilico.network import LayeredNetwork
 from evoalign.insilico.session import UnitDesign, draw_units, evolve_unit
+from evoalign.insilico.tables import (
+    INSILICO_IMAGE_CHANGES,
+    INSILICO_IMAGES,
+    INSILICO_LAYERS,
+    INSILICO_LINEARITY,
+)
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
@@ -22,6 +28,8 @@ from evoalign.simulate.experiment import SPACES
 from evoalign.simulate.study import SHEET
 from evoalign.spaces.hessian import load_eigenframe
 from evoalign.spaces.registry import get_space
+
+TABLES = tables.by_name(INSILICO_LINEARITY, INSILICO_LAYERS, INSILICO_IMAGES, INSILICO_IMAGE_CHANGES)
 
 NETWORKS = ("trained", "random", "null")
 DESCRIPTION = (
@@ -109,7 +117,7 @@ def analyse_sessions(folder: str | PathLike[str], config: study.Config) -> dict[
         images.append(evolved_images(contents).assign(network=contents.subject, layer=contents.area))
     shown = pd.concat(images, ignore_index=True)
     own = {"insilico_images": shown, "insilico_image_changes": image_changes(shown)}
-    found = {name: tables.conform(frame, tables.contract_of(name)) for name, frame in own.items()}
+    found = {name: tables.conform(frame, TABLES[name]) for name, frame in own.items()}
     return pool_sessions(sessions, config) | found
 
 
@@ -131,4 +139,4 @@ def linear_tables(
     units = linearity(network, name, known, config.insilico, config.encoding, config.seed)
     layers = pooled_linearity(units, config.analysis.n_bootstrap, config.analysis.interval, config.seed)
     own = {"insilico_linearity": units, "insilico_layers": layers}
-    return {key: tables.conform(frame, tables.contract_of(key)) for key, frame in own.items()}
+    return {key: tables.conform(frame, TABLES[key]) for key, frame in own.items()}

@@ -15,14 +15,23 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.fixed_noise import session_noise
 from evoalign.events.latent_codes import Codes, read_codes
+from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
 from evoalign.nwb.metadata import flat
 from evoalign.nwb.settings import Nwb, Packaging
+from evoalign.nwb.tables import GENERATORS, RAW_FILES
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
 from evoalign.sheet import Session
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
+
+_CONTRACTS = tables.by_name(
+    CHANNELS, SEGMENTS, WORDS, UNITS, SPIKES, WAVEFORMS, BAD_CHANNELS, ARTEFACTS, PRESENTATIONS, ALIGNMENT
+)
+
 
 _TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
 # What decides where and how fast a run is, and nothing in the file.
@@ -77,7 +86,7 @@ def assemble(
     from evoalign.sorting.envelope import read_envelope
     from evoalign.sorting.stability import with_stability
 
-    session_tables = {name: tables.read(str(inputs[name]), tables.contract_of(name)) for name in _TABLES}
+    session_tables = {name: tables.read(str(inputs[name]), _CONTRACTS[name]) for name in _TABLES}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     presentations, alignment = _presentations(inputs.get("presentations", ()))
     session_tables["units"] = with_stability(
@@ -115,7 +124,7 @@ def _presentations(files: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     by_name = {Path(file).stem: file for file in files}
     frames = []
     for name in ("presentations", "alignment"):
-        contract = tables.contract_of(name)
+        contract = _CONTRACTS[name]
         frames.append(tables.read(by_name[name], contract) if name in by_name else tables.empty(contract))
     return frames[0], frames[1]
 
@@ -150,7 +159,7 @@ def generators(
     settings: Nwb,
     weights_of: WeightsOf = _NO_WEIGHTS,
 ) -> pd.DataFrame:
-    """Return `tables.GENERATORS`: the space of each thread of the session."""
+    """Return `GENERATORS`: the space of each thread of the session."""
     generated = presentations[
         (presentations["thread"] >= 0)
         & ~presentations["reference"].astype(bool)
@@ -163,8 +172,8 @@ def generators(
         for thread in sorted(spaces)
     ]
     if not rows:
-        return tables.empty(tables.GENERATORS)
-    return tables.conform(pd.DataFrame(rows), tables.GENERATORS)
+        return tables.empty(GENERATORS)
+    return tables.conform(pd.DataFrame(rows), GENERATORS)
 
 
 def _generator(
@@ -192,7 +201,7 @@ def _raw_files(session: Session, descriptor: Mapping[str, Any], settings: Nwb) -
     paths = {Path(file).name: file for file in session.raw}
     names = [paths.get(name, name) if settings.raw == "link" else name for name in digests]
     frame = pd.DataFrame({"file": names, "sha256": list(digests.values())}, dtype="str")
-    return tables.conform(frame, tables.RAW_FILES)
+    return tables.conform(frame, RAW_FILES)
 
 
 def _images(session: Session, presentations: pd.DataFrame) -> Mapping[str, Pixels]:

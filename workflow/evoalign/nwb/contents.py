@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
+from evoalign.nwb.tables import GENERATORS, RAW_FILES
+from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 
 if TYPE_CHECKING:
     from evoalign.events.latent_codes import Codes
@@ -22,19 +26,19 @@ if TYPE_CHECKING:
     from evoalign.sorting.envelope import Envelope
 
 # Contents of a session that are tables, each with the contract of its name.
-TABLES = (
-    "channels",
-    "segments",
-    "words",
-    "units",
-    "spikes",
-    "waveforms",
-    "bad_channels",
-    "artefacts",
-    "presentations",
-    "alignment",
-    "generators",
-    "raw_files",
+TABLES = tables.by_name(
+    CHANNELS,
+    SEGMENTS,
+    WORDS,
+    UNITS,
+    SPIKES,
+    WAVEFORMS,
+    BAD_CHANNELS,
+    ARTEFACTS,
+    PRESENTATIONS,
+    ALIGNMENT,
+    GENERATORS,
+    RAW_FILES,
 )
 
 Pixels = NDArray[np.uint8]
@@ -108,18 +112,18 @@ class SessionContents:
 
     metadata: SessionMetadata
     start: dt.datetime
-    channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.CHANNELS))
-    segments: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SEGMENTS))
-    words: pd.DataFrame = field(default_factory=partial(tables.empty, tables.WORDS))
-    units: pd.DataFrame = field(default_factory=partial(tables.empty, tables.UNITS))
-    spikes: pd.DataFrame = field(default_factory=partial(tables.empty, tables.SPIKES))
-    waveforms: pd.DataFrame = field(default_factory=partial(tables.empty, tables.WAVEFORMS))
-    bad_channels: pd.DataFrame = field(default_factory=partial(tables.empty, tables.BAD_CHANNELS))
-    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
-    presentations: pd.DataFrame = field(default_factory=partial(tables.empty, tables.PRESENTATIONS))
-    alignment: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ALIGNMENT))
-    generators: pd.DataFrame = field(default_factory=partial(tables.empty, tables.GENERATORS))
-    raw_files: pd.DataFrame = field(default_factory=partial(tables.empty, tables.RAW_FILES))
+    channels: pd.DataFrame = field(default_factory=partial(tables.empty, CHANNELS))
+    segments: pd.DataFrame = field(default_factory=partial(tables.empty, SEGMENTS))
+    words: pd.DataFrame = field(default_factory=partial(tables.empty, WORDS))
+    units: pd.DataFrame = field(default_factory=partial(tables.empty, UNITS))
+    spikes: pd.DataFrame = field(default_factory=partial(tables.empty, SPIKES))
+    waveforms: pd.DataFrame = field(default_factory=partial(tables.empty, WAVEFORMS))
+    bad_channels: pd.DataFrame = field(default_factory=partial(tables.empty, BAD_CHANNELS))
+    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, ARTEFACTS))
+    presentations: pd.DataFrame = field(default_factory=partial(tables.empty, PRESENTATIONS))
+    alignment: pd.DataFrame = field(default_factory=partial(tables.empty, ALIGNMENT))
+    generators: pd.DataFrame = field(default_factory=partial(tables.empty, GENERATORS))
+    raw_files: pd.DataFrame = field(default_factory=partial(tables.empty, RAW_FILES))
     latents: Codes = field(default_factory=dict)
     images: Mapping[str, Pixels] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -206,8 +210,8 @@ def check_contents(contents: SessionContents) -> SessionContents:
     location = f"session {contents.session}"
     if contents.start.tzinfo is None:
         raise InputError("the start of the recording has no time zone", location)
-    for name in TABLES:
-        setattr(contents, name, tables.conform(getattr(contents, name), tables.contract_of(name)))
+    for name, contract in TABLES.items():
+        setattr(contents, name, tables.conform(getattr(contents, name), contract))
     numbers = contents.units["unit"]
     if numbers.duplicated().any():
         raise InputError(

@@ -54,7 +54,7 @@ def _label(text: str) -> str:
 
 
 def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, str]]:
-    """Return what ``dandi validate`` says of a file in a dandiset: rows of `tables.FINDINGS`.
+    """Return what ``dandi validate`` says of a file in a dandiset: rows of `FINDINGS`.
 
     Nothing is downloaded, and nothing is left in the user's folders. A file
     that names no subject has no place in a dandiset, and that is its finding.

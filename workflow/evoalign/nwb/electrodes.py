@@ -16,6 +16,8 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
+from evoalign.recordings.tables import CHANNELS, SEGMENTS
+from evoalign.sorting.tables import BAD_CHANNELS
 
 UNKNOWN = "unknown"  # where the standard asks for a location
 # 'name' is a table's own; 'channel_name' is what other tools look for.
@@ -53,7 +55,7 @@ def add_electrodes(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         ("segments", "continuous stretches of the recorded streams", contents.segments),
         ("channel_quality", "which channels were left out of sorting, and why", contents.bad_channels),
     ]
-    contracts = (tables.CHANNELS, tables.SEGMENTS, tables.BAD_CHANNELS)
+    contracts = (CHANNELS, SEGMENTS, BAD_CHANNELS)
     for (name, text, frame), contract in zip(ecephys, contracts, strict=True):
         if len(frame):
             nwb_columns = columns(frame, contract, pack, rename=_NAME)
@@ -76,7 +78,7 @@ def _electrodes(nwb: NWBFile, neural: pd.DataFrame, bad: pd.DataFrame, pack: Pac
     for axis in ("x_um", "y_um"):
         if neural[axis].isna().all():
             left_out.append(axis)
-    channel_columns = columns(with_location, tables.CHANNELS, pack, rename=_RENAME, leave_out=left_out)
+    channel_columns = columns(with_location, CHANNELS, pack, rename=_RENAME, leave_out=left_out)
     reason = bad.set_index("channel")["reason"].reindex(neural["channel"]).fillna("")
     standard = [
         VectorData(name="group", description="electrode group", data=group_of_electrode),
@@ -124,17 +126,15 @@ def read_electrodes(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
             "area": ["" if area == UNKNOWN else area for area in areas_in_file],
         }
         channel_tables.append(
-            frame_of(nwb.electrodes, tables.CHANNELS, location, rename=_RENAME, known_columns=known_columns)
+            frame_of(nwb.electrodes, CHANNELS, location, rename=_RENAME, known_columns=known_columns)
         )
-    contracts = {"analog_channels": tables.CHANNELS, "segments": tables.SEGMENTS}
-    contracts["channel_quality"] = tables.BAD_CHANNELS
+    contracts = {"analog_channels": CHANNELS, "segments": SEGMENTS}
+    contracts["channel_quality"] = BAD_CHANNELS
     for name, contract in contracts.items():
         read_tables[name] = read_module_table(nwb, "ecephys", name, contract, path)
     channel_tables.append(read_tables.pop("analog_channels"))
     not_empty = [table for table in channel_tables if len(table)]
-    read_tables["channels"] = (
-        pd.concat(not_empty, ignore_index=True) if not_empty else tables.empty(tables.CHANNELS)
-    )
+    read_tables["channels"] = pd.concat(not_empty, ignore_index=True) if not_empty else tables.empty(CHANNELS)
     read_tables["bad_channels"] = read_tables.pop("channel_quality")
     return read_tables
 

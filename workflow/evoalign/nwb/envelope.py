@@ -20,6 +20,7 @@ from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.objects import stored_objects
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import UNITS
 
 # Most jobs read files without an envelope; loading all of sorting would take them a second each.
 if TYPE_CHECKING:
@@ -134,19 +135,19 @@ def _opened(path: str, names: list[str]) -> Iterator[Read]:
 
 
 def envelope_units(contents: SessionContents) -> pd.DataFrame:
-    """Return a row of `tables.UNITS` for the envelope of each electrode: they follow the spiking units.
+    """Return a row of `UNITS` for the envelope of each electrode: they follow the spiking units.
 
     They have no spikes, and are labelled 'mua'. The preferred one is that of
     the electrode which drove the evolution.
     """
     envelope = contents.envelope
     if envelope is None or not envelope.channels:
-        return tables.empty(tables.UNITS)
+        return tables.empty(UNITS)
     channel = np.array(envelope.channels, np.int64)
     area = contents.channels.drop_duplicates("channel").set_index("channel")["area"]
     first = int(contents.units["unit"].max()) + 1 if len(contents.units) else 0
     default_of = {tables.TEXT: "", tables.INT: 0, tables.FLOAT: np.nan, tables.FLAG: False}
-    defaults = {field.name: np.full(len(channel), default_of[field.type]) for field in tables.UNITS}
+    defaults = {field.name: np.full(len(channel), default_of[field.type]) for field in UNITS}
     digits = contents.metadata.preferred.rstrip("abcdefghijklmnopqrstuvwxyz")
     envelope_columns: dict[str, object] = {
         "unit": first + np.arange(len(channel)),
@@ -157,4 +158,4 @@ def envelope_units(contents: SessionContents) -> pd.DataFrame:
         "label": "mua",
         "preferred": channel == int(digits or -1),
     }
-    return tables.conform(pd.DataFrame({**defaults, **envelope_columns}), tables.UNITS)
+    return tables.conform(pd.DataFrame({**defaults, **envelope_columns}), UNITS)

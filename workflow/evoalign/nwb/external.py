@@ -14,12 +14,15 @@ from pynwb import NWBFile
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import MEND, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
+from evoalign.recordings.tables import CHANNELS
 from evoalign.sheet import Session
+from evoalign.sorting.tables import UNITS
 
 # Where the file has no such column: what the contracts name as unknown, and units that somebody has curated.
 _TEXT = {"kind": "sorted", "label": "good", "onset_source": "file"}
@@ -96,7 +99,7 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
         )
     location = f"{path}, /intervals/{settings.presentations}"
     n = len(table.id)
-    mapped = _mapped(table, tables.PRESENTATIONS, RENAME | settings.columns, settings.columns, location)
+    mapped = _mapped(table, PRESENTATIONS, RENAME | settings.columns, settings.columns, location)
     for required in ("image", "onset_s"):
         if required not in mapped:
             raise InputError(
@@ -104,7 +107,7 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
                 location,
                 f"name the column in config under nwb.columns, as '{required}: NAME'",
             )
-    frame = _filled(mapped, tables.PRESENTATIONS, n)
+    frame = _filled(mapped, PRESENTATIONS, n)
     order = np.arange(n)
     if "trial" not in mapped:
         frame["trial"] = order + 1
@@ -116,7 +119,7 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
     has_onset = np.isfinite(frame["onset_s"].to_numpy(np.float64))
     frame["valid"] = has_onset & (frame["valid"].to_numpy() if "valid" in mapped else True)
     frame.loc[~has_onset, "reason"] = "no onset"
-    return tables.conform(frame, tables.PRESENTATIONS)
+    return tables.conform(frame, PRESENTATIONS)
 
 
 def _units(
@@ -127,8 +130,8 @@ def _units(
         raise InputError("the file holds no units", location, "give a file with units and their spike times")
     numbers = np.asarray(nwb.units.id[:], np.int64)
     spikes = read_spikes(nwb.units, numbers, location)
-    mapped = _mapped(nwb.units, tables.UNITS, name_in_file, name_in_file, location)
-    frame = _filled(mapped, tables.UNITS, len(numbers))
+    mapped = _mapped(nwb.units, UNITS, name_in_file, name_in_file, location)
+    frame = _filled(mapped, UNITS, len(numbers))
     frame["unit"] = numbers
     if "channel" not in mapped:
         frame["channel"] = _first_electrodes(nwb, location)
@@ -140,7 +143,7 @@ def _units(
     frame["rate_hz"] = frame["n_spikes"] / last_time_s if len(spikes) and last_time_s > 0 else 0.0
     if "preferred" not in mapped:
         frame["preferred"] = frame["channel"] == preferred
-    return tables.conform(frame, tables.UNITS), spikes
+    return tables.conform(frame, UNITS), spikes
 
 
 def _first_electrodes(nwb: NWBFile, location: str) -> NDArray[np.int64]:
@@ -160,19 +163,19 @@ def _first_electrodes(nwb: NWBFile, location: str) -> NDArray[np.int64]:
 
 def _channels(nwb: NWBFile, path: str) -> pd.DataFrame:
     if nwb.electrodes is None or not len(nwb.electrodes.id):
-        return tables.empty(tables.CHANNELS)
+        return tables.empty(CHANNELS)
     location = f"{path}, /general/extracellular_ephys/electrodes"
     name_in_file = {"area": "location", "x_um": "rel_x", "y_um": "rel_y", "array": "group_name"}
-    mapped = _mapped(nwb.electrodes, tables.CHANNELS, name_in_file, {}, location)
+    mapped = _mapped(nwb.electrodes, CHANNELS, name_in_file, {}, location)
     mapped["channel"] = np.asarray(nwb.electrodes.id[:], np.int64)
-    frame = _filled(mapped, tables.CHANNELS, len(nwb.electrodes.id)).assign(kind="neural")
-    return tables.conform(frame, tables.CHANNELS)
+    frame = _filled(mapped, CHANNELS, len(nwb.electrodes.id)).assign(kind="neural")
+    return tables.conform(frame, CHANNELS)
 
 
 def _made_up(numbers: pd.Series) -> pd.DataFrame:
     channel = numbers.drop_duplicates().to_numpy()
-    frame = _filled({"channel": channel}, tables.CHANNELS, len(channel)).assign(kind="neural")
-    return tables.conform(frame, tables.CHANNELS)
+    frame = _filled({"channel": channel}, CHANNELS, len(channel)).assign(kind="neural")
+    return tables.conform(frame, CHANNELS)
 
 
 def _mapped(

@@ -13,9 +13,11 @@ from hdmf.common import VectorData
 from pynwb import NWBFile
 
 from evoalign import tables
+from evoalign.events.tables import ALIGNMENT
 from evoalign.nwb.columns import Pack, column_values, describe, dynamic_table, table
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.electrodes import module, read_module_table
+from evoalign.nwb.tables import GENERATORS, RAW_FILES
 
 METADATA_TABLE = "facts"
 _NOT_NUMBERS = ("session",)  # columns of the alignment report
@@ -28,7 +30,7 @@ def add_metadata(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         misc.add(_alignment(contents.alignment))
     if len(contents.generators):
         text = "the generative space of each thread"
-        misc.add(table("generators", text, contents.generators, tables.GENERATORS, pack))
+        misc.add(table("generators", text, contents.generators, GENERATORS, pack))
     rows = list(_rows(contents))
     texts = ("session, raw_file, settings or provenance", "name", "value: text; settings in JSON")
     nwb_columns = [
@@ -55,7 +57,7 @@ def _rows(contents: SessionContents) -> Iterator[tuple[str, str, str]]:
 
 def _alignment(report: pd.DataFrame) -> Any:
     """One row a quantity: a report of one session has one row, which is no table."""
-    fields = [field for field in tables.ALIGNMENT if field.name not in _NOT_NUMBERS]
+    fields = [field for field in ALIGNMENT if field.name not in _NOT_NUMBERS]
     values = np.array([report[field.name].iloc[0] for field in fields], np.float64)
     nwb_columns = [
         VectorData(name="quantity", description="name", data=[field.name for field in fields]),
@@ -103,9 +105,9 @@ def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:
         "metadata": SessionMetadata(**session_fields),
         "alignment": _read_alignment(nwb, path, session.get("session", "")),
         "generators": read_module_table(
-            nwb, "misc", "generators", tables.GENERATORS, path, newer=("fixed_noise", "generator")
+            nwb, "misc", "generators", GENERATORS, path, newer=("fixed_noise", "generator")
         ),
-        "raw_files": tables.conform(raw, tables.RAW_FILES),
+        "raw_files": tables.conform(raw, RAW_FILES),
         "settings": by_section.get("settings", {}),
         "provenance": by_section.get("provenance", {}),
     }
@@ -113,13 +115,13 @@ def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:
 
 def _read_alignment(nwb: NWBFile, path: str, session: str) -> pd.DataFrame:
     if "alignment" not in nwb.processing["misc"].data_interfaces:
-        return tables.empty(tables.ALIGNMENT)
+        return tables.empty(ALIGNMENT)
     location = f"{path}, /processing/misc/alignment"
     nwb_table = nwb.processing["misc"]["alignment"]
     names, values = (column_values(nwb_table, name, location) for name in ("quantity", "value"))
     row = {"session": session, **dict(zip(names, values, strict=True))}
     frame = pd.DataFrame([row])
-    for field in tables.ALIGNMENT:
+    for field in ALIGNMENT:
         if field.type == tables.INT and field.name in frame:
             frame[field.name] = frame[field.name].astype("int64")
-    return tables.conform(frame, tables.ALIGNMENT)
+    return tables.conform(frame, ALIGNMENT)

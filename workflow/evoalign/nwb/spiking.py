@@ -15,6 +15,10 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, Pack, column_values, columns, frame_of
 from evoalign.nwb.contents import SessionContents
+from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
+
+_TABLES = tables.by_name(UNITS, SPIKES, WAVEFORMS)
+
 
 UV_PER_V = 1e6
 DEFAULT_RATE_HZ = 30_000.0  # of spike times where no channel has a sampling rate
@@ -37,7 +41,7 @@ def add_units(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         times,
         VectorIndex(name="spike_times_index", data=ends.astype(np.uint64), target=times),
         *_electrodes(nwb, units),
-        *columns(units, tables.UNITS, pack, leave_out=("unit",)),
+        *columns(units, UNITS, pack, leave_out=("unit",)),
     ]
     waveforms, waveform_fields = _waveforms(contents, pack)
     nwb_columns += waveforms
@@ -106,10 +110,10 @@ def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
         The units have no spike times, or a column is missing or damaged.
     """
     if nwb.units is None or not len(nwb.units.id):
-        return {name: tables.empty(tables.contract_of(name)) for name in ("units", "spikes", "waveforms")}
+        return {name: tables.empty(contract) for name, contract in _TABLES.items()}
     location = f"{path}, {PLACE}"
     numbers = np.asarray(nwb.units.id[:], np.int64)
-    units = frame_of(nwb.units, tables.UNITS, location, known_columns={"unit": numbers})
+    units = frame_of(nwb.units, UNITS, location, known_columns={"unit": numbers})
     return {
         "units": units,
         "spikes": read_spikes(nwb.units, numbers, location),
@@ -118,7 +122,7 @@ def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
 
 
 def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.DataFrame:
-    """Return `tables.SPIKES` of a units table, of this pipeline or another.
+    """Return `SPIKES` of a units table, of this pipeline or another.
 
     Parameters
     ----------
@@ -145,13 +149,13 @@ def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.D
     if len(ends) != len(numbers) or (counts < 0).any() or (len(ends) and ends[-1] != len(times)):
         raise InputError("the index does not fit the spike times", f"{location}/spike_times_index", MEND)
     frame = pd.DataFrame({"unit": np.repeat(numbers, counts), "time_s": times})
-    return tables.conform(frame, tables.SPIKES)
+    return tables.conform(frame, SPIKES)
 
 
 def _read_waveforms(units: Units, numbers: NDArray[np.int64], location: str) -> pd.DataFrame:
     names = ("waveform_time_ms", "waveform_mean", "waveform_sd")
     if not set(names) <= set(units.colnames):
-        return tables.empty(tables.WAVEFORMS)
+        return tables.empty(WAVEFORMS)
     time_ms, mean, sd = (np.asarray(column_values(units, name, location), np.float64) for name in names)
     if not time_ms.shape == mean.shape == sd.shape or time_ms.ndim != 2:
         raise InputError(
@@ -164,4 +168,4 @@ def _read_waveforms(units: Units, numbers: NDArray[np.int64], location: str) -> 
     frame = pd.DataFrame(
         {"unit": numbers[rows], "time_ms": time_ms[is_finite], "mean_uv": in_uv[0], "sd_uv": in_uv[1]}
     )
-    return tables.conform(frame, tables.WAVEFORMS)
+    return tables.conform(frame, WAVEFORMS)

@@ -16,10 +16,12 @@ from pynwb.image import IndexSeries
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import Codes
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import MEND, Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.images import COLLECTION, StoredImages, image_collection
+from evoalign.recordings.tables import WORDS as WORDS_TABLE
 
 INTERVALS = "presentations"
 WORDS = "event_words"
@@ -39,8 +41,8 @@ def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     _add_latents(nwb, contents, pack)
     if len(contents.words):
         words = contents.words.sort_values("time_s", kind="stable")
-        other_columns = columns(words, tables.WORDS, pack, leave_out=("time_s",))
-        time = tables.WORDS.field("time_s").metadata[b"meaning"].decode()
+        other_columns = columns(words, WORDS_TABLE, pack, leave_out=("time_s",))
+        time = WORDS_TABLE.field("time_s").metadata[b"meaning"].decode()
         stamps = TimestampVectorData(
             name="timestamp", description=time, data=pack(words["time_s"].to_numpy(np.float64))
         )
@@ -51,7 +53,7 @@ def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
 def _add_presentations(nwb: NWBFile, contents: SessionContents, collection: Any, pack: Pack) -> None:
     # Intervals are kept in the order of time; column `presentation` has the order of the log.
     presentations = contents.presentations.sort_values("onset_s", kind="stable", na_position="last")
-    nwb_columns = columns(presentations, tables.PRESENTATIONS, pack, rename=RENAME)
+    nwb_columns = columns(presentations, PRESENTATIONS, pack, rename=RENAME)
     if collection is not None:
         index = _image_index(presentations["image"], list(contents.images))
         text = "place of the image in order_of_images of the collection; -1 when it is not there"
@@ -121,16 +123,16 @@ def read_stimuli(nwb: NWBFile, path: str) -> dict[str, Any]:
 
 def _read_presentations(nwb: NWBFile, path: str) -> pd.DataFrame:
     if INTERVALS not in (nwb.intervals or {}):
-        return tables.empty(tables.PRESENTATIONS)
+        return tables.empty(PRESENTATIONS)
     location = f"{path}, /intervals/{INTERVALS}"
-    frame = frame_of(nwb.intervals[INTERVALS], tables.PRESENTATIONS, location, rename=RENAME)
+    frame = frame_of(nwb.intervals[INTERVALS], PRESENTATIONS, location, rename=RENAME)
     return frame.sort_values("presentation", kind="stable", ignore_index=True)
 
 
 def _read_words(nwb: NWBFile, path: str) -> pd.DataFrame:
     if WORDS not in (nwb.events or {}):
-        return tables.empty(tables.WORDS)
-    return frame_of(nwb.events[WORDS], tables.WORDS, f"{path}, /events/{WORDS}", rename=_WORD_NAMES)
+        return tables.empty(WORDS_TABLE)
+    return frame_of(nwb.events[WORDS], WORDS_TABLE, f"{path}, /events/{WORDS}", rename=_WORD_NAMES)
 
 
 def _read_latents(nwb: NWBFile, path: str) -> Codes:

@@ -17,6 +17,7 @@ from evoalign.nwb.backends import is_zarr, reader
 from evoalign.nwb.dandi import dandi_findings
 from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.settings import Packaging
+from evoalign.nwb.tables import FINDINGS
 
 # Importances that `nwb.strict` makes fatal.
 FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
@@ -40,7 +41,7 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        `tables.FINDINGS`; no rows when there is nothing to say.
+        `FINDINGS`; no rows when there is nothing to say.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rows = [*_schema(path), *_inspector(path), *dandi_findings(path)]
-    findings = tables.conform(pd.DataFrame(rows, columns=tables.FINDINGS.names, dtype="str"), tables.FINDINGS)
+    findings = tables.conform(pd.DataFrame(rows, columns=FINDINGS.names, dtype="str"), FINDINGS)
     fatal = findings[findings["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
         worst = fatal.iloc[0]

@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LIBRARY = "evoalign"
+# A module that imports this one runs all modules of its package.
+DISCOVERY = "evoalign.discovery"
 ROOT = Path(__file__).parents[1]
 
 
@@ -60,8 +62,11 @@ def modules(script: str) -> set[str]:
         name = waiting.pop()
         if name not in found and name in graph.modules:
             found.add(name)
-            waiting += graph.find_modules_directly_imported_by(name)
-            waiting.append(name.rpartition(".")[0])
+            imported = graph.find_modules_directly_imported_by(name)
+            package = name.rpartition(".")[0]
+            waiting += [*imported, package]
+            if DISCOVERY in imported:
+                waiting += graph.find_children(package)
     return found
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.recordings.tables import CHANNELS
 
 COLUMNS = ("channel", "array", "connector", "area", "x_um", "y_um")
 PITCH_UM = 400.0  # of Utah arrays, on whose grid .cmp files count
@@ -127,7 +128,7 @@ def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataF
     Parameters
     ----------
     channels : pandas.DataFrame
-        `tables.CHANNELS`.
+        `CHANNELS`.
     array_map : pandas.DataFrame
         As `read_array_map` returns it.
     """
@@ -136,4 +137,4 @@ def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataF
     rows = (mapped["kind"] == "neural") & mapped["channel"].isin(map_rows.index)
     for column in COLUMNS[1:]:
         mapped.loc[rows, column] = map_rows.loc[mapped.loc[rows, "channel"], column].to_numpy()
-    return tables.conform(mapped, tables.CHANNELS)
+    return tables.conform(mapped, CHANNELS)

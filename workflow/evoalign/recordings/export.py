@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from evoalign import tables
 from evoalign.files import atomic_write, sha256
+from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, SEGMENTS, WORDS
+
+_TABLES = tables.by_name(CHANNELS, SEGMENTS, WORDS, ONLINE_SPIKES)
+
 
 if TYPE_CHECKING:
     from evoalign.recordings.recording import Recording
@@ -35,7 +39,7 @@ def write_recording_tables(
     """
     checksums = {Path(file).name: sha256(file) for file in recording.files}
     descriptor = recording.descriptor() | {"sha256": checksums}
-    for name in ("channels", "segments", "words", "online_spikes"):
-        tables.write(getattr(recording, name), tables.contract_of(name), files[name], provenance)
+    for name, contract in _TABLES.items():
+        tables.write(getattr(recording, name), contract, files[name], provenance)
     with atomic_write(files["descriptor"]) as partial:
         partial.write_text(json.dumps(descriptor, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

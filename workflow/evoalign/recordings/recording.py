@@ -12,6 +12,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import CHANNELS, SEGMENTS
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Recording:
 
 
 def channel_table(streams: Sequence[Stream], names: dict[int, str], kinds: dict[int, str]) -> pd.DataFrame:
-    """Return `tables.CHANNELS` of the channels of streams, without area and place.
+    """Return `CHANNELS` of the channels of streams, without area and place.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def channel_table(streams: Sequence[Stream], names: dict[int, str], kinds: dict[
 def complete_channels(frame: pd.DataFrame) -> pd.DataFrame:
     """Add unknown array, connector, area and place to rows of channels."""
     if frame.empty:
-        return tables.empty(tables.CHANNELS)
+        return tables.empty(CHANNELS)
     unknown: dict[str, Any] = {
         "array": "",
         "connector": "",
@@ -113,14 +114,14 @@ def complete_channels(frame: pd.DataFrame) -> pd.DataFrame:
         "x_um": float("nan"),
         "y_um": float("nan"),
     }
-    return tables.conform(frame.assign(**unknown), tables.CHANNELS)
+    return tables.conform(frame.assign(**unknown), CHANNELS)
 
 
 def segment_table(streams: Sequence[Stream]) -> pd.DataFrame:
-    """Return `tables.SEGMENTS` of streams."""
+    """Return `SEGMENTS` of streams."""
     rows = [
         (stream.name, index, start_s, n_samples, stream.sampling_rate_hz)
         for stream in streams
         for index, (start_s, n_samples) in enumerate(stream.segments)
     ]
-    return tables.conform(pd.DataFrame(rows, columns=tables.SEGMENTS.names), tables.SEGMENTS)
+    return tables.conform(pd.DataFrame(rows, columns=SEGMENTS.names), SEGMENTS)

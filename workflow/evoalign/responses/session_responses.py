@@ -39,7 +39,7 @@ class SessionResponses:
     start_ms : int
         Left edge of the first bin, from image onset.
     units, presentations : pandas.DataFrame
-        `tables.UNITS` and `tables.PRESENTATIONS`, in the order of the axes of
+        `UNITS` and `PRESENTATIONS`, in the order of the axes of
         `counts`. Presentations that are not valid are there, and marked.
     session, subject : str
         Names of the session and of the animal.
@@ -135,7 +135,7 @@ def count_spikes(
     Parameters
     ----------
     spikes : pandas.DataFrame
-        `tables.SPIKES`, in any order.
+        `SPIKES`, in any order.
     units : sequence of int
         Unit numbers, in the order of the result.
     onsets_s : array_like, float [presentation]

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.files import atomic_write
 from evoalign.responses.session_responses import SessionResponses, no_envelope
+from evoalign.sorting.tables import UNITS
 
 FORMAT = 2  # of the responses folder
 # Blosc's threads store blocks in the order in which they get ready, so its bytes differ between runs.
@@ -40,8 +42,8 @@ def write_responses(responses: SessionResponses, folder: str | PathLike[str]) ->
             array.attrs.update({"block": block, "thread": thread, "images": list(ids)})
         names = ("start_ms", "session", "subject", "area", "site")
         group.attrs.update({"format": FORMAT, **{name: getattr(responses, name) for name in names}})
-        tables.write(responses.units, tables.UNITS, partial / "units.parquet")
-        tables.write(responses.presentations, tables.PRESENTATIONS, partial / "presentations.parquet")
+        tables.write(responses.units, UNITS, partial / "units.parquet")
+        tables.write(responses.presentations, PRESENTATIONS, partial / "presentations.parquet")
 
 
 def _add_array(
@@ -98,8 +100,8 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
         raise InputError(f"these are no readable responses: {error!r}", folder, mend) from error
     if attributes.get("format") != FORMAT:
         raise InputError(f"responses of format {attributes.get('format')}, not {FORMAT}", folder, mend)
-    units = tables.read(folder / "units.parquet", tables.UNITS)
-    presentations = tables.read(folder / "presentations.parquet", tables.PRESENTATIONS)
+    units = tables.read(folder / "units.parquet", UNITS)
+    presentations = tables.read(folder / "presentations.parquet", PRESENTATIONS)
     axes = {counts.shape[:2], (len(units) - len(envelope), len(presentations))}
     axes |= {(len(counts), envelope.shape[1])} if len(envelope) else set()
     if counts.dtype != np.uint16 or len(axes) > 1:

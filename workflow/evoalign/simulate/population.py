@@ -19,6 +19,7 @@ from evoalign.simulate.spiketrains import (
     with_bursts,
 )
 from evoalign.simulate.subject import random_unit
+from evoalign.simulate.tables import TRUE_UNITS
 from evoalign.simulate.ventral_stream import ModelUnit, figures, texture_statistics
 from evoalign.simulate.voltages import Shape, random_shape
 
@@ -38,11 +39,11 @@ class Population:
     Attributes
     ----------
     units : DataFrame
-        `tables.TRUE_UNITS`.
+        `TRUE_UNITS`.
     spikes : DataFrame
         Columns unit, time_s, size (relative to the unit's amplitude), by time.
     online : DataFrame
-        `tables.ONLINE_SPIKES`: the spikes as the rig saved them.
+        `ONLINE_SPIKES`: the spikes as the rig saved them.
     shapes : list of Shape
         Waveform of each unit.
     """
@@ -160,4 +161,4 @@ def _describe(models: list[ModelUnit], rows: list[dict[str, object]], spikes: pd
     for name in ("w_texture", "w_object", "latency_ms", "object_latency_ms"):
         frame[name] = [float(getattr(model.tuning, name)) for model in models]
     frame["n_spikes"] = np.bincount(spikes["unit"], minlength=len(models))
-    return tables.conform(frame, tables.TRUE_UNITS)
+    return tables.conform(frame, TRUE_UNITS)

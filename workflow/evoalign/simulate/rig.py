@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.events.photodiode import Photodiode
+from evoalign.events.tables import LOG
 from evoalign.evolution.loop import image_name
+from evoalign.recordings.tables import SEGMENTS, WORDS
 from evoalign.simulate.schedule import (
     BLOCK_FOLLOWS,
     FIXATION,
@@ -85,7 +87,7 @@ class RigSession:
     Attributes
     ----------
     log, words, segments : pandas.DataFrame
-        `tables.LOG`, `tables.WORDS`, `tables.SEGMENTS`.
+        `LOG`, `WORDS`, `SEGMENTS`.
     photodiode : Photodiode
         Changes of light while recording.
     truth : pandas.DataFrame
@@ -238,7 +240,7 @@ class _Recorder:
                 "sampling_rate_hz": 30_000.0,
             }
         )
-        return tables.conform(frame, tables.SEGMENTS)
+        return tables.conform(frame, SEGMENTS)
 
 
 def _words(
@@ -269,7 +271,7 @@ def _words(
             "segment": segment[order],
         }
     )
-    return tables.conform(frame, tables.WORDS), recorded
+    return tables.conform(frame, WORDS), recorded
 
 
 def _log(rng: np.random.Generator, presentations: list[_Shown], faults: Faults) -> pd.DataFrame:
@@ -293,7 +295,7 @@ def _log(rng: np.random.Generator, presentations: list[_Shown], faults: Faults) 
         }
         for i, s in enumerate(presentations)
     ]
-    return tables.conform(pd.DataFrame(rows), tables.LOG)
+    return tables.conform(pd.DataFrame(rows), LOG)
 
 
 def _truth(

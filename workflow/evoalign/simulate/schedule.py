@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
+from evoalign.events.tables import LOG
 from evoalign.evolution.loop import ShownImage
+from evoalign.recordings.tables import WORDS
 
 # Event words of the study's rig.
 TRIAL_START, BLOCK_FOLLOWS, TRIAL_FOLLOWS, FIXATION = 9, 201, 202, 5
@@ -132,11 +134,11 @@ class Rig:
         return float(np.ceil(self.now + TAIL_S))
 
     def words(self, source: str) -> pd.DataFrame:
-        """Return the event words, `tables.WORDS`; `source` as the vendor's reader names it."""
+        """Return the event words, `WORDS`; `source` as the vendor's reader names it."""
         times, words = zip(*self._words, strict=True)
         frame = pd.DataFrame({"time_s": times, "word": words, "source": source, "segment": 0})
-        return tables.conform(frame, tables.WORDS)
+        return tables.conform(frame, WORDS)
 
     def log(self) -> pd.DataFrame:
-        """Return the stimulus log, `tables.LOG`."""
-        return tables.conform(pd.DataFrame(self._rows), tables.LOG)
+        """Return the stimulus log, `LOG`."""
+        return tables.conform(pd.DataFrame(self._rows), LOG)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
+from evoalign.recordings.tables import ONLINE_SPIKES
 from evoalign.simulate.ventral_stream import RESPONSE_MS
 
 REFRACTORY_S = 1.5e-3
@@ -152,7 +153,7 @@ def sort_online(
     Parameters
     ----------
     spikes : DataFrame
-        True spikes, `tables.SPIKES`.
+        True spikes, `SPIKES`.
     units : DataFrame
         Columns unit, channel, online_unit, rising in unit from 0.
     duration_s : float
@@ -163,7 +164,7 @@ def sort_online(
     Returns
     -------
     DataFrame
-        `tables.ONLINE_SPIKES`, by time and channel.
+        `ONLINE_SPIKES`, by time and channel.
     """
     unit = spikes["unit"].to_numpy()
     channel = units["channel"].to_numpy()[unit]
@@ -182,4 +183,4 @@ def sort_online(
         channel_spikes.append(pd.DataFrame({"channel": number, "unit": 0, "time_s": noise}))
     frame = pd.concat(channel_spikes).query("0 < time_s < @duration_s")
     frame = frame.sort_values(["time_s", "channel"], kind="stable")
-    return tables.conform(frame, tables.ONLINE_SPIKES)
+    return tables.conform(frame, ONLINE_SPIKES)

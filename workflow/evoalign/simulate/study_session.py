@@ -7,10 +7,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.recordings.tables import CHANNELS, SEGMENTS
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.simulate.study_design import ExperimentDesign
 from evoalign.simulate.study_rates import IMAGE_SD, Floats, Truth, draw_truth
+from evoalign.sorting.tables import SPIKES, UNITS
 
 LATENT_DIMS = (16, 8)  # few: the study's test bed is its statistics, not its latents
 FIRST_ONSET_S, SPACING_S, ON_S = 5.0, 0.4, 0.1
@@ -20,7 +23,7 @@ RATE_HZ = 40_000.0
 
 
 def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
-    """Return what was shown: blocks of both threads' images in random order (`tables.PRESENTATIONS`)."""
+    """Return what was shown: blocks of both threads' images in random order (`PRESENTATIONS`)."""
     rng = np.random.default_rng([design.seed, 2])
     rows_shown = []
     for block in range(1, design.n_blocks + 1):
@@ -51,7 +54,7 @@ def presentations_of(design: ExperimentDesign) -> pd.DataFrame:
         valid=~word_lost,
         reason=np.where(word_lost, "no word", ""),
     )
-    return tables.conform(frame, tables.PRESENTATIONS)
+    return tables.conform(frame, PRESENTATIONS)
 
 
 def latents_of(
@@ -139,7 +142,7 @@ def simulate_contents(
         channels=study_channels(),
         segments=study_segments(presentations),
         units=responses.units,
-        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
+        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), SPIKES),
         presentations=presentations,
         latents=responses.codes,
     )
@@ -157,7 +160,7 @@ def spike_times(responses: SessionResponses, rng: np.random.Generator) -> Floats
 
 
 def study_units(channel: int, area: str, n_spikes: int, n_shown: int) -> pd.DataFrame:
-    """Return `tables.UNITS` of a session that holds its preferred unit alone."""
+    """Return `UNITS` of a session that holds its preferred unit alone."""
     nan = float("nan")
     seconds = FIRST_ONSET_S + SPACING_S * n_shown
     row = {
@@ -180,25 +183,25 @@ def study_units(channel: int, area: str, n_spikes: int, n_shown: int) -> pd.Data
         "baseline_drift": nan,
         "baseline_p": nan,
     }
-    return tables.conform(pd.DataFrame([row]), tables.UNITS)
+    return tables.conform(pd.DataFrame([row]), UNITS)
 
 
 def study_channels() -> pd.DataFrame:
-    """Return `tables.CHANNELS` of the study's 64 channels, without positions."""
+    """Return `CHANNELS` of the study's 64 channels, without positions."""
     nan = float("nan")
     rows = [
         (c, f"chan{c}", "neural", "spikes", RATE_HZ, nan, "", "", _area_of(c), nan, nan)
         for c in range(1, N_CHANNELS + 1)
     ]
-    frame = pd.DataFrame(rows, columns=tables.CHANNELS.names)
-    return tables.conform(frame, tables.CHANNELS)
+    frame = pd.DataFrame(rows, columns=CHANNELS.names)
+    return tables.conform(frame, CHANNELS)
 
 
 def study_segments(presentations: pd.DataFrame) -> pd.DataFrame:
-    """Return `tables.SEGMENTS` of a recording that ends with the last of the presentations."""
+    """Return `SEGMENTS` of a recording that ends with the last of the presentations."""
     n_samples = int((presentations["onset_s"].iloc[-1] + SPACING_S) * RATE_HZ)
-    frame = pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=tables.SEGMENTS.names)
-    return tables.conform(frame, tables.SEGMENTS)
+    frame = pd.DataFrame([("spikes", 0, 0.0, n_samples, RATE_HZ)], columns=SEGMENTS.names)
+    return tables.conform(frame, SEGMENTS)
 
 
 def _area_of(channel: int) -> str:

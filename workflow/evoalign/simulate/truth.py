@@ -13,7 +13,9 @@ from evoalign import tables
 from evoalign.simulate.experiment import Evolved
 from evoalign.simulate.population import Population
 from evoalign.simulate.settings import Demo
+from evoalign.simulate.tables import TRUE_PRESENTATIONS, TRUE_UNITS
 from evoalign.simulate.ventral_stream import crossover_ms
+from evoalign.sorting.tables import SPIKES
 
 CONVERGED_BLOCKS = 2  # at the end of the session
 WINDOW_MS = 200
@@ -24,9 +26,9 @@ def write_truth(
 ) -> None:
     """Write spikes, units and presentations (Parquet), what was planted (JSON) and the preferred images."""
     folder.mkdir(parents=True)
-    tables.write(people.spikes[["unit", "time_s"]], tables.SPIKES, folder / "spikes.parquet")
-    tables.write(people.units, tables.TRUE_UNITS, folder / "units.parquet")
-    tables.write(true_presentations(evolved), tables.TRUE_PRESENTATIONS, folder / "presentations.parquet")
+    tables.write(people.spikes[["unit", "time_s"]], SPIKES, folder / "spikes.parquet")
+    tables.write(people.units, TRUE_UNITS, folder / "units.parquet")
+    tables.write(true_presentations(evolved), TRUE_PRESENTATIONS, folder / "presentations.parquet")
     unit = evolved.subject.unit
     Image.fromarray(unit.preferred_texture).save(folder / "preferred_texture.png", compress_level=6)
     Image.fromarray(unit.preferred_object).save(folder / "preferred_object.png", compress_level=6)
@@ -45,7 +47,7 @@ def write_truth(
 
 
 def true_presentations(evolved: Evolved) -> pd.DataFrame:
-    """Return `tables.TRUE_PRESENTATIONS`."""
+    """Return `TRUE_PRESENTATIONS`."""
     frame = pd.DataFrame(
         {
             "presentation": np.arange(len(evolved.rig.onsets)),
@@ -56,7 +58,7 @@ def true_presentations(evolved: Evolved) -> pd.DataFrame:
             "object_match": evolved.subject.matches[1],
         }
     )
-    return tables.conform(frame, tables.TRUE_PRESENTATIONS)
+    return tables.conform(frame, TRUE_PRESENTATIONS)
 
 
 def planted_facts(evolved: Evolved) -> dict[str, object]:

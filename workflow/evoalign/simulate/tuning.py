@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
+from evoalign.events.tables import PRESENTATIONS
 from evoalign.files import atomic_write
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.settings import Packaging
@@ -30,6 +31,7 @@ from evoalign.simulate.study_session import (
     study_segments,
     study_units,
 )
+from evoalign.sorting.tables import SPIKES
 
 Floats = NDArray[np.float64]
 
@@ -118,7 +120,7 @@ def planted_rate(kind: str, peak: float, distance: Floats, design: TuningDesign)
 
 
 def shown_images(design: TuningDesign) -> pd.DataFrame:
-    """Return what was shown, in random order (`tables.PRESENTATIONS`), and the rate of each.
+    """Return what was shown, in random order (`PRESENTATIONS`), and the rate of each.
 
     Columns of the contract, then ``rate_hz``.
     """
@@ -151,7 +153,7 @@ def shown_images(design: TuningDesign) -> pd.DataFrame:
         residual_ms=0.0,
         valid=True,
         reason="",
-    )[[*tables.PRESENTATIONS.names, "rate_hz"]]
+    )[[*PRESENTATIONS.names, "rate_hz"]]
 
 
 def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int) -> SessionResponses:
@@ -169,7 +171,7 @@ def simulate_tuning_responses(design: TuningDesign, start_ms: int, stop_ms: int)
     driven = (time >= DRIVE_MS[0]) & (time < DRIVE_MS[1])
     rates = np.where(driven, np.clip(evoked, 0, None)[:, None], BASELINE_HZ)
     counts = np.random.default_rng([design.seed, 13]).poisson(rates / 1000).astype(np.uint16)
-    presentations = tables.conform(frame, tables.PRESENTATIONS)
+    presentations = tables.conform(frame, PRESENTATIONS)
     units = study_units(design.channel, design.area, int(counts.sum()), len(presentations))
     return SessionResponses(
         counts[None], start_ms, units, presentations, design.session, design.subject, design.area, {}
@@ -191,7 +193,7 @@ def simulate_tuning_contents(design: TuningDesign, start_ms: int, stop_ms: int) 
         channels=study_channels(),
         segments=study_segments(responses.presentations),
         units=responses.units,
-        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), tables.SPIKES),
+        spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), SPIKES),
         presentations=responses.presentations,
     )
 

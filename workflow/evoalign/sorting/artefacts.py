@@ -11,6 +11,7 @@ import pandas as pd
 from evoalign import tables
 from evoalign.sorting.bad_channels import MAD_TO_SD, N_STRETCHES
 from evoalign.sorting.parallel import run
+from evoalign.sorting.tables import ARTEFACTS
 from evoalign.sorting.traces import Chunk, Traces
 
 COMMON, SATURATED = "common", "saturated"
@@ -123,7 +124,7 @@ def blank(traces: Traces, artefacts: Iterable[Artefact]) -> None:
 def artefact_table(
     traces: Traces, artefacts: Iterable[Artefact], bad_channels: Iterable[int]
 ) -> pd.DataFrame:
-    """Return `tables.ARTEFACTS`, without the electrodes that are left out altogether."""
+    """Return `ARTEFACTS`, without the electrodes that are left out altogether."""
     starts, left_out = [start for start, _ in traces.spans], set(bad_channels)
     rows = [
         (
@@ -136,8 +137,8 @@ def artefact_table(
         for artefact in artefacts
         if artefact.channel not in left_out
     ]
-    frame = pd.DataFrame(rows, columns=tables.ARTEFACTS.names) if rows else tables.empty(tables.ARTEFACTS)
-    return tables.conform(frame, tables.ARTEFACTS)
+    frame = pd.DataFrame(rows, columns=ARTEFACTS.names) if rows else tables.empty(ARTEFACTS)
+    return tables.conform(frame, ARTEFACTS)
 
 
 def from_table(traces: Traces, artefacts: pd.DataFrame) -> list[Artefact]:

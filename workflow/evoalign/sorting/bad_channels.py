@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import signal
 
 from evoalign import tables
+from evoalign.sorting.tables import BAD_CHANNELS
 from evoalign.sorting.traces import Traces
 
 N_STRETCHES = 20  # seconds looked at, spread over the recording
@@ -49,7 +50,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `tables.BAD_CHANNELS`, one row a channel in the recording's order.
+        `BAD_CHANNELS`, one row a channel in the recording's order.
     """
     settings = traces.settings
     stretches = traces.samples(N_STRETCHES)
@@ -93,7 +94,7 @@ def _table(traces: Traces, reason: np.ndarray, sd_of_step: dict[str, np.ndarray]
     frame = pd.DataFrame({"channel": traces.channel_ids, "reason": reason.astype(str)})
     for name in STEPS:
         frame[name] = sd_of_step[name].astype(float) if name in sd_of_step else np.nan
-    return tables.conform(frame.assign(blanked_share=0.0), tables.BAD_CHANNELS)
+    return tables.conform(frame.assign(blanked_share=0.0), BAD_CHANNELS)
 
 
 def _rows(stretches: list[np.ndarray]) -> Iterator[np.ndarray]:

@@ -27,6 +27,7 @@ from evoalign.errors import InputError
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes, ordered
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import UNITS
 
 # Labels of phy, spikeinterface-gui and sortingview -> ours; others say nothing of the quality.
 LABELS = {
@@ -90,7 +91,7 @@ def curate(
     path : path
         A ``.json`` file, or a folder of phy or a file in it.
     channels, segments : DataFrame
-        `tables.CHANNELS` and `tables.SEGMENTS`.
+        `CHANNELS` and `SEGMENTS`.
     settings : Sorting
         The config's section.
 
@@ -311,4 +312,4 @@ def _with_original_metrics(
         if curated.origin is not None:
             row.update(original.loc[curated.origin, columns].to_dict())
         row["label"] = curated.label or row["label"]
-    return tables.conform(pd.DataFrame(rows, columns=tables.UNITS.names), tables.UNITS)
+    return tables.conform(pd.DataFrame(rows, columns=UNITS.names), UNITS)

@@ -130,7 +130,7 @@ def write_envelope(
     recording : Recording
         The opened raw files; one without broadband voltages gives no channels.
     channels, bad_channels, artefacts : DataFrame
-        `tables.CHANNELS`, and what sorting found.
+        `CHANNELS`, and what sorting found.
     settings : Sorting
         The config's section.
     folder : path

@@ -15,17 +15,20 @@ import spikeinterface.preprocessing as preprocessing
 from spikeinterface.core.base import base_period_dtype
 from spikeinterface.exporters import export_to_phy
 
+from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.recordings.recording import Recording
+from evoalign.recordings.tables import CHANNELS
 from evoalign.sorting.artefacts import COMMON, from_table
 from evoalign.sorting.external import PITCH_UM
 from evoalign.sorting.session import BROADBAND
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS
 from evoalign.sorting.traces import FILTER_ORDER, Chunk, Traces
 
-TABLES = ("channels", "units", "spikes", "bad_channels", "artefacts")
+TABLES = tables.by_name(CHANNELS, UNITS, SPIKES, BAD_CHANNELS, ARTEFACTS)
 PERIOD = ("segment_index", "start_sample_index", "end_sample_index")  # SpikeInterface's fields
 ARRAY_PITCH_UM = 10_000.0  # between arrays, each of which has coordinates of its own
 # What the windows of spikeinterface-gui and of phy show.

@@ -37,7 +37,7 @@ def choose_preferred(
     sorted_units : SortingResult
         All units of the session.
     online_spikes : DataFrame
-        `tables.ONLINE_SPIKES`.
+        `ONLINE_SPIKES`.
     channel, unit : int
         The vendor's channel number and online unit (a = 1); unit 0: the
         channel as a whole, for which only its multi-unit can stand.

@@ -9,6 +9,7 @@ from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff, isi_vi
 from evoalign import tables
 from evoalign.sorting.result import UnitSpikes, ordered
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 
 PRESENCE_BINS = 100  # of the recorded time, as SpikeInterface's presence ratio
 BASELINE_SHARE = 0.1  # of a waveform's samples, from its start: before the spike
@@ -66,7 +67,7 @@ def metrics(
     Returns
     -------
     dict of str to float
-        Columns n_spikes to amplitude_cutoff of `tables.UNITS`. ISI violations
+        Columns n_spikes to amplitude_cutoff of `UNITS`. ISI violations
         are Hill et al. 2011's (J. Neurosci. 31:8699) as SpikeInterface has them:
         violations x duration / (2 x spikes^2 x refractory period).
     """
@@ -120,7 +121,7 @@ def describe(
     trains : list of UnitSpikes
         In any order.
     channels : DataFrame
-        `tables.CHANNELS`, for the area.
+        `CHANNELS`, for the area.
     noise_uv : dict of int to float
         Noise SD of each channel.
     recorded : RecordedTime
@@ -133,7 +134,7 @@ def describe(
     Returns
     -------
     units, spikes, waveforms : DataFrame
-        `tables.UNITS`, `tables.SPIKES`, `tables.WAVEFORMS`.
+        `UNITS`, `SPIKES`, `WAVEFORMS`.
     """
     area = dict(zip(channels["channel"], channels["area"], strict=True))
     units, spikes, waveforms = [], [], []
@@ -163,9 +164,9 @@ def describe(
                 )
             )
     return (
-        _table([pd.DataFrame(units)] if units else [], tables.UNITS),
-        _table(spikes, tables.SPIKES),
-        _table(waveforms, tables.WAVEFORMS),
+        _table([pd.DataFrame(units)] if units else [], UNITS),
+        _table(spikes, SPIKES),
+        _table(waveforms, WAVEFORMS),
     )
 
 

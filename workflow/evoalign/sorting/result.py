@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 
-TABLES = ("units", "spikes", "waveforms", "bad_channels", "artefacts")
+TABLES = tables.by_name(UNITS, SPIKES, WAVEFORMS, BAD_CHANNELS, ARTEFACTS)
 # Units of a session are numbered in this order of kinds, then by channel.
 KIND_ORDER = ("sorted", "multiunit", "online")
 
@@ -24,27 +25,27 @@ class SortingResult:
     Attributes
     ----------
     units : DataFrame
-        `tables.UNITS`.
+        `UNITS`.
     spikes : DataFrame
-        `tables.SPIKES`, by unit and time.
+        `SPIKES`, by unit and time.
     waveforms : DataFrame
-        `tables.WAVEFORMS`, of the units whose voltages are known.
+        `WAVEFORMS`, of the units whose voltages are known.
     bad_channels : DataFrame
-        `tables.BAD_CHANNELS`, one row a channel, reason '' when good.
+        `BAD_CHANNELS`, one row a channel, reason '' when good.
     artefacts : DataFrame
-        `tables.ARTEFACTS`.
+        `ARTEFACTS`.
     """
 
     units: pd.DataFrame
     spikes: pd.DataFrame
     waveforms: pd.DataFrame
     bad_channels: pd.DataFrame
-    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, tables.ARTEFACTS))
+    artefacts: pd.DataFrame = field(default_factory=partial(tables.empty, ARTEFACTS))
 
     @classmethod
     def read(cls, files: Mapping[str, str | PathLike[str]]) -> SortingResult:
         """Read what `write` wrote; `files` names the path of each table."""
-        return cls(**{name: tables.read(files[name], tables.contract_of(name)) for name in TABLES})
+        return cls(**{name: tables.read(files[name], contract) for name, contract in TABLES.items()})
 
     def write(
         self, files: Mapping[str, str | PathLike[str]], provenance: Mapping[str, str] | None = None
@@ -59,7 +60,7 @@ class SortingResult:
             See `tables.write`.
         """
         for name, file in files.items():
-            tables.write(getattr(self, name), tables.contract_of(name), file, provenance)
+            tables.write(getattr(self, name), TABLES[name], file, provenance)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ def sort_recording(
     recording : Recording
         The opened raw files.
     channels : DataFrame
-        `tables.CHANNELS`, with the array map applied.
+        `CHANNELS`, with the array map applied.
     online_spikes : DataFrame
-        `tables.ONLINE_SPIKES`.
+        `ONLINE_SPIKES`.
     session : Session
         Its row of the sample sheet; names the preferred unit.
     settings : Sorting

@@ -25,6 +25,7 @@ from evoalign.sorting.pairs import settle
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import BAD_CHANNELS
 from evoalign.sorting.traces import Traces
 from evoalign.sorting.waveforms import UnitKey, WaveSums, time_axis_ms
 
@@ -54,13 +55,13 @@ def sort(
         Raw voltages of the neural channels; channel ids are the vendor's
         numbers; several segments where it was paused.
     channels : DataFrame
-        `tables.CHANNELS`.
+        `CHANNELS`.
     settings : Sorting
         The config's section.
     seed : int
         Of sorters that draw at random; the default one does not.
     online_spikes : DataFrame, optional
-        `tables.ONLINE_SPIKES`.
+        `ONLINE_SPIKES`.
     n_jobs : int
         Threads (and processes of other sorters).
 
@@ -105,9 +106,9 @@ def sort_online_only(
     Parameters
     ----------
     online_spikes : DataFrame
-        `tables.ONLINE_SPIKES`.
+        `ONLINE_SPIKES`.
     channels : DataFrame
-        `tables.CHANNELS`.
+        `CHANNELS`.
     settings : Sorting
         Refractory period and label thresholds.
     duration_s : float
@@ -121,7 +122,7 @@ def sort_online_only(
     units = [_without_waves(key, times) for key, times in _online_units(online_spikes, settings).items()]
     recorded = RecordedTime([(0.0, duration_s)])
     described = describe(units, channels, {}, recorded, np.zeros(0), settings)
-    return SortingResult(*described, tables.empty(tables.BAD_CHANNELS))
+    return SortingResult(*described, tables.empty(BAD_CHANNELS))
 
 
 def _online_units(online_spikes: pd.DataFrame | None, settings: Sorting) -> dict[tuple[int, int], np.ndarray]:

@@ -8,6 +8,7 @@ from scipy import stats
 
 from evoalign import tables
 from evoalign.sorting.settings import Sorting
+from evoalign.sorting.tables import UNITS
 
 COLUMNS = ("baseline_hz", "baseline_drift", "baseline_p")
 MIN_PRESENTATIONS = 10  # fewer presentations give no trend
@@ -25,14 +26,14 @@ def with_stability(
     Parameters
     ----------
     units, spikes, presentations : DataFrame
-        `tables.UNITS`, `tables.SPIKES`, `tables.PRESENTATIONS`.
+        `UNITS`, `SPIKES`, `PRESENTATIONS`.
     baseline_ms : (int, int)
         Config key ``analysis.baseline_ms``: ``[first, end)``.
 
     Returns
     -------
     DataFrame
-        `tables.UNITS` with baseline_hz (mean), baseline_drift (change of the
+        `UNITS` with baseline_hz (mean), baseline_drift (change of the
         least-squares line from first to last block, over the mean) and
         baseline_p (two-sided p of Spearman's correlation of single
         presentations with their block). NaN with fewer than ten valid
@@ -48,7 +49,7 @@ def with_stability(
         trend(_rates(times.get(unit, np.zeros(0)), onset, baseline_ms), order) for unit in units["unit"]
     ]
     columns = dict(zip(COLUMNS, np.array(trends).T, strict=True))
-    return tables.conform(units.assign(**columns), tables.UNITS)
+    return tables.conform(units.assign(**columns), UNITS)
 
 
 def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:

@@ -37,7 +37,7 @@ class Traces:
     recording : BaseRecording
         Raw voltages of neural channels, with gains; one or several segments.
     channels : DataFrame
-        `tables.CHANNELS`; gives array and connector of the recording's channels.
+        `CHANNELS`; gives array and connector of the recording's channels.
     settings : Sorting
         Pass band and reference.
 

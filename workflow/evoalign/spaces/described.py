@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from evoalign import tables
+from evoalign.nwb.tables import GENERATORS
 from evoalign.spaces.interface import Space
 
 
 def generators_table(spaces: Sequence[Space], metrics: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Return `tables.GENERATORS` of a session whose images these spaces have rendered.
+    """Return `GENERATORS` of a session whose images these spaces have rendered.
 
     Parameters
     ----------
@@ -37,5 +38,5 @@ def generators_table(spaces: Sequence[Space], metrics: Mapping[str, str] | None 
             }
         )
     if not rows:
-        return tables.empty(tables.GENERATORS)
-    return tables.conform(pd.DataFrame(rows), tables.GENERATORS)
+        return tables.empty(GENERATORS)
+    return tables.conform(pd.DataFrame(rows), GENERATORS)

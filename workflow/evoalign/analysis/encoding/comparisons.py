@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.analysis.encoding.alignment_index import Comparison, compare, equal_share, unit_crossover
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
+from evoalign.analysis.encoding.tables import ENCODING_CROSSOVER, ENCODING_INDEX
 from evoalign.analysis.experiment import KINDS
 from evoalign.analysis.statistics.crossover import Bins
 from evoalign.analysis.statistics.resampling import seeded
@@ -48,16 +49,16 @@ def compared(job: Job, parts: list[ThreadParts]) -> tuple[pd.DataFrame, pd.DataF
     Returns
     -------
     index, crossover : pandas.DataFrame
-        `tables.ENCODING_INDEX` and `tables.ENCODING_CROSSOVER`; a linear share
+        `ENCODING_INDEX` and `ENCODING_CROSSOVER`; a linear share
         depends on no fold scheme, so each projection comes once.
     """
     by_kind = {part.kind: part for part in parts}
     if not set(KINDS) <= set(by_kind):
-        return tables.empty(tables.ENCODING_INDEX), tables.empty(tables.ENCODING_CROSSOVER)
+        return tables.empty(ENCODING_INDEX), tables.empty(ENCODING_CROSSOVER)
     pair = (by_kind["texture"], by_kind["object"])
     found = [_compared(job, pair, shares) for shares in _same_projection(pair)]
     if not found:
-        return tables.empty(tables.ENCODING_INDEX), tables.empty(tables.ENCODING_CROSSOVER)
+        return tables.empty(ENCODING_INDEX), tables.empty(ENCODING_CROSSOVER)
     return pd.concat([index for index, _ in found]), pd.concat([crossing for _, crossing in found])
 
 

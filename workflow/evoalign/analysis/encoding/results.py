@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.analysis.encoding.comparisons import compared, unit_windows
 from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
+from evoalign.analysis.encoding.tables import (
+    ENCODING,
+    ENCODING_CROSSOVER,
+    ENCODING_INDEX,
+    ENCODING_ORDER,
+    ENCODING_SPECTRUM,
+    ENCODING_WEIGHTS,
+)
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 
-NAMES = (
-    "encoding",
-    "encoding_index",
-    "encoding_crossover",
-    "encoding_order",
-    "encoding_spectrum",
-    "encoding_weights",
+TABLES = tables.by_name(
+    ENCODING, ENCODING_INDEX, ENCODING_CROSSOVER, ENCODING_ORDER, ENCODING_SPECTRUM, ENCODING_WEIGHTS
 )
 # Results are rounded here, so that the order of sums on other machines or threads shows in no file.
 DIGITS = 9
@@ -29,7 +32,7 @@ DIGITS = 9
 
 def no_units() -> dict[str, pd.DataFrame]:
     """The tables without rows."""
-    return {name: tables.empty(tables.contract_of(name)) for name in NAMES}
+    return {name: tables.empty(contract) for name, contract in TABLES.items()}
 
 
 def session_tables(job: Job, parts: list[ThreadParts], rates: Floats) -> dict[str, pd.DataFrame]:
@@ -54,7 +57,7 @@ def session_tables(job: Job, parts: list[ThreadParts], rates: Floats) -> dict[st
         "encoding_spectrum": _spectrum(job, parts),
         "encoding_weights": _weights(job, parts),
     }
-    return {name: _finish(frame, tables.contract_of(name)) for name, frame in frames.items()}
+    return {name: _finish(frame, TABLES[name]) for name, frame in frames.items()}
 
 
 def _finish(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
@@ -140,7 +143,7 @@ def _spectrum(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
                 "share": (explained / divisor).ravel(),
             }
             frames.append(pd.DataFrame({**unit_windows(job), **columns}))
-    return pd.concat(frames) if frames else tables.empty(tables.ENCODING_SPECTRUM)
+    return pd.concat(frames) if frames else tables.empty(ENCODING_SPECTRUM)
 
 
 def _weights(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
@@ -154,7 +157,7 @@ def _weights(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
             frame["latent"] = np.tile(np.arange(weight.shape[1]), len(weight))
             frame["weight"] = weight.ravel()
             frames.append(frame)
-    return pd.concat(frames) if frames else tables.empty(tables.ENCODING_WEIGHTS)
+    return pd.concat(frames) if frames else tables.empty(ENCODING_WEIGHTS)
 
 
 def to_dataset(encoding: pd.DataFrame) -> xr.Dataset:
@@ -163,7 +166,7 @@ def to_dataset(encoding: pd.DataFrame) -> xr.Dataset:
     Parameters
     ----------
     encoding : pandas.DataFrame
-        One session's rows of `tables.ENCODING`, or several sessions'.
+        One session's rows of `ENCODING`, or several sessions'.
 
     Returns
     -------
@@ -181,8 +184,8 @@ def to_dataset(encoding: pd.DataFrame) -> xr.Dataset:
         "n",
     ]  # fmt: skip
     dataset = frame.set_index(axes)[values].to_xarray()
-    units = {f.name: f.metadata[b"unit"].decode() for f in tables.ENCODING}
-    meanings = {f.name: f.metadata[b"meaning"].decode() for f in tables.ENCODING}
+    units = {f.name: f.metadata[b"unit"].decode() for f in ENCODING}
+    meanings = {f.name: f.metadata[b"meaning"].decode() for f in ENCODING}
     for name in values:
         dataset[name].attrs = {"units": units[name], "long_name": meanings[name]}
     return dataset

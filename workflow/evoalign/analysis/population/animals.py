@@ -7,9 +7,45 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from evoalign.analysis.columns import AREA, FAMILY, START, STOP, experiment_columns
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population.experiments import Study, over_experiments
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.statistics.tests import benjamini_hochberg
+from evoalign.tables import FLOAT, INT, TEXT, column, table
+
+ANIMAL_CONTRAST = table(
+    "animal_contrast",
+    AREA,
+    *experiment_columns("subject"),
+    column("window", TEXT, "", "'evoked' or 'binned'"),
+    START,
+    STOP,
+    column("n", INT, "", "valid experiments of the animal"),
+    column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    column("sem", FLOAT, "", "standard error over experiments"),
+)
+
+MIXED_EFFECTS = table(
+    "mixed_effects",
+    AREA,
+    column("window", TEXT, "", "'evoked' or 'binned'"),
+    START,
+    STOP,
+    column("n", INT, "", "valid experiments"),
+    column("animals", INT, "", "animals"),
+    column("mean", FLOAT, "", "late object minus texture: fixed intercept, animal a random one"),
+    column("sem", FLOAT, "", "its standard error; NaN with one animal or too few experiments"),
+    column("z", FLOAT, "", "mean over its standard error"),
+    column("p", FLOAT, "", "two-sided p value of z, as a t of n - 1 degrees of freedom"),
+    FAMILY,
+    column("sd_animals", FLOAT, "", "standard deviation between animals (REML)"),
+    column("sd_experiments", FLOAT, "", "standard deviation between experiments of an animal"),
+    column("f_animals", FLOAT, "", "F of the one-way ANOVA between animals"),
+    column("p_animals", FLOAT, "", "its p value"),
+    column("q_animals", FLOAT, "", "Benjamini-Hochberg adjusted over the bins of the panel"),
+)
+
 
 Floats = NDArray[np.float64]
 WINDOWS = ("evoked", "binned")
@@ -127,3 +163,9 @@ def _random_intercept(groups: list[Floats]) -> dict[str, float]:
         "sd_animals": float(np.sqrt(ratio * variance)),
         "sd_experiments": float(np.sqrt(variance)),
     }
+
+
+POOLED = (
+    PooledStatistic((ANIMAL_CONTRAST,), animal_contrast),
+    PooledStatistic((MIXED_EFFECTS,), mixed_effects),
+)

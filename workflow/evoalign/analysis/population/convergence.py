@@ -11,11 +11,54 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from evoalign.analysis.columns import AREA, site_columns, space_columns, t_test_columns
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.levels import DIFFERENCE_LEVEL
-from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, successful, test_columns
+from evoalign.analysis.population.experiments import (
+    SPACES,
+    Study,
+    over_experiments,
+    successful,
+    test_columns,
+    unpaired_columns,
+)
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.statistics.sites import paired_over_sites, unpaired_over_sites
 from evoalign.analysis.statistics.tests import Moments, Test, benjamini_hochberg, one_sample_t, two_sample_t
+from evoalign.tables import FLAG, FLOAT, INT, TEXT, column, table
+
+POPULATION_TIME_CONSTANTS = table(
+    "population_time_constants",
+    AREA,
+    column("level", TEXT, "", "'bslinit', 'bsl' or 'zero'"),
+    column("theta", FLOAT, "", "share of the maximum"),
+    *space_columns("blocks", paired=False),
+    *t_test_columns("two-sample over successful threads, texture minus object"),
+    *site_columns(paired=False),
+)
+
+TIME_CONSTANT_TESTS = table(
+    "time_constant_tests",
+    column("comparison", TEXT, "", "'areas': one space in two areas, two-sample; 'spaces': one area, paired"),
+    column("area_1", TEXT, "", "visual area of the first group"),
+    column("space_1", TEXT, "", "its kind of space, 'texture' or 'object'"),
+    column("area_2", TEXT, "", "visual area of the second group"),
+    column("space_2", TEXT, "", "its kind of space"),
+    column("level", TEXT, "", "'bslinit', 'bsl' or 'zero'"),
+    column("theta", FLOAT, "", "share of the maximum"),
+    column("n_1", INT, "", "threads of the first group that succeed at analysis.success_p; pairs"),
+    column("n_2", INT, "", "of the second group; pairs"),
+    column("difference", FLOAT, "blocks", "mean of the first minus mean of the second group"),
+    column("low", FLOAT, "blocks", "lower end of its 95 % interval, of the t distribution"),
+    column("high", FLOAT, "blocks", "upper end of it"),
+    *t_test_columns("first minus second group"),
+    column("n_sites_1", INT, "", "recording sites of the first group; of the pairs"),
+    column("n_sites_2", INT, "", "recording sites of the second group; of the pairs"),
+    *site_columns(paired=False)[2:],
+    column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the tests of the level and theta"),
+    column("study", FLAG, "", "one of the study's three tests"),
+)
+
 
 Floats = NDArray[np.float64]
 # The study's label of posterior IT, and the one of its figures.
@@ -47,7 +90,7 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `tables.TIME_CONSTANT_TESTS`.
+        `TIME_CONSTANT_TESTS`.
     """
     frame = study_.tables["time_constants"]
     array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
@@ -114,3 +157,21 @@ def _of_the_study(found: pd.DataFrame) -> pd.Series:
     inferotemporal = found["area_1"].isin(POSTERIOR_IT) & (found["space_1"] == "texture")
     other = found["area_2"].isin(("V4", "V1")) & (found["space_2"] == "texture")
     return inferotemporal & (other | (found["comparison"] == "spaces"))
+
+
+def population_time_constants(study_: Study) -> pd.DataFrame:
+    """Convergence of the threads that succeed at `success_p`, two-sample t-test (Fig. 4D)."""
+    frame = study_.tables["time_constants"]
+    array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
+    parts = []
+    for area, rows in study_.areas():
+        groups = successful(study_, rows, array)
+        columns = unpaired_columns(study_, groups, ("time constants", area))
+        parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(area=area))
+    return pd.concat(parts, ignore_index=True)
+
+
+POOLED = (
+    PooledStatistic((POPULATION_TIME_CONSTANTS,), population_time_constants),
+    PooledStatistic((TIME_CONSTANT_TESTS,), time_constant_tests),
+)

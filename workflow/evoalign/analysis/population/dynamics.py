@@ -7,6 +7,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from evoalign.analysis.columns import (
+    AREA,
+    FAMILY,
+    LARGER,
+    SELECTION,
+    START,
+    STOP,
+    site_columns,
+    space_columns,
+    t_test_columns,
+)
 from evoalign.analysis.frames import long_table, table_of
 from evoalign.analysis.population.experiments import (
     SPACES,
@@ -18,12 +29,79 @@ from evoalign.analysis.population.experiments import (
     test_columns,
     unpaired_columns,
 )
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.dynamics_tables import crossover_row
 from evoalign.analysis.statistics.crossover import Bins
 from evoalign.analysis.statistics.resampling import cluster_test, interval, mean_draws, seeded
 from evoalign.analysis.statistics.sites import paired_over_sites, site_means
 from evoalign.analysis.statistics.tests import benjamini_hochberg, one_sample_t
-from evoalign.tables import CROSSOVER
+from evoalign.analysis.tables import CROSSOVER
+from evoalign.tables import FLOAT, INT, TEXT, column, table
+
+POPULATION_PSTH = table(
+    "population_psth",
+    AREA,
+    SELECTION,
+    column("stage", TEXT, "", "'first', 'best' or 'last' block; 'last' padded: the mean of the last two"),
+    column("time_ms", INT, "ms", "left edge of the 1 ms bin, from image onset"),
+    column("n", INT, "", "experiments"),
+    *space_columns("", paired=True),
+)
+
+POPULATION_ATTRIBUTION = table(
+    "population_attribution",
+    AREA,
+    START,
+    STOP,
+    *space_columns("", paired=False),
+    *t_test_columns("two-sample over successful threads, texture minus object"),
+    column("q", FLOAT, "", "Benjamini-Hochberg adjusted p over the bins of one width"),
+    LARGER,
+    *site_columns(paired=False, family=True),
+)
+
+POPULATION_CENTRES = table(
+    "population_centres",
+    AREA,
+    column("curve", TEXT, "", "'attribution', or the PSTH of the 'first', 'best' or 'last' block"),
+    *space_columns("ms", paired=False),
+    *t_test_columns("two-sample over successful threads, texture minus object"),
+    *site_columns(paired=False),
+)
+
+POPULATION_CONTRAST = table(
+    "population_contrast",
+    AREA,
+    column("window", TEXT, "", "'evoked' or 'binned'"),
+    START,
+    STOP,
+    column("n", INT, "", "valid experiments"),
+    column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    column("sem", FLOAT, "", "standard error over experiments"),
+    column("low", FLOAT, "", "lower end of the bootstrap interval"),
+    column("high", FLOAT, "", "upper end of it"),
+    *t_test_columns("over experiments, against 0"),
+    FAMILY,
+    *site_columns(family=True),
+    column("z", FLOAT, "", "inverse-variance mean over its error: speaks of these experiments only"),
+    column("z_p", FLOAT, "", "its two-sided p value"),
+    column("z_q", FLOAT, "", "the same, Benjamini-Hochberg adjusted over the bins"),
+)
+
+CLUSTERS = table(
+    "clusters",
+    AREA,
+    SELECTION,
+    START,
+    STOP,
+    column("mass", FLOAT, "", "sum of t over the cluster's bins, object minus texture"),
+    column("p", FLOAT, "", "share of sign flips of sites with a cluster of that mass"),
+    column("larger", TEXT, "", "the larger space in the cluster"),
+    column("n", INT, "", "experiments"),
+    column("n_sites", INT, "", "sites, over whose means it is tested"),
+    column("n_flips", INT, "", "sign flips, all of them when sites are few"),
+)
+
 
 Floats = NDArray[np.float64]
 
@@ -213,3 +291,13 @@ def clusters(study_: Study) -> pd.DataFrame:
             for run in runs
         ]
     return pd.DataFrame(found)
+
+
+POOLED = (
+    PooledStatistic((POPULATION_PSTH,), population_psth),
+    PooledStatistic((POPULATION_ATTRIBUTION,), attribution),
+    PooledStatistic((POPULATION_CENTRES,), centres),
+    PooledStatistic((POPULATION_CONTRAST,), contrast),
+    PooledStatistic((CROSSOVER,), crossover, without_valid=True),
+    PooledStatistic((CLUSTERS,), clusters),
+)

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.results import DIGITS
+from evoalign.analysis.encoding.tables import (
+    ENCODING_UNITS,
+    POPULATION_ENCODING,
+    POPULATION_ENCODING_CROSSOVER,
+    POPULATION_ENCODING_SPECTRUM,
+)
 from evoalign.analysis.experiment import KINDS
 from evoalign.analysis.settings import AnalysisConfig, Encoding
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
@@ -20,11 +26,8 @@ from evoalign.analysis.statistics.tests import benjamini_hochberg
 
 Floats = NDArray[np.float64]
 
-NAMES = (
-    "encoding_units",
-    "population_encoding",
-    "population_encoding_crossover",
-    "population_encoding_spectrum",
+TABLES = tables.by_name(
+    ENCODING_UNITS, POPULATION_ENCODING, POPULATION_ENCODING_CROSSOVER, POPULATION_ENCODING_SPECTRUM
 )
 _MODEL = ["scheme", "projection", "n_features"]
 _WHO = ["session", "unit"]
@@ -66,15 +69,15 @@ def pool_encoding(
         crossings.append(_crossing(model, rows, own, config))
     parts = {
         "encoding_units": units,
-        "population_encoding": _concat(areas, tables.POPULATION_ENCODING),
-        "population_encoding_crossover": _concat(crossings, tables.POPULATION_ENCODING_CROSSOVER),
+        "population_encoding": _concat(areas, POPULATION_ENCODING),
+        "population_encoding_crossover": _concat(crossings, POPULATION_ENCODING_CROSSOVER),
         "population_encoding_spectrum": _spectrum(spectrum, units, config.encoding),
     }
     return {name: _conform(frame, name) for name, frame in parts.items()}
 
 
 def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    contract = tables.contract_of(name)
+    contract = TABLES[name]
     numbers = [field.name for field in contract if field.type == tables.FLOAT]
     return tables.conform(
         frame.assign(**{n: frame[n].astype(float).round(DIGITS) for n in numbers}), contract
@@ -87,7 +90,7 @@ def _concat(frames: list[pd.DataFrame], contract: Any) -> pd.DataFrame:
 
 def _together(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
     frames = [session[name] for session in sessions if len(session[name])]
-    return _concat(frames, tables.contract_of(name)).reset_index(drop=True)
+    return _concat(frames, TABLES[name]).reset_index(drop=True)
 
 
 def _area_q(units: pd.DataFrame) -> pd.DataFrame:
@@ -256,7 +259,7 @@ def _spectrum(spectrum: pd.DataFrame, units: pd.DataFrame, settings: Encoding) -
     full = units[(units["projection"] == "full") & (units["scheme"] == settings.schemes[0])]
     rows = spectrum.merge(full.loc[_explained(full, settings), _WHO], on=_WHO)
     if rows.empty:
-        return tables.empty(tables.POPULATION_ENCODING_SPECTRUM)
+        return tables.empty(POPULATION_ENCODING_SPECTRUM)
     by = ["area", "space", "kind", "start_ms", "stop_ms"]
     bins = ["rank_first", "rank_last"]
     pooled = rows.groupby(by + bins, sort=True)["explained"].agg(["mean", "count"]).reset_index()

@@ -23,7 +23,8 @@ SPACES = ("texture", "object")
 WHOLE = ("experiments", "success", "time_constants", "crossover")
 
 
-@dataclass(frozen=True)
+# Compared by identity, so that what is derived of a study can be kept.
+@dataclass(frozen=True, eq=False)
 class Study:
     """Valid experiments of all areas.
 
@@ -220,7 +221,7 @@ def places_of_kinds(experiments: pd.DataFrame, settings: Analysis) -> NDArray[np
     Parameters
     ----------
     experiments : pandas.DataFrame
-        Valid rows of `tables.EXPERIMENTS`: one thread of each kind.
+        Valid rows of `EXPERIMENTS`: one thread of each kind.
     settings : Analysis
 
     Returns

@@ -7,12 +7,32 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from evoalign.analysis.columns import AREA, SELECTION
 from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.leads import UNTESTED, Leads, cluster_leads
 from evoalign.analysis.statistics.resampling import interval, seeded
 from evoalign.analysis.statistics.sites import site_means
 from evoalign.analysis.statistics.tests import first_run
+from evoalign.tables import FLOAT, INT, TEXT, column, table
+
+LATENCIES = table(
+    "latencies",
+    AREA,
+    SELECTION,
+    column("space", TEXT, "", "the space that leads: 'texture' or 'object'"),
+    column("n", INT, "", "experiments"),
+    column("latency_ms", FLOAT, "ms", "start of the first significant lead that lasts; NaN when none"),
+    column(
+        "low_ms", FLOAT, "ms", "lower end of the bootstrap interval, of draws with a lead; NaN with few n"
+    ),
+    column("high_ms", FLOAT, "ms", "upper end of it"),
+    column("found", FLOAT, "", "share of bootstrap draws with a lead; NaN where there is no interval"),
+    column("p", FLOAT, "", "family-wise p of the space's strongest lead; NaN when not tested"),
+    column("reason", TEXT, "", "why there is no latency; '' when there is one"),
+)
+
 
 Floats = NDArray[np.float64]
 
@@ -111,3 +131,6 @@ def first_lead(
     above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > stats.t.isf(level / 2, np.maximum(n - 1, 1))
     found = first_run(above, stay)
     return np.where(found >= 0, starts[found].astype(np.float64), np.nan)
+
+
+POOLED = (PooledStatistic((LATENCIES,), latencies),)

@@ -41,7 +41,7 @@ def pair_prototypes(
     pairs : mapping of str to sequence of (session, texture image, object image)
         Of each kind of prototype; images ``[3, H, W]`` in 0..1.
     experiments : pandas.DataFrame
-        `tables.EXPERIMENTS`; where it tells the `site`, experiments of one
+        `EXPERIMENTS`; where it tells the `site`, experiments of one
         site are of one unit.
     networks, lpips
         As for `distance_matrices`.
@@ -51,11 +51,11 @@ def pair_prototypes(
     Returns
     -------
     pairings : pandas.DataFrame
-        `tables.IMAGE_PAIRINGS`: of valid experiments, and of those in which
+        `IMAGE_PAIRINGS`: of valid experiments, and of those in which
         both threads succeed; every area and 'all'.
     shuffled : pandas.DataFrame
         session, prototype, measure, mask, shuffled: column of
-        `tables.IMAGE_DISTANCES`.
+        `IMAGE_DISTANCES`.
     """
     own = experiments[experiments["valid"].astype(bool)].set_index("session")
     unit = own["site"] if "site" in own else pd.Series(own.index, own.index)

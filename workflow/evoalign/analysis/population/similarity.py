@@ -26,6 +26,8 @@ from evoalign.analysis.session.prototypes import (
 )
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.tests import benjamini_hochberg
+from evoalign.analysis.tables import DISTANCE_CORRELATIONS, IMAGE_DISTANCES, IMAGE_PAIRINGS
+from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
 from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.distances import image_distances
 from evoalign.spaces.networks import lpips_of, networks_of
@@ -33,7 +35,7 @@ from evoalign.spaces.networks import lpips_of, networks_of
 Floats = NDArray[np.float64]
 Tables = Mapping[str, pd.DataFrame]
 RESPONSES = ("psth", "activation")
-NAMES = ("prototypes", "image_distances", "distance_correlations", "image_pairings")
+TABLES = tables.by_name(PROTOTYPES_TABLE, IMAGE_DISTANCES, DISTANCE_CORRELATIONS, IMAGE_PAIRINGS)
 
 
 def compare_prototypes(
@@ -90,7 +92,7 @@ def compare_prototypes(
         joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
         found |= {"image_distances": joined, "distance_correlations": correlations(joined)}
         found["image_pairings"] = pairings
-    return {name: _conform(found.get(name), name) for name in NAMES}, pictures
+    return {name: _conform(found.get(name), name) for name in TABLES}, pictures
 
 
 def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tuple[str, Prototype, Prototype]]:
@@ -108,7 +110,7 @@ def _by_kind(experiment: pd.Series, settings: Analysis) -> tuple[int, int]:
 
 
 def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
-    contract = tables.contract_of(name)
+    contract = TABLES[name]
     return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
 
 
@@ -120,12 +122,12 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     distances : pandas.DataFrame
-        `tables.IMAGE_DISTANCES`.
+        `IMAGE_DISTANCES`.
 
     Returns
     -------
     pandas.DataFrame
-        `tables.DISTANCE_CORRELATIONS`: valid experiments, and of them those in
+        `DISTANCE_CORRELATIONS`: valid experiments, and of them those in
         which both threads succeed (the study's); q over measures and masks.
     """
     valid = distances[distances["valid"].astype(bool)]

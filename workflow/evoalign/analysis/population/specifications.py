@@ -8,11 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoalign.analysis.columns import AREA, START, STOP, site_columns, t_test_columns
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, test_columns
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.dynamics import late_blocks
 from evoalign.analysis.statistics.sites import paired_over_sites
 from evoalign.analysis.statistics.tests import one_sample_t
+from evoalign.tables import FLOAT, INT, TEXT, column, table
+
+SPECIFICATIONS = table(
+    "specifications",
+    AREA,
+    START,
+    STOP,
+    column("selection", TEXT, "", "which experiments: 'valid', or both threads succeed at a threshold"),
+    column("normaliser", TEXT, "", "'maximum' (the study's), 'mean' of late evoked rates, or 'none'"),
+    column("n", INT, "", "experiments"),
+    column("mean", FLOAT, "", "late object minus texture; spikes/s with normaliser 'none'"),
+    column("effect", FLOAT, "", "paired t over the square root of n, object minus texture; NaN with n < 3"),
+    *t_test_columns("object minus texture over experiments"),
+    *site_columns(),
+)
+
 
 Floats = NDArray[np.float64]
 
@@ -98,3 +116,6 @@ def _selections(study_: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     p, _ = study_.arrange(peaks, ("kind",), "p_selected")
     chosen = np.asarray((p < settings.both_succeed_p).all(1), dtype=np.bool_)
     yield f"both p selected < {settings.both_succeed_p:g}", chosen
+
+
+POOLED = (PooledStatistic((SPECIFICATIONS,), specifications),)

@@ -11,7 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.statistics.tests import rate_interval
+from evoalign.tables import FLOAT, INT, TEXT, column, table
+
+SUCCESS_SPLITS = table(
+    "success_splits",
+    column("area", TEXT, "", "visual area, or 'all'"),
+    column("split", TEXT, "", "what 'name' is: the thread's 'space' or its 'optimiser'"),
+    column("kind", TEXT, "", "kind of the thread's space: 'texture' or 'object'"),
+    column("name", TEXT, "", "of the space or the optimiser"),
+    column("threshold", FLOAT, "", "of p(maxinit): analysis.success_p"),
+    column("k", INT, "", "experiments whose thread succeeds"),
+    column("n", INT, "", "valid experiments whose thread has that space or optimiser"),
+    column("rate", FLOAT, "", "k / n"),
+    column("low", FLOAT, "", "5 % quantile of Beta(k+1, n-k+1)"),
+    column("high", FLOAT, "", "95 % quantile of it"),
+)
+
 
 SPLITS = ("space", "optimiser")
 
@@ -26,7 +43,7 @@ def success_splits(study_: Study) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `tables.SUCCESS_SPLITS`: rows of every area and of 'all'. An optimiser
+        `SUCCESS_SPLITS`: rows of every area and of 'all'. An optimiser
         that no sample sheet names has no rows.
     """
     own = study_.experiments
@@ -47,3 +64,6 @@ def success_splits(study_: Study) -> pd.DataFrame:
 def _areas(study_: Study) -> Iterator[tuple[str, NDArray[np.int64]]]:
     yield from study_.areas()
     yield "all", np.arange(len(study_.experiments))
+
+
+POOLED = (PooledStatistic((SUCCESS_SPLITS,), success_splits),)

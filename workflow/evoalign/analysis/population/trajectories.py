@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,59 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from evoalign.analysis.columns import (
+    AREA,
+    BLOCK_INDEX,
+    FAMILY,
+    LARGER,
+    START,
+    STOP,
+    experiment_columns,
+    site_columns,
+    space_columns,
+    t_test_columns,
+)
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.population.experiments import SPACES, Study, larger, paired_columns, test_columns
+from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.trajectories import pad
 from evoalign.analysis.statistics.sites import paired_over_sites
 from evoalign.analysis.statistics.tests import benjamini_hochberg, paired_t
+from evoalign.tables import FLAG, FLOAT, INT, TEXT, column, table
+
+PADDED = table(
+    "padded",
+    *experiment_columns("session", "subject", "area", "site", "kind"),
+    BLOCK_INDEX,
+    column("value", FLOAT, "", "evoked block mean over the normaliser, padded"),
+    column("real", FLAG, "", "a block that was shown; else padding"),
+)
+
+POPULATION_TRAJECTORIES = table(
+    "population_trajectories",
+    AREA,
+    column(
+        "selection",
+        TEXT,
+        "",
+        "'valid' experiments, of them those where 'any' thread or 'both' threads succeed, or 'both_strict': "
+        "both at analysis.success_p",
+    ),
+    column("window", TEXT, "", "'evoked', 'baseline' or 'binned'"),
+    START,
+    STOP,
+    BLOCK_INDEX,
+    column("n", INT, "", "experiments, padded ones with them"),
+    column("n_real", INT, "", "experiments that showed this block"),
+    *space_columns("", paired=True),
+    column("difference_low", FLOAT, "", "object minus texture: lower end of the bootstrap interval"),
+    column("difference_high", FLOAT, "", "upper end of it"),
+    *t_test_columns("paired over experiments, texture minus object"),
+    FAMILY,
+    LARGER,
+    *site_columns(family=True),
+)
+
 
 Floats = NDArray[np.float64]
 WINDOWS = ("evoked", "baseline", "binned")
@@ -40,6 +89,7 @@ class Trajectories:
     windows: list[tuple[str, int, int]]
 
 
+@functools.lru_cache(maxsize=1)
 def padded_trajectories(study_: Study) -> Trajectories:
     """Stack and pad the trajectories of all valid experiments.
 
@@ -74,13 +124,14 @@ def padded_trajectories(study_: Study) -> Trajectories:
     )
 
 
-def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.DataFrame:
+def population_trajectories(study_: Study) -> pd.DataFrame:
     """Mean trajectories of each area and selection, with the paired test of each block.
 
     The test compares texture and object over experiments, block by block; the
     blocks of one window are one family for Benjamini and Hochberg. Ext. 4C
     asks of both threads that they succeed at `success_p`: 'both_strict'.
     """
+    trajectories = padded_trajectories(study_)
     names, starts, stops = zip(*trajectories.windows, strict=True)
     parts = []
     for area, selection, rows in study_.selections(strict=True):
@@ -107,3 +158,26 @@ def population_trajectories(study_: Study, trajectories: Trajectories) -> pd.Dat
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def padded_table(study_: Study) -> pd.DataFrame:
+    """Each experiment's evoked trajectory, normalised and padded (docs/methods.md section 3)."""
+    trajectories = padded_trajectories(study_)
+    n_experiments, length = trajectories.real.shape
+    frame = long_table(
+        {"row": range(n_experiments), "kind": SPACES, "block_index": range(length)},
+        {
+            "value": np.stack([trajectories.values[kind][:, 0] for kind in SPACES], 1),
+            "real": trajectories.real[:, None],
+        },
+    )
+    row = frame.pop("row").to_numpy()
+    for name in ("session", "subject", "area", "site"):
+        frame[name] = study_.experiments[name].to_numpy()[row]
+    return frame
+
+
+POOLED = (
+    PooledStatistic((PADDED,), padded_table),
+    PooledStatistic((POPULATION_TRAJECTORIES,), population_trajectories),
+)

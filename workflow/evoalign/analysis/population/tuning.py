@@ -14,15 +14,18 @@ from scipy import stats
 from evoalign import tables
 from evoalign.analysis.settings import AnalysisConfig, Tuning
 from evoalign.analysis.tuning.fractions import GROUPS, fraction_table, fraction_tests, peak_table
+from evoalign.analysis.tuning.tables import (
+    TUNING_AXES,
+    TUNING_CURVES,
+    TUNING_FRACTIONS,
+    TUNING_HEATMAP,
+    TUNING_PEAKS,
+    TUNING_SESSIONS,
+    TUNING_TESTS,
+)
 
-POOLED = (
-    "tuning_axes",
-    "tuning_curves",
-    "tuning_sessions",
-    "tuning_heatmap",
-    "tuning_fractions",
-    "tuning_tests",
-    "tuning_peaks",
+TABLES = tables.by_name(
+    TUNING_AXES, TUNING_CURVES, TUNING_SESSIONS, TUNING_HEATMAP, TUNING_FRACTIONS, TUNING_TESTS, TUNING_PEAKS
 )
 
 
@@ -57,7 +60,9 @@ def pool_tuning(
     found: dict[str, pd.DataFrame] = {}
     if tuned:
         tuned = sorted(tuned, key=lambda one: str(one["tuning_points"]["session"].iloc[0]))
-        joined = {name: pd.concat([one[name] for one in tuned], ignore_index=True) for name in POOLED[:2]}
+        joined = {
+            name: pd.concat([one[name] for one in tuned], ignore_index=True) for name in list(TABLES)[:2]
+        }
         overview = _sessions(tuned, success_of(sessions, config.tuning), follows)
         joined["tuning_curves"] = joined["tuning_curves"].merge(overview[["session", "success"]])
         axes = joined["tuning_axes"].merge(overview[["session", "success", "evolution"]])
@@ -71,11 +76,11 @@ def pool_tuning(
             "tuning_peaks": peak_table(common[common["tuned"].astype(bool)], config.tuning),
             "tuning_curves": joined["tuning_curves"].drop(columns="success"),
         }
-    return {name: _conform(found.get(name), name) for name in POOLED}
+    return {name: _conform(found.get(name), name) for name in TABLES}
 
 
 def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
-    contract = tables.contract_of(name)
+    contract = TABLES[name]
     return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
 
 
@@ -90,7 +95,7 @@ def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Tuning)
     Parameters
     ----------
     sessions : sequence of mappings
-        With `tables.TRAJECTORIES` where a session holds an evolution.
+        With `TRAJECTORIES` where a session holds an evolution.
     settings : Tuning
 
     Returns
@@ -160,7 +165,7 @@ def heatmap(curves: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     curves : pandas.DataFrame
-        `tables.TUNING_CURVES` with a column success.
+        `TUNING_CURVES` with a column success.
     """
     largest = curves.groupby("session")["mean_hz"].transform("max")
     # Distances are told by names with two digits: equal ones are equal numbers.

@@ -34,6 +34,7 @@ from evoalign.analysis.session.selection import selected_p
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
+from evoalign.analysis.tables import EXPERIMENTS, PSTH, SUCCESS, TRAJECTORIES
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution, tune_session
 from evoalign.responses.session_responses import SessionResponses
 
@@ -83,13 +84,13 @@ def analyse_session(
     """
     if unit is None and (why := _without_preferred(responses, preferred)):
         logging.warning("session %s is not analysed: %s", responses.session, why)
-        return {"success": tables.empty(tables.SUCCESS)}
+        return {"success": tables.empty(SUCCESS)}
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
     if unit is None and (why := _without_evolution(responses)):
         logging.warning("session %s is not analysed as a paired evolution: %s", responses.session, why)
-        return {"success": tables.empty(tables.SUCCESS)} | tuned
+        return {"success": tables.empty(SUCCESS)} | tuned
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     if optimisers:
@@ -171,7 +172,7 @@ def _experiments(
         row |= {f"optimiser_{i}": experiment.optimisers[i]}
         row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
         row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
-    return table_of(tables.EXPERIMENTS, row)
+    return table_of(EXPERIMENTS, row)
 
 
 def _success(
@@ -202,7 +203,7 @@ def _success(
         for c in comparisons
     ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return table_of(tables.SUCCESS, columns | facts(measured.experiment))
+    return table_of(SUCCESS, columns | facts(measured.experiment))
 
 
 def _corrected(
@@ -265,7 +266,7 @@ def _trajectories(measured: Measured, settings: Analysis) -> pd.DataFrame:
     told = np.ones(found.mean.shape, dtype=bool)
     told[STIMULI.index("reference"), ..., 2:] = False
     shown = keep_rows(columns, told.ravel())
-    return table_of(tables.TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
+    return table_of(TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
 
 
 def _psth(measured: Measured, settings: Analysis) -> pd.DataFrame:
@@ -277,4 +278,4 @@ def _psth(measured: Measured, settings: Analysis) -> pd.DataFrame:
     axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
     columns = long_columns(axes, values)
     shown = keep_rows(columns, columns["n"] > 0)
-    return table_of(tables.PSTH, shown | facts(experiment), text=CATEGORY)
+    return table_of(PSTH, shown | facts(experiment), text=CATEGORY)

@@ -16,6 +16,7 @@ from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.statistics.tests import Moments, benjamini_hochberg, two_sample_t
+from evoalign.analysis.tables import ATTRIBUTION, CENTRES, CONTRAST, CROSSOVER, TIME_CONSTANTS
 
 
 def attribution_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def attribution_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
             {"difference_hz": difference, "share": share},
         )
         parts.append(columns | facts(measured.experiment))
-    return table_of(tables.ATTRIBUTION, *parts)
+    return table_of(ATTRIBUTION, *parts)
 
 
 def centres_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
@@ -47,7 +48,7 @@ def centres_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
         [thread_axis(experiment, settings), {"curve": ("first", "best", "last", "attribution")}],
         {"centre_ms": centre},
     )
-    return table_of(tables.CENTRES, columns | facts(experiment))
+    return table_of(CENTRES, columns | facts(experiment))
 
 
 def time_constants_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
@@ -69,15 +70,14 @@ def time_constants_table(measured: Measured, settings: Analysis) -> pd.DataFrame
             "below": np.stack([one.below for one in found]),
         },
     )
-    return table_of(tables.TIME_CONSTANTS, columns | facts(measured.experiment))
+    return table_of(TIME_CONSTANTS, columns | facts(measured.experiment))
 
 
 def late_tables(measured: Measured, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
     """Contrast and crossover: object minus texture in the late blocks."""
     experiment = measured.experiment
-    names = ("contrast", "crossover")
     if set(experiment.kinds(settings)) != {"texture", "object"}:
-        return {name: tables.empty(getattr(tables, name.upper())) for name in names}
+        return {"contrast": tables.empty(CONTRAST), "crossover": tables.empty(CROSSOVER)}
     width = settings.figure_bin_ms
     at = [0] + [i for i, (name, a, b) in enumerate(measured.windows) if name == "binned" and b - a == width]
     first = dynamics.late_blocks(experiment.n_blocks, settings.late_fraction)
@@ -93,7 +93,7 @@ def late_tables(measured: Measured, settings: Analysis, seed: int) -> dict[str, 
     scope = {"scope": "session", "session": experiment.session, "selection": "", "area": experiment.area}
     return {
         "contrast": _contrast(measured, at, first, settings),
-        "crossover": table_of(tables.CROSSOVER, row | scope),
+        "crossover": table_of(CROSSOVER, row | scope),
     }
 
 
@@ -112,7 +112,7 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: Analysis)
     names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
     columns = facts(measured.experiment) | {"window": names, "start_ms": starts, "stop_ms": stops}
     return table_of(
-        tables.CONTRAST,
+        CONTRAST,
         columns
         | {
             "texture_hz": as_array(texture.mean),

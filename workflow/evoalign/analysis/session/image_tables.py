@@ -12,6 +12,9 @@ from evoalign.analysis.session.block_statistics import Measured, facts, thread_a
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import moments
+from evoalign.analysis.tables import BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_PSTH
+
+TABLES = tables.by_name(BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_PSTH)
 
 
 def image_tables(measured: Measured, settings: Analysis) -> dict[str, pd.DataFrame]:
@@ -20,10 +23,7 @@ def image_tables(measured: Measured, settings: Analysis) -> dict[str, pd.DataFra
     Without rows where the names of the images are unknown.
     """
     found = {"block_images": _block_images(measured, settings), **_references(measured)}
-    return {
-        name: tables.empty(tables.contract_of(name)) if frame is None else frame
-        for name, frame in found.items()
-    }
+    return {name: tables.empty(TABLES[name]) if frame is None else frame for name, frame in found.items()}
 
 
 def _block_images(measured: Measured, settings: Analysis) -> pd.DataFrame | None:
@@ -45,7 +45,7 @@ def _block_images(measured: Measured, settings: Analysis) -> pd.DataFrame | None
         {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)},
     ]
     columns = long_columns(axes, {"mean_hz": mean, "n": n})
-    return table_of(tables.BLOCK_IMAGES, columns | {"image": names.ravel().tolist()} | facts(experiment))
+    return table_of(BLOCK_IMAGES, columns | {"image": names.ravel().tolist()} | facts(experiment))
 
 
 def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
@@ -68,6 +68,6 @@ def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
     }
     columns = long_columns([{"image": names}, {"time_ms": times}], values)
     return {
-        "reference_images": table_of(tables.REFERENCE_IMAGES, own | facts(experiment)),
-        "reference_psth": table_of(tables.REFERENCE_PSTH, columns | facts(experiment)),
+        "reference_images": table_of(REFERENCE_IMAGES, own | facts(experiment)),
+        "reference_psth": table_of(REFERENCE_PSTH, columns | facts(experiment)),
     }

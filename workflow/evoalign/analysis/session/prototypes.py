@@ -17,6 +17,7 @@ from torch import Tensor
 from evoalign import tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.settings import Analysis
+from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
 from evoalign.files import atomic_write
 from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.interface import Space, to_bytes
@@ -223,7 +224,7 @@ def write_pictures(pictures: Mapping[str, Tensor], folder: str | PathLike[str]) 
 
 
 def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: Analysis) -> pd.DataFrame:
-    """Return `tables.PROTOTYPES` of a session."""
+    """Return `PROTOTYPES_TABLE` of a session."""
     rows = [
         {
             **{name: experiment[name] for name in ("session", "subject", "area", "site")},
@@ -233,4 +234,4 @@ def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: Ana
         }
         for one in made
     ]
-    return tables.conform(pd.DataFrame(rows), tables.PROTOTYPES) if rows else tables.empty(tables.PROTOTYPES)
+    return tables.conform(pd.DataFrame(rows), PROTOTYPES_TABLE) if rows else tables.empty(PROTOTYPES_TABLE)

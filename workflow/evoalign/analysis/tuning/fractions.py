@@ -70,13 +70,13 @@ def fraction_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
     Parameters
     ----------
     axes : pandas.DataFrame
-        Common axes: `tables.TUNING_AXES` with columns success and evolution.
+        Common axes: `TUNING_AXES` with columns success and evolution.
     settings : Tuning
 
     Returns
     -------
     pandas.DataFrame
-        `tables.TUNING_FRACTIONS`; measure 'centre': the peak lies in the bin at 0.
+        `TUNING_FRACTIONS`; measure 'centre': the peak lies in the bin at 0.
     """
     rows = [
         panel
@@ -99,7 +99,7 @@ def fraction_tests(axes: pd.DataFrame, settings: Tuning, seed: int) -> pd.DataFr
     Parameters
     ----------
     axes : pandas.DataFrame
-        Common axes: `tables.TUNING_AXES` with columns success and evolution.
+        Common axes: `TUNING_AXES` with columns success and evolution.
     settings : Tuning
     seed : int
         Of the permutations.
@@ -107,7 +107,7 @@ def fraction_tests(axes: pd.DataFrame, settings: Tuning, seed: int) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        `tables.TUNING_TESTS`, q by Benjamini-Hochberg over the measures of an
+        `TUNING_TESTS`, q by Benjamini-Hochberg over the measures of an
         area and subspace.
     """
     rows = [
@@ -159,7 +159,7 @@ def peak_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
     Parameters
     ----------
     axes : pandas.DataFrame
-        Tuned common axes: `tables.TUNING_AXES` with a column success.
+        Tuned common axes: `TUNING_AXES` with a column success.
     settings : Tuning
     """
     rows = [

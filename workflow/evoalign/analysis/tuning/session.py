@@ -19,9 +19,13 @@ from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tuning.fits import Fit, fit_gaussian, fit_line, gaussian, means_of
 from evoalign.analysis.tuning.gaussian_process import Process, fit_process
 from evoalign.analysis.tuning.shapes import peak_bin, reaches, shape, shape_flags
+from evoalign.analysis.tuning.tables import TUNING_AXES, TUNING_CURVES, TUNING_FITS, TUNING_POINTS
 from evoalign.events.names import parse_axis_name
 from evoalign.responses.rates import rates, windowed
 from evoalign.responses.session_responses import SessionResponses
+
+TABLES = tables.by_name(TUNING_POINTS, TUNING_CURVES, TUNING_FITS, TUNING_AXES)
+
 
 Floats = NDArray[np.float64]
 AXIS = ["subspace", "axis"]
@@ -84,7 +88,7 @@ def tune_session(
 
 
 def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    contract = tables.contract_of(name)
+    contract = TABLES[name]
     return tables.conform(frame, contract) if len(frame) else tables.empty(contract)
 
 
@@ -167,7 +171,7 @@ def fit_axes(points: pd.DataFrame, settings: Tuning, seed: int) -> tuple[pd.Data
     Returns
     -------
     axes, fits : pandas.DataFrame
-        `tables.TUNING_AXES` and `tables.TUNING_FITS` without the columns that
+        `TUNING_AXES` and `TUNING_FITS` without the columns that
         say whose unit it is.
     """
     axes, fits = [], []

@@ -19,6 +19,7 @@ from evoalign.formats.blackrock.nev import SERIAL_WORD, SPIKE, WORD, Nev, read_n
 from evoalign.formats.blackrock.nsx import Nsx, read_nsx
 from evoalign.recordings.recording import Recording, channel_table, complete_channels, segment_table
 from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
+from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, WORDS
 
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 RESET_S = 1.0  # a step back by more is a clock reset, by less packets out of order
@@ -217,7 +218,7 @@ def _words(
     nev: Nev | None, times: NDArray[np.float64], pieces: NDArray[np.int64], reference: Stream | None
 ) -> pd.DataFrame:
     if nev is None:
-        return tables.empty(tables.WORDS)
+        return tables.empty(WORDS)
     rows = np.flatnonzero((nev.kind == WORD) | (nev.kind == SERIAL_WORD))
     time_s = times[rows]
     if reference is None:
@@ -233,15 +234,15 @@ def _words(
             "segment": segment,
         }
     )
-    return tables.conform(frame.sort_values("time_s", kind="stable"), tables.WORDS)
+    return tables.conform(frame.sort_values("time_s", kind="stable"), WORDS)
 
 
 def _online_spikes(nev: Nev | None, times: NDArray[np.float64]) -> pd.DataFrame:
     if nev is None:
-        return tables.empty(tables.ONLINE_SPIKES)
+        return tables.empty(ONLINE_SPIKES)
     rows = nev.kind == SPIKE
     frame = pd.DataFrame({"channel": nev.channel[rows], "unit": nev.unit[rows], "time_s": times[rows]})
-    return tables.conform(frame.sort_values(["time_s", "channel"], kind="stable"), tables.ONLINE_SPIKES)
+    return tables.conform(frame.sort_values(["time_s", "channel"], kind="stable"), ONLINE_SPIKES)
 
 
 def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame:
@@ -264,7 +265,7 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
         }
     )
     frames = [frame for frame in (channels, complete_channels(spike_only)) if not frame.empty]
-    return tables.conform(pd.concat(frames).sort_values("channel"), tables.CHANNELS)
+    return tables.conform(pd.concat(frames).sort_values("channel"), CHANNELS)
 
 
 def _metadata(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def behavior_tree(
     Parameters
     ----------
     log : pandas.DataFrame
-        `tables.LOG`.
+        `LOG`.
     image_field : str
         Field of UserVars for the names of a trial's images, with suffix; ''
         leaves them out.

@@ -16,6 +16,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.recordings.recording import Recording, complete_channels, segment_table
 from evoalign.recordings.stream import Reader, Stream
+from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
 
 ROLES = ("broadband", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
@@ -257,7 +258,7 @@ def _words(contents: Contents, segments: pd.DataFrame) -> pd.DataFrame:
         "source": np.array(contents.word_source, object)[order],
         "segment": np.maximum(segment, 0),
     }
-    return tables.conform(pd.DataFrame(frame), tables.WORDS)
+    return tables.conform(pd.DataFrame(frame), WORDS)
 
 
 def _online_spikes(contents: Contents) -> pd.DataFrame:
@@ -267,4 +268,4 @@ def _online_spikes(contents: Contents) -> pd.DataFrame:
         "unit": contents.spike_unit[order],
         "time_s": contents.spike_s[order],
     }
-    return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES)
+    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES)

@@ -22,6 +22,7 @@ from evoalign.formats.plexon.streams import Continuous
 from evoalign.formats.plexon.walk import Blocks
 from evoalign.recordings.recording import Recording
 from evoalign.recordings.stream import GAP_TOLERANCE_S
+from evoalign.recordings.tables import ONLINE_SPIKES
 
 
 def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
@@ -96,7 +97,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     Returns
     -------
     spikes : DataFrame
-        `tables.ONLINE_SPIKES`, in the order of time.
+        `ONLINE_SPIKES`, in the order of time.
     waveforms : int16 array [spike, point]
         One a row of `spikes`.
     gain_uv : float
@@ -124,7 +125,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     order = np.argsort(tick, kind="stable")
     frame = {"channel": channel, "unit": unit[order], "time_s": tick[order] / file.clock_hz}
     gain = 1e6 * float(head["CoeffToConvertToUnits"])
-    return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms[order], gain
+    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES), waveforms[order], gain
 
 
 def _continuous(file: Pl2File, gap_tolerance_s: float) -> list[Continuous]:

@@ -16,6 +16,7 @@ from evoalign.formats.plexon.streams import Continuous, name_streams, split_ragg
 from evoalign.formats.plexon.walk import copy_samples
 from evoalign.recordings.recording import Recording, complete_channels, segment_table
 from evoalign.recordings.stream import Stream
+from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
 
 
 class BlockReader:
@@ -145,7 +146,7 @@ def _words(contents: Contents, segments: pd.DataFrame) -> pd.DataFrame:
         "source": contents.word_source[order],
         "segment": np.maximum(segment, 0),
     }
-    return tables.conform(pd.DataFrame(frame), tables.WORDS)
+    return tables.conform(pd.DataFrame(frame), WORDS)
 
 
 def _online_spikes(contents: Contents) -> pd.DataFrame:
@@ -155,4 +156,4 @@ def _online_spikes(contents: Contents) -> pd.DataFrame:
         "unit": contents.spike_unit[order],
         "time_s": contents.spike_tick[order] / contents.clock_hz,
     }
-    return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES)
+    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES)

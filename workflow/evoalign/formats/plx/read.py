@@ -24,6 +24,7 @@ from evoalign.formats.plx import layout as plx
 from evoalign.formats.plx.file import AGAIN, PlxFile, read_plx
 from evoalign.recordings.recording import Recording
 from evoalign.recordings.stream import GAP_TOLERANCE_S
+from evoalign.recordings.tables import ONLINE_SPIKES
 
 SOURCE_OF = {plx.STROBED: "strobed", plx.START: "start", plx.STOP: "stop"}
 
@@ -90,7 +91,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     Returns
     -------
     spikes : DataFrame
-        `tables.ONLINE_SPIKES`, in the order of time.
+        `ONLINE_SPIKES`, in the order of time.
     waveforms : int16 array [spike, point]
         One a row of `spikes`.
     gain_uv : float
@@ -115,7 +116,7 @@ def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFra
     waveforms = as_words(file.content, np.int16)[spikes.word[:, None] + np.arange(n)]
     frame = {"channel": spikes.channel, "unit": spikes.unit, "time_s": spikes.tick / file.clock_hz}
     gain = plx.spike_gain_uv(file.header, int(file.spike_headers["Gain"][rows[0]]))
-    return tables.conform(pd.DataFrame(frame), tables.ONLINE_SPIKES), waveforms, gain
+    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES), waveforms, gain
 
 
 def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous], list[str]]:

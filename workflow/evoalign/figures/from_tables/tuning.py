@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from evoalign.figures.captions import FigureSettings, span
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, unit_words, words
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, letter, new_figure, say_empty
 
@@ -156,3 +157,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         to single presentations.
         """
     )
+
+
+FIGURES = (FigureEntry("tuning", "session tuning", 10, draw_tuning, caption),)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, show_window, success_words
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -115,3 +116,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         object): {site_words(found, "p_site")}.
         """
     )
+
+
+FIGURES = (FigureEntry("attribution", "population", 90, draw_attribution, caption),)

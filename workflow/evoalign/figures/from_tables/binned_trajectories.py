@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.analysis.population.trajectories import POPULATION_TRAJECTORIES
 from evoalign.figures.captions import FigureSettings, selected
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -25,7 +27,6 @@ from evoalign.figures.panels import (
     words,
 )
 from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
-from evoalign.tables import POPULATION_TRAJECTORIES
 
 # Bins before the response are flat lines; the figure starts with the evoked window.
 MAX_BINS = 16
@@ -147,3 +148,6 @@ def explained(width_ms: int, settings: FigureSettings) -> str:
         space.
         """
     )
+
+
+FIGURES = (FigureEntry("binned_trajectories", "population", 60, draw_binned_trajectories, caption),)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from evoalign.figures.captions import FigureSettings, late_blocks, percent, show_window, span
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
 from evoalign.figures.style import REFERENCE_COLOUR, area_label
 
@@ -84,3 +85,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         ({span(settings.analysis.evoked_ms)}): {"; ".join(found) or "too few animals or experiments"}.
         """
     )
+
+
+FIGURES = (FigureEntry("animals", "population", 120, draw_animals, caption),)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from evoalign.figures.captions import FigureSettings, show_window, span
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, unit_words, words
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
@@ -99,3 +100,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         error over presentations. No test.
         """
     )
+
+
+FIGURES = (FigureEntry("stacked_psth", "session", 10, draw_stacked_psth, caption),)

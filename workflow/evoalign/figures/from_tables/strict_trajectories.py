@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from evoalign.figures.binned_trajectories import draw_bins, evoked_bins, explained
 from evoalign.figures.captions import FigureSettings, success_words
+from evoalign.figures.from_tables.binned_trajectories import draw_bins, evoked_bins, explained
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, areas_of, words
 from evoalign.figures.style import area_label
 
@@ -41,3 +42,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         The test over the means of recording sites is in columns t_site to q_site.
         """
     )
+
+
+FIGURES = (FigureEntry("strict_trajectories", "population", 70, draw_strict_trajectories, caption),)

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, percent, span
+from evoalign.figures.from_tables.entry import FigureEntry
+from evoalign.figures.from_tables.tuning import ROW, SUBSPACES, grid_of, show_grid
 from evoalign.figures.panels import Source, Tables, p_words, words
 from evoalign.figures.style import PAGE, REFERENCE_COLOUR, area_label, in_order, letter, new_figure, say_empty
-from evoalign.figures.tuning import ROW, SUBSPACES, grid_of, show_grid
 
 GROUP_COLOURS = {"succeeds": "#0072B2", "fails": "#999999", "all": "#000000"}
 GROUP_LABELS = {"succeeds": "after success", "fails": "after failure", "all": "all sessions"}
@@ -240,3 +241,10 @@ def _sessions(tables: Tables, settings: FigureSettings) -> str:
     parts = [f"{counts[name]} {text}" for name, text in said.items() if counts.get(name, 0)]
     n = len(tables["tuning_sessions"])
     return f"{n} session{'' if n == 1 else 's'}: {', '.join(parts)}"
+
+
+FIGURES = (
+    FigureEntry("tuning_heatmaps", "population tuning", 10, draw_tuning_heatmaps, caption_tuning_heatmaps),
+    FigureEntry("tuning_shapes", "population tuning", 20, draw_tuning_shapes, caption_tuning_shapes),
+    FigureEntry("tuning_peaks", "population tuning", 30, draw_tuning_peaks, caption_tuning_peaks),
+)

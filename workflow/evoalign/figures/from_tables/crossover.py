@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from evoalign.figures.captions import FigureSettings, late_blocks, percent, show_window
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, significance, words
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, in_order, space_colour
 
@@ -115,3 +116,6 @@ def _words(row: pd.Series) -> str:
     if not np.isfinite(row["low_ms"]):
         return f"{area} {time:.0f} ms (no interval: {row['interval_reason']})"
     return f"{area} {time:.0f} ms (interval {row['low_ms']:.0f} to {row['high_ms']:.0f})"
+
+
+FIGURES = (FigureEntry("crossover", "population", 100, draw_crossover, caption),)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, selected, span
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -102,3 +103,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         to q_site (sites: {site_words(frame)}).
         """
     )
+
+
+FIGURES = (FigureEntry("population_trajectories", "population", 30, draw_population_trajectories, caption),)

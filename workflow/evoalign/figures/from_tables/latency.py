@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, late_blocks, percent, selected, show_window
-from evoalign.figures.crossover import no_crossover
+from evoalign.figures.from_tables.crossover import no_crossover
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -90,3 +91,6 @@ def _interval(row: pd.Series) -> str:
     if not np.isfinite(row["low_ms"]):
         return ""
     return f" ({row['low_ms']:.0f} to {row['high_ms']:.0f}; in {row['found']:.0%} of draws)"
+
+
+FIGURES = (FigureEntry("latency", "population", 110, draw_latency, caption),)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from evoalign.analysis.levels import DIFFERENCE_LEVEL
 from evoalign.figures.captions import FigureSettings, percent, success_words
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -174,3 +175,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         study's tests: {"; ".join(study) or "none can be made"}.
         """
     )
+
+
+FIGURES = (FigureEntry("time_constants", "population", 40, draw_time_constants, caption),)

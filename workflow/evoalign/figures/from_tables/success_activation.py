@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, quantiles, selected, span, success_words
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -164,3 +165,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         {site_words(_final(tests), "p_site")}.{_relative(tables, settings.analysis.success_p)}
         """
     )
+
+
+FIGURES = (FigureEntry("success_activation", "population", 10, draw_success_activation, caption),)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, selected, show_window
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
     SPACES,
     Source,
@@ -65,3 +66,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         {selected(tables["population_psth"], settings)}.
         """
     )
+
+
+FIGURES = (FigureEntry("population_psth", "population", 50, draw_population_psth, caption),)

@@ -9,8 +9,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from evoalign.figures.binned_trajectories import evoked_bins
 from evoalign.figures.captions import FigureSettings, selected
+from evoalign.figures.from_tables.binned_trajectories import evoked_bins
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, chosen, title, words
 from evoalign.figures.style import SPACE_COLOURS
 
@@ -63,3 +64,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         {settings.analysis.fdr:g}). {selected(frame, settings)}.
         """
     )
+
+
+FIGURES = (FigureEntry("binned_difference", "population", 80, draw_binned_difference, caption),)

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, quantiles, success_words
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import SPACES, Source, Tables, areas_of, words
 from evoalign.figures.style import COLUMN, PAGE, area_label, letter, new_figure, say_empty, space_colour
 
@@ -99,3 +100,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         Beta(k+1, n-k+1).{optimisers} No test between them.
         """
     )
+
+
+FIGURES = (FigureEntry("success_splits", "population", 20, draw_success_splits, caption),)

@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from evoalign.figures.captions import FigureSettings, percent, show_window
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, words
 from evoalign.figures.style import (
     PAGE,
@@ -278,3 +279,10 @@ def caption_hessian_spectrum(tables: Tables, _: FigureSettings) -> str:
         ranks; {over_units}. Windows whose sum is not positive are empty.
         """
     )
+
+
+FIGURES = (
+    FigureEntry("unit_heatmaps", "session", 20, draw_unit_heatmaps, caption_unit_heatmaps),
+    FigureEntry("alignment_index", "population", 140, draw_alignment_index, caption_alignment_index),
+    FigureEntry("hessian_spectrum", "population", 150, draw_hessian_spectrum, caption_hessian_spectrum),
+)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.figures.captions import FigureSettings, late_blocks
-from evoalign.figures.crossover import no_crossover
+from evoalign.figures.from_tables.crossover import no_crossover
+from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import Source, Tables, area_axes, areas_of, space_legend, words
 from evoalign.figures.style import REFERENCE_COLOUR, area_label, space_colour
 
@@ -108,3 +109,6 @@ def _no_crossover(tables: Tables, area: str) -> str:
         0
     ]
     return "" if np.isfinite(row["crossover_ms"]) else f"; {no_crossover(row)}"
+
+
+FIGURES = (FigureEntry("specifications", "population", 130, draw_specifications, caption),)

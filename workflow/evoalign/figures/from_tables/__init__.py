@@ -1,0 +1,1 @@
+"""Figures that are drawn from tables alone: a module here with `FIGURES` is taken in by being there."""
