@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from hdmf.common import DynamicTable, VectorData
+from hdmf.common import DynamicTable, VectorData, VectorIndex
 from numpy.typing import NDArray
 
 from evoalign import tables
@@ -154,17 +154,41 @@ def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
 def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
     """Return a column's values, ``[row, ..]``.
 
+    Text that MatNWB stores as ``[row, 1]`` is ``[row]``. Of a ragged column of texts, a row's
+    texts are joined by ``;``; of numbers, a row holds one or none (NaN).
+
     Raises
     ------
     InputError
-        The column is damaged.
+        The column is damaged, or holds several numbers in a row.
     """
     try:
-        values = np.asarray(nwb_table[name].data[:])
+        column = nwb_table[name]
+        ragged = isinstance(column, VectorIndex)
+        values = np.asarray(column.target.data[:] if ragged else column.data[:])
+        ends = np.asarray(column.data[:], np.int64).ravel() if ragged else None
     except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
         raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", MEND) from error
-    if len(values) != len(nwb_table.id):
-        raise InputError(f"{len(values)} values for {len(nwb_table.id)} rows", f"{location}/{name}", MEND)
-    if values.dtype.kind in "OSU":
-        return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-    return values
+    if values.dtype.kind in "OSU" and values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
+    rows: Any = texts if values.dtype.kind in "OSU" else values
+    if ends is not None:
+        rows = _one_a_row(rows, ends, f"{location}/{name}")
+    if len(rows) != len(nwb_table.id):
+        raise InputError(f"{len(rows)} values for {len(nwb_table.id)} rows", f"{location}/{name}", MEND)
+    return rows
+
+
+def _one_a_row(values: Any, ends: NDArray[np.int64], location: str) -> Any:
+    """Bring a ragged column to one value a row: texts joined, numbers alone or NaN."""
+    counts = np.diff(ends, prepend=0)
+    if (counts < 0).any() or (len(ends) and ends[-1] != len(values)):
+        raise InputError("the index does not fit the column", location, MEND)
+    if isinstance(values, list):
+        return [";".join(values[end - n : end]) for n, end in zip(counts, ends, strict=True)]
+    if values.ndim != 1 or (counts > 1).any():
+        raise InputError(f"a row holds up to {counts.max()} numbers, not one", location, MEND)
+    one = np.full(len(ends), np.nan)
+    one[counts == 1] = values
+    return one

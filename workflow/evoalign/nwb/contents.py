@@ -194,6 +194,9 @@ def _preferred_unit(units: pd.DataFrame) -> str:
     return f"{int(row['channel'])}{letter}"
 
 
+UNKNOWN = -1  # channel of a unit that no file tells
+
+
 def check_contents(contents: SessionContents) -> SessionContents:
     """Return the contents in canonical form, or raise an InputError.
 
@@ -204,7 +207,7 @@ def check_contents(contents: SessionContents) -> SessionContents:
     ------
     InputError
         A table breaks its contract; unit numbers repeat; spikes or waveforms
-        belong to no unit; a unit's channel is unknown; the start has no time
+        belong to no unit; a unit's channel is none of the file's (-1: not known); the start has no time
         zone.
     """
     location = f"session {contents.session}"
@@ -224,7 +227,7 @@ def check_contents(contents: SessionContents) -> SessionContents:
             raise InputError(f"unit {first} is not in the table of units", f"{location}, table {name}")
     neural = contents.channels.loc[contents.channels["kind"] == "neural", "channel"]
     _check_unique(neural, location)
-    unknown = contents.units.loc[~contents.units["channel"].isin(neural), "channel"]
+    unknown = contents.units.loc[~contents.units["channel"].isin({*neural, UNKNOWN}), "channel"]
     if len(unknown):
         raise InputError(f"channel {unknown.iloc[0]} is no neural channel", f"{location}, table units")
     unknown_channels = set(contents.envelope.channels if contents.envelope else ()) - set(neural)

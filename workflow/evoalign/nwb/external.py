@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from hdmf.common import DynamicTable
+from hdmf.common import DynamicTable, VectorIndex
 from numpy.typing import NDArray
 from pynwb import NWBFile
 
@@ -17,12 +17,13 @@ from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import MEND, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
+from evoalign.nwb.observed import observation, observed_alone
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
 from evoalign.recordings.tables import CHANNELS
 from evoalign.sheet import Session
-from evoalign.sorting.tables import UNITS
+from evoalign.sorting.tables import UNITS as UNITS_TABLE
 
 # Where the file has no such column: what the contracts name as unknown, and units that somebody has curated.
 _TEXT = {"kind": "sorted", "label": "good", "onset_source": "file"}
@@ -49,7 +50,10 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     -------
     SessionContents
         Columns that neither map nor file know hold the contract's value for
-        unknown; the channel of a unit is the id of its first electrode.
+        unknown; the channel of a unit is the id of its first electrode, -1
+        when it has none. Presentations in an invalid time of the file, or
+        while the preferred unit (any, where none is preferred) was not
+        observed, are not valid.
 
     Raises
     ------
@@ -63,6 +67,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     units, spikes = _units(nwb, path, settings.unit_columns, channels, preferred)
     if channels.empty:
         channels = _made_up(units["channel"])
+    presentations = observed_alone(nwb, path, presentations, units)
     contents = SessionContents(
         metadata=SessionMetadata(
             session=session.session if session else str(nwb.session_id or nwb.identifier),
@@ -130,8 +135,9 @@ def _units(
         raise InputError("the file holds no units", location, "give a file with units and their spike times")
     numbers = np.asarray(nwb.units.id[:], np.int64)
     spikes = read_spikes(nwb.units, numbers, location)
-    mapped = _mapped(nwb.units, UNITS, name_in_file, name_in_file, location)
-    frame = _filled(mapped, UNITS, len(numbers))
+    observed = observation(nwb.units, location)
+    mapped = _mapped(nwb.units, UNITS_TABLE, name_in_file, name_in_file, location)
+    frame = _filled(mapped, UNITS_TABLE, len(numbers))
     frame["unit"] = numbers
     if "channel" not in mapped:
         frame["channel"] = _first_electrodes(nwb, location)
@@ -139,23 +145,46 @@ def _units(
         area = channels.drop_duplicates("channel").set_index("channel")["area"]
         frame["area"] = area.reindex(frame["channel"]).fillna("").to_numpy()
     frame["n_spikes"] = spikes.groupby("unit").size().reindex(numbers, fill_value=0).to_numpy()
-    last_time_s = spikes["time_s"].max()
-    frame["rate_hz"] = frame["n_spikes"] / last_time_s if len(spikes) and last_time_s > 0 else 0.0
+    frame["rate_hz"] = np.divide(
+        frame["n_spikes"].to_numpy(np.float64), _observed_s(observed, spikes, len(numbers))
+    )
     if "preferred" not in mapped:
-        frame["preferred"] = frame["channel"] == preferred
-    return tables.conform(frame, UNITS), spikes
+        frame["preferred"] = (frame["channel"] == preferred) & (preferred != _UNKNOWN)
+    return tables.conform(frame, UNITS_TABLE), spikes
+
+
+def _observed_s(
+    observed: list[NDArray[np.float64]] | None, spikes: pd.DataFrame, n: int
+) -> NDArray[np.float64]:
+    """Time that each unit was observed, s; from first to last spike of all where the file does not tell."""
+    if observed is not None:
+        lengths = np.array([float(np.diff(spans, axis=1).sum()) for spans in observed])
+        return np.where(lengths > 0, lengths, np.nan)
+    span_s = float(np.ptp(spikes["time_s"])) if len(spikes) else 0.0
+    return np.full(n, span_s if span_s > 0 else np.nan)
 
 
 def _first_electrodes(nwb: NWBFile, location: str) -> NDArray[np.int64]:
-    """Id of each unit's first electrode; numbers from 1 where the file has no electrodes."""
+    """Id of each unit's first electrode, -1 without; numbers from 1 where the file has no electrodes."""
     n = len(nwb.units.id)
-    if "electrodes" not in nwb.units.colnames or nwb.electrodes is None:
+    if nwb.electrodes is None:
         return np.arange(1, n + 1)
+    first = np.full(n, _UNKNOWN, np.int64)
+    if "electrodes" not in nwb.units.colnames:
+        return first
     try:
-        index = nwb.units["electrodes"]
-        rows = np.asarray(index.target.data[:], np.int64)
-        starts = np.concatenate([[0], np.asarray(index.data[:], np.int64)[:-1]])
-        return np.asarray(nwb.electrodes.id[:], np.int64)[rows[starts]]
+        column = nwb.units["electrodes"]
+        if isinstance(column, VectorIndex):
+            rows = np.asarray(column.target.data[:], np.int64).ravel()
+            ends = np.asarray(column.data[:], np.int64).ravel()
+            counts = np.diff(ends, prepend=0)
+            starts = ends - counts
+        else:  # MatNWB writes a column of one electrode a unit without an index
+            rows = np.asarray(column.data[:], np.int64).reshape(n, -1)[:, 0]
+            starts, counts = np.arange(n), np.ones(n, np.int64)
+        has_one = counts > 0
+        first[has_one] = np.asarray(nwb.electrodes.id[:], np.int64)[rows[starts[has_one]]]
+        return first
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         problem = f"the electrodes of the units cannot be read: {error}"
         raise InputError(problem, f"{location}/electrodes", MEND) from error
@@ -204,6 +233,8 @@ def _as(field: pa.Field, values: Any, location: str) -> Any:
     """Values in the column's type: texts may be numbers, flags 0 and 1; NaN is unknown."""
     values = np.asarray(values)
     try:
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = values[:, 0]  # as MatNWB stores a column
         if values.ndim != 1:
             raise ValueError(f"{values.ndim} dimensions")
         if field.type == tables.TEXT:

@@ -1,0 +1,115 @@
+"""Times in which a file of another lab holds nothing: invalid intervals, and units that were not observed."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+from hdmf.common import VectorIndex
+from numpy.typing import NDArray
+from pynwb import NWBFile
+from pynwb.misc import Units
+
+from evoalign.errors import InputError
+from evoalign.nwb.columns import MEND, column_values
+from evoalign.nwb.spiking import PLACE
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+INVALID = "in an invalid time of the file"
+NOT_OBSERVED = "the unit was not observed (obs_intervals)"
+
+
+def observation(units: Units, location: str) -> list[Floats] | None:
+    """Return the intervals ``[interval, 2]`` in which each unit was observed, s; None when not told.
+
+    Raises
+    ------
+    InputError
+        The column `obs_intervals` is damaged.
+    """
+    if "obs_intervals" not in units.colnames:
+        return None
+    try:
+        column = units["obs_intervals"]
+        if not isinstance(column, VectorIndex):
+            raise ValueError("it has no index")
+        spans = np.asarray(column.target.data[:], np.float64).reshape(-1, 2)
+        ends = np.asarray(column.data[:], np.int64).ravel()
+        if len(ends) != len(units.id) or (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(spans):
+            raise ValueError("the index does not fit the intervals")
+        return [_joined(one) for one in np.split(spans, ends[:-1])]
+    except Exception as error:  # HDF5 raises almost anything on damaged bytes
+        problem = f"the times of observation cannot be read: {error}"
+        raise InputError(problem, f"{location}/obs_intervals", MEND) from error
+
+
+def _joined(spans: Floats) -> Floats:
+    """Join intervals that touch or overlap, ``[interval, 2]``."""
+    joined: list[list[float]] = []
+    for start, stop in spans[np.argsort(spans[:, 0], kind="stable")].tolist():
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], stop)
+        else:
+            joined.append([start, stop])
+    return np.array(joined, np.float64).reshape(-1, 2)
+
+
+def observed_alone(nwb: NWBFile, path: str, presentations: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+    """Mark presentations that the file does not hold as not valid, with the reason.
+
+    Parameters
+    ----------
+    nwb : NWBFile
+    path : str
+        The file, for errors.
+    presentations, units : pandas.DataFrame
+        `PRESENTATIONS` and `UNITS`. Of units that are not
+        preferred, a warning names those that were not observed all the time.
+    """
+    onset_s = presentations["onset_s"].to_numpy(np.float64)
+    offset_s = np.fmax(presentations["offset_s"].to_numpy(np.float64), onset_s)
+    reason = presentations["reason"].to_numpy(object).copy()
+    for start, stop, tag in _invalid(nwb, path):
+        hit = (onset_s < stop) & (offset_s > start)
+        reason[hit & (reason == "")] = f"{INVALID}: {tag}" if tag else INVALID
+    observed = observation(nwb.units, f"{path}, {PLACE}")
+    if observed is not None:
+        seen = np.array([_inside(spans, onset_s, offset_s) for spans in observed])
+        preferred = units["preferred"].to_numpy(bool)
+        counted = preferred if preferred.any() else np.ones(len(units), bool)
+        reason[~seen[counted].all(axis=0) & (reason == "")] = NOT_OBSERVED
+        partly = units["unit"].to_numpy()[~counted & ~seen[:, reason == ""].all(axis=1)]
+        if len(partly):
+            log.warning(
+                "%s: units %s were not observed during all presentations; their counts are 0 there",
+                path,
+                ", ".join(map(str, partly)),
+            )
+    # What the file itself calls not valid stays so, also without a reason.
+    newly = (reason != "") & (presentations["reason"].to_numpy(object) == "")
+    return presentations.assign(reason=reason, valid=presentations["valid"].to_numpy(bool) & ~newly)
+
+
+def _inside(spans: Floats, onset_s: Floats, offset_s: Floats) -> Flags:
+    at = np.searchsorted(spans[:, 0], onset_s, side="right") - 1
+    known = np.maximum(at, 0)
+    return (at >= 0) & (offset_s <= spans[known, 1]) if len(spans) else np.zeros(len(onset_s), bool)
+
+
+def _invalid(nwb: NWBFile, path: str) -> list[tuple[float, float, str]]:
+    table = nwb.invalid_times
+    if table is None or not len(table.id):
+        return []
+    location = f"{path}, /intervals/invalid_times"
+    start, stop = (
+        np.asarray(column_values(table, name, location), np.float64).ravel()
+        for name in ("start_time", "stop_time")
+    )
+    named = [name for name in ("tags", "reason", "description") if name in table.colnames]
+    tags = column_values(table, named[0], location) if named else [""] * len(start)
+    return list(zip(start.tolist(), stop.tolist(), [str(tag) for tag in tags], strict=True))
