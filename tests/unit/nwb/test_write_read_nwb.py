@@ -69,7 +69,7 @@ def test_writing_warns_of_nothing(contents, tmp_path):
 
 def test_two_builds_have_equal_bytes_in_processes_of_other_hash_seeds(packaged, tmp_path):
     program = (
-        "import sys; from pathlib import Path; from evoalign.nwb import write_nwb;"
+        "import sys; from pathlib import Path; from evoalign.nwb.write import write_nwb;"
         "from session_to_package import CONFIG, full_session;"
         "write_nwb(sys.argv[1], full_session(Path(sys.argv[2])), CONFIG)"
     )

@@ -1,7 +1,5 @@
 """What made a session's images is kept with it, and enough of it to render them again."""
 
-import json
-
 import torch
 
 from evoalign.nwb.tables import GENERATORS
@@ -26,5 +24,5 @@ def test_each_thread_s_space_is_a_row_with_its_description_and_fixed_noise():
     assert table["metric"].tolist() == ["", "LPIPS"]
     assert table["fixed_noise"][0] == ""
     assert [float(x) for x in table["fixed_noise"][1].split()] == noise.tolist()
-    assert json.loads(table["generator"][1])["truncation"] == "0.7"
+    assert "truncation: 0.7" in table["generator"][1].split("; ")
     assert generators_table([]).empty

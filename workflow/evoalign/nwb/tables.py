@@ -12,7 +12,9 @@ GENERATORS = table(
     column("weights_sha256", TEXT, "", "checksum of the generator's weights; '' without or when unknown"),
     column("metric", TEXT, "", "image metric of its Hessian frame; '' when none"),
     column("fixed_noise", TEXT, "", "noise kept fixed beside the latents, as 'x y ..'; '' when unknown"),
-    column("generator", TEXT, "", "what makes the images, JSON of `Space.describe`; '' when unknown"),
+    column(
+        "generator", TEXT, "", "what makes the images: `Space.describe` as 'name: text; ..'; '' when unknown"
+    ),
 )
 
 RAW_FILES = table(

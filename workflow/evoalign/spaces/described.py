@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -34,7 +33,7 @@ def generators_table(spaces: Sequence[Space], metrics: Mapping[str, str] | None 
                 "weights_sha256": told.get("weights_sha256", ""),
                 "metric": (metrics or {}).get(space.name, ""),
                 "fixed_noise": "" if fixed == "none" else fixed,
-                "generator": json.dumps(told, sort_keys=True),
+                "generator": "; ".join(f"{name}: {text}" for name, text in sorted(told.items())),
             }
         )
     if not rows:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.results import DIGITS
+from evoalign.analysis.encoding.results import TABLES as SESSION_TABLES
 from evoalign.analysis.encoding.tables import (
     ENCODING_UNITS,
     POPULATION_ENCODING,
@@ -84,13 +85,17 @@ def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     )
 
 
+# Tables of sessions that are joined, beside those that are made here.
+_ALL = SESSION_TABLES | TABLES
+
+
 def _concat(frames: list[pd.DataFrame], contract: Any) -> pd.DataFrame:
     return pd.concat(frames) if frames else tables.empty(contract)
 
 
 def _together(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
     frames = [session[name] for session in sessions if len(session[name])]
-    return _concat(frames, TABLES[name]).reset_index(drop=True)
+    return _concat(frames, _ALL[name]).reset_index(drop=True)
 
 
 def _area_q(units: pd.DataFrame) -> pd.DataFrame:
