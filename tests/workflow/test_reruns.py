@@ -317,7 +317,7 @@ def other_cell(study, folder, column):
 
 
 CELLS = {
-    "raw": {"recording", "spike_sorting", "presentations", "nwb"},
+    "raw": {"recording", "stimulus_log", "spike_sorting", "presentations", "nwb"},
     "arrays": {"recording"},
     "log": {"stimulus_log", "presentations"},
     "spaces": {"stimulus_log", "nwb", "responses", "session_figures", "prototypes"},

@@ -16,7 +16,7 @@ rule stimulus_log:
     params:
         code=code("stimulus_log"),
         settings=settings("events"),
-        session=session_fields("log", "spaces"),
+        session=session_fields("log", "raw", "spaces"),
     script:
         "../scripts/stimulus_log.py"
 

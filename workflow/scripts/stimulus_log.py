@@ -5,5 +5,6 @@ from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
-    log = read_log(snakemake.input.log, config.events, session_of(snakemake).spaces)
+    row = session_of(snakemake)
+    log = read_log(snakemake.input.log, config.events, row.spaces, alone=not row.raw)
     tables.write(log, LOG, snakemake.output.log, facts)

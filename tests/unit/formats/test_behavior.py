@@ -399,6 +399,8 @@ def test_a_real_file_without_image_words_is_refused_by_its_words():
     with pytest.raises(InputError, match=r"none of the \d+ words of its 53 trials means image-on") as error:
         read_log(REAL, Events())
     assert "9 (" in error.value.what
+    # Where nothing was recorded, the log is read for itself.
+    assert len(read_log(REAL, Events(), alone=True)) == 0
     assert "events.onset_words" in error.value.mend
     assert read_behavior(REAL)["Trial1"]["TaskObject"]["Attribute"].shape == (1, 4)
 
@@ -408,6 +410,8 @@ def test_a_file_that_is_no_log_is_refused_by_what_it_lacks(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     write_behavior(path, {"codes": np.ones((3, 4)), "ids": "abc"})
     expect(path, "holds no trials of MonkeyLogic")
+    with pytest.raises(InputError, match="holds no trials"):
+        read_log(path, Events(), alone=True)
 
 
 @pytest.mark.parametrize(
@@ -424,3 +428,4 @@ def test_a_log_without_image_words_is_refused_by_its_words(tmp_path, rig, settin
     with pytest.raises(InputError, match=what) as error:
         read_log(path, Events(**settings))
     assert "events.onset_words" in error.value.mend
+    assert len(read_log(path, Events(**settings), alone=True)) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
@@ -26,7 +27,9 @@ from evoalign.formats.monkeylogic.behavior import SUFFIXES, read_behavior, trial
 MOST_WORDS = 8  # that a message names
 
 
-def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] = ()) -> pd.DataFrame:
+def read_log(
+    path: str | PathLike[str], settings: Events, spaces: Sequence[str] = (), *, alone: bool = False
+) -> pd.DataFrame:
     """Read a stimulus log.
 
     Parameters
@@ -40,6 +43,9 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
         Event words, where image names are kept, and their pattern.
     spaces : sequence of str
         Name of the space of thread 0, of thread 1, ..
+    alone : bool
+        The session has no recording: trials without image words then give no
+        rows, for there is nothing that they could leave without presentations.
 
     Returns
     -------
@@ -50,22 +56,23 @@ def read_log(path: str | PathLike[str], settings: Events, spaces: Sequence[str] 
     Raises
     ------
     InputError
-        The file is missing, unreadable or damaged; no trial of it shows an image; a column or row of it is
-        wrong; time runs backwards, or trials are damaged, at more than a few places.
+        The file is missing, unreadable or damaged; it holds no trials, or none that shows an image;
+        a column or row of it is wrong; time runs backwards, or trials are damaged, at more than a
+        few places.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".tsv", ".txt"):
         log = read_tsv(path)
     elif suffix in SUFFIXES:
-        log = _from_behavior(path, settings)
+        log = _from_behavior(path, settings, alone)
     else:
         raise InputError(f"no stimulus log: suffix '{path.suffix}'", path, "give .tsv, .bhv2, .h5 or .mat")
     log = in_order(log, path)
     return tables.conform(_fill_from_image_names(log, settings, tuple(spaces), path), LOG)
 
 
-def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
+def _from_behavior(path: Path, settings: Events, alone: bool) -> pd.DataFrame:
     structs = trial_structs(read_behavior(path), path)
     table = trial_table(structs, path)
     rows: list[dict[str, Any]] = []
@@ -91,7 +98,11 @@ def _from_behavior(path: Path, settings: Events) -> pd.DataFrame:
                 }
             )
     if not rows:
-        raise _no_images(structs, table, settings, path)
+        error = _no_images(structs, table, settings, path)
+        if structs and alone:
+            logging.warning("%s", error)
+            return tables.empty(LOG)
+        raise error
     return pd.DataFrame(rows).assign(
         presentation=np.arange(len(rows)), thread=-1, space="", latent_row=-1, reference=False
     )
