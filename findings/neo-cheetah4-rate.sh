@@ -11,7 +11,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check neo==0.14.6 numpy==2.4.6
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check neo==0.14.6 numpy==2.4.6 python-dateutil==2.9.0.post0
 export HOME=$work
 cd "$work"
 venv/bin/python - <<'PY'

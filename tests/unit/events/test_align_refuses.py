@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evoalign import tables
@@ -166,6 +166,8 @@ def test_other_sources_do_not_disturb(rig):
     resets=st.integers(0, 2),
     images=st.sampled_from([1, 2, 6, 40]),
 )
+# Once 0.6 s off in a whole segment without a word.
+@example(648_565, 0.0625, 0.0, 0.0, 0.0, 0.0, 1, 2, 40)
 def test_no_faults_ever_match_a_wrong_word(
     seed, dropped, doubled, spurious, drift, offset, pauses, resets, images
 ):
