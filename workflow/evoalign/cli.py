@@ -74,10 +74,6 @@ def _fetch_space(given: argparse.Namespace) -> None:
     print(f"{path}: all tensors are there.{told} In the config:\n\n{config_lines(given.name, path)}")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 def _add_export(subcommands: Subcommands) -> None:
     parser = subcommands.add_parser("export", help="a session as files of neo, SpikeInterface or pynapple")
     parser.add_argument("library", choices=("neo", "pynapple", "spikeinterface"), help="whose files to write")
@@ -96,3 +92,7 @@ def _export(given: argparse.Namespace) -> None:
     from evoalign.export.command import EXPORTS
 
     print(EXPORTS[given.library](given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
