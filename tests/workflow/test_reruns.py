@@ -155,7 +155,7 @@ EDITS = {
         {"population"},
     ),
     "what pools encoding": (
-        "workflow/evoalign/analysis/population/encoding.py",
+        "workflow/evoalign/analysis/pooling/encoding.py",
         ("\n\ndef ", "\n\nprint('changed')\n\n\ndef "),
         {"population_encoding"},
     ),

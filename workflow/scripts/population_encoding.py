@@ -1,5 +1,5 @@
 from evoalign import tables
-from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.pooling.encoding import pool_encoding
 from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):

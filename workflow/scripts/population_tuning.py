@@ -1,7 +1,7 @@
 import json
 
 from evoalign import tables
-from evoalign.analysis.population.tuning import pool_tuning
+from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from evoalign import tables
-from evoalign.analysis.population.similarity import compare_prototypes
+from evoalign.analysis.pooling.similarity import compare_prototypes
 from evoalign.analysis.session.prototypes import write_pictures
 from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import part

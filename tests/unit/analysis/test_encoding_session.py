@@ -8,7 +8,7 @@ import torch
 from evoalign import tables
 from evoalign.analysis.encoding import encode_session, fitting, to_dataset
 from evoalign.analysis.encoding.stream import Checkpoint, digest, pieces
-from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.pooling.encoding import pool_encoding
 from evoalign.errors import InputError
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe, save_eigenframe

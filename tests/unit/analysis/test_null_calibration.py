@@ -9,12 +9,12 @@ import torch
 from scipy import stats
 
 from evoalign.analysis.experiment import Experiment
+from evoalign.analysis.pooling.similarity import correlate
 from evoalign.analysis.population import animals as pooled_animals
 from evoalign.analysis.population import dynamics as pooled_dynamics
 from evoalign.analysis.population import pool as pooled
 from evoalign.analysis.population.convergence import time_constant_tests
 from evoalign.analysis.population.latency import latencies
-from evoalign.analysis.population.similarity import correlate
 from evoalign.analysis.population.specifications import specifications
 from evoalign.analysis.population.trajectories import padded_trajectories, population_trajectories
 from evoalign.analysis.session import success, trajectories

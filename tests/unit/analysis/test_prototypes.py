@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from evoalign import study, tables
-from evoalign.analysis.population.similarity import RESPONSES, compare_prototypes
+from evoalign.analysis.pooling.similarity import RESPONSES, compare_prototypes
 from evoalign.analysis.session.prototypes import as_tensor, session_prototypes
 from evoalign.analysis.tuning.tables import TUNING_AXES
 from evoalign.figures.captions import FigureSettings

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from test_worked_example import SETTINGS, worked
 
-from evoalign.analysis.population.similarity import correlate, response_distances
+from evoalign.analysis.pooling.similarity import correlate, response_distances
 from evoalign.analysis.session.analyse import analyse_experiment
 
 

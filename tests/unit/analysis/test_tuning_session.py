@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
 from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.pooling.tuning import TABLES, pool_tuning, success_of
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.tuning import TABLES, pool_tuning, success_of
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.analysis.settings import Analysis, Tuning

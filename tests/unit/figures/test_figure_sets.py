@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
-from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.pooling.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.figures import sets

@@ -10,9 +10,9 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from evoalign import study
-from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.pooling.encoding import pool_encoding
+from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.analysis.settings import Analysis, Encoding, Tuning

@@ -8,10 +8,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from evoalign import study, tables
-from evoalign.analysis.population.encoding import pool_encoding
+from evoalign.analysis.pooling.encoding import pool_encoding
+from evoalign.analysis.pooling.similarity import compare_prototypes
+from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.similarity import compare_prototypes
-from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.settings import Tuning
 from evoalign.analysis.tables import EXPERIMENTS
 from evoalign.analysis.tuning.session import tune_session

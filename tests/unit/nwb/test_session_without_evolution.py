@@ -8,8 +8,8 @@ from session_to_package import CONFIG, full_session
 
 from evoalign import tables
 from evoalign.analysis.encoding.session import encode_session
+from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report_tables import notes

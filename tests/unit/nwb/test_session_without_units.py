@@ -10,8 +10,8 @@ from session_to_package import CONFIG, N_CHANNELS, RATE_HZ, full_session
 
 from evoalign import tables
 from evoalign.analysis.encoding import encode_session
+from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.analysis.population.pool import pool_sessions
-from evoalign.analysis.population.tuning import pool_tuning
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.errors import InputError
 from evoalign.figures.captions import FigureSettings

@@ -15,7 +15,7 @@ from torch import Tensor
 from evoalign import tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.levels import CORRELATION_LEVEL
-from evoalign.analysis.population.pairings import pair_prototypes
+from evoalign.analysis.pooling.pairings import pair_prototypes
 from evoalign.analysis.session.analyse import resolve_device
 from evoalign.analysis.session.prototypes import (
     PROTOTYPES,

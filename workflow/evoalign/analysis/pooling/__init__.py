@@ -1,0 +1,1 @@
+"""Encoding, tuning and prototypes pooled over sessions: docs/methods.md sections 5 to 7."""
