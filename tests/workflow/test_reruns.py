@@ -33,6 +33,18 @@ ON_REQUEST = {
     "envelope": "results/sessions/V1_plexon/sorting/envelope.zarr",
     "dandiset": "results/dandiset",
     "demo_tuning": "data/demo/IT_tuning/IT_tuning.nwb",
+    "axis_images": "results/sessions/IT_blackrock/axis_images",
+    "insilico_report": "results/insilico/report.html",
+}
+# Units of a network evolve for minutes; to see what reruns them, one unit and few images do.
+SMALL_INSILICO = {
+    "layers": ["block01"],
+    "units": 1,
+    "n_blocks": 4,
+    "images_per_thread": 4,
+    "network_px": 32,
+    "linear_images": 50,
+    "linear_units": 2,
 }
 TARGETS = tuple(ON_REQUEST.values())
 CURATED = "results/sessions/IT_blackrock/curated/units.parquet"
@@ -75,6 +87,8 @@ def whole(study, tmp_path_factory):
         "label_definitions": {"quality": {"label_options": ["good", "noise"], "exclusive": True}},
     }
     (folder / "curation.json").write_text(json.dumps(labels))
+    config = yaml.safe_load((folder / "config/config.yaml").read_text())
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config | {"insilico": SMALL_INSILICO}))
     sheet = edited_sheet(folder, folder, "curation", str(folder / "curation.json"), "IT_blackrock")
     snakemake("--cores", 2, "--", *TARGETS, cwd=folder)
     snakemake("--cores", 2, "--config", f"sessions={sheet}", "--", CURATED, cwd=folder)
@@ -224,6 +238,7 @@ def other_values(value):
                 "P1Y/",
                 "average",
                 "runs",
+                "exact",
             )
         case list():
             yield from (value[:1], value[::-1], [*value, "Ada"], [*value, "top"], [*value, "block"])

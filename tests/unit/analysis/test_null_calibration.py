@@ -12,11 +12,11 @@ from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.pooling.similarity import correlate
 from evoalign.analysis.population import animals as pooled_animals
 from evoalign.analysis.population import dynamics as pooled_dynamics
-from evoalign.analysis.population import pool as pooled
-from evoalign.analysis.population.convergence import time_constant_tests
+from evoalign.analysis.population.activation import activation
+from evoalign.analysis.population.convergence import population_time_constants, time_constant_tests
 from evoalign.analysis.population.latency import latencies
 from evoalign.analysis.population.specifications import specifications
-from evoalign.analysis.population.trajectories import padded_trajectories, population_trajectories
+from evoalign.analysis.population.trajectories import population_trajectories
 from evoalign.analysis.session import success, trajectories
 from evoalign.analysis.session.selection import selected_p
 from evoalign.analysis.settings import Analysis
@@ -39,18 +39,13 @@ def null():
 
 
 @pytest.fixture(scope="module")
-def padded(null):
-    return padded_trajectories(null)
-
-
-@pytest.fixture(scope="module")
-def null_trajectories(null, padded):
+def null_trajectories(null):
     """Of all eight experiments ('both'), and of the six that succeed strictly ('both_strict')."""
     strict = np.arange(len(null.experiments)) % 4 > 0
     some = replace(
         null, tables={**null.tables, "experiments": null.experiments.assign(succeeds_object=strict)}
     )
-    return population_trajectories(some, padded)
+    return population_trajectories(some)
 
 
 def any_of(frame, q):
@@ -73,9 +68,9 @@ def test_trajectories_of_spaces_that_are_alike(null_trajectories, selection):
         assert_calibrated(any_of(binned, "q"), alternative="greater")
 
 
-def test_activation_of_spaces_that_are_alike(null, padded):
+def test_activation_of_spaces_that_are_alike(null):
     """Fig. 4B."""
-    table = pooled.activation(null, padded)["activation_tests"]
+    table = activation(null)["activation_tests"]
     table = table[table["selection"] == "both"]
     for stage in ("initial", "final"):
         assert_calibrated(table[table["stage"] == stage]["p"] < ALPHA)
@@ -83,7 +78,7 @@ def test_activation_of_spaces_that_are_alike(null, padded):
 
 def test_time_constants_of_spaces_that_are_alike(null):
     """Fig. 4D."""
-    table = pooled.population_time_constants(null)
+    table = population_time_constants(null)
     for level in ("bslinit", "zero"):
         assert_calibrated(table[table["level"] == level]["p"] < ALPHA)
 
