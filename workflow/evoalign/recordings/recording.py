@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from evoalign import tables
 from evoalign.recordings.stream import Stream
-from evoalign.recordings.tables import CHANNELS, SEGMENTS
+from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, SEGMENTS, WORDS
 
 
 @dataclass
@@ -76,31 +77,36 @@ class Recording:
         }
 
 
-def channel_table(streams: Sequence[Stream], names: dict[int, str], kinds: dict[int, str]) -> pd.DataFrame:
-    """Return `CHANNELS` of the channels of streams, without area and place.
+def channel_table(
+    streams: Sequence[Stream],
+    names: Mapping[int, str],
+    kinds: Mapping[int, str] | None = None,
+    spike_channels: Mapping[int, tuple[str, float, float]] | None = None,
+) -> pd.DataFrame:
+    """Return `CHANNELS` of the channels of streams and of those with spikes only, without area and place.
 
     Parameters
     ----------
     streams : sequence of Stream
         Each channel is listed under the first stream that holds it.
-    names, kinds : dict of int to str
-        Label and 'neural' or 'analog' of each channel.
+    names : mapping of int to str
+        Label of each channel.
+    kinds : mapping of int to str, optional
+        'neural' or 'analog' of each channel; by the names of the streams when not given.
+    spike_channels : mapping of int to (str, float, float), optional
+        Label, microvolts per count and rate in Hz of channels with spikes, which may have no samples.
     """
-    rows: dict[int, dict[str, Any]] = {}
+    rows: dict[int, tuple[Any, ...]] = {}
     for stream in streams:
-        for column, channel in enumerate(stream.channels):
-            rows.setdefault(
-                channel,
-                {
-                    "channel": channel,
-                    "name": names.get(channel, ""),
-                    "kind": kinds.get(channel, "neural"),
-                    "stream": stream.name,
-                    "sampling_rate_hz": stream.sampling_rate_hz,
-                    "gain_uv": float(stream.gain_uv[column]),
-                },
-            )
-    return complete_channels(pd.DataFrame([rows[c] for c in sorted(rows)]))
+        by_stream = "analog" if stream.name.startswith("analog") else "neural"
+        for channel, gain in zip(stream.channels, stream.gain_uv.tolist(), strict=True):
+            kind = by_stream if kinds is None else kinds.get(channel, "neural")
+            row = (channel, names.get(channel, ""), kind, stream.name, stream.sampling_rate_hz, gain)
+            rows.setdefault(channel, row)
+    for channel, (name, gain, rate_hz) in (spike_channels or {}).items():
+        rows.setdefault(channel, (channel, name, "neural", "", rate_hz, gain))
+    columns = ["channel", "name", "kind", "stream", "sampling_rate_hz", "gain_uv"]
+    return complete_channels(pd.DataFrame([rows[c] for c in sorted(rows)], columns=columns))
 
 
 def complete_channels(frame: pd.DataFrame) -> pd.DataFrame:
@@ -125,3 +131,33 @@ def segment_table(streams: Sequence[Stream]) -> pd.DataFrame:
         for index, (start_s, n_samples) in enumerate(stream.segments)
     ]
     return tables.conform(pd.DataFrame(rows, columns=SEGMENTS.names), SEGMENTS)
+
+
+def word_table(
+    time_s: np.ndarray, word: np.ndarray, source: np.ndarray | Sequence[str], segments: pd.DataFrame
+) -> pd.DataFrame:
+    """Return `WORDS` in the order of time, each in the segment of the first stream that it follows.
+
+    Parameters
+    ----------
+    time_s, word, source : array [word]
+    segments : pandas.DataFrame
+        `SEGMENTS` of the recording.
+    """
+    order = np.argsort(time_s, kind="stable")
+    first_stream = segments[segments["stream"] == segments["stream"].iloc[0]] if len(segments) else segments
+    segment = np.searchsorted(first_stream["start_s"].to_numpy(), time_s[order], side="right") - 1
+    frame = {
+        "time_s": time_s[order],
+        "word": word[order],
+        "source": np.asarray(source, object)[order],
+        "segment": np.maximum(segment, 0),
+    }
+    return tables.conform(pd.DataFrame(frame), WORDS)
+
+
+def spike_table(channel: np.ndarray, unit: np.ndarray, time_s: np.ndarray) -> pd.DataFrame:
+    """Return `ONLINE_SPIKES` in the order of time, then of channel; arrays ``[spike]``."""
+    order = np.lexsort((channel, time_s))
+    frame = {"channel": channel[order], "unit": unit[order], "time_s": time_s[order]}
+    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES)

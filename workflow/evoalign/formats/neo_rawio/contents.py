@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.recordings.recording import Recording, complete_channels, segment_table
+from evoalign.recordings.recording import Recording, channel_table, segment_table, spike_table, word_table
 from evoalign.recordings.stream import Reader, Stream
-from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
 
 ROLES = ("broadband", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
@@ -134,14 +131,15 @@ def build(system: str, files: Sequence[Path], contents: Contents, gap_tolerance_
     }
     _check(system, files, streams, contents)
     segments = segment_table(list(streams.values()))
+    names = {c.number: c.name for group in contents.groups for c in group.channels}
     return Recording(
         format=system,
         files=tuple(files),
         start=contents.start,
-        channels=_channels(streams, contents),
+        channels=channel_table(list(streams.values()), names, spike_channels=contents.spike_channels),
         segments=segments,
-        words=_words(contents, segments),
-        online_spikes=_online_spikes(contents),
+        words=word_table(contents.word_s, contents.word, contents.word_source, segments),
+        online_spikes=spike_table(contents.spike_channel, contents.spike_unit, contents.spike_s),
         streams=streams,
         metadata=contents.metadata,
     )
@@ -220,52 +218,3 @@ def _check(system: str, files: Sequence[Path], streams: dict[str, Stream], conte
             raise InputError(f"{system}: a time is no number", files[0])
     if not streams and not len(contents.word_s) and not len(contents.spike_s):
         raise InputError(f"{system}: no samples, words or spikes are in the recording", files[0])
-
-
-def _channels(streams: dict[str, Stream], contents: Contents) -> pd.DataFrame:
-    """List each channel once, under the first stream that holds it, then those with spikes only."""
-    names = {c.number: c.name for group in contents.groups for c in group.channels}
-    rows: dict[int, dict[str, Any]] = {}
-    for stream in streams.values():
-        for number, gain in zip(stream.channels, stream.gain_uv.tolist(), strict=True):
-            kind = "analog" if stream.name.startswith("analog") else "neural"
-            row = _row(number, names[number], kind, stream.name, stream.sampling_rate_hz, gain)
-            rows.setdefault(number, row)
-    for number, (name, gain, rate_hz) in contents.spike_channels.items():
-        rows.setdefault(number, _row(number, name, "neural", "", rate_hz, gain))
-    return complete_channels(pd.DataFrame([rows[number] for number in sorted(rows)]))
-
-
-def _row(number: int, name: str, kind: str, stream: str, rate_hz: float, gain_uv: float) -> dict[str, Any]:
-    return {
-        "channel": number,
-        "name": name,
-        "kind": kind,
-        "stream": stream,
-        "sampling_rate_hz": rate_hz,
-        "gain_uv": gain_uv,
-    }
-
-
-def _words(contents: Contents, segments: pd.DataFrame) -> pd.DataFrame:
-    order = np.argsort(contents.word_s, kind="stable")
-    time_s = contents.word_s[order]
-    first_stream = segments[segments["stream"] == segments["stream"].iloc[0]] if len(segments) else segments
-    segment = np.searchsorted(first_stream["start_s"].to_numpy(), time_s, side="right") - 1
-    frame = {
-        "time_s": time_s,
-        "word": contents.word[order],
-        "source": np.array(contents.word_source, object)[order],
-        "segment": np.maximum(segment, 0),
-    }
-    return tables.conform(pd.DataFrame(frame), WORDS)
-
-
-def _online_spikes(contents: Contents) -> pd.DataFrame:
-    order = np.lexsort((contents.spike_channel, contents.spike_s))
-    frame = {
-        "channel": contents.spike_channel[order],
-        "unit": contents.spike_unit[order],
-        "time_s": contents.spike_s[order],
-    }
-    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES)

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from evoalign import tables
 from evoalign.formats.plexon.streams import Continuous, name_streams, split_ragged
 from evoalign.formats.plexon.walk import copy_samples
-from evoalign.recordings.recording import Recording, complete_channels, segment_table
+from evoalign.recordings.recording import Recording, channel_table, segment_table, spike_table, word_table
 from evoalign.recordings.stream import Stream
-from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
 
 
 class BlockReader:
@@ -95,65 +92,31 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
         )
         if group.lost:
             metadata.setdefault("samples_outside_shared_segments", {})[name] = group.lost
-    segments = segment_table(list(streams.values()))
+    in_order = list(streams.values())
+    segments = segment_table(in_order)
+    # Of two headers with one number the first counts.
+    with_spikes = {
+        number: (name, gain, contents.clock_hz) for number, name, gain in reversed(contents.spike_channels)
+    }
+    word_s, spike_s = (tick / contents.clock_hz for tick in (contents.word_tick, contents.spike_tick))
     return Recording(
         format=kind,
         files=tuple(files),
         start=contents.start,
-        channels=_channels(streams, contents),
+        channels=channel_table(in_order, _names(in_order, contents), spike_channels=with_spikes),
         segments=segments,
-        words=_words(contents, segments),
-        online_spikes=_online_spikes(contents),
+        words=word_table(word_s, contents.word, contents.word_source, segments),
+        online_spikes=spike_table(contents.spike_channel, contents.spike_unit, spike_s),
         streams=streams,
         metadata=metadata,
     )
 
 
-def _channels(streams: dict[str, Stream], contents: Contents) -> pd.DataFrame:
-    """List each channel once, under the first stream that holds it, then those with spikes only."""
+def _names(streams: Sequence[Stream], contents: Contents) -> dict[int, str]:
+    """Label of each channel, as in the first stream that holds it."""
     label = {(c.number, c.rate_hz, c.gain_uv): c.name for c in contents.continuous}
-    rows: dict[int, dict[str, Any]] = {}
-    for stream in streams.values():
+    names: dict[int, str] = {}
+    for stream in streams:
         for number, gain in zip(stream.channels, stream.gain_uv.tolist(), strict=True):
-            name = label[number, stream.sampling_rate_hz, gain]
-            kind = "analog" if stream.name.startswith("analog") else "neural"
-            row = _row(number, name, kind, stream.name, stream.sampling_rate_hz, gain)
-            rows.setdefault(number, row)
-    for number, name, gain in contents.spike_channels:
-        rows.setdefault(number, _row(number, name, "neural", "", contents.clock_hz, gain))
-    return complete_channels(pd.DataFrame([rows[number] for number in sorted(rows)]))
-
-
-def _row(number: int, name: str, kind: str, stream: str, rate_hz: float, gain_uv: float) -> dict[str, Any]:
-    return {
-        "channel": number,
-        "name": name,
-        "kind": kind,
-        "stream": stream,
-        "sampling_rate_hz": rate_hz,
-        "gain_uv": gain_uv,
-    }
-
-
-def _words(contents: Contents, segments: pd.DataFrame) -> pd.DataFrame:
-    order = np.argsort(contents.word_tick, kind="stable")
-    time_s = contents.word_tick[order] / contents.clock_hz
-    first_stream = segments[segments["stream"] == segments["stream"].iloc[0]] if len(segments) else segments
-    segment = np.searchsorted(first_stream["start_s"].to_numpy(), time_s, side="right") - 1
-    frame = {
-        "time_s": time_s,
-        "word": contents.word[order],
-        "source": contents.word_source[order],
-        "segment": np.maximum(segment, 0),
-    }
-    return tables.conform(pd.DataFrame(frame), WORDS)
-
-
-def _online_spikes(contents: Contents) -> pd.DataFrame:
-    order = np.lexsort((contents.spike_channel, contents.spike_tick))
-    frame = {
-        "channel": contents.spike_channel[order],
-        "unit": contents.spike_unit[order],
-        "time_s": contents.spike_tick[order] / contents.clock_hz,
-    }
-    return tables.conform(pd.DataFrame(frame), ONLINE_SPIKES)
+            names.setdefault(number, label[number, stream.sampling_rate_hz, gain])
+    return names
