@@ -144,6 +144,16 @@ def test_open_ephys_words_beside_the_edges_are_held_against_them(tmp_path):
         open_recording(path)
 
 
+def test_a_npy_file_of_no_known_version_is_one_message(tmp_path):
+    path = written(tmp_path, "open_ephys")
+    full = next(path.rglob("full_words.npy"))
+    content = bytearray(full.read_bytes())
+    content[7] = 55  # the second number of the version
+    full.write_bytes(content)
+    with pytest.raises(InputError, match="version 1.55"):
+        open_recording(path)
+
+
 def test_two_record_nodes_are_refused(tmp_path):
     write_open_ephys(tmp_path / "day/Record Node 101", CHUNKS, n_channels=4)
     write_open_ephys(tmp_path / "day/Record Node 102", CHUNKS, n_channels=4)

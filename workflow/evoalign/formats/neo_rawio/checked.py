@@ -15,6 +15,7 @@ from evoalign.errors import InputError
 
 AGAIN = "copy the file from the acquisition PC again; what is cut or damaged is not read"
 CHUNK = 1 << 20  # samples looked at together
+NPY_VERSIONS = ((1, 0), (2, 0), (3, 0))  # that numpy reads: it looks at the second number only later
 
 
 def refuse(system: str, what: str, path: Path, at: int | None = None, mend: str = AGAIN) -> InputError:
@@ -64,6 +65,8 @@ def npy(system: str, path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:
             version = np.lib.format.read_magic(file)
+            if version not in NPY_VERSIONS:
+                raise ValueError(f"version {version[0]}.{version[1]}")
             if version[0] == 1:
                 shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             else:
