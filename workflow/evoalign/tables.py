@@ -83,6 +83,11 @@ def conform(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     return _to_arrow(frame, contract).to_pandas()
 
 
+def conform_or_empty(frame: pd.DataFrame | None, contract: pa.Schema) -> pd.DataFrame:
+    """Return `conform` of a frame; without one, or without rows, the table of the contract without rows."""
+    return empty(contract) if frame is None or frame.empty else conform(frame, contract)
+
+
 def _to_arrow(frame: pd.DataFrame, contract: pa.Schema) -> pa.Table:
     name = contract.metadata[b"table"].decode()
     missing = [c for c in contract.names if c not in frame.columns]

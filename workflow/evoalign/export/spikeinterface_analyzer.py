@@ -10,7 +10,7 @@ import spikeinterface as si
 from evoalign.errors import InputError
 from evoalign.nwb.contents import SessionContents
 from evoalign.recordings.recording import Recording
-from evoalign.sorting.export import write_analyzer
+from evoalign.sorting.export import TABLES, write_analyzer
 from evoalign.sorting.settings import Sorting
 
 
@@ -41,9 +41,7 @@ def to_spikeinterface(
     InputError
         The session has no sorted units, or the recording no voltages.
     """
-    tables_of = {
-        name: getattr(contents, name) for name in ("channels", "units", "spikes", "bad_channels", "artefacts")
-    }
+    tables_of = {name: getattr(contents, name) for name in TABLES}
     write_analyzer(recording, tables_of, _settings(contents), seed, folder)
     return si.load_sorting_analyzer(folder)
 

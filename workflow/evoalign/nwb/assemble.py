@@ -28,12 +28,7 @@ from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
 from evoalign.sheet import Session
 from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 
-_CONTRACTS = tables.by_name(
-    CHANNELS, SEGMENTS, WORDS, UNITS, SPIKES, WAVEFORMS, BAD_CHANNELS, ARTEFACTS, PRESENTATIONS, ALIGNMENT
-)
-
-
-_TABLES = ("channels", "segments", "words", "units", "spikes", "waveforms", "bad_channels", "artefacts")
+_TABLES = tables.by_name(CHANNELS, SEGMENTS, WORDS, UNITS, SPIKES, WAVEFORMS, BAD_CHANNELS, ARTEFACTS)
 # What decides where and how fast a run is, and nothing in the file.
 _NOT_KEPT = {"results", "sessions", "device"}
 _KEPT_PREFIX = "input:"
@@ -86,7 +81,7 @@ def assemble(
     from evoalign.sorting.envelope import read_envelope
     from evoalign.sorting.stability import with_stability
 
-    session_tables = {name: tables.read(str(inputs[name]), _CONTRACTS[name]) for name in _TABLES}
+    session_tables = {name: tables.read(str(inputs[name]), contract) for name, contract in _TABLES.items()}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     presentations, alignment = _presentations(inputs.get("presentations", ()))
     session_tables["units"] = with_stability(
@@ -122,11 +117,11 @@ def assemble(
 def _presentations(files: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     files = [files] if isinstance(files, str | PathLike) else list(files)
     by_name = {Path(file).stem: file for file in files}
-    frames = []
-    for name in ("presentations", "alignment"):
-        contract = _CONTRACTS[name]
-        frames.append(tables.read(by_name[name], contract) if name in by_name else tables.empty(contract))
-    return frames[0], frames[1]
+    frames = {
+        name: tables.read(by_name[name], contract) if name in by_name else tables.empty(contract)
+        for name, contract in tables.by_name(PRESENTATIONS, ALIGNMENT).items()
+    }
+    return frames["presentations"], frames["alignment"]
 
 
 def start_of(session: Session, header: str | None) -> dt.datetime:

@@ -64,10 +64,10 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     preferred = session.preferred_channel if session else _UNKNOWN
     channels = _channels(nwb, path)
     presentations = _presentations(nwb, path, settings, session.spaces if session else ())
-    units, spikes = _units(nwb, path, settings.unit_columns, channels, preferred)
+    units, spikes, observed = _units(nwb, path, settings.unit_columns, channels, preferred)
     if channels.empty:
         channels = _made_up(units["channel"])
-    presentations = observed_alone(nwb, path, presentations, units)
+    presentations = observed_alone(nwb, path, presentations, units, observed)
     contents = SessionContents(
         metadata=SessionMetadata(
             session=session.session if session else str(nwb.session_id or nwb.identifier),
@@ -129,7 +129,8 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
 
 def _units(
     nwb: NWBFile, path: str, name_in_file: dict[str, str], channels: pd.DataFrame, preferred: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[NDArray[np.float64]] | None]:
+    """Units, their spikes, and when each unit was observed (`observation`)."""
     location = f"{path}, {PLACE}"
     if nwb.units is None or not len(nwb.units.id):
         raise InputError("the file holds no units", location, "give a file with units and their spike times")
@@ -150,7 +151,7 @@ def _units(
     )
     if "preferred" not in mapped:
         frame["preferred"] = (frame["channel"] == preferred) & (preferred != _UNKNOWN)
-    return tables.conform(frame, UNITS_TABLE), spikes
+    return tables.conform(frame, UNITS_TABLE), spikes, observed
 
 
 def _observed_s(

@@ -13,7 +13,6 @@ from pynwb.misc import Units
 
 from evoalign.errors import InputError
 from evoalign.nwb.columns import MEND, column_values
-from evoalign.nwb.spiking import PLACE
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,13 @@ def _joined(spans: Floats) -> Floats:
     return np.array(joined, np.float64).reshape(-1, 2)
 
 
-def observed_alone(nwb: NWBFile, path: str, presentations: pd.DataFrame, units: pd.DataFrame) -> pd.DataFrame:
+def observed_alone(
+    nwb: NWBFile,
+    path: str,
+    presentations: pd.DataFrame,
+    units: pd.DataFrame,
+    observed: list[Floats] | None,
+) -> pd.DataFrame:
     """Mark presentations that the file does not hold as not valid, with the reason.
 
     Parameters
@@ -70,6 +75,8 @@ def observed_alone(nwb: NWBFile, path: str, presentations: pd.DataFrame, units: 
     presentations, units : pandas.DataFrame
         `PRESENTATIONS` and `UNITS`. Of units that are not
         preferred, a warning names those that were not observed all the time.
+    observed : list of ndarray, optional
+        Of `observation`.
     """
     onset_s = presentations["onset_s"].to_numpy(np.float64)
     offset_s = np.fmax(presentations["offset_s"].to_numpy(np.float64), onset_s)
@@ -77,7 +84,6 @@ def observed_alone(nwb: NWBFile, path: str, presentations: pd.DataFrame, units: 
     for start, stop, tag in _invalid(nwb, path):
         hit = (onset_s < stop) & (offset_s > start)
         reason[hit & (reason == "")] = f"{INVALID}: {tag}" if tag else INVALID
-    observed = observation(nwb.units, f"{path}, {PLACE}")
     if observed is not None:
         seen = np.array([_inside(spans, onset_s, offset_s) for spans in observed])
         preferred = units["preferred"].to_numpy(bool)

@@ -119,7 +119,7 @@ def _unknown(name: str, known: list[str]) -> InputError:
     nearest = process.extractOne(name, known, score_cutoff=50)
     listed = f"known spaces: {', '.join(known)}"
     mend = f"did you mean '{nearest[0]}'? {listed}" if nearest else listed
-    return InputError(f"no image space is called '{name}'", "column spaces of the sample sheet", mend)
+    return InputError(f"no image space is called '{name}'", WHERE, mend)
 
 
 class _File(NamedTuple):

@@ -234,15 +234,7 @@ def _crossing(
     bins = Bins(
         tuple(windows["start_ms"].tolist()), int(windows["stop_ms"].iloc[0] - windows["start_ms"].iloc[0])
     )
-    rule = Rule(
-        settings.cluster_p,
-        settings.lead_p,
-        settings.n_permutations,
-        config.encoding.interval,
-        settings.min_experiments,
-        settings.min_interval_experiments,
-        "sessions",
-    )
+    rule = Rule.of(settings, config.encoding.interval, "sessions")
     generator = seeded(config.seed, "encoding crossover", *map(str, key.values()))
     found = find_crossover(by_session.to_numpy(dtype=float), bins, rule, generator)
     own = units["crossover_ms"].dropna()

@@ -92,7 +92,9 @@ def compare_prototypes(
         joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
         found |= {"image_distances": joined, "distance_correlations": correlations(joined)}
         found["image_pairings"] = pairings
-    return {name: _conform(found.get(name), name) for name in TABLES}, pictures
+    return {
+        name: tables.conform_or_empty(found.get(name), contract) for name, contract in TABLES.items()
+    }, pictures
 
 
 def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tuple[str, Prototype, Prototype]]:
@@ -107,11 +109,6 @@ def _by_kind(experiment: pd.Series, settings: Analysis) -> tuple[int, int]:
     """Threads of the texture and of the object space; as numbered where there is not one of each."""
     kinds = tuple(space_kind(str(experiment[f"space_{thread}"]), settings) for thread in (0, 1))
     return (1, 0) if kinds == ("object", "texture") else (0, 1)
-
-
-def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
-    contract = TABLES[name]
-    return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
 
 
 def correlations(distances: pd.DataFrame) -> pd.DataFrame:

@@ -76,12 +76,7 @@ def pool_tuning(
             "tuning_peaks": peak_table(common[common["tuned"].astype(bool)], config.tuning),
             "tuning_curves": joined["tuning_curves"].drop(columns="success"),
         }
-    return {name: _conform(found.get(name), name) for name in TABLES}
-
-
-def _conform(frame: pd.DataFrame | None, name: str) -> pd.DataFrame:
-    contract = TABLES[name]
-    return tables.empty(contract) if frame is None or frame.empty else tables.conform(frame, contract)
+    return {name: tables.conform_or_empty(found.get(name), contract) for name, contract in TABLES.items()}
 
 
 def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Tuning) -> pd.DataFrame:

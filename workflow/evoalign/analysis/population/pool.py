@@ -11,7 +11,7 @@ from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.tables import EXPERIMENTS, SUCCESS, TIME_CONSTANTS
 from evoalign.discovery import other_modules
-from evoalign.tables import conform, empty
+from evoalign.tables import conform_or_empty
 
 CARRIED = {"experiments": EXPERIMENTS, "success": SUCCESS, "time_constants": TIME_CONSTANTS}
 
@@ -46,7 +46,7 @@ def pool_sessions(
     ordered = sorted(evolved, key=lambda one: str(one["experiments"]["session"].iloc[0]))
     study = study_of(ordered, config)
     pooled = {
-        name: conform(joined_whole(ordered, name), contract) if ordered else empty(contract)
+        name: conform_or_empty(joined_whole(ordered, name) if ordered else None, contract)
         for name, contract in CARRIED.items()
     }
     for statistic in statistics():

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from evoalign.analysis.population.experiments import Study
-from evoalign.tables import conform, empty
+from evoalign.tables import by_name, conform_or_empty
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,11 @@ class PooledStatistic:
     compute: Callable[[Study], pd.DataFrame | Mapping[str, pd.DataFrame]]
     without_valid: bool = False
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the tables."""
-        return tuple(contract.metadata[b"table"].decode() for contract in self.contracts)
-
     def tables(self, study: Study) -> dict[str, pd.DataFrame]:
         """Return the tables by name, held against their contracts."""
+        contracts = by_name(*self.contracts)
         made: Mapping[str, pd.DataFrame] = {}
         if self.without_valid or (study.tables and len(study.experiments)):
             computed = self.compute(study)
-            made = {self.names[0]: computed} if isinstance(computed, pd.DataFrame) else computed
-        return {
-            name: conform(made[name], contract) if len(made.get(name, ())) else empty(contract)
-            for name, contract in zip(self.names, self.contracts, strict=True)
-        }
+            made = {next(iter(contracts)): computed} if isinstance(computed, pd.DataFrame) else computed
+        return {name: conform_or_empty(made.get(name), contract) for name, contract in contracts.items()}

@@ -157,15 +157,7 @@ def crossover_row(
     """
     answered = np.asarray(bins.starts) >= settings.attribution_from_ms
     used = Bins(tuple(np.asarray(bins.starts)[answered].tolist()), bins.width)
-    rule = Rule(
-        settings.cluster_p,
-        settings.lead_p,
-        settings.n_permutations,
-        settings.interval,
-        settings.min_experiments,
-        settings.min_interval_experiments,
-        noun,
-    )
+    rule = Rule.of(settings, settings.interval, noun)
     found = find_crossover(differences[:, answered], used, rule, generator, sites)
     known = ~np.isnan(differences[:, answered]).any(1)
     return {

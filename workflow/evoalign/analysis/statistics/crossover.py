@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.leads import UNTESTED, Lead, Leads, cluster_leads
 from evoalign.analysis.statistics.sites import site_means
 
@@ -54,7 +55,7 @@ class Bins:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a crossover must pass; see `study.Analysis` for the meaning of each.
+    """What a crossover must pass; see `Analysis` for the meaning of each.
 
     Attributes
     ----------
@@ -75,6 +76,19 @@ class Rule:
     min_replicates: int = 5
     min_interval_replicates: int = 8
     noun: str = "experiments"
+
+    @classmethod
+    def of(cls, settings: Analysis, interval: float, noun: str) -> Rule:
+        """Return the rule of the settings, with this mass of the interval and name of the replicates."""
+        return cls(
+            settings.cluster_p,
+            settings.lead_p,
+            settings.n_permutations,
+            interval,
+            settings.min_experiments,
+            settings.min_interval_experiments,
+            noun,
+        )
 
 
 @dataclass(frozen=True)

@@ -84,12 +84,7 @@ def tune_session(
         "tuning_fits": fits,
         "tuning_axes": axes,
     }
-    return {name: _conform(frame.assign(**who), name) for name, frame in found.items()}
-
-
-def _conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    contract = TABLES[name]
-    return tables.conform(frame, contract) if len(frame) else tables.empty(contract)
+    return {name: tables.conform_or_empty(frame.assign(**who), TABLES[name]) for name, frame in found.items()}
 
 
 def evoked_rates(
