@@ -134,7 +134,7 @@ def preferences(law: Law, n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def area(law: Law, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Late object minus texture over the normaliser of n experiments, [experiment, bin]."""
+    """Late object minus texture over the normalization rate of n experiments, [experiment, bin]."""
     baseline, strength = (rng.lognormal(np.log(m), s, (n, 1)) for m, s in ((6.0, 0.5), (45.0, 0.4)))
     course = law.response * strength * binned(envelopes(n, rng))
     effect = law.effect() + preferences(law, n, rng)

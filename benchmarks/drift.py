@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from evoalign.analysis.session.relative_success import generated_levels, reference_levels, relative_success
-from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.session.success import peak_pair
 
 SECONDS, RATE, IMAGE_SD, LEVEL = 0.15, 30.0, 0.3, 0.01
@@ -35,7 +35,7 @@ def experiment(rng: np.random.Generator, drift: float, rise: float, n_draws: int
     start = peak_pair(int(mean.argmax()), n_blocks)[0]
     peak, first = ((block == at) | (block == at + 1) for at in (start, 0))
     test = stats.ttest_ind(rates[peak], rates[first])
-    selected = selected_p(shown, {"maxinit": float(test.statistic)}, n_draws, rng)["maxinit"]
+    selected = selection_corrected_p(shown, {"maxinit": float(test.statistic)}, n_draws, rng)["maxinit"]
     references = reference_levels(
         natural.ravel(), np.repeat(np.arange(n_blocks), 20), np.tile(np.arange(20), n_blocks), n_blocks
     )

@@ -232,7 +232,7 @@ def _panels(chosen: list[dict], settings: Analysis) -> dict:
 
 
 def _stage(one: dict, stage: int) -> tuple[np.ndarray, np.ndarray]:
-    """PSTHs and errors of the first, best or last (padded) block, over the normaliser, [thread, ms]."""
+    """PSTHs and errors of the first, best or last (padded) block, over the normalization rate."""
     at = one["stages"][stage]
     mean, error = (
         np.array([one[name][t, at[t]] for t in (0, 1)]) / one["normaliser"]

@@ -227,7 +227,7 @@ def _latency(chosen: list[dict], sign: int, settings: Analysis) -> tuple:
 
 
 def _specifications(own: list[dict], settings: Analysis) -> pd.DataFrame:
-    """Paired tests of late rates under every choice of window, selection and normaliser."""
+    """Paired tests of late rates under every choice of window, selection and normalization rate."""
     windows = own[0]["windows"]
     widest = max(settings.bins_ms)
     first, last = settings.evoked_ms
@@ -253,7 +253,7 @@ def _specifications(own: list[dict], settings: Analysis) -> pd.DataFrame:
                 one["rates"][0, :, -max(1, round(one["n_blocks"] * settings.late_fraction)) :].mean()
                 for one in chosen
             ]
-            for normaliser in ("maximum", "mean", "none"):
+            for normalization_rate in ("maximum", "mean", "none"):
                 if len(chosen) < 2:
                     continue
                 divisors = {
@@ -261,7 +261,9 @@ def _specifications(own: list[dict], settings: Analysis) -> pd.DataFrame:
                     "mean": evoked,
                     "none": np.ones(len(chosen)),
                 }
-                values = np.array(late) / np.array(divisors[normaliser])[:, None]
+                values = np.array(late) / np.array(divisors[normalization_rate])[:, None]
                 test = stats.ttest_rel(values[:, 1], values[:, 0])
-                rows.append((selection, *windows[at], normaliser, len(chosen), test.statistic, test.pvalue))
+                rows.append(
+                    (selection, *windows[at], normalization_rate, len(chosen), test.statistic, test.pvalue)
+                )
     return pd.DataFrame(rows, columns=["selection", "start", "stop", "normaliser", "n", "t", "p"])

@@ -60,7 +60,7 @@ def test_a_job_gets_the_checked_config(snakemake):
     assert checksums == {"input:words.parquet": hashlib.sha256(b"abc").hexdigest()}
 
 
-def test_a_job_gets_the_knobs_of_its_rule_alone_and_where_it_runs(snakemake):
+def test_a_job_gets_the_settings_of_its_rule_alone_and_where_it_runs(snakemake):
     snakemake.params = params(Config(), ["sorting.highpass_hz"])
     with job(snakemake) as (config, _):
         assert (config.sorting.highpass_hz, config.device, config.results) == (300.0, "cpu", "results")
@@ -87,7 +87,7 @@ def test_a_job_that_ends_well_leaves_a_record_of_what_it_took(snakemake):
             pass
     (record,) = read_jobs("results")
     assert (record.rule, record.of) == ("recording", "s1")
-    assert (record.knobs, record.row) == ({"seed": 3}, {"subject": "Ada"})
+    assert (record.settings, record.row) == ({"seed": 3}, {"subject": "Ada"})
     # Of the raw file another job knows the checksum.
     assert record.inputs == {"a.ns6": "", "words.parquet": hashlib.sha256(b"abc").hexdigest()}
     assert record.outputs == ("made/words.parquet",)

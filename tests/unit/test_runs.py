@@ -38,9 +38,9 @@ def test_bad_input_is_told_whole_and_without_what_libraries_said_before(logs):
         "INFO:a library: reading",
         "recording (session=a): the last block is cut",
         "  where: a.plx, byte 7",
-        "  mend:  copy it again",
+        "  hint:  copy it again",
     )
-    told = "the last block is cut\n  where: a.plx, byte 7\n  mend:  copy it again"
+    told = "the last block is cut\n  where: a.plx, byte 7\n  hint:  copy it again"
     assert runs.failures(folder, SINCE) == {"recording (session=a)": told}
 
 

@@ -1,4 +1,4 @@
-"""Buckets and plugins are checked before a job starts: one message tells what is wrong and how to mend it."""
+"""Buckets and plugins are checked before a job starts: one message says what is wrong and what to do."""
 
 from types import SimpleNamespace
 
@@ -37,12 +37,12 @@ def test_each_url_has_its_plugin():
 
 
 @pytest.mark.parametrize(
-    ("url", "mend"), [("gs://lab/a.plx", "plugin-gcs"), ("ftp://lab/a.plx", "catalogue")]
+    ("url", "hint"), [("gs://lab/a.plx", "plugin-gcs"), ("ftp://lab/a.plx", "catalogue")]
 )
-def test_a_plugin_that_is_not_installed_is_named(url, mend):
+def test_a_plugin_that_is_not_installed_is_named(url, hint):
     with pytest.raises(InputError, match="no storage plugin does") as caught:
         plugin_for(url)
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
 
 
 def client(**given):
@@ -71,7 +71,7 @@ def test_a_bucket_is_asked_for_once():
 
 
 @pytest.mark.parametrize(
-    ("code", "what", "mend"),
+    ("code", "what", "hint"),
     [
         ("403", "refused", "s3:ListBucket"),
         ("404", "no such bucket", "sample sheet"),
@@ -80,12 +80,12 @@ def test_a_bucket_is_asked_for_once():
         ("503", "cannot be read", "ACCESS_KEY"),
     ],
 )
-def test_each_answer_of_the_server_says_how_to_mend_it(code, what, mend):
+def test_each_answer_of_the_server_says_how_to_mend_it(code, what, hint):
     s3 = client(**KEY)
     with Stubber(s3) as stub, pytest.raises(InputError, match=what) as caught:
         stub.add_client_error("head_bucket", service_error_code=code)
         check_buckets([stored("lab", s3)])
-    assert caught.value.where == "s3://lab, at http://127.0.0.1:1" and mend in caught.value.mend
+    assert caught.value.where == "s3://lab, at http://127.0.0.1:1" and hint in caught.value.hint
 
 
 def test_missing_credentials_are_told_from_a_server_that_does_not_answer(monkeypatch, tmp_path):
@@ -98,4 +98,4 @@ def test_missing_credentials_are_told_from_a_server_that_does_not_answer(monkeyp
         check_buckets([stored("lab", client())])
     with pytest.raises(InputError, match="does not answer") as caught:
         check_buckets([stored("lab", client(**KEY))])
-    assert "--storage-s3-endpoint-url" in caught.value.mend
+    assert "--storage-s3-endpoint-url" in caught.value.hint

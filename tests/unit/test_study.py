@@ -44,7 +44,7 @@ def test_schemas_on_disk_are_the_exported_models():
 
 
 @pytest.mark.parametrize(
-    ("content", "key", "mend"),
+    ("content", "key", "hint"),
     [
         ({"devise": "cpu"}, "devise", "did you mean 'device'?"),
         ({"analysis": {"evoked_s": [0.05, 0.2]}}, "analysis.evoked_s", "did you mean 'evoked_ms'?"),
@@ -53,12 +53,12 @@ def test_schemas_on_disk_are_the_exported_models():
         ({"events": {"min_matched": 90}}, "events.min_matched", ""),
     ],
 )
-def test_a_wrong_key_unit_or_value_is_one_message(content, key, mend):
+def test_a_wrong_key_unit_or_value_is_one_message(content, key, hint):
     with pytest.raises(InputError) as caught:
         check_config(content, "config.yaml")
     assert key in caught.value.what
     assert caught.value.where == "config.yaml"
-    assert mend in str(caught.value)
+    assert hint in str(caught.value)
 
 
 def test_no_yaml_and_missing_file_are_input_errors(tmp_path):

@@ -42,8 +42,8 @@ def small_study(folder: Path, source: Path = ROOT) -> Path:
     """Two small sessions of the demo, in a copy of the checkout."""
     copy_checkout(folder, source)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
-    for section, knobs in SMALL_SETTINGS.items():
-        config.setdefault(section, {}).update(knobs)
+    for section, settings in SMALL_SETTINGS.items():
+        config.setdefault(section, {}).update(settings)
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     sheet = (folder / "config/sessions.tsv").read_text().splitlines()
     rows = [line for line in sheet[1:] if line.startswith(SMALL_SESSIONS)]

@@ -54,8 +54,8 @@ def run(tmp_path_factory):
         simulate_session(folder / "data" / vendor, area="IT", vendor=vendor, settings=SETTINGS, seed=5)
     demo_array_map("IT", SETTINGS).to_csv(folder / "arrays.tsv", sep="\t", index=False)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
-    for section, knobs in SMALL_SETTINGS.items():
-        config.setdefault(section, {}).update(knobs)
+    for section, settings in SMALL_SETTINGS.items():
+        config.setdefault(section, {}).update(settings)
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     lines = ["\t".join(COLUMNS), *("\t".join(row(vendor)) for vendor in RAW)]
     (folder / "config/sessions.tsv").write_text("\n".join(lines) + "\n")

@@ -265,7 +265,7 @@ def holders(study):
     """Setting, as (section, name) -> rules whose jobs were given it."""
     found = {}
     for job in read_jobs(study / "results"):
-        for section, value in job.knobs.items():
+        for section, value in job.settings.items():
             if section not in WHERE:
                 for key in [(section, name) for name in value] if section in SECTIONS else [("", section)]:
                     found.setdefault(key, set()).add(job.rule)

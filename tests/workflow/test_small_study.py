@@ -25,7 +25,7 @@ def test_a_session_that_fails_leaves_the_others_and_says_why(study, tmp_path):
     assert "Traceback" not in done.stdout.split("InputError in")[1].split("RuleException")[0]
     end = done.stdout.split("Failed jobs: 1; what does not depend on them is done:\n")[1]
     assert end.startswith("recording (session=V1_plexon): the last block is cut")
-    assert "mend: " in end and "Elapsed time" in end
+    assert "hint: " in end and "Elapsed time" in end
     assert not list(other.rglob(".partial-*"))
     unharmed = {n: d for n, d in results(study).items() if "IT_blackrock" in n}
     assert {n: d for n, d in results(other).items() if "IT_blackrock" in n} == unharmed

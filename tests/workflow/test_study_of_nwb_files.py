@@ -31,8 +31,8 @@ def study(tmp_path_factory):
         patch.chdir(folder)
         simulate(["data/study", "--experiments", str(N_EXPERIMENTS)])
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
-    for name, knobs in KNOBS.items():
-        config[name] = {**config.get(name, {}), **knobs} if isinstance(knobs, dict) else knobs
+    for name, changed in KNOBS.items():
+        config[name] = {**config.get(name, {}), **changed} if isinstance(changed, dict) else changed
     config["sessions"] = "data/study/sessions.tsv"
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     snakemake("--cores", 2, cwd=folder)

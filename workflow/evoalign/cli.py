@@ -70,8 +70,8 @@ def _fetch_space(given: argparse.Namespace) -> None:
 
     checked = given.sha256 or published_of(given.name).sha256
     path = fetch(given.name, given.to, given.url, given.sha256, progress=sys.stderr.isatty())
-    told = "" if checked else " No checksum is published: what is below is that of the file that came."
-    print(f"{path}: all tensors are there.{told} In the config:\n\n{config_lines(given.name, path)}")
+    unchecked = "" if checked else " No checksum is published: what is below is that of the file that came."
+    print(f"{path}: all tensors are there.{unchecked} In the config:\n\n{config_lines(given.name, path)}")
 
 
 def _add_export(subcommands: Subcommands) -> None:

@@ -6,7 +6,7 @@ from os import PathLike
 
 
 class InputError(Exception):
-    """Input that the pipeline cannot use: what is wrong, where, how to mend it.
+    """Input that the pipeline cannot use: what is wrong, where, how to put it right.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ class InputError(Exception):
     where : str or path, optional
         File, and where it helps a row, key, byte or object in it
         (``sessions.tsv, row 3, column raw``; ``a.nev, byte 336``).
-    mend : str, optional
+    hint : str, optional
         What the user can do about it.
 
     Examples
@@ -23,19 +23,19 @@ class InputError(Exception):
     >>> print(InputError("sampling rate is 0", "a.ns6, byte 286", "export the file again"))
     sampling rate is 0
       where: a.ns6, byte 286
-      mend:  export the file again
+      hint:  export the file again
     """
 
-    def __init__(self, what: str, where: str | PathLike[str] = "", mend: str = "") -> None:
+    def __init__(self, what: str, where: str | PathLike[str] = "", hint: str = "") -> None:
         self.what = what
         self.where = str(where)
-        self.mend = mend
-        super().__init__(what, self.where, mend)
+        self.hint = hint
+        super().__init__(what, self.where, hint)
 
     def __str__(self) -> str:
         lines = [self.what]
         if self.where:
             lines.append(f"  where: {self.where}")
-        if self.mend:
-            lines.append(f"  mend:  {self.mend}")
+        if self.hint:
+            lines.append(f"  hint:  {self.hint}")
         return "\n".join(lines)

@@ -39,16 +39,16 @@ def setting(default: Any, reason: str, **bounds: Any) -> Any:
 def explain(error: ValidationError, where: str | PathLike[str], model: type[BaseModel]) -> InputError:
     """Return what pydantic found wrong as one message: keys, values, and the nearest valid spelling."""
     problems = []
-    mend = ""
+    hint = ""
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             problems.append(f"unknown key '{key}'")
-            mend = mend or nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
+            hint = hint or nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
         else:
             shown = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
             problems.append(f"{key}: {item['msg']}{shown}" if key else str(item["msg"]))
-    return InputError("; ".join(problems), where, mend)
+    return InputError("; ".join(problems), where, hint)
 
 
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

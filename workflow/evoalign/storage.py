@@ -68,8 +68,8 @@ def check_url(url: str, where: str) -> None:
             "give the object a key without, or download it and give its path",
         )
     if not parts.netloc or not parts.path.strip("/"):
-        mend = f"write it as {parts.scheme}://bucket/folder/file"
-        raise InputError(f"'{url}' names no object of a bucket", where, mend)
+        hint = f"write it as {parts.scheme}://bucket/folder/file"
+        raise InputError(f"'{url}' names no object of a bucket", where, hint)
 
 
 def plugin_for(url: str) -> str:
@@ -87,15 +87,15 @@ def plugin_for(url: str) -> str:
     known = PROVIDERS.get(scheme)
     if known:
         taking = [known] if known in installed else []
-        mend = _INSTALL.get(known, f"pip install {_PACKAGE}{known}")
+        hint = _INSTALL.get(known, f"pip install {_PACKAGE}{known}")
     else:
         taking = [name for name, plugin in installed.items() if plugin.storage_provider.is_valid_query(url)]
-        mend = _CATALOGUE
+        hint = _CATALOGUE
     if len(taking) != 1:
         found = (
             f"several storage plugins take it: {', '.join(taking)}" if taking else "no storage plugin does"
         )
-        raise InputError(f"Snakemake cannot fetch {scheme}:// files: {found}", url, mend)
+        raise InputError(f"Snakemake cannot fetch {scheme}:// files: {found}", url, hint)
     return taking[0]
 
 
@@ -130,7 +130,7 @@ def _check_bucket(bucket: str, client: Any) -> None:
         raise InputError("no credentials are given for the bucket", where, _CREDENTIALS) from error
     except ClientError as error:
         code = str(error.response["Error"]["Code"])
-        what, mend = _ANSWERS.get(code, (f"the bucket cannot be read: {error}", _CREDENTIALS))
-        raise InputError(what, where, mend) from error
+        what, hint = _ANSWERS.get(code, (f"the bucket cannot be read: {error}", _CREDENTIALS))
+        raise InputError(what, where, hint) from error
     except BotoCoreError as error:
         raise InputError(f"the server does not answer: {error}", where, _ENDPOINT) from error

@@ -12,7 +12,7 @@ from evoalign.analysis.population import specifications as pooled_specifications
 from evoalign.analysis.population.animals import fit_animals
 from evoalign.analysis.population.experiments import Study
 from evoalign.analysis.population.latency import first_lead
-from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_batch import draw_batch
 
@@ -162,7 +162,7 @@ def small_study():
 
 def test_each_specification_is_a_paired_test_of_its_choices(small_study):
     found = pooled_specifications.specifications(small_study)
-    # The 10 ms bin is not among the widest; three windows, four selections, three normalisers.
+    # The 10 ms bin is not among the widest; three windows, four selections, three normalization rates.
     assert len(found) == 3 * 4 * 3 and set(found["stop_ms"]) == {200, 100, 150}
     assert found.groupby("selection")["n"].first().to_dict() == {
         "valid": 6,
@@ -203,7 +203,7 @@ def test_selected_p_is_brute_force():
         null["maxinit"].append(stats.ttest_ind(peak, np.r_[values[0], values[1]]).statistic)
         null["maxend"].append(stats.ttest_ind(peak, np.r_[values[4], values[5]]).statistic)
     for t in (0.5, 1.5, 2.5):
-        found = selected_p(shown, {"maxinit": t, "maxend": t}, 20_000, rng)
+        found = selection_corrected_p(shown, {"maxinit": t, "maxend": t}, 20_000, rng)
         for name, p in found.items():
             brute = np.mean(np.nan_to_num(null[name]) >= t)
             assert abs(p - brute) < 4 * np.sqrt(brute * (1 - brute) / 3000 + 1e-6)
@@ -212,4 +212,4 @@ def test_selected_p_is_brute_force():
 @pytest.mark.parametrize("shown", [[10, 10, 10], [10, 0, 10, 10, 10]])
 def test_selected_p_of_runs_that_cannot_be_tested_is_nan(shown):
     rng = np.random.default_rng(10)
-    assert np.isnan(selected_p(np.array(shown), {"maxinit": 2.0}, 100, rng)["maxinit"])
+    assert np.isnan(selection_corrected_p(np.array(shown), {"maxinit": 2.0}, 100, rng)["maxinit"])

@@ -18,7 +18,7 @@ from evoalign.analysis.population.latency import latencies
 from evoalign.analysis.population.specifications import specifications
 from evoalign.analysis.population.trajectories import population_trajectories
 from evoalign.analysis.session import success, trajectories
-from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_batch import draw_batch, expected_contrast
 
@@ -168,8 +168,8 @@ def test_specifications_of_spaces_that_are_alike(null):
     curve = specifications(replace(null, tables=tables))
     curve = curve[curve["selection"] == "valid"]
     for start in (50, 70, 150):
-        for normaliser in ("maximum", "mean", "none"):
-            cell = curve[(curve["start_ms"] == start) & (curve["normaliser"] == normaliser)]
+        for normalization_rate in ("maximum", "mean", "none"):
+            cell = curve[(curve["start_ms"] == start) & (curve["normaliser"] == normalization_rate)]
             cell = cell[cell["stop_ms"] == (200 if start == 50 else start + 10)]
             assert_calibrated(cell["p"] < ALPHA)
 
@@ -244,7 +244,7 @@ def flat_evolutions():
         tests = {(c.statistic, c.thread): c.test for c in compared}
         for t in (0, 1):
             peaks = {name: float(tests[name, t].t) for name in ("maxinit", "maxend")}
-            for name, p in selected_p(shown[t], peaks, 500, rng).items():
+            for name, p in selection_corrected_p(shown[t], peaks, 500, rng).items():
                 tests[name + " selected", t] = p
         found.append(tests)
     return found

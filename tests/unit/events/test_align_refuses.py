@@ -28,7 +28,7 @@ def rig():
 def refused(log, words, text, photodiode=None, settings=Events(), segments=None):  # noqa: B008
     with pytest.raises(InputError, match=text) as error:
         align(log, words, settings, photodiode, segments=segments)
-    assert error.value.mend
+    assert error.value.hint
     return error.value
 
 

@@ -47,7 +47,7 @@ def test_what_cannot_be_told_apart_is_refused_once(paths, text):
     with pytest.raises(InputError, match=text) as error:
         distinct_names(paths, where="log.tsv")
     assert error.value.where == "log.tsv"
-    assert error.value.mend
+    assert error.value.hint
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "A"]), min_size=1, max_size=4), min_size=1, max_size=6))
@@ -99,7 +99,7 @@ def test_images_without_a_known_white_are_refused(tmp_path, dtype, values):
     save(tmp_path / "a.tif", np.full((4, 4), values), dtype)
     with pytest.raises(InputError, match="whose white is not known") as error:
         ImageFolder(tmp_path, ["a"])["a"]
-    assert "8-bit PNG" in error.value.mend
+    assert "8-bit PNG" in error.value.hint
 
 
 @pytest.mark.parametrize(("mode", "value"), [("1", 1), ("P", 3), ("CMYK", (0, 0, 0, 0)), ("LA", (124, 255))])

@@ -80,6 +80,6 @@ def test_a_word_that_is_strobed_again_is_a_word_beside_a_line_too():
 def test_without_a_mask_the_line_is_named():
     with pytest.raises(InputError) as error:
         align(RIG.log, with_lines(RIG.words, {8: flips(20)}), Events())
-    assert "events.word_mask" in error.value.mend
-    assert "bit 8" in error.value.mend
+    assert "events.word_mask" in error.value.hint
+    assert "bit 8" in error.value.hint
     assert "periodic" not in str(error.value)

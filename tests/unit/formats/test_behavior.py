@@ -401,7 +401,7 @@ def test_a_real_file_without_image_words_is_refused_by_its_words():
     assert "9 (" in error.value.what
     # Where nothing was recorded, the log is read for itself.
     assert len(read_log(REAL, Events(), alone=True)) == 0
-    assert "events.onset_words" in error.value.mend
+    assert "events.onset_words" in error.value.hint
     assert read_behavior(REAL)["Trial1"]["TaskObject"]["Attribute"].shape == (1, 4)
 
 
@@ -427,5 +427,5 @@ def test_a_log_without_image_words_is_refused_by_its_words(tmp_path, rig, settin
     write_bhv2(path, behavior_tree(rig.log))
     with pytest.raises(InputError, match=what) as error:
         read_log(path, Events(**settings))
-    assert "events.onset_words" in error.value.mend
+    assert "events.onset_words" in error.value.hint
     assert len(read_log(path, Events(**settings), alone=True)) == 0

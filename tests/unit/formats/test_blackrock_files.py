@@ -208,7 +208,7 @@ def test_a_damaged_header_is_one_message_with_its_byte(tmp_path, position, value
     path.write_bytes(raw)
     with pytest.raises(InputError, match=said) as caught:
         open_recording(path)
-    assert "a.ns6" in caught.value.where and "byte" in caught.value.where and caught.value.mend
+    assert "a.ns6" in caught.value.where and "byte" in caught.value.where and caught.value.hint
 
 
 @pytest.mark.parametrize("cut", [5, 200, 700, 3_001])

@@ -53,7 +53,7 @@ def test_a_file_without_permission_is_an_input_error(tmp_path, suffix, closed):
             open_recording(path)
     finally:
         shut.chmod(0o700)
-    assert caught.value.where == str(path) and "permissions" in caught.value.mend
+    assert caught.value.where == str(path) and "permissions" in caught.value.hint
 
 
 def patched(path, at, content):
@@ -95,7 +95,7 @@ def test_a_pl2_header_that_points_past_the_end_is_refused(tmp_path, mark):
     path = patched(written(tmp_path / "a.pl2"), pl2.place(mark), struct.pack("<Q", 1 << 40))
     with pytest.raises(InputError, match=f"{mark} is {1 << 40}") as caught:
         open_recording(path)
-    assert "export" in caught.value.mend
+    assert "export" in caught.value.hint
 
 
 @pytest.mark.parametrize("field", ["NumDSPChannels", "NumEventChannels", "NumSlowChannels"])

@@ -36,7 +36,7 @@ for name in sys.argv[1:]:
             found.images[image]
         said = "read"
     except InputError as error:
-        said = ["InputError", str(error.where), error.mend or ""]
+        said = ["InputError", str(error.where), error.hint or ""]
     except Exception as error:
         said = ["defect", type(error).__name__, str(error)]
     print(json.dumps([name, said]), flush=True)
@@ -116,7 +116,7 @@ def test_a_heap_of_zeros_is_one_message_that_names_the_object(packaged, tmp_path
         with pytest.raises(InputError, match="did not come to an end in 0.5 s") as caught:
             check_integrity(file, object_cpu_s=0.5)
         name, _, inside = caught.value.where.partition(", ")
-        assert name == str(file) and caught.value.mend
+        assert name == str(file) and caught.value.hint
         with h5py.File(packaged[1]) as whole:
             assert inside in whole
         objects.add(inside)
@@ -149,7 +149,7 @@ def test_pages_of_zeros_anywhere_are_read_or_are_one_message(packaged, tmp_path)
             check_integrity(file, object_cpu_s=0.5)
             passed.append(file)
         except InputError as error:
-            assert error.where.startswith(f"{file}, /") and error.mend
+            assert error.where.startswith(f"{file}, /") and error.hint
     assert len(passed) < N_FILES
     for name, outcome in read_all(passed):
         assert outcome == "read" or (outcome[0] == "InputError" and name in outcome[1]), outcome

@@ -127,7 +127,7 @@ def test_a_file_without_electrodes_numbers_its_units(tmp_path):
 def test_a_map_that_does_not_fit_names_the_place_and_what_is_there(theirs, settings, what, where):
     with pytest.raises(InputError, match=what) as caught:
         read_nwb(theirs, settings, ROW)
-    assert "theirs.nwb" in caught.value.where and where in caught.value.where and caught.value.mend
+    assert "theirs.nwb" in caught.value.where and where in caught.value.where and caught.value.hint
 
 
 @pytest.mark.parametrize("lost", ["units", "units/spike_times_index", "intervals/flashes/start_time"])

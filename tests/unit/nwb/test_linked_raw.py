@@ -56,7 +56,7 @@ def test_a_missing_raw_file_is_one_message(study):
     with pytest.raises(InputError, match="'raw/s1.ns6' is not there") as caught:
         open_linked("results/nwb/s1.nwb")
     assert caught.value.where == "results/nwb/s1.nwb, /processing/misc/facts"
-    assert "beside s1.nwb" in caught.value.mend
+    assert "beside s1.nwb" in caught.value.hint
 
 
 def test_another_file_of_that_name_is_refused_and_passed_over(study):
@@ -68,7 +68,7 @@ def test_another_file_of_that_name_is_refused_and_passed_over(study):
     (folder / "results/nwb/s1.ns6").unlink()
     with pytest.raises(InputError, match="not the file that s1.nwb was made from") as caught:
         open_linked("results/nwb/s1.nwb")
-    assert caught.value.where == "raw/s1.ns6" and caught.value.mend
+    assert caught.value.where == "raw/s1.ns6" and caught.value.hint
     assert linked_files("results/nwb/s1.nwb", checked=False)
 
 
@@ -77,4 +77,4 @@ def test_a_file_that_names_none_says_so(contents, tmp_path):
     write_nwb(tmp_path / "s1.nwb", contents, CONFIG)
     with pytest.raises(InputError, match="names no raw files") as caught:
         linked_files(tmp_path / "s1.nwb")
-    assert "nwb.raw: link" in caught.value.mend
+    assert "nwb.raw: link" in caught.value.hint

@@ -80,7 +80,7 @@ def test_a_truncated_file_is_one_message(packaged, tmp_path, share):
     cut.write_bytes(raw[: int(share * len(raw))])
     with pytest.raises(InputError, match="readable|read") as caught:
         read_nwb(cut)
-    assert "cut.nwb" in caught.value.where and caught.value.mend
+    assert "cut.nwb" in caught.value.where and caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_lost_chunk_is_not_taken_for_zeros(pair, tmp_path, lost):
     (broken / lost[1:] / "0").unlink()
     with pytest.raises(InputError, match="1 of 1 chunks are missing") as caught:
         read_nwb(broken)
-    assert caught.value.where == f"{broken}, {lost}" and caught.value.mend
+    assert caught.value.where == f"{broken}, {lost}" and caught.value.hint
 
 
 @pytest.mark.parametrize("damaged", ["units/spike_times/0", ".zmetadata", "units/label/0", "general/.zgroup"])
@@ -125,4 +125,4 @@ def test_damaged_bytes_are_one_message(pair, tmp_path, damaged):
         (broken / ".zmetadata").unlink()  # which would hold it as well
     with pytest.raises(InputError) as caught:
         read_nwb(broken)
-    assert str(broken) in caught.value.where and caught.value.mend
+    assert str(broken) in caught.value.where and caught.value.hint

@@ -227,14 +227,14 @@ def test_missing_and_wrong_weights_say_what_to_do(tmp_path, lpips_weights):
     none, alexnet = str(tmp_path / "none.pth"), str(lpips_weights / "alexnet.pth")
     broken = tmp_path / "broken.pth"
     broken.write_bytes(b"no weights")
-    for knobs, what, mend in (
+    for changed, what, hint in (
         ({"networks": {"robust": none}}, "do not exist", "prototypes.networks"),
         ({"networks": {"robust": str(broken)}}, "no TorchScript", "TorchScript file"),
     ):
         with pytest.raises(InputError, match=what) as caught:
-            networks.networks_of(settings.model_copy(update=knobs))
-        assert mend in str(caught.value)
-    for paths, what, mend in (
+            networks.networks_of(settings.model_copy(update=changed))
+        assert hint in str(caught.value)
+    for paths, what, hint in (
         ((alexnet, ""), "one is named", "name both"),
         ((none, none), "do not exist", "alexnet-owt"),
         ((alexnet, str(broken)), "no file of weights", "v0.1/alex.pth"),
@@ -243,4 +243,4 @@ def test_missing_and_wrong_weights_say_what_to_do(tmp_path, lpips_weights):
         named = settings.model_copy(update=dict(zip(("lpips_alexnet", "lpips_linear"), paths, strict=True)))
         with pytest.raises(InputError, match=what) as caught:
             networks.lpips_of(named)
-        assert mend in str(caught.value)
+        assert hint in str(caught.value)

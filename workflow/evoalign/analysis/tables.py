@@ -88,8 +88,8 @@ TRAJECTORIES = table(
     column("mean_hz", FLOAT, "spikes/s", "mean over presentations; NaN without any"),
     column("sem_hz", FLOAT, "spikes/s", "standard error over presentations"),
     column("n", INT, "", "presentations"),
-    column("normalised", FLOAT, "", "mean over the experiment's normaliser"),
-    column("normalised_sem", FLOAT, "", "standard error over the experiment's normaliser"),
+    column("normalised", FLOAT, "", "mean over the experiment's normalization rate"),
+    column("normalised_sem", FLOAT, "", "standard error over the experiment's normalization rate"),
 )
 
 PSTH = table(
@@ -165,7 +165,7 @@ CONTRAST = table(
     STOP,
     column("texture_hz", FLOAT, "spikes/s", "mean over late presentations of the texture thread"),
     column("object_hz", FLOAT, "spikes/s", "mean over late presentations of the object thread"),
-    column("difference", FLOAT, "", "object minus texture over the normaliser"),
+    column("difference", FLOAT, "", "object minus texture over the normalization rate"),
     column("sem", FLOAT, "", "standard error of the difference over presentations"),
     column("texture_n", INT, "", "late presentations of the texture thread"),
     column("object_n", INT, "", "late presentations of the object thread"),
@@ -230,8 +230,12 @@ IMAGE_DISTANCES = table(
     column(
         "shuffled", FLOAT, "", "mean distance to partners of other valid experiments of the area; NaN: none"
     ),
-    column("psth_distance", FLOAT, "", "mean |difference| of the best blocks' PSTHs over the normaliser"),
-    column("activation_distance", FLOAT, "", "|difference| of their evoked means over the normaliser"),
+    column(
+        "psth_distance", FLOAT, "", "mean |difference| of the best blocks' PSTHs over the normalization rate"
+    ),
+    column(
+        "activation_distance", FLOAT, "", "|difference| of their evoked means over the normalization rate"
+    ),
 )
 
 DISTANCE_CORRELATIONS = table(

@@ -23,7 +23,7 @@ from evoalign.formats.monkeylogic.mat5 import read_mat5
 Codes = dict[tuple[int, int], tuple[NDArray[np.float64], list[str]]]
 
 _FILE = re.compile(r"block(\d{1,9})_thread(\d{1,9})_code\.mat")
-_MEND = "export the latents of this block again"
+_HINT = "export the latents of this block again"
 _IMAGE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 # The text at the head of a .mat file, 116 bytes; scipy writes the date into it.
 _HEADER = b"MATLAB 5.0 MAT-file, latent codes of one block and thread".ljust(116)
@@ -118,18 +118,18 @@ def _read_one(file: Path) -> tuple[NDArray[np.float64], list[str]]:
     content = read_hdf5(file) if is_hdf5(file) else read_mat5(file, ("codes", "ids"))
     missing = [name for name in ("codes", "ids") if name not in content]
     if missing:
-        raise InputError(f"the file lacks the variables {missing}", file, _MEND)
+        raise InputError(f"the file lacks the variables {missing}", file, _HINT)
     codes = np.asarray(content["codes"])
     if codes.ndim != 2 or codes.dtype.kind not in "fiu" or not np.isfinite(codes).all():
         raise InputError(
-            f"codes are no matrix of finite numbers: {codes.dtype}, shape {codes.shape}", file, _MEND
+            f"codes are no matrix of finite numbers: {codes.dtype}, shape {codes.shape}", file, _HINT
         )
     ids = [image_stem(name) for name in _texts(content["ids"], file)]
     _check_counts(codes, ids, file)
     doubled_ids = pd.Series(ids, dtype=object)
     doubled_ids = doubled_ids[doubled_ids.duplicated()]
     if len(doubled_ids):
-        raise InputError(f"image '{doubled_ids.iloc[0]}' stands twice in ids", file, _MEND)
+        raise InputError(f"image '{doubled_ids.iloc[0]}' stands twice in ids", file, _HINT)
     return codes.astype(np.float64), ids
 
 
@@ -138,7 +138,7 @@ def _texts(ids: Any, file: Path) -> list[str]:
     names = [ids] if isinstance(ids, str) else np.asarray(ids, object).ravel(order="F").tolist()
     for name in names:
         if not isinstance(name, str):
-            raise InputError(f"ids hold something that is no text: {str(name)[:60]}", file, _MEND)
+            raise InputError(f"ids hold something that is no text: {str(name)[:60]}", file, _HINT)
     return [name.strip() for name in names]
 
 
@@ -161,7 +161,7 @@ def _block_and_thread(file: Path, ids: Sequence[str]) -> tuple[int, int]:
     by_ids = named_in_ids.pop()
     if by_ids[1] != thread:
         raise InputError(
-            f"the file is of thread {thread}, its image ids are of thread {by_ids[1]}", file, _MEND
+            f"the file is of thread {thread}, its image ids are of thread {by_ids[1]}", file, _HINT
         )
     return by_ids
 

@@ -19,7 +19,7 @@ _AXIS = re.compile(
 )
 _SUFFIX = re.compile(r"\.(?:bmp|png|jpe?g|tiff?|gif)$", re.IGNORECASE)
 _FOLDER = re.compile(r"^.*[\\/]")
-_MEND = "correct events.image_pattern in the configuration"
+_HINT = "correct events.image_pattern in the configuration"
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ def image_regex(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(f"no regular expression: {error}", f"image_pattern '{pattern}'", _MEND) from None
+        raise InputError(f"no regular expression: {error}", f"image_pattern '{pattern}'", _HINT) from None
     lacking = [group for group in ("block", "thread", "index") if group not in compiled.groupindex]
     if lacking:
-        raise InputError(f"the pattern lacks the groups {lacking}", f"image_pattern '{pattern}'", _MEND)
+        raise InputError(f"the pattern lacks the groups {lacking}", f"image_pattern '{pattern}'", _HINT)
     return compiled
 
 
@@ -156,7 +156,7 @@ def _from_groups(match: re.Match[str], pattern: str) -> ImageName:
         raise InputError(
             f"a group of the pattern holds no number in '{match.string}': {groups}",
             f"image_pattern '{pattern}'",
-            _MEND,
+            _HINT,
         ) from None
 
 

@@ -131,10 +131,10 @@ def _levels(stream: Stream, channel: int) -> _Levels:
         for _, counts in _chunks(stream, channel, segment):
             histogram += np.bincount(counts.astype(np.int64) + LEVELS // 2, minlength=LEVELS)
     where = f"photodiode, channel {channel} of stream '{stream.name}'"
-    mend = "correct the column photodiode in sessions.tsv, or leave it empty to use event words"
+    hint = "correct the column photodiode in sessions.tsv, or leave it empty to use event words"
     counts_present = np.flatnonzero(histogram)
     if len(counts_present) < 2:
-        raise InputError("the signal of the photodiode never changes", where, mend)
+        raise InputError("the signal of the photodiode never changes", where, hint)
     values, weights = counts_present - LEVELS // 2, histogram[counts_present]
     dark, light = float(values[0]), float(values[-1])
     for _ in range(100):
@@ -151,7 +151,7 @@ def _levels(stream: Stream, channel: int) -> _Levels:
             f"the signal of the photodiode has no two levels: {dark:.0f} and {light:.0f} counts "
             f"with a noise of {max(noise):.0f}",
             where,
-            mend,
+            hint,
         )
     return _Levels(dark, light)
 

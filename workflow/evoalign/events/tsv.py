@@ -90,8 +90,8 @@ def _check_header(header: list[str], where: str) -> None:
     for name in header:
         if name not in valid_names:
             best = process.extractOne(name, valid_names, score_cutoff=50)
-            mend = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(valid_names)}"
-            raise InputError(f"unknown column '{name}'", where, mend)
+            hint = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(valid_names)}"
+            raise InputError(f"unknown column '{name}'", where, hint)
         if header.count(name) > 1:
             raise InputError(f"column '{name}' stands twice", where)
     missing = [name for name in REQUIRED if name not in header]

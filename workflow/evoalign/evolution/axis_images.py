@@ -194,7 +194,7 @@ def sample_axes(
 
 
 def write_axis_images(
-    folder: str | PathLike[str], images: AxisImages, space: Space, facts: Mapping[str, str]
+    folder: str | PathLike[str], images: AxisImages, space: Space, metadata: Mapping[str, str]
 ) -> None:
     """Write the images as the rig shows them, with their table and latents; the folder appears whole.
 
@@ -204,7 +204,7 @@ def write_axis_images(
         Gets ``{name}.png``, ``axes.tsv`` (table, with provenance above it) and ``latents.npz``.
     images : AxisImages
     space : Space
-    facts : mapping of str to str
+    metadata : mapping of str to str
         Provenance.
     """
     with atomic_write(folder) as partial:
@@ -216,7 +216,7 @@ def write_axis_images(
             for name, image in zip(names_part, pixels, strict=True):
                 Image.fromarray(image).save(partial / f"{name}.png")
         with (partial / "axes.tsv").open("w", encoding="utf-8") as stream:
-            stream.writelines(f"# {name}: {value}\n" for name, value in sorted(facts.items()))
+            stream.writelines(f"# {name}: {value}\n" for name, value in sorted(metadata.items()))
             images.table.to_csv(stream, sep="\t", index=False, lineterminator="\n")
         np.savez(partial / "latents.npz", image=np.array(names), latents=images.latents)
     if images.unreached:

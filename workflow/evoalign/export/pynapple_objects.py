@@ -61,8 +61,8 @@ def _units(contents: SessionContents, observed: nap.IntervalSet) -> nap.TsGroup:
         for unit in contents.units["unit"]
     }
     # Booleans get lost in files of pynapple 0.11.4: 0 and 1 do not.
-    told = contents.units.set_index("unit")[list(OF_UNIT)].astype({"preferred": int})
-    return nap.TsGroup(trains, time_support=observed, metadata=told)
+    metadata = contents.units.set_index("unit")[list(OF_UNIT)].astype({"preferred": int})
+    return nap.TsGroup(trains, time_support=observed, metadata=metadata)
 
 
 def _presentations(contents: SessionContents) -> nap.IntervalSet:
@@ -70,5 +70,5 @@ def _presentations(contents: SessionContents) -> nap.IntervalSet:
     shown = shown[shown["valid"] & shown["offset_s"].notna() & shown["onset_s"].notna()].sort_values(
         "onset_s"
     )
-    told = shown[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
-    return nap.IntervalSet(shown["onset_s"].to_numpy(), shown["offset_s"].to_numpy(), metadata=told)
+    metadata = shown[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
+    return nap.IntervalSet(shown["onset_s"].to_numpy(), shown["offset_s"].to_numpy(), metadata=metadata)

@@ -210,7 +210,7 @@ def caption_images(networks: Mapping[str, Tables]) -> str:
     """State N, tests and corrections."""
     frame = pd.concat([tables["insilico_image_changes"] for tables in networks.values()])
     found = frame[frame["q"] < 0.05].groupby("network").size()
-    told = ", ".join(
+    layers_text = ", ".join(
         f"{NETWORK_LABELS[name]} {int(found.get(name, 0))} of {int((frame['network'] == name).sum())}"
         for name in networks
     )
@@ -221,6 +221,6 @@ def caption_images(networks: Mapping[str, Tables]) -> str:
         b, slope of log amplitude on log spatial frequency; c, largest minus smallest colour; d, share of
         the variance of luminance in the central quarter of the area. Bars: 95 % interval (Student's t
         over evolutions). Paired t-tests with q < 0.05 (Benjamini-Hochberg over a network's layers, spaces
-        and statistics): {told}.
+        and statistics): {layers_text}.
         """
     )

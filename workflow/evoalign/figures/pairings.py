@@ -118,7 +118,7 @@ def caption_pairings(tables: Tables, settings: FigureSettings) -> str:
     points, selection = chosen_points(tables, settings)
     tests = _tests(tables, points, selection)
     measure = measure_label(points["measure"].iloc[0], points["mask"].iloc[0]) if len(points) else "none"
-    told = "; ".join(
+    areas_text = "; ".join(
         f"{'all areas' if area == 'all' else area_label(area)} n = {n}, {p_words(p) or 'no test'}"
         for area, n, p in zip(tests.index.astype(str), tests["n"], tests["p"].to_numpy(), strict=True)
     )
@@ -128,9 +128,9 @@ def caption_pairings(tables: Tables, settings: FigureSettings) -> str:
         experiment, and mean distance of its prototypes to those of the other experiments of its area; lines
         join these, bars are means; {selection_words(selection, settings)}. p: two-sided permutation test of
         the pairing within areas (experiments of one unit are exchanged together), not corrected:
-        {told or "no valid experiment"}. b, Paired minus permuted mean over all areas, in standard deviations
-        of the permuted means, for every measure and mask; grey: {percent(settings.analysis.interval)} of a
-        normal distribution; filled: q < {settings.analysis.fdr:g} (Benjamini-Hochberg over measures).
-        Negative: prototypes of one unit are more alike.
+        {areas_text or "no valid experiment"}. b, Paired minus permuted mean over all areas, in standard
+        deviations of the permuted means, for every measure and mask; grey:
+        {percent(settings.analysis.interval)} of a normal distribution; filled: q < {settings.analysis.fdr:g}
+        (Benjamini-Hochberg over measures). Negative: prototypes of one unit are more alike.
         """
     )

@@ -87,12 +87,14 @@ def shaded(
     axes.plot(x, mean, color=colour, label=label or None)
 
 
-def padded_line(axes: Axes, x: np.ndarray, y: np.ndarray, real: np.ndarray, colour: str, **how: Any) -> None:
-    """Line that is solid where `real` and dotted over the padding."""
-    axes.plot(x[real], y[real], color=colour, **how)
-    if (~real).any():
+def padded_line(
+    axes: Axes, x: np.ndarray, y: np.ndarray, observed: np.ndarray, colour: str, **how: Any
+) -> None:
+    """Line that is solid where `observed` and dotted over the padding."""
+    axes.plot(x[observed], y[observed], color=colour, **how)
+    if (~observed).any():
         # The dotted part starts at the last real point, so that the line does not break.
-        start = max(int(np.flatnonzero(real).max(initial=0)), 0)
+        start = max(int(np.flatnonzero(observed).max(initial=0)), 0)
         axes.plot(x[start:], y[start:], color=colour, linestyle=(0, (1, 1.2)), **how)
 
 
@@ -133,10 +135,12 @@ def room_for_strip(axes: Axes) -> None:
     axes.set_ylim(low - (high - low) * 2 * STRIP, high)
 
 
-def significance(axes: Axes, x: np.ndarray, larger: np.ndarray, level: float = 1.02, size: float = 5) -> None:
+def significance(
+    axes: Axes, x: np.ndarray, preferred: np.ndarray, level: float = 1.02, size: float = 5
+) -> None:
     """Dots along the top of a panel, coloured by the larger space; `level` in axes units."""
     for kind in SPACES:
-        at = np.asarray(x)[np.asarray(larger) == kind]
+        at = np.asarray(x)[np.asarray(preferred) == kind]
         axes.scatter(
             at,
             np.full(len(at), level),
@@ -181,8 +185,8 @@ def site_words(frame: pd.DataFrame, p: str = "") -> str:
         rows = chosen(frame, area)[0] if "selection" in frame else frame[frame["area"] == area]
         names = [name for name in rows if str(name).endswith("n_sites")]
         n = " and ".join(str(int(rows[name].max())) for name in names)
-        told = p_words(float(rows[p].iloc[0])) if p else ""
-        parts.append(f"{area_label(area)} {n}{': ' * bool(told)}{told}")
+        p_text = p_words(float(rows[p].iloc[0])) if p else ""
+        parts.append(f"{area_label(area)} {n}{': ' * bool(p_text)}{p_text}")
     return "; ".join(parts) or "none"
 
 

@@ -33,7 +33,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A table on the page, already as HTML."""
 
     title: str
@@ -95,10 +95,10 @@ def session_panels(
     return {name: read_panels(folder, beside) for name, folder in folders.items()}
 
 
-def section(title: str, lead: str, frame: pd.DataFrame) -> Section:
+def section(title: str, lead: str, frame: pd.DataFrame) -> ReportSection:
     """Return a table as a section of the page; numbers with four significant digits."""
     html = frame.to_html(index=False, border=0, na_rep="", float_format="{:.4g}".format, escape=True)
-    return Section(title, title.lower().replace(" ", "-"), lead, html)
+    return ReportSection(title, title.lower().replace(" ", "-"), lead, html)
 
 
 def write_report(
@@ -108,7 +108,7 @@ def write_report(
     title: str,
     population: Sequence[Panel],
     sessions: Mapping[str, tuple[str, Sequence[Panel]]],
-    tables: Sequence[Section],
+    tables: Sequence[ReportSection],
     provenance: Mapping[str, str],
     results: str,
     lead: str = "",
@@ -125,7 +125,7 @@ def write_report(
         Pooled figures.
     sessions : mapping of str to (str, sequence of Panel)
         Note and figures of each session.
-    tables : sequence of Section
+    tables : sequence of ReportSection
         Alignment, units, validation, ..
     provenance : mapping of str to str
         Versions, commit, checksums.

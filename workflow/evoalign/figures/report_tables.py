@@ -15,7 +15,7 @@ from evoalign.analysis.tables import EXPERIMENTS
 from evoalign.analysis.tuning.tables import TUNING_SESSIONS
 from evoalign.errors import InputError
 from evoalign.events.tables import ALIGNMENT, LOG
-from evoalign.figures.report import Section, section
+from evoalign.figures.report import ReportSection, section
 from evoalign.figures.style import area_label
 from evoalign.nwb.tables import FINDINGS
 from evoalign.recordings.tables import SEGMENTS
@@ -30,7 +30,7 @@ EXPERIMENT_COLUMNS = {
     "unit": "unit",
     "n_blocks": "blocks",
     "n_presentations": "presentations",
-    "normaliser_hz": "normaliser (spikes/s; of an envelope µV)",
+    "normaliser_hz": "normalization rate (spikes/s; of an envelope µV)",
     "p_0": "p, thread 0",
     "p_1": "p, thread 1",
     "valid": "valid",
@@ -66,7 +66,7 @@ TUNING_COLUMNS = {
 FINDING_COLUMNS = ("tool", "importance", "check", "location", "message")
 
 
-def experiments_section(experiments: pd.DataFrame) -> Section:
+def experiments_section(experiments: pd.DataFrame) -> ReportSection:
     """Every experiment, counted or not: `EXPERIMENTS`."""
     shown = experiments[list(EXPERIMENT_COLUMNS)].assign(area=experiments["area"].map(area_label))
     text = (
@@ -76,7 +76,7 @@ def experiments_section(experiments: pd.DataFrame) -> Section:
     return section("Experiments", text, shown.rename(columns=EXPERIMENT_COLUMNS))
 
 
-def tuning_section(overview: pd.DataFrame) -> Section:
+def tuning_section(overview: pd.DataFrame) -> ReportSection:
     """Every tuning session: `TUNING_SESSIONS`."""
     shown = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
     text = (
@@ -87,7 +87,7 @@ def tuning_section(overview: pd.DataFrame) -> Section:
     return section("Tuning", text, shown.rename(columns=TUNING_COLUMNS))
 
 
-def recordings_section(descriptors: Files, segments: Files) -> Section:
+def recordings_section(descriptors: Files, segments: Files) -> ReportSection:
     """What each recording holds, and its gaps.
 
     Parameters
@@ -141,14 +141,14 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def alignment_section(files: Sequence[str | PathLike[str]]) -> Section:
+def alignment_section(files: Sequence[str | PathLike[str]]) -> ReportSection:
     """How event words, photodiode and log met: `ALIGNMENT` of each session."""
     frame = pd.concat([tables.read(file, ALIGNMENT) for file in files], ignore_index=True)
     text = "Residual: word minus robust clock fit. Delay: light on the photodiode minus its word."
     return section("Alignment", text, frame[list(ALIGNMENT_COLUMNS)].rename(columns=ALIGNMENT_COLUMNS))
 
 
-def units_section(files: Files) -> Section:
+def units_section(files: Files) -> ReportSection:
     """Counts and medians of quality of each session's units: `UNITS`."""
     rows = []
     for session, file in files.items():
@@ -175,7 +175,7 @@ def units_section(files: Files) -> Section:
     return section("Units", text, pd.DataFrame(rows))
 
 
-def findings_section(files: Files) -> Section:
+def findings_section(files: Files) -> ReportSection:
     """What the validators say of the NWB files, each finding once: `FINDINGS`."""
     parts = [tables.read(file, FINDINGS).assign(session=name) for name, file in files.items()]
     frame = pd.concat(parts, ignore_index=True)
@@ -196,7 +196,7 @@ def _named(names: list[str], n_files: int) -> str:
     return f"all {n_files}" if len(names) == n_files else f"{len(names)}: {names[0]} to {names[-1]}"
 
 
-def logs_section(files: Files) -> Section:
+def logs_section(files: Files) -> ReportSection:
     """Stimulus logs of sessions without a recording: `LOG`."""
     rows = []
     for session, file in files.items():
@@ -221,7 +221,9 @@ def _json(file: str | PathLike[str]) -> dict[str, Any]:
     return found
 
 
-def sections(inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Sequence[str]) -> list[Section]:
+def sections(
+    inputs: Mapping[str, Any], recorded: Sequence[str], packaged: Sequence[str]
+) -> list[ReportSection]:
     """Every table of the report that has rows to show.
 
     Parameters

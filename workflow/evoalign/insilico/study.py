@@ -73,8 +73,8 @@ def write_sessions(
     device : str
     """
     network = network_of(name, config, device)
-    told = config.nwb.model_copy(update={"description": DESCRIPTION})
-    config = config.model_copy(update={"nwb": told, "species": "none (image network)"})
+    packaging = config.nwb.model_copy(update={"description": DESCRIPTION})
+    config = config.model_copy(update={"nwb": packaging, "species": "none (image network)"})
     kept = Path(kept) if kept else Path(f"{folder}.sessions")
     rows = []
     for design, scale in draw_units(network, name, config.insilico, config.seed):

@@ -126,7 +126,7 @@ def frame_of(
         name = (rename or {}).get(field.name, field.name)
         if name not in nwb_table.colnames:
             if field.type != tables.FLOAT:
-                raise InputError(f"the table lacks column '{name}'", f"{location}/{name}", MEND)
+                raise InputError(f"the table lacks column '{name}'", f"{location}/{name}", HINT)
             values[field.name] = np.full(len(nwb_table.id), np.nan)
         else:
             values[field.name] = column_values(nwb_table, name, location)
@@ -135,10 +135,10 @@ def frame_of(
         return tables.conform(_typed(frame, contract), contract)
     except (InputError, ValueError, TypeError) as error:
         problem = error.what if isinstance(error, InputError) else str(error)
-        raise InputError(problem, location, MEND) from error
+        raise InputError(problem, location, HINT) from error
 
 
-MEND = "give an undamaged file, or name its columns in config under nwb.columns"
+HINT = "give an undamaged file, or name its columns in config under nwb.columns"
 
 
 def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
@@ -168,7 +168,7 @@ def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
         values = np.asarray(column.target.data[:] if ragged else column.data[:])
         ends = np.asarray(column.data[:], np.int64).ravel() if ragged else None
     except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
-        raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", MEND) from error
+        raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", HINT) from error
     if values.dtype.kind in "OSU" and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
@@ -176,7 +176,7 @@ def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
     if ends is not None:
         rows = _one_a_row(rows, ends, f"{location}/{name}")
     if len(rows) != len(nwb_table.id):
-        raise InputError(f"{len(rows)} values for {len(nwb_table.id)} rows", f"{location}/{name}", MEND)
+        raise InputError(f"{len(rows)} values for {len(nwb_table.id)} rows", f"{location}/{name}", HINT)
     return rows
 
 
@@ -184,11 +184,11 @@ def _one_a_row(values: Any, ends: NDArray[np.int64], location: str) -> Any:
     """Bring a ragged column to one value a row: texts joined, numbers alone or NaN."""
     counts = np.diff(ends, prepend=0)
     if (counts < 0).any() or (len(ends) and ends[-1] != len(values)):
-        raise InputError("the index does not fit the column", location, MEND)
+        raise InputError("the index does not fit the column", location, HINT)
     if isinstance(values, list):
         return [";".join(values[end - n : end]) for n, end in zip(counts, ends, strict=True)]
     if values.ndim != 1 or (counts > 1).any():
-        raise InputError(f"a row holds up to {counts.max()} numbers, not one", location, MEND)
+        raise InputError(f"a row holds up to {counts.max()} numbers, not one", location, HINT)
     one = np.full(len(ends), np.nan)
     one[counts == 1] = values
     return one

@@ -143,8 +143,8 @@ class SessionContents:
 
     def fixed_noise(self, thread: int) -> NDArray[np.float64] | None:
         """Noise that a thread kept fixed beside its latents, float64 ``[latent]``; None when unknown."""
-        told = self.generators.loc[self.generators["thread"] == thread, "fixed_noise"]
-        text = str(told.iloc[0]) if len(told) else ""
+        fixed_noise = self.generators.loc[self.generators["thread"] == thread, "fixed_noise"]
+        text = str(fixed_noise.iloc[0]) if len(fixed_noise) else ""
         return np.array(text.split(), dtype=np.float64) if text else None
 
     @property

@@ -84,15 +84,15 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
     }
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
     environment = xdg_folders | {"DANDI_NO_ET": "1"}
-    told = scratch / "told.txt"
+    output = scratch / "output.txt"
     # A copy of this process: it has loaded what the tool needs, which takes a new one three seconds.
-    process = _FORK.Process(target=_dandi, args=(arguments, environment, told))
+    process = _FORK.Process(target=_dandi, args=(arguments, environment, output))
     process.start()
     process.join()
     if not output.exists():
         if process.exitcode == 0:
             return []
-        words = told.read_text(encoding="utf-8", errors="replace")[-500:] if told.exists() else ""
+        words = output.read_text(encoding="utf-8", errors="replace")[-500:] if output.exists() else ""
         raise InputError(f"dandi validate ended with {process.exitcode}: {words}", dandiset)
     rows = []
     for finding in json.loads(output.read_text(encoding="utf-8")):
@@ -104,10 +104,10 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
     return sorted(rows)
 
 
-def _dandi(arguments: list[str], environment: dict[str, str], told: Path) -> None:
+def _dandi(arguments: list[str], environment: dict[str, str], output: Path) -> None:
     """Run the tool as from the command line, in a process of its own; what it says goes to a file."""
     os.environ.update(environment)
-    with told.open("w") as file:
+    with output.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     from dandi.cli.command import main

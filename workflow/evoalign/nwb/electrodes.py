@@ -14,7 +14,7 @@ from pynwb.ecephys import ElectrodeGroup, ElectrodesTable
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import MEND, Pack, column_values, columns, dynamic_table, frame_of
+from evoalign.nwb.columns import HINT, Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.recordings.tables import CHANNELS, SEGMENTS
 from evoalign.sorting.tables import BAD_CHANNELS
@@ -151,6 +151,6 @@ def read_module_table(
         return tables.empty(contract)
     nwb_table = nwb.processing[module_name][name]
     if not hasattr(nwb_table, "colnames"):
-        raise InputError(f"this is a {type(nwb_table).__name__}, not a table", location, MEND)
+        raise InputError(f"this is a {type(nwb_table).__name__}, not a table", location, HINT)
     lacking = {column: [""] * len(nwb_table.id) for column in newer if column not in nwb_table.colnames}
     return frame_of(nwb_table, contract, location, rename=_NAME, known_columns=lacking)

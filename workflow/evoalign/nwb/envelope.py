@@ -15,7 +15,7 @@ from pynwb.ecephys import ElectricalSeries, FilteredEphys
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import MEND, Pack
+from evoalign.nwb.columns import HINT, Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.objects import stored_objects
@@ -112,7 +112,7 @@ def read_envelope(nwb: NWBFile, path: str) -> dict[str, Envelope]:
         rows = np.asarray(series[names[0]].electrodes.data[:], np.int64)
         channels = np.asarray(nwb.electrodes.id[:], np.int64)[rows]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
-        raise InputError(f"the envelope cannot be read: {error}", f"{path}, {PLACE}", MEND) from error
+        raise InputError(f"the envelope cannot be read: {error}", f"{path}, {PLACE}", HINT) from error
     return {"envelope": Envelope(tuple(channels.tolist()), segments, lambda: _opened(path, names))}
 
 
@@ -128,7 +128,7 @@ def _opened(path: str, names: list[str]) -> Iterator[Read]:
                 return np.asarray(read_values(slice(first, end)), np.float32)
             except Exception as error:  # HDF5 raises almost anything on damaged bytes
                 raise InputError(
-                    f"the envelope cannot be read: {error}", f"{path}, {location}", MEND
+                    f"the envelope cannot be read: {error}", f"{path}, {location}", HINT
                 ) from error
 
         yield read

@@ -15,7 +15,7 @@ from pynwb import NWBFile
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
-from evoalign.nwb.columns import MEND, column_values
+from evoalign.nwb.columns import HINT, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.observed import observation, observed_alone
 from evoalign.nwb.settings import Nwb
@@ -87,7 +87,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     try:
         return check_contents(contents)
     except InputError as error:
-        raise InputError(error.what, f"{path}, {PLACE} ({error.where})", MEND) from error
+        raise InputError(error.what, f"{path}, {PLACE} ({error.where})", HINT) from error
 
 
 def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ...]) -> pd.DataFrame:
@@ -188,7 +188,7 @@ def _first_electrodes(nwb: NWBFile, location: str) -> NDArray[np.int64]:
         return first
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         problem = f"the electrodes of the units cannot be read: {error}"
-        raise InputError(problem, f"{location}/electrodes", MEND) from error
+        raise InputError(problem, f"{location}/electrodes", HINT) from error
 
 
 def _channels(nwb: NWBFile, path: str) -> pd.DataFrame:
@@ -248,7 +248,7 @@ def _as(field: pa.Field, values: Any, location: str) -> Any:
             raise ValueError(f"{number[converted != number][0]} is no {field.type}")
         return converted
     except (ValueError, TypeError) as error:
-        raise InputError(f"column for '{field.name}' is of another kind: {error}", location, MEND) from error
+        raise InputError(f"column for '{field.name}' is of another kind: {error}", location, HINT) from error
 
 
 def _filled(mapped: dict[str, Any], contract: pa.Schema, n: int) -> pd.DataFrame:

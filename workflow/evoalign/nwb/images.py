@@ -18,7 +18,7 @@ from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 from evoalign.errors import InputError
 from evoalign.events.distinct_names import image_files
 from evoalign.nwb.backends import is_zarr
-from evoalign.nwb.columns import MEND
+from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import Pixels
 
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
@@ -118,7 +118,7 @@ class StoredImages(Mapping[str, Pixels]):
                 return np.asarray(file[location][...])
         except Exception as error:  # the libraries raise almost anything on damaged bytes
             raise InputError(
-                f"the image cannot be read: {error}", f"{self._path}, {location}", MEND
+                f"the image cannot be read: {error}", f"{self._path}, {location}", HINT
             ) from error
 
     def __iter__(self) -> Iterator[str]:

@@ -15,7 +15,7 @@ from evoalign.errors import InputError
 from evoalign.nwb import walk_child
 from evoalign.nwb.backends import is_zarr
 
-MEND = "copy the file again from where it was whole, or package the session again"
+HINT = "copy the file again from where it was whole, or package the session again"
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
 
 
@@ -54,7 +54,7 @@ def _check_hdf5(path: Path, object_cpu_s: float) -> None:
         return
     last_object = (child.stdout.splitlines() or ["/"])[-1]
     reason = _reason(child.returncode, child.stderr, object_cpu_s)
-    raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", MEND)
+    raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", HINT)
 
 
 def _reason(code: int, errors: str, object_cpu_s: float) -> str:
@@ -73,10 +73,10 @@ def _check_zarr(path: Path) -> None:
     except InputError:
         raise
     except Exception as error:  # damaged JSON raises almost anything
-        raise InputError(f"no readable NWB file: {error}", f"{path}, /", MEND) from error
+        raise InputError(f"no readable NWB file: {error}", f"{path}, /", HINT) from error
 
 
 def _check_chunks(path: Path, node: Any) -> None:
     if isinstance(node, zarr.Array) and node.nchunks_initialized < node.nchunks:
         n_missing = node.nchunks - node.nchunks_initialized
-        raise InputError(f"{n_missing} of {node.nchunks} chunks are missing", f"{path}, {node.name}", MEND)
+        raise InputError(f"{n_missing} of {node.nchunks} chunks are missing", f"{path}, {node.name}", HINT)

@@ -12,7 +12,7 @@ from pynwb import NWBFile
 from pynwb.misc import Units
 
 from evoalign.errors import InputError
-from evoalign.nwb.columns import MEND, column_values
+from evoalign.nwb.columns import HINT, column_values
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def observation(units: Units, location: str) -> list[Floats] | None:
         return [_joined(one) for one in np.split(spans, ends[:-1])]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         problem = f"the times of observation cannot be read: {error}"
-        raise InputError(problem, f"{location}/obs_intervals", MEND) from error
+        raise InputError(problem, f"{location}/obs_intervals", HINT) from error
 
 
 def _joined(spans: Floats) -> Floats:

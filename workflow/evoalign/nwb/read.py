@@ -14,7 +14,7 @@ from pynwb import NWBFile
 from evoalign.errors import InputError
 from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.backends import reader
-from evoalign.nwb.columns import MEND
+from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.envelope import read_envelope
@@ -58,7 +58,7 @@ def read_nwb(
     with opened(path) as nwb:
         if "misc" not in nwb.processing or METADATA_TABLE not in nwb.processing["misc"].data_interfaces:
             if str(nwb.source_script or "").startswith(OURS):
-                raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", MEND)
+                raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", HINT)
             return read_external(nwb, str(path), settings or Nwb(), session)
         contents = {
             **read_metadata(nwb, str(path)),
@@ -88,13 +88,13 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
             io = reader(path)
             nwb = io.read()
         except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
-            raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", MEND) from error
+            raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", HINT) from error
         try:
             yield nwb
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"the file cannot be read: {_reason(error)}", f"{path}, /", MEND) from error
+            raise InputError(f"the file cannot be read: {_reason(error)}", f"{path}, /", HINT) from error
         finally:
             io.close()
 

@@ -13,7 +13,7 @@ from pynwb.misc import Units
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import MEND, Pack, column_values, columns, frame_of
+from evoalign.nwb.columns import HINT, Pack, column_values, columns, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 
@@ -138,16 +138,16 @@ def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.D
         Spike times are missing, damaged or do not fit their index.
     """
     if "spike_times" not in units.colnames:
-        raise InputError("the units have no spike times", f"{location}/spike_times", MEND)
+        raise InputError("the units have no spike times", f"{location}/spike_times", HINT)
     index = units["spike_times"]
     try:
         ends = np.asarray(index.data[:], np.int64)
         times = np.asarray(index.target.data[:], np.float64)
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
-        raise InputError(f"spike times cannot be read: {error}", f"{location}/spike_times", MEND) from error
+        raise InputError(f"spike times cannot be read: {error}", f"{location}/spike_times", HINT) from error
     counts = np.diff(ends, prepend=0)
     if len(ends) != len(numbers) or (counts < 0).any() or (len(ends) and ends[-1] != len(times)):
-        raise InputError("the index does not fit the spike times", f"{location}/spike_times_index", MEND)
+        raise InputError("the index does not fit the spike times", f"{location}/spike_times_index", HINT)
     frame = pd.DataFrame({"unit": np.repeat(numbers, counts), "time_s": times})
     return tables.conform(frame, SPIKES)
 
@@ -159,7 +159,7 @@ def _read_waveforms(units: Units, numbers: NDArray[np.int64], location: str) -> 
     time_ms, mean, sd = (np.asarray(column_values(units, name, location), np.float64) for name in names)
     if not time_ms.shape == mean.shape == sd.shape or time_ms.ndim != 2:
         raise InputError(
-            "mean, SD and times of the waveforms differ in shape", f"{location}/waveform_mean", MEND
+            "mean, SD and times of the waveforms differ in shape", f"{location}/waveform_mean", HINT
         )
     is_finite = np.isfinite(time_ms)
     rows = np.nonzero(is_finite)[0]

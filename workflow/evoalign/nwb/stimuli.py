@@ -17,7 +17,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import Codes
 from evoalign.events.tables import PRESENTATIONS
-from evoalign.nwb.columns import MEND, Pack, column_values, columns, dynamic_table, frame_of
+from evoalign.nwb.columns import HINT, Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
 from evoalign.nwb.images import COLLECTION, StoredImages, image_collection
@@ -146,7 +146,7 @@ def _read_latents(nwb: NWBFile, path: str) -> Codes:
             column_values(interfaces[name], c, location) for c in ("block", "latent", "image")
         )
         if not name.removeprefix(LATENTS).isdigit() or vectors.ndim != 2:
-            raise InputError(f"latents of shape {vectors.shape}", f"{location}/latent", MEND)
+            raise InputError(f"latents of shape {vectors.shape}", f"{location}/latent", HINT)
         thread = int(name.removeprefix(LATENTS))
         for number in np.unique(block):
             rows = np.flatnonzero(block == number)
@@ -163,5 +163,5 @@ def read_images(nwb: NWBFile, path: str) -> StoredImages | dict[str, Any]:
         order = nwb.stimulus_template[COLLECTION].order_of_images
         names = [image.name for image in order.data[:]]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
-        raise InputError(f"the order of images cannot be read: {error}", location, MEND) from error
+        raise InputError(f"the order of images cannot be read: {error}", location, HINT) from error
     return StoredImages(path, f"/stimulus/templates/{COLLECTION}", names)

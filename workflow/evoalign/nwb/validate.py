@@ -61,7 +61,7 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
         raise InputError(
             f"{len(fatal)} findings of the validators; {worst['check']}: {worst['message']}",
             f"{path}, {worst['location']}",
-            "mend the metadata in config, or set nwb.strict: false",
+            "correct the metadata in config, or set nwb.strict: false",
         )
     return findings
 

@@ -50,7 +50,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
     Yields
     ------
     Config
-        The checked configuration of the run: where it works, and the knobs that the rule depends on.
+        The checked configuration of the run: where it works, and the settings that the rule depends on.
     dict of str to str
         Provenance for the outputs: version, commit, config hash, checksums of
         the inputs.
@@ -76,12 +76,12 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
             yield config, facts
             write_job(_job(snakemake, meter, facts, checksums), config.results)
         except Exception as error:
-            told = _full(snakemake, error) if no_space(error) else error
-            if not isinstance(told, InputError):
+            failure = _full(snakemake, error) if no_space(error) else error
+            if not isinstance(failure, InputError):
                 with suppress(OSError):
                     traceback.print_exc(file=stream)
                 raise
-            message = f"{_name(snakemake)}: {told}"
+            message = f"{_name(snakemake)}: {failure}"
             print(f"InputError in {message}", file=sys.stderr)
             _tell(stream, message)
             raise SystemExit(1) from None
@@ -140,7 +140,7 @@ def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[st
         threads=snakemake.threads,
         usage=meter.read(),
         facts={name: value for name, value in facts.items() if not name.startswith("input:")},
-        knobs=json.loads(snakemake.params.settings),
+        settings=json.loads(snakemake.params.settings),
         row=json.loads(snakemake.params.get("session", "{}")),
         inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
         outputs=tuple(map(named, snakemake.output)),

@@ -192,6 +192,6 @@ def tell_failures(logs: str | os.PathLike[str], since: float) -> None:
     if not failed:
         return
     lines = [f"Failed jobs: {len(failed)}; what does not depend on them is done:"]
-    lines += [f"{name}: {told}" for name, told in failed.items()]
+    lines += [f"{name}: {message}" for name, message in failed.items()]
     lines += ["Mend the cause and run again, or take the session's row out: the report is of all rows."]
     log.error("\n".join(lines))

@@ -14,7 +14,7 @@ from evoalign.recordings.tables import CHANNELS
 
 COLUMNS = ("channel", "array", "connector", "area", "x_um", "y_um")
 PITCH_UM = 400.0  # of Utah arrays, on whose grid .cmp files count
-MEND = f"give the columns {' '.join(COLUMNS)}, separated by tabs, one row a channel"
+HINT = f"give the columns {' '.join(COLUMNS)}, separated by tabs, one row a channel"
 
 
 def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
     except OSError as error:
         raise InputError(f"cannot read the array map: {error.strerror}", path) from error
     except UnicodeDecodeError as error:
-        raise InputError("the array map is not UTF-8 text", f"{path}, byte {error.start}", MEND) from error
+        raise InputError("the array map is not UTF-8 text", f"{path}, byte {error.start}", HINT) from error
     rows = _cmp_rows(path, text) if path.suffix.lower() == ".cmp" else _tsv_rows(path, text)
     frame = pd.DataFrame(rows, columns=["row", *COLUMNS])
     doubled = frame[frame["channel"].duplicated()]
@@ -53,10 +53,10 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
         raise InputError(
             f"channel {first_duplicate['channel']} stands twice",
             f"{path}, row {first_duplicate['row']}",
-            MEND,
+            HINT,
         )
     if frame.empty:
-        raise InputError("the array map has no rows", path, MEND)
+        raise InputError("the array map has no rows", path, HINT)
     types = {"channel": "int64", "x_um": "float64", "y_um": "float64"}
     return frame.drop(columns="row").astype(types)
 
@@ -71,10 +71,10 @@ def _tsv_rows(path: Path, text: str) -> list[tuple[object, ...]]:
         if not header:
             header = cells
             if sorted(header) != sorted(COLUMNS):
-                raise InputError(f"the columns are {header}", f"{path}, row {number}", MEND)
+                raise InputError(f"the columns are {header}", f"{path}, row {number}", HINT)
             continue
         if len(cells) != len(header):
-            raise InputError("the row has not as many cells as the header", f"{path}, row {number}", MEND)
+            raise InputError("the row has not as many cells as the header", f"{path}, row {number}", HINT)
         row = dict(zip(header, cells, strict=True))
         position_um = [_number(row[axis], path, number) if row[axis] else np.nan for axis in ("x_um", "y_um")]
         channel = _channel(row["channel"], path, number)
@@ -109,13 +109,13 @@ def _number(cell: str, path: Path, row: int) -> float:
     except ValueError:
         value = np.inf
     if not np.isfinite(value):
-        raise InputError(f"'{cell}' is no number", f"{path}, row {row}", MEND)
+        raise InputError(f"'{cell}' is no number", f"{path}, row {row}", HINT)
     return value
 
 
 def _channel(cell: str, path: Path, row: int) -> int:
     if not (cell.isascii() and cell.isdigit() and 0 < int(cell) < 1_000_000):
-        raise InputError(f"'{cell}' is no channel number", f"{path}, row {row}", MEND)
+        raise InputError(f"'{cell}' is no channel number", f"{path}, row {row}", HINT)
     return int(cell)
 
 

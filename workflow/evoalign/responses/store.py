@@ -80,7 +80,7 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
         The folder is missing, damaged, or none of responses.
     """
     folder = Path(folder)
-    mend = "remove the folder and run again"
+    hint = "remove the folder and run again"
     if not folder.is_dir():
         raise InputError("the folder of responses does not exist", folder)
     try:
@@ -97,15 +97,15 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
             for array in latent_arrays.values()
         }
     except (KeyError, ValueError, TypeError, OSError, RuntimeError, zarr.errors.GroupNotFoundError) as error:
-        raise InputError(f"these are no readable responses: {error!r}", folder, mend) from error
+        raise InputError(f"these are no readable responses: {error!r}", folder, hint) from error
     if attributes.get("format") != FORMAT:
-        raise InputError(f"responses of format {attributes.get('format')}, not {FORMAT}", folder, mend)
+        raise InputError(f"responses of format {attributes.get('format')}, not {FORMAT}", folder, hint)
     units = tables.read(folder / "units.parquet", UNITS)
     presentations = tables.read(folder / "presentations.parquet", PRESENTATIONS)
     axes = {counts.shape[:2], (len(units) - len(envelope), len(presentations))}
     axes |= {(len(counts), envelope.shape[1])} if len(envelope) else set()
     if counts.dtype != np.uint16 or len(axes) > 1:
-        raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, mend)
+        raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, hint)
     return SessionResponses(
         counts,
         int(attributes["start_ms"]),

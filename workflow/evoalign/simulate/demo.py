@@ -135,7 +135,7 @@ def simulate_session(
     if area not in areas or vendor not in PHOTODIODE:
         raise InputError(
             f"no demo session of area '{area}' by vendor '{vendor}'",
-            mend=f"areas V1, V4, IT; vendors {', '.join(PHOTODIODE)}",
+            hint=f"areas V1, V4, IT; vendors {', '.join(PHOTODIODE)}",
         )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums must not depend on the number of threads

@@ -35,13 +35,13 @@ class Batch:
         `time_constants`, `contrast`; all threads succeed.
     expected : Tensor, float64 [experiment, thread, block, ms]
         The planted rates, spikes/s.
-    normaliser : Tensor, float64 [experiment]
+    normalization_rate : Tensor, float64 [experiment]
         As measured.
     """
 
     study: Study
     expected: Tensor
-    normaliser: Tensor
+    normalization_rate: Tensor
 
 
 def draw_batch(
@@ -91,19 +91,19 @@ def draw_batch(
     success = ("any_succeeds", "both_succeed", "succeeds_texture", "succeeds_object")
     experiments = experiments.assign(**dict.fromkeys(success, True))
     evoked = trajectories.windowed(psth, first, [settings.evoked_ms])[..., 0]
-    normaliser = evoked.amax((1, 2))
+    normalization_rate = evoked.amax((1, 2))
     tables = {
         "experiments": experiments,
-        "trajectories": _trajectories(psth, errors, normaliser, settings),
+        "trajectories": _trajectories(psth, errors, normalization_rate, settings),
         "attribution": _attribution(psth, evoked, settings),
         "centres": _centres(psth, evoked, settings),
         "time_constants": _time_constants(evoked, settings),
-        "contrast": _contrast(psth, errors, normaliser, settings),
+        "contrast": _contrast(psth, errors, normalization_rate, settings),
     }
     for name, frame in tables.items():
         if name != "experiments":
             frame["session"] = experiments["session"].to_numpy()[frame.pop("row").to_numpy()]
-    return Batch(Study(tables, settings, seed), torch.from_numpy(expected), normaliser)
+    return Batch(Study(tables, settings, seed), torch.from_numpy(expected), normalization_rate)
 
 
 def _windows(settings: Analysis) -> list[tuple[str, int, int]]:
@@ -129,9 +129,11 @@ def _label(frame: pd.DataFrame, windows: list[tuple[str, int, int]]) -> pd.DataF
     return frame.assign(window=names[at], start_ms=starts[at], stop_ms=stops[at])
 
 
-def _trajectories(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: Analysis) -> pd.DataFrame:
+def _trajectories(
+    psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis
+) -> pd.DataFrame:
     windows, means, spread = _windowed(psth, errors, settings)
-    divided = normaliser[:, None, None, None]
+    divided = normalization_rate[:, None, None, None]
     n, _, n_blocks, n_windows = means.shape
     axes = {"row": range(n), "kind": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
     values = {"normalised": means / divided, "normalised_sem": spread / divided}
@@ -178,7 +180,7 @@ def _time_constants(evoked: Tensor, settings: Analysis) -> pd.DataFrame:
     return pd.concat(level_tables, ignore_index=True).assign(theta=settings.time_constant_theta)
 
 
-def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: Analysis) -> pd.DataFrame:
+def _contrast(psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis) -> pd.DataFrame:
     first_late_block = dynamics.late_blocks(psth.shape[2], settings.late_fraction)
     windows, means, spread = _windowed(
         psth[:, :, first_late_block:], errors[:, :, first_late_block:], settings
@@ -186,7 +188,7 @@ def _contrast(psth: Tensor, errors: Tensor, normaliser: Tensor, settings: Analys
     late_means = means.mean(2)
     error = (spread.square().mean(2) / spread.shape[2]).sum(1).sqrt()
     axes = {"row": range(len(psth)), "at": range(len(windows))}
-    divided = normaliser[:, None]
+    divided = normalization_rate[:, None]
     values = {"difference": (late_means[:, 1] - late_means[:, 0]) / divided, "sem": error / divided}
     return _label(long_table(axes, values), windows)
 
@@ -195,13 +197,13 @@ def expected_contrast(batch: Batch, settings: Analysis) -> Floats:
     """Return the planted late difference of each study, object minus texture, [study, window].
 
     Windows: evoked, then the bins of the figures. Divided by the measured
-    normalisers, as the analysis divides.
+    normalization rates, as the analysis divides.
     """
     first_late_block = dynamics.late_blocks(batch.expected.shape[2], settings.late_fraction)
     spans = [(start, stop) for _, start, stop in _windows(settings)]
     late_means = trajectories.windowed(
         batch.expected[:, :, first_late_block:].mean(2), settings.window_ms[0], spans
     )
-    difference = (late_means[:, 1] - late_means[:, 0]) / batch.normaliser[:, None]
+    difference = (late_means[:, 1] - late_means[:, 0]) / batch.normalization_rate[:, None]
     n_studies = batch.study.experiments["area"].nunique()
     return difference.reshape(n_studies, -1, len(spans)).mean(1).numpy()

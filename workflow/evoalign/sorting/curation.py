@@ -42,7 +42,7 @@ LABELS = {
 _WHOLE_NUMBER = re.compile(r"\d{1,9}(?:\.0+)?")
 MIN_ISI_S = 3e-4  # the same spike in two units that are merged
 REMOVED = -1
-MEND = "curate the sorting that is there: export it again"
+HINT = "curate the sorting that is there: export it again"
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,13 @@ def _read_json(path: Path, unit: np.ndarray) -> CuratedGroups:
     curated_names = {str(name) for name in model.unit_ids}
     if curated_names != {str(number) for number in sorted_units}:
         unknown = sorted(curated_names ^ {str(number) for number in sorted_units})
-        raise InputError(f"the curation was made for other units: {', '.join(unknown[:10])}", path, MEND)
+        raise InputError(f"the curation was made for other units: {', '.join(unknown[:10])}", path, HINT)
     name_of = {str(name): name for name in model.unit_ids}
     ranks = {name_of[str(number)]: np.flatnonzero(unit == number) for number in sorted_units}
     try:
         curated_sorting = apply_curation(si.NumpySorting.from_unit_dict([ranks], 1.0), model)
     except (ValueError, AssertionError, KeyError, IndexError) as error:
-        raise InputError(f"the curation cannot be applied: {error}", path, MEND) from error
+        raise InputError(f"the curation cannot be applied: {error}", path, HINT) from error
     group = np.full(len(unit), REMOVED)
     for number, name in enumerate(curated_sorting.unit_ids):
         group[curated_sorting.get_unit_spike_train(name, 0)] = number
@@ -194,7 +194,7 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
     original = ids.reindex(template).to_numpy()
     if len(cluster) != len(unit) or len(template) != len(unit):
         problem = f"phy has {len(cluster)} spikes, the sorting {len(unit)}"
-        raise InputError(problem, folder, MEND)
+        raise InputError(problem, folder, HINT)
     group = np.full(len(unit), REMOVED)
     for number in np.unique(unit):
         in_phy, in_sorting = np.flatnonzero(original == number), np.flatnonzero(unit == number)
@@ -202,7 +202,7 @@ def _read_phy(path: Path, unit: np.ndarray) -> CuratedGroups:
             raise InputError(
                 f"unit {number} has {len(in_phy)} spikes in phy, {len(in_sorting)} in the sorting",
                 folder,
-                MEND,
+                HINT,
             )
         group[in_sorting] = cluster[in_phy]
     return CuratedGroups(group, _phy_labels(folder))

@@ -152,9 +152,9 @@ def load_biggan(
     InputError
         See `checkpoints.load_weights`, `biggan_layout.read_architecture`, `BigganNetwork`, `BigganSpace`.
     """
-    mend = f"give the published file {WEIGHTS} in spaces.biggan.weights (docs/generators.md)"
+    hint = f"give the published file {WEIGHTS} in spaces.biggan.weights (docs/generators.md)"
     if config:
         architecture = read_architecture(config)
-    weights = load_weights(path, biggan_shapes(architecture), GENERATOR, mend)
+    weights = load_weights(path, biggan_shapes(architecture), GENERATOR, hint)
     source = {"weights": Path(path).name, "weights_sha256": sha256(path)}
     return BigganSpace(BigganNetwork(weights, architecture, truncation), name, noise, source)

@@ -86,22 +86,22 @@ def read_architecture(path: str | PathLike[str]) -> Architecture:
         blocks do not lead to images of its size.
     """
     path = Path(path)
-    mend = "give the config.json that was published with the weights in spaces.biggan.config, or leave it out"
+    hint = "give the config.json that was published with the weights in spaces.biggan.config, or leave it out"
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         layers = tuple((bool(up), int(wide_in), int(wide_out)) for up, wide_in, wide_out in told["layers"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"no configuration of a BigGAN: {error!s:.200}", path, mend) from error
+        raise InputError(f"no configuration of a BigGAN: {error!s:.200}", path, hint) from error
     names = {field.name for field in fields(Architecture)}
     if set(told) != names:
         differing = ", ".join(sorted(set(told) ^ names))
-        raise InputError(f"the configuration misses, or has beside the known ones: {differing}", path, mend)
+        raise InputError(f"the configuration misses, or has beside the known ones: {differing}", path, hint)
     architecture = Architecture(**{**told, "layers": layers})
-    _check(architecture, path, mend)
+    _check(architecture, path, hint)
     return architecture
 
 
-def _check(architecture: Architecture, path: Path, mend: str) -> None:
+def _check(architecture: Architecture, path: Path, hint: str) -> None:
     """Refuse blocks that do not follow one another."""
     layers = architecture.layers
     faults = []
@@ -114,7 +114,7 @@ def _check(architecture: Architecture, path: Path, mend: str) -> None:
     if architecture.class_embed_dim != architecture.z_dim or layers[-1][2] != 1:
         faults.append("noise and class embedding differ in length, or the last block is not one width")
     if faults:
-        raise InputError(f"a BigGAN that cannot be built: {'; '.join(faults)}", path, mend)
+        raise InputError(f"a BigGAN that cannot be built: {'; '.join(faults)}", path, hint)
 
 
 def biggan_shapes(architecture: Architecture = BIGGAN_256) -> dict[str, tuple[int, ...]]:

@@ -63,7 +63,7 @@ class BigganNetwork(nn.Module):
         layers: list[nn.Module] = []
         for kind, name, up, _, wide_out in named_layers(architecture):
             layers.append(
-                _Block(weights, name, up, wide_out) if kind == "block" else _Attention(weights, name)
+                _ResidualBlock(weights, name, up, wide_out) if kind == "block" else _Attention(weights, name)
             )
         self.layers = nn.ModuleList(layers)
         last = _over_norm(weights, "generator.conv_to_rgb")[:COLOURS]
@@ -77,7 +77,7 @@ class BigganNetwork(nn.Module):
         # In the file's order channels come last, and so they stay: twice as fast.
         maps = first.unflatten(1, (FIRST_SIDE, FIRST_SIDE, -1)).permute(0, 3, 1, 2)
         for layer in self.layers:
-            if isinstance(layer, _Block):
+            if isinstance(layer, _ResidualBlock):
                 maps = layer(maps, [next(norms) for _ in range(4)])
             else:
                 maps = layer(maps)
@@ -120,7 +120,7 @@ class _Norms(nn.Module):
         return list(zip(scales.split(self.channels, 1), shifts.split(self.channels, 1), strict=True))
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     """Four normalised and rectified convolutions around a short cut, which keeps the first channels."""
 
     def __init__(self, weights: Weights, name: str, up: bool, wide_out: int) -> None:

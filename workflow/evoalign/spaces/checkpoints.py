@@ -28,7 +28,7 @@ def load_weights(
     path: str | PathLike[str],
     shapes: Shapes,
     generator: str,
-    mend: str = "",
+    hint: str = "",
     rename: Callable[[str], str] = str,
 ) -> dict[str, Tensor]:
     """Read a generator's weights and hold them to its layout (docs/methods.md section 9).
@@ -42,7 +42,7 @@ def load_weights(
         Name and shape of every tensor.
     generator : str
         As messages call it.
-    mend : str
+    hint : str
         Which file to give, for messages.
     rename : callable
         Name in the file -> name in `shapes`.
@@ -62,7 +62,7 @@ def load_weights(
     path = Path(path)
     tensors: dict[str, Tensor] = {}
     twice = []
-    for name, tensor in read_tensors(path, generator, mend).items():
+    for name, tensor in read_tensors(path, generator, hint).items():
         known = rename(name)
         if known in tensors:
             twice.append(known)
@@ -74,12 +74,12 @@ def load_weights(
             f"not the weights of {generator}: {'; '.join(faults)}. "
             f"Expected are {len(shapes)} tensors: {layout}",
             path,
-            mend,
+            hint,
         )
     return {name: _as_float32(tensors[name]) for name in shapes}
 
 
-def read_tensors(path: Path, generator: str, mend: str = "") -> dict[str, Tensor]:
+def read_tensors(path: Path, generator: str, hint: str = "") -> dict[str, Tensor]:
     """Read all tensors of a file by name, whatever they are.
 
     Raises
@@ -88,7 +88,7 @@ def read_tensors(path: Path, generator: str, mend: str = "") -> dict[str, Tensor
         The file is missing, cut, of another kind, or holds more than tensors.
     """
     if not path.is_file():
-        raise InputError(f"the weights of {generator} do not exist", path, mend)
+        raise InputError(f"the weights of {generator} do not exist", path, hint)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -103,12 +103,12 @@ def read_tensors(path: Path, generator: str, mend: str = "") -> dict[str, Tensor
         SafetensorError,
         zipfile.BadZipFile,
     ) as error:
-        raise InputError(f"no file of weights of {generator}: {error!s:.200}", path, mend) from error
+        raise InputError(f"no file of weights of {generator}: {error!s:.200}", path, hint) from error
     if not isinstance(state, Mapping):
-        raise InputError(f"a {type(state).__name__}, not a mapping of the weights of {generator}", path, mend)
+        raise InputError(f"a {type(state).__name__}, not a mapping of the weights of {generator}", path, hint)
     others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
-        raise InputError(f"among the weights of {generator} are no tensors: {_listed(others)}", path, mend)
+        raise InputError(f"among the weights of {generator} are no tensors: {_listed(others)}", path, hint)
     return {str(name): value for name, value in state.items()}
 
 

@@ -207,9 +207,9 @@ def load_deepsim(path: str | PathLike[str], name: str = "DeePSim", narrowing: in
     InputError
         See `checkpoints.load_weights`.
     """
-    mend = f"give the published file {WEIGHTS} in spaces.deepsim.weights (docs/generators.md)"
+    hint = f"give the published file {WEIGHTS} in spaces.deepsim.weights (docs/generators.md)"
     state = load_weights(
-        path, deepsim_shapes(narrowing), GENERATOR, mend, lambda key: key.replace(".1.", ".")
+        path, deepsim_shapes(narrowing), GENERATOR, hint, lambda key: key.replace(".1.", ".")
     )
     with torch.device("meta"):
         network = DeepsimNetwork(narrowing)

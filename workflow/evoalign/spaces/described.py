@@ -23,17 +23,17 @@ def generators_table(spaces: Sequence[Space], metrics: Mapping[str, str] | None 
     """
     rows = []
     for thread, space in enumerate(spaces):
-        told = space.describe()
-        fixed = told.get("fixed_noise", "none")
+        description = space.describe()
+        fixed = description.get("fixed_noise", "none")
         rows.append(
             {
                 "thread": thread,
                 "space": space.name,
                 "latent_dim": space.latent_dim,
-                "weights_sha256": told.get("weights_sha256", ""),
+                "weights_sha256": description.get("weights_sha256", ""),
                 "metric": (metrics or {}).get(space.name, ""),
                 "fixed_noise": "" if fixed == "none" else fixed,
-                "generator": "; ".join(f"{name}: {text}" for name, text in sorted(told.items())),
+                "generator": "; ".join(f"{name}: {text}" for name, text in sorted(description.items())),
             }
         )
     if not rows:

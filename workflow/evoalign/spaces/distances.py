@@ -94,7 +94,7 @@ def feature_maps(network: torch.nn.Module, images: Tensor) -> Tensor:
     if maps.ndim != 4:
         raise InputError(
             f"the image network gives {list(maps.shape)}, not maps [n, channel, row, column]",
-            mend="cut the network before its pooling",
+            hint="cut the network before its pooling",
         )
     return maps
 

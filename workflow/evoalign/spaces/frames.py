@@ -57,7 +57,7 @@ class FramePlan:
         First latent, and the one after the last, of blocks that get a frame of their own.
     metric, metric_name
         As in `hessian.mean_hessian`; the name goes into the provenance.
-    facts : mapping of str to str
+    metadata : mapping of str to str
         Further provenance, as the checksum of the generator's weights.
     device : str
     """
@@ -69,7 +69,7 @@ class FramePlan:
     blocks: Mapping[str, Block] = field(default_factory=dict)
     metric: Metric = squared_difference
     metric_name: str = PIXEL_DESCRIPTION
-    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     device: str = "cpu"
 
 
@@ -79,7 +79,7 @@ def plan_for(
     prototypes: Prototypes,
     seed: int = 0,
     device: str = "cpu",
-    facts: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> FramePlan:
     """How a space's frames are made under the configuration.
 
@@ -91,7 +91,7 @@ def plan_for(
         Says where the weights of image distances are.
     seed, device
         See `FramePlan`.
-    facts : mapping of str to str, optional
+    metadata : mapping of str to str, optional
         Provenance of the run, beside what the space tells of itself.
 
     Raises
@@ -112,7 +112,7 @@ def plan_for(
         blocks=blocks if len(blocks) > 1 else {},
         metric=metric,
         metric_name=words,
-        facts=space.describe() | dict(facts or {}),
+        metadata=space.describe() | dict(metadata or {}),
         device=device,
     )
 
@@ -214,28 +214,28 @@ def _directions(plan: FramePlan, block: Block) -> int:
 
 def _frame(space: Space, plan: FramePlan, name: str, block: Block, parts: list[Arrays]) -> Eigenframe:
     """Frame of a block from the latents' parts, with 0 outside the block."""
-    facts = {
+    metadata = {
         "metric": plan.metric_name,
         "n": str(plan.n),
         "seed": str(plan.seed),
         "method": {"exact": "autograd"}.get(plan.method, plan.method),
-        **plan.facts,
+        **plan.metadata,
     }
     if plan.method == "exact":
         whole = np.mean([part["hessian"] for part in parts], axis=0)
-        small = exact_frame(space.name, whole[slice(*block), slice(*block)], facts)
+        small = exact_frame(space.name, whole[slice(*block), slice(*block)], metadata)
         values, vectors = small.values, small.vectors
     else:
         values, vectors = _leading(plan, name, block, parts)
-        facts["products"] = str(int(sum(part["products"][0] for part in parts)))
+        metadata["products"] = str(int(sum(part["products"][0] for part in parts)))
     if plan.method == "lanczos":
         # Weyl: what single latents leave out moves no mean eigenvalue by more.
-        facts["left_out"] = f"{np.mean([part[f'{name}_values'][-1] for part in parts]):.6g}"
+        metadata["left_out"] = f"{np.mean([part[f'{name}_values'][-1] for part in parts]):.6g}"
     if not values[0] > 0:
         raise flat_hessian()
     embedded = np.zeros((space.latent_dim, vectors.shape[1]))
     embedded[slice(*block)] = vectors
-    return signed_frame(space.name, values, embedded, facts)
+    return signed_frame(space.name, values, embedded, metadata)
 
 
 def _leading(plan: FramePlan, name: str, block: Block, parts: list[Arrays]) -> tuple[Floats, Floats]:

@@ -223,38 +223,38 @@ def load_eigenframe(path: str | PathLike[str], space: str = "", block: str = "")
         orthonormal, or of another space.
     """
     path = Path(path)
-    mend = "give an .npz with values [direction], falling, and vectors [latent, direction]"
+    hint = "give an .npz with values [direction], falling, and vectors [latent, direction]"
     if not path.is_file():
         raise InputError("the eigenframe does not exist", path, "correct encoding.eigenframes")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"not a readable .npz file: {error}", path, mend) from error
+        raise InputError(f"not a readable .npz file: {error}", path, hint) from error
     prefix = f"{block}_" if block else ""
     missing = [name for name in (f"{prefix}values", f"{prefix}vectors") if name not in arrays]
     if missing:
-        raise InputError(f"the eigenframe lacks {', '.join(missing)}", path, mend)
+        raise InputError(f"the eigenframe lacks {', '.join(missing)}", path, hint)
     frame = Eigenframe(
         str(arrays.get("space", space)),
         np.asarray(arrays[f"{prefix}values"], dtype=np.float64),
         np.asarray(arrays[f"{prefix}vectors"], dtype=np.float64),
         json.loads(str(arrays["provenance"])) if "provenance" in arrays else {},
     )
-    _check(frame, path, space, mend)
+    _check(frame, path, space, hint)
     return frame
 
 
-def _check(frame: Eigenframe, path: Path, space: str, mend: str) -> None:
+def _check(frame: Eigenframe, path: Path, space: str, hint: str) -> None:
     if space and frame.space and frame.space != space:
         raise InputError(f"the eigenframe is of space '{frame.space}', not '{space}'", path)
     values, vectors = frame.values, frame.vectors
     if vectors.ndim != 2 or values.shape != vectors.shape[1:] or vectors.shape[1] > vectors.shape[0]:
         shapes = f"values {list(values.shape)} and vectors {list(vectors.shape)}"
-        raise InputError(f"the eigenframe has {shapes}", path, mend)
+        raise InputError(f"the eigenframe has {shapes}", path, hint)
     if not (np.isfinite(values).all() and np.isfinite(vectors).all()):
-        raise InputError("the eigenframe holds NaN or infinity", path, mend)
+        raise InputError("the eigenframe holds NaN or infinity", path, hint)
     if np.abs(vectors.T @ vectors - np.eye(len(values))).max() > ORTHONORMAL:
-        raise InputError("the eigenvectors are not orthonormal", path, mend)
+        raise InputError("the eigenvectors are not orthonormal", path, hint)
     if (np.diff(values) > 1e-9 * np.abs(values).max()).any():
-        raise InputError("the eigenvalues do not fall", path, mend)
+        raise InputError("the eigenvalues do not fall", path, hint)

@@ -158,29 +158,29 @@ def load_lpips(weights: str | PathLike[str], linear: str | PathLike[str], networ
         A file is missing, no file of weights, or of another network.
     """
     files = NETWORKS[network]
-    mend = (
+    hint = (
         f"give torchvision's {files.weights} and weights/{files.linear} of LPIPS' repository "
         "(section prototypes)"
     )
-    state, linear_weights = (_state(path, mend) for path in (weights, linear))
+    state, linear_weights = (_state(path, hint) for path in (weights, linear))
     try:
         return Lpips(state, linear_weights, network)
     except (KeyError, RuntimeError) as error:
         raise InputError(
             f"these are not the weights of LPIPS on {network}: {error!s:.200}",
             f"{weights} and {linear}",
-            mend,
+            hint,
         ) from error
 
 
-def _state(path: str | PathLike[str], mend: str) -> dict[str, Tensor]:
+def _state(path: str | PathLike[str], hint: str) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
-        raise InputError("the weights do not exist", path, mend)
+        raise InputError("the weights do not exist", path, hint)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, OSError, EOFError, UnpicklingError, zipfile.BadZipFile) as error:
-        raise InputError(f"no file of weights: {error!s:.200}", path, mend) from error
+        raise InputError(f"no file of weights: {error!s:.200}", path, hint) from error
     if not isinstance(state, dict):
-        raise InputError(f"a {type(state).__name__}, not a mapping of weights", path, mend)
+        raise InputError(f"a {type(state).__name__}, not a mapping of weights", path, hint)
     return state

@@ -35,13 +35,13 @@ def load_network(path: str | PathLike[str]) -> torch.jit.ScriptModule:
         The file is missing or no TorchScript.
     """
     path = Path(path)
-    mend = "give the path of a TorchScript file of the network with its weights in prototypes.networks"
+    hint = "give the path of a TorchScript file of the network with its weights in prototypes.networks"
     if not path.is_file():
-        raise InputError("the weights of the image network do not exist", path, mend)
+        raise InputError("the weights of the image network do not exist", path, hint)
     try:
         network = torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"no TorchScript file: {error!s:.200}", path, mend) from error
+        raise InputError(f"no TorchScript file: {error!s:.200}", path, hint) from error
     return network.eval()
 
 

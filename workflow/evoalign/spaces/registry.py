@@ -118,8 +118,8 @@ def lacks(name: str, generators: Spaces | None = None, noise: bool = False) -> s
 def _unknown(name: str, known: list[str]) -> InputError:
     nearest = process.extractOne(name, known, score_cutoff=50)
     listed = f"known spaces: {', '.join(known)}"
-    mend = f"did you mean '{nearest[0]}'? {listed}" if nearest else listed
-    return InputError(f"no image space is called '{name}'", WHERE, mend)
+    hint = f"did you mean '{nearest[0]}'? {listed}" if nearest else listed
+    return InputError(f"no image space is called '{name}'", WHERE, hint)
 
 
 class _File(NamedTuple):
@@ -166,8 +166,8 @@ def _weights(name: str, weights: str, generator: str) -> _File:
         )
     if not Path(weights).is_file():
         return _File(weights, 0, 0)  # loading says what is missing
-    told = Path(weights).stat()
-    return _File(weights, told.st_size, told.st_mtime_ns)
+    status = Path(weights).stat()
+    return _File(weights, status.st_size, status.st_mtime_ns)
 
 
 def _check_sum(found: str, weights: str, expected: str, generator: str) -> None:

@@ -66,7 +66,7 @@ def equal_share(texture: Floats, object_: Floats, texture_sd: float, object_sd: 
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SpaceComparison:
     """Alignment of units [unit, window]; see `compare`.
 
     Attributes
@@ -105,7 +105,7 @@ def compare(
     level: float,
     n_draws: int,
     generator: np.random.Generator,
-) -> Comparison:
+) -> SpaceComparison:
     """Compare the shares of two spaces, with everything that is made of estimates drawn anew.
 
     Parameters
@@ -144,7 +144,7 @@ def compare(
     index = alignment_index(texture, object_, floor)
     # Shares are not negative, estimates may be: the interval of shares is made to hold the estimate.
     low, high = np.fmin(low, index), np.fmax(high, index)
-    return Comparison(index, low, high, equal, equal_low, equal_high, floor, leads, draws)
+    return SpaceComparison(index, low, high, equal, equal_low, equal_high, floor, leads, draws)
 
 
 def _scaled(difference: Floats, null: Floats) -> Floats:

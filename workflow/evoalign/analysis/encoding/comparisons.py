@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.analysis.encoding.alignment_index import Comparison, compare, equal_share, unit_crossover
-from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
+from evoalign.analysis.encoding.alignment_index import SpaceComparison, compare, equal_share, unit_crossover
+from evoalign.analysis.encoding.parts import EncodingJob, Fitted, Shares, ThreadParts
 from evoalign.analysis.encoding.tables import ENCODING_CROSSOVER, ENCODING_INDEX
 from evoalign.analysis.experiment import KINDS
 from evoalign.analysis.statistics.crossover import Bins
@@ -21,7 +21,7 @@ from evoalign.analysis.statistics.tests import benjamini_hochberg
 Floats = NDArray[np.float64]
 
 
-def unit_windows(job: Job, units: NDArray | None = None) -> dict[str, Any]:
+def unit_windows(job: EncodingJob, units: NDArray | None = None) -> dict[str, Any]:
     """Columns of identity for rows unit x window."""
     rows = job.units if units is None else job.units[units]
     table = job.responses.units.reset_index(drop=True).iloc[rows]
@@ -37,7 +37,7 @@ def unit_windows(job: Job, units: NDArray | None = None) -> dict[str, Any]:
     }
 
 
-def compared(job: Job, parts: list[ThreadParts]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compared(job: EncodingJob, parts: list[ThreadParts]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Index and crossover of every projection that both kinds of space have.
 
     Parameters
@@ -71,7 +71,7 @@ def _same_projection(pair: tuple[ThreadParts, ThreadParts]) -> Iterator[tuple[Sh
                 yield texture, object_
 
 
-def _tested(job: Job, part: ThreadParts, shares: Shares) -> tuple[str, Fitted | None]:
+def _tested(job: EncodingJob, part: ThreadParts, shares: Shares) -> tuple[str, Fitted | None]:
     """Fold scheme whose p values go with the shares, and the permuted fit, or None."""
     fits = [f for f in part.fitted if (f.projection, f.n_features) == (shares.projection, shares.n_features)]
     permuted = [f for f in fits if f.test is not None]
@@ -79,7 +79,7 @@ def _tested(job: Job, part: ThreadParts, shares: Shares) -> tuple[str, Fitted | 
 
 
 def _compared(
-    job: Job, pair: tuple[ThreadParts, ThreadParts], shares: tuple[Shares, Shares]
+    job: EncodingJob, pair: tuple[ThreadParts, ThreadParts], shares: tuple[Shares, Shares]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     settings = job.settings
     texture, object_ = shares
@@ -107,7 +107,11 @@ def _compared(
 
 
 def _index(
-    job: Job, model: dict[str, Any], shares: tuple[Shares, Shares], found: Comparison, p: dict[str, Floats]
+    job: EncodingJob,
+    model: dict[str, Any],
+    shares: tuple[Shares, Shares],
+    found: SpaceComparison,
+    p: dict[str, Floats],
 ) -> pd.DataFrame:
     texture, object_ = shares
     sds = [float(share.distribution.sd(0.0)) for share in shares]
@@ -135,7 +139,11 @@ def _index(
 
 
 def _crossovers(
-    job: Job, model: dict[str, Any], shares: tuple[Shares, Shares], found: Comparison, p: dict[str, Floats]
+    job: EncodingJob,
+    model: dict[str, Any],
+    shares: tuple[Shares, Shares],
+    found: SpaceComparison,
+    p: dict[str, Floats],
 ) -> pd.DataFrame:
     bins = Bins(tuple(job.windows.starts_ms.tolist()), job.windows.width_ms)
     difference = shares[1].estimate - shares[0].estimate

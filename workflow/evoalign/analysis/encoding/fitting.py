@@ -13,7 +13,7 @@ from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
 from evoalign.analysis.encoding.nested import Plan
 from evoalign.analysis.encoding.noise_ceiling import Ceiling, from_alternate_ms, from_repeats
-from evoalign.analysis.encoding.parts import Fitted, Job, Shares
+from evoalign.analysis.encoding.parts import EncodingJob, Fitted, Shares
 from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
 from evoalign.analysis.encoding.ridge import nested_cv, shortened, weights
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
@@ -27,13 +27,13 @@ Floats = NDArray[np.float64]
 Predictors = tuple[str, int, Tensor]  # projection, its directions, predictors [presentation, feature]
 
 
-def _folds(job: Job, thread: Thread, scheme: str) -> Folds:
+def _folds(job: EncodingJob, thread: Thread, scheme: str) -> Folds:
     generator = seeded(job.config.seed, job.responses.session, thread.space, scheme)
     deal = image_folds if scheme == "image" else block_folds
     return deal(thread.images, thread.blocks, job.settings.n_folds, generator)
 
 
-def predictors(job: Job, thread: Thread) -> list[Predictors]:
+def predictors(job: EncodingJob, thread: Thread) -> list[Predictors]:
     """Projection, number of directions and predictors [presentation, feature] of each model."""
     latents = torch.tensor(thread.latents, device=job.device)
     if job.settings.remove_trend:
@@ -63,11 +63,13 @@ def _known(projection: str, k: int, dim: int, frame: Eigenframe) -> bool:
     return known == dim or k <= (known if projection == "top" else dim - known)
 
 
-def _effects(job: Job, thread: Thread) -> WithinBlocks:
+def _effects(job: EncodingJob, thread: Thread) -> WithinBlocks:
     return within_blocks(thread.blocks, job.device, np.arange(len(thread.rows)))
 
 
-def linear_shares(job: Job, thread: Thread, models: list[Predictors], targets: Tensor) -> list[Shares]:
+def linear_shares(
+    job: EncodingJob, thread: Thread, models: list[Predictors], targets: Tensor
+) -> list[Shares]:
     """Linear shares [unit, window] of each projection, over all presentations of the thread."""
     found = []
     order = np.arange(len(thread.rows)) if job.settings.remove_trend else None
@@ -93,7 +95,7 @@ def linear_shares(job: Job, thread: Thread, models: list[Predictors], targets: T
 
 
 def fit_thread(
-    job: Job, thread: Thread, kind: str, models: list[Predictors], targets: Tensor, n_smaller: int
+    job: EncodingJob, thread: Thread, kind: str, models: list[Predictors], targets: Tensor, n_smaller: int
 ) -> list[Fitted]:
     """Fit every fold scheme and projection; projections with the presentations of the smaller thread."""
     settings, found = job.settings, []
@@ -117,7 +119,9 @@ def fit_thread(
     return found
 
 
-def permuted_test(job: Job, name: str, plan: Plan, targets: Tensor, blocks: NDArray) -> dict[str, NDArray]:
+def permuted_test(
+    job: EncodingJob, name: str, plan: Plan, targets: Tensor, blocks: NDArray
+) -> dict[str, NDArray]:
     """Permutation p values, in pieces of units that are kept in the checkpoint; see `PermutationTest`."""
     settings = job.settings
     n_units, n_windows = job.shape
@@ -149,7 +153,7 @@ def permuted_test(job: Job, name: str, plan: Plan, targets: Tensor, blocks: NDAr
     return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
 
 
-def ceiling_of(job: Job, thread: Thread, rates: Floats) -> Ceiling:
+def ceiling_of(job: EncodingJob, thread: Thread, rates: Floats) -> Ceiling:
     """Noise ceilings [unit, window] of a thread's presentations.
 
     Generated images are shown once, so what repeats are the natural
@@ -170,7 +174,7 @@ def ceiling_of(job: Job, thread: Thread, rates: Floats) -> Ceiling:
 
 
 def spectrum_of(
-    job: Job, thread: Thread, targets: Tensor, fitted: list[Fitted]
+    job: EncodingJob, thread: Thread, targets: Tensor, fitted: list[Fitted]
 ) -> list[tuple[tuple[int, int], Floats]]:
     """Explained variance [unit, window] of each bin of eigenvalue rank, first fold scheme."""
     frame = job.frames.get(thread.space)
@@ -184,7 +188,7 @@ def spectrum_of(
     return [((a, b), shares[:, a:b].sum(1).reshape(job.shape)) for a, b in bins]
 
 
-def preferred_weights(job: Job, thread: Thread, targets: Tensor) -> list[tuple[int, Floats]]:
+def preferred_weights(job: EncodingJob, thread: Thread, targets: Tensor) -> list[tuple[int, Floats]]:
     """Weight vectors [window, latent] of the preferred units: those of all units would be no table."""
     preferred = job.responses.units["preferred"].to_numpy(dtype=bool)[job.units]
     folds = _folds(job, thread, "image")

@@ -124,6 +124,6 @@ def check_folds(labels: Sequence[int] | NDArray, n: int) -> Folds:
     if len(found) < 3 or not np.array_equal(found, np.arange(len(found))):
         raise InputError(
             f"fold labels {found.tolist()[:10]} are not 0, 1, .. with at least three folds",
-            mend="nested cross-validation needs an outer fold and two inner ones",
+            hint="nested cross-validation needs an outer fold and two inner ones",
         )
     return Folds(label.astype(np.int64))

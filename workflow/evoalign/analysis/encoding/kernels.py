@@ -34,12 +34,12 @@ class Rotated:
         if basis.shape[0] != latents.shape[1]:
             raise InputError(
                 f"the basis is of dimension {basis.shape[0]}, the latents of {latents.shape[1]}",
-                mend="give the eigenframe of the space that made the images",
+                hint="give the eigenframe of the space that made the images",
             )
         eye = torch.eye(basis.shape[1], dtype=basis.dtype, device=basis.device)
         if not torch.allclose(basis.T @ basis, eye, atol=1e-6):
             raise InputError(
-                "the basis is not orthonormal", mend="give eigenvectors as columns of unit length"
+                "the basis is not orthonormal", hint="give eigenvectors as columns of unit length"
             )
         self.coordinates = latents @ basis
         self._kernels: dict[int, Tensor] = {0: latents.new_zeros(len(latents), len(latents))}

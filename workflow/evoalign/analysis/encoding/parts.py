@@ -24,7 +24,7 @@ Frames = Mapping[str, Eigenframe]
 
 
 @dataclass(frozen=True)
-class Job:
+class EncodingJob:
     """What all fits of a session share."""
 
     responses: SessionResponses

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.analysis.encoding.comparisons import compared, unit_windows
-from evoalign.analysis.encoding.parts import Fitted, Job, Shares, ThreadParts
+from evoalign.analysis.encoding.parts import EncodingJob, Fitted, Shares, ThreadParts
 from evoalign.analysis.encoding.tables import (
     ENCODING,
     ENCODING_CROSSOVER,
@@ -35,7 +35,7 @@ def no_units() -> dict[str, pd.DataFrame]:
     return {name: tables.empty(contract) for name, contract in TABLES.items()}
 
 
-def session_tables(job: Job, parts: list[ThreadParts], rates: Floats) -> dict[str, pd.DataFrame]:
+def session_tables(job: EncodingJob, parts: list[ThreadParts], rates: Floats) -> dict[str, pd.DataFrame]:
     """Assemble the tables of `encode_session`.
 
     Parameters
@@ -68,7 +68,7 @@ def _finish(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     return tables.conform(frame, contract)
 
 
-def _encoding(job: Job, part: ThreadParts, fit: Fitted, mean_rates: Floats) -> pd.DataFrame:
+def _encoding(job: EncodingJob, part: ThreadParts, fit: Fitted, mean_rates: Floats) -> pd.DataFrame:
     r2 = fit.nested.r2.cpu().numpy().reshape(job.shape)
     blank = np.full(job.shape, np.nan)
     test = fit.test or {"p": blank, "p_fwe": blank, "null_r2": blank}
@@ -114,7 +114,7 @@ def _share_of(shares: list[Shares], fit: Fitted) -> Shares:
     return next(s for s in shares if (s.projection, s.n_features) == (fit.projection, fit.n_features))
 
 
-def _order(job: Job, part: ThreadParts) -> dict[str, object]:
+def _order(job: EncodingJob, part: ThreadParts) -> dict[str, object]:
     return {
         "session": job.responses.session,
         "subject": job.responses.subject,
@@ -127,7 +127,7 @@ def _order(job: Job, part: ThreadParts) -> dict[str, object]:
     }
 
 
-def _spectrum(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
+def _spectrum(job: EncodingJob, parts: list[ThreadParts]) -> pd.DataFrame:
     frames = []
     for part in parts:
         together = sum((explained for _, explained in part.spectrum), np.zeros(job.shape))
@@ -146,7 +146,7 @@ def _spectrum(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
     return pd.concat(frames) if frames else tables.empty(ENCODING_SPECTRUM)
 
 
-def _weights(job: Job, parts: list[ThreadParts]) -> pd.DataFrame:
+def _weights(job: EncodingJob, parts: list[ThreadParts]) -> pd.DataFrame:
     frames = []
     for part in parts:
         for unit, weight in part.weights:

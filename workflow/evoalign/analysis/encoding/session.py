@@ -24,7 +24,7 @@ from evoalign.analysis.encoding.fitting import (
     spectrum_of,
 )
 from evoalign.analysis.encoding.order import OrderDependence, order_dependence
-from evoalign.analysis.encoding.parts import Frames, Job, ThreadParts
+from evoalign.analysis.encoding.parts import EncodingJob, Frames, ThreadParts
 from evoalign.analysis.encoding.ridge import log_alphas
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.experiment import space_kind
@@ -96,7 +96,7 @@ def encode_session(
     )
     threads = [thread_of(responses, number) for number in (0, 1)]
     frames = session_frames(threads, config) if frames is None else frames
-    job = Job(
+    job = EncodingJob(
         responses,
         config,
         unit_rows(responses, settings),
@@ -114,7 +114,7 @@ def encode_session(
     return results.session_tables(job, parts, rates)
 
 
-def _thread_parts(job: Job, thread: Thread, threads: list[Thread], rates: Floats) -> ThreadParts:
+def _thread_parts(job: EncodingJob, thread: Thread, threads: list[Thread], rates: Floats) -> ThreadParts:
     """Everything that is computed of one thread."""
     kind = space_kind(thread.space, job.config.analysis)
     order = _order(job, thread)
@@ -136,7 +136,7 @@ def _thread_parts(job: Job, thread: Thread, threads: list[Thread], rates: Floats
     )
 
 
-def _order(job: Job, thread: Thread) -> OrderDependence:
+def _order(job: EncodingJob, thread: Thread) -> OrderDependence:
     """Dependence of the latents on the order of display; a warning with the numbers where there is one."""
     settings = job.settings
     seed = int(seeded(job.config.seed, job.responses.session, thread.space, "order").integers(2**31))
@@ -152,7 +152,7 @@ def _order(job: Job, thread: Thread) -> OrderDependence:
     return found
 
 
-def _warn_of(job: Job, thread: Thread, targets: Tensor) -> None:
+def _warn_of(job: EncodingJob, thread: Thread, targets: Tensor) -> None:
     """Say what makes results absent: responses that are not known, latents that do not vary."""
     where = f"session {job.responses.session}, {thread.space}"
     unknown = targets.isnan().any(1)

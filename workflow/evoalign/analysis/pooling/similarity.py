@@ -145,7 +145,7 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
 
 
 def response_distances(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Analysis) -> pd.DataFrame:
-    """Distance of each experiment's two best-block responses, over its normaliser.
+    """Distance of each experiment's two best-block responses, over its normalization rate.
 
     Defined in docs/methods.md section 5.
 

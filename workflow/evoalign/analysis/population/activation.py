@@ -30,7 +30,7 @@ ACTIVATION = table(
     "activation",
     *experiment_columns("session", "subject", "area", "site", "kind"),
     column("stage", TEXT, "", "'initial' (first block) or 'final' (last padded block)"),
-    column("value", FLOAT, "", "evoked block mean over the normaliser"),
+    column("value", FLOAT, "", "evoked block mean over the normalization rate"),
 )
 
 ACTIVATION_TESTS = table(

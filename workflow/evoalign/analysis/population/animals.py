@@ -22,7 +22,7 @@ ANIMAL_CONTRAST = table(
     START,
     STOP,
     column("n", INT, "", "valid experiments of the animal"),
-    column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    column("mean", FLOAT, "", "late object minus texture over the normalization rate, mean over experiments"),
     column("sem", FLOAT, "", "standard error over experiments"),
 )
 

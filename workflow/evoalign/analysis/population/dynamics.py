@@ -22,9 +22,9 @@ from evoalign.analysis.frames import long_table, table_of
 from evoalign.analysis.population.experiments import (
     SPACES,
     Study,
-    larger,
     over_experiments,
     paired_columns,
+    preferred_space,
     successful,
     test_columns,
     unpaired_columns,
@@ -76,7 +76,7 @@ POPULATION_CONTRAST = table(
     START,
     STOP,
     column("n", INT, "", "valid experiments"),
-    column("mean", FLOAT, "", "late object minus texture over the normaliser, mean over experiments"),
+    column("mean", FLOAT, "", "late object minus texture over the normalization rate, mean over experiments"),
     column("sem", FLOAT, "", "standard error over experiments"),
     column("low", FLOAT, "", "lower end of the bootstrap interval"),
     column("high", FLOAT, "", "upper end of it"),
@@ -107,7 +107,7 @@ Floats = NDArray[np.float64]
 
 
 def population_psth(study_: Study) -> pd.DataFrame:
-    """PSTH of the first, best and last block over the normaliser, mean over experiments (Fig. 5A).
+    """PSTH of the first, best and last block over the normalization rate, mean over experiments (Fig. 5A).
 
     The last block is the padded one, as in Fig. 4B: the mean of the last two
     blocks; of the longest run of the study, which needs no padding, the last.
@@ -136,14 +136,14 @@ def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], n
     best = own[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
     last = own["n_blocks"].to_numpy()[row] - 1
     blocks = {"first": np.zeros_like(best), "best": best, "last": last, "last but one": last - 1}
-    normaliser = own["normaliser_hz"].to_numpy()[:, None, None]
+    normalization_rate = own["normaliser_hz"].to_numpy()[:, None, None]
     values, errors = {}, {}
     times = np.array([], dtype=np.int64)
     for name, block in blocks.items():
         shown = frame[frame["block_index"].to_numpy() == block]
         mean, (_, times) = study_.arrange(shown, ("kind", "time_ms"), "mean_hz")
         sem, _ = study_.arrange(shown, ("kind", "time_ms"), "sem_hz")
-        values[name], errors[name] = mean / normaliser, sem / normaliser
+        values[name], errors[name] = mean / normalization_rate, sem / normalization_rate
     padded = (own["n_blocks"] < own["n_blocks"].max()).to_numpy()
     before, error = values.pop("last but one")[padded], errors.pop("last but one")[padded]
     values["last"][padded] = _mean_of_two(values["last"][padded], before)
@@ -169,7 +169,7 @@ def attribution(study_: Study) -> pd.DataFrame:
         for area, rows in study_.areas():
             columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
             q = benjamini_hochberg(columns["p"])
-            columns |= {"q": q, "larger": larger(columns["t"], q, study_.settings.fdr)}
+            columns |= {"q": q, "larger": preferred_space(columns["t"], q, study_.settings.fdr)}
             columns |= {"q_site": benjamini_hochberg(columns["p_site"])}
             part = long_table({"start_ms": starts}, columns | {"stop_ms": starts + width})
             parts.append(part.assign(area=area))

@@ -377,6 +377,6 @@ def test_columns(test: Test) -> dict[str, Floats]:
 test_columns.__test__ = False  # type: ignore[attr-defined]
 
 
-def larger(t: Floats, q: Floats, level: float) -> NDArray[np.str_]:
+def preferred_space(t: Floats, q: Floats, level: float) -> NDArray[np.str_]:
     """Name the larger space where q is below the level; '' elsewhere."""
     return np.where(q < level, np.where(t > 0, "texture", "object"), "")

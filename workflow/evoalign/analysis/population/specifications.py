@@ -25,7 +25,7 @@ SPECIFICATIONS = table(
     column("selection", TEXT, "", "which experiments: 'valid', or both threads succeed at a threshold"),
     column("normaliser", TEXT, "", "'maximum' (the study's), 'mean' of late evoked rates, or 'none'"),
     column("n", INT, "", "experiments"),
-    column("mean", FLOAT, "", "late object minus texture; spikes/s with normaliser 'none'"),
+    column("mean", FLOAT, "", "late object minus texture; spikes/s with normalization rate 'none'"),
     column("effect", FLOAT, "", "paired t over the square root of n, object minus texture; NaN with n < 3"),
     *t_test_columns("object minus texture over experiments"),
     *site_columns(),
@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 
 def specifications(study_: Study) -> pd.DataFrame:
-    """One row a combination of window, selection of experiments, and normaliser (a specification curve).
+    """One row a combination of window, selection of experiments, and normalization rate.
 
     - Windows: the evoked window, and the widest time bins inside it.
     - Selections: all valid experiments; both threads succeed at either
@@ -45,16 +45,16 @@ def specifications(study_: Study) -> pd.DataFrame:
       evoked rates, or none (spikes/s).
 
     The effect size is the paired t over the square root of n (Cohen's d of
-    paired differences), which has the same unit whatever the normaliser.
+    paired differences), which has the same unit whatever the normalization rate.
     """
     late, windows = _late_means(study_)
     evoked = [name for name, *_ in windows].index("evoked")
-    normalisers = {
+    normalization_rates = {
         "maximum": study_.experiments["normaliser_hz"].to_numpy(dtype=np.float64),
         "mean": late[:, :, evoked].mean(1),
         "none": np.ones(len(late)),
     }
-    divisors = np.stack(list(normalisers.values()), -1)
+    divisors = np.stack(list(normalization_rates.values()), -1)
     difference = (late[:, 1] - late[:, 0])[..., None] / divisors[:, None]
     _, starts, stops = zip(*windows, strict=True)
     parts = []
@@ -62,7 +62,7 @@ def specifications(study_: Study) -> pd.DataFrame:
         for selection, keep in _selections(study_):
             rows = members[keep[members]]
             columns = _tested(difference[rows]) | paired_over_sites(difference[rows], study_.sites(rows))
-            frame = long_table({"at": range(len(windows)), "normaliser": list(normalisers)}, columns)
+            frame = long_table({"at": range(len(windows)), "normaliser": list(normalization_rates)}, columns)
             at = frame.pop("at").to_numpy()
             labels = {"start_ms": np.asarray(starts)[at], "stop_ms": np.asarray(stops)[at]}
             parts.append(frame.assign(area=area, selection=selection, **labels))
@@ -70,7 +70,7 @@ def specifications(study_: Study) -> pd.DataFrame:
 
 
 def _tested(difference: Floats) -> dict[str, np.ndarray]:
-    """Mean, effect size and paired t of each choice, from differences [experiment, window, normaliser]."""
+    """Mean, effect size and paired t of each choice, from differences [experiment, window, rate]."""
     found = over_experiments(difference)
     test, n = one_sample_t(found), found.n.numpy().astype(np.int64)
     # Of two experiments an effect size says nothing.

@@ -23,7 +23,13 @@ from evoalign.analysis.columns import (
     t_test_columns,
 )
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.population.experiments import SPACES, Study, larger, paired_columns, test_columns
+from evoalign.analysis.population.experiments import (
+    SPACES,
+    Study,
+    paired_columns,
+    preferred_space,
+    test_columns,
+)
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.trajectories import pad
 from evoalign.analysis.statistics.sites import paired_over_sites
@@ -34,7 +40,7 @@ PADDED = table(
     "padded",
     *experiment_columns("session", "subject", "area", "site", "kind"),
     BLOCK_INDEX,
-    column("value", FLOAT, "", "evoked block mean over the normaliser, padded"),
+    column("value", FLOAT, "", "evoked block mean over the normalization rate, padded"),
     column("real", FLAG, "", "a block that was shown; else padding"),
 )
 
@@ -75,9 +81,9 @@ class Trajectories:
     Attributes
     ----------
     values, errors : dict of 'texture' and 'object' to numpy.ndarray [experiment, window, block]
-        Block means over the normaliser, and their standard errors over
+        Block means over the normalization rate, and their standard errors over
         presentations.
-    real : numpy.ndarray, bool [experiment, block]
+    observed : numpy.ndarray, bool [experiment, block]
         False where padded.
     windows : list of (name, start, stop)
         The evoked window first.
@@ -85,7 +91,7 @@ class Trajectories:
 
     values: dict[str, Floats]
     errors: dict[str, Floats]
-    real: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
     windows: list[tuple[str, int, int]]
 
 
@@ -109,17 +115,17 @@ def padded_trajectories(study_: Study) -> Trajectories:
     axes = ("kind", "at", "block_index")
     means, _ = study_.arrange(frame, axes, "normalised")
     errors, _ = study_.arrange(frame, axes, "normalised_sem")
-    real = np.zeros((len(means), means.shape[-1]), dtype=bool)
+    observed = np.zeros((len(means), means.shape[-1]), dtype=bool)
     for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
         padded, mask = pad(torch.from_numpy(means[row][..., :n_blocks]), means.shape[-1])
-        means[row], real[row] = padded.numpy(), mask.numpy()
+        means[row], observed[row] = padded.numpy(), mask.numpy()
         tail = np.sqrt((errors[row][..., n_blocks - 2 : n_blocks] ** 2).sum(-1, keepdims=True)) / 2
         errors[row][..., n_blocks:] = tail
     windows = [(WINDOWS[rank[row]], int(start[row]), int(stop[row])) for row in first]
     return Trajectories(
         {kind: means[:, place] for place, kind in enumerate(SPACES)},
         {kind: errors[:, place] for place, kind in enumerate(SPACES)},
-        real,
+        observed,
         windows,
     )
 
@@ -142,8 +148,8 @@ def population_trajectories(study_: Study) -> pd.DataFrame:
         )
         test = paired_t(*(torch.from_numpy(np.moveaxis(values[kind], 0, -1).copy()) for kind in SPACES))
         q = benjamini_hochberg(test.p)
-        columns |= {"n": n, "n_real": trajectories.real[rows].sum(0)[None], **test_columns(test)}
-        columns |= {"q": q, "larger": larger(test.t, q, study_.settings.fdr)}
+        columns |= {"n": n, "n_real": trajectories.observed[rows].sum(0)[None], **test_columns(test)}
+        columns |= {"q": q, "larger": preferred_space(test.t, q, study_.settings.fdr)}
         difference = values["texture"] - values["object"]
         columns |= paired_over_sites(difference, study_.sites(rows), family=True)
         frame = long_table({"at": range(len(names)), "block_index": range(q.shape[-1])}, columns)
@@ -163,12 +169,12 @@ def population_trajectories(study_: Study) -> pd.DataFrame:
 def padded_table(study_: Study) -> pd.DataFrame:
     """Each experiment's evoked trajectory, normalised and padded (docs/methods.md section 3)."""
     trajectories = padded_trajectories(study_)
-    n_experiments, length = trajectories.real.shape
+    n_experiments, length = trajectories.observed.shape
     frame = long_table(
         {"row": range(n_experiments), "kind": SPACES, "block_index": range(length)},
         {
             "value": np.stack([trajectories.values[kind][:, 0] for kind in SPACES], 1),
-            "real": trajectories.real[:, None],
+            "real": trajectories.observed[:, None],
         },
     )
     row = frame.pop("row").to_numpy()

@@ -15,7 +15,13 @@ from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session import success
-from evoalign.analysis.session.block_statistics import STIMULI, Measured, facts, measure, thread_axis
+from evoalign.analysis.session.block_statistics import (
+    STIMULI,
+    BlockStatistics,
+    experiment_columns,
+    measure,
+    thread_axis,
+)
 from evoalign.analysis.session.dynamics_tables import (
     attribution_table,
     centres_table,
@@ -30,7 +36,7 @@ from evoalign.analysis.session.relative_success import (
     reference_levels,
     relative_success,
 )
-from evoalign.analysis.session.selection import selected_p
+from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
@@ -146,22 +152,22 @@ def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) ->
 
 
 def _experiments(
-    measured: Measured, comparisons: list[success.Comparison], settings: Analysis
+    measured: BlockStatistics, comparisons: list[success.Comparison], settings: Analysis
 ) -> pd.DataFrame:
     experiment = measured.experiment
     rises = [c.test for c in comparisons if c.statistic == "maxinit"]
     t, p = [float(test.t) for test in rises], [float(test.p) for test in rises]
     strict = [success.succeeds(t[i], p[i], settings.success_p) for i in (0, 1)]
     lenient = [success.succeeds(t[i], p[i], settings.both_succeed_p) for i in (0, 1)]
-    reason = success.inclusion(experiment, measured.normaliser, settings)
+    reason = success.inclusion(experiment, measured.normalization_rate, settings)
     row = {
-        **facts(experiment),
+        **experiment_columns(experiment),
         "unit": experiment.unit,
         "n_blocks": experiment.n_blocks,
         "dropped_last": experiment.dropped_last,
         "n_presentations": len(experiment.block),
         "n_invalid": experiment.n_invalid,
-        "normaliser_hz": measured.normaliser,
+        "normaliser_hz": measured.normalization_rate,
         "valid": reason == "",
         "reason": reason,
         "any_succeeds": any(lenient),
@@ -176,7 +182,7 @@ def _experiments(
 
 
 def _success(
-    measured: Measured, comparisons: list[success.Comparison], settings: Analysis, seed: int
+    measured: BlockStatistics, comparisons: list[success.Comparison], settings: Analysis, seed: int
 ) -> pd.DataFrame:
     corrected = _corrected(measured, comparisons, settings, seed)
     relative = _relative(measured, settings, seed)
@@ -203,11 +209,11 @@ def _success(
         for c in comparisons
     ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return table_of(SUCCESS, columns | facts(measured.experiment))
+    return table_of(SUCCESS, columns | experiment_columns(measured.experiment))
 
 
 def _corrected(
-    measured: Measured, comparisons: list[success.Comparison], settings: Analysis, seed: int
+    measured: BlockStatistics, comparisons: list[success.Comparison], settings: Analysis, seed: int
 ) -> dict[tuple[int, str], float]:
     """P values of both threads' peaks that allow for the choice of the best block."""
     generator = seeded(seed, measured.experiment.session, "selected")
@@ -220,12 +226,12 @@ def _corrected(
             for c in comparisons
             if c.thread == thread and c.statistic in ("maxinit", "maxend")
         }
-        corrected = selected_p(shown, peaks, settings.n_permutations, generator)
+        corrected = selection_corrected_p(shown, peaks, settings.n_permutations, generator)
         found |= {(thread, name): p for name, p in corrected.items()}
     return found
 
 
-def _relative(measured: Measured, settings: Analysis, seed: int) -> dict[tuple[int, str], Relative]:
+def _relative(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[tuple[int, str], Relative]:
     """Success statistics of both threads relative to the references of each block."""
     experiment = measured.experiment
     natural = as_array(experiment.reference).astype(bool)
@@ -244,11 +250,11 @@ def _relative(measured: Measured, settings: Analysis, seed: int) -> dict[tuple[i
     return found
 
 
-def _spread(measured: Measured) -> tuple[Tensor, Tensor]:
+def _spread(measured: BlockStatistics) -> tuple[Tensor, Tensor]:
     return measured.generated.mean, measured.generated.squares
 
 
-def _trajectories(measured: Measured, settings: Analysis) -> pd.DataFrame:
+def _trajectories(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
@@ -257,8 +263,8 @@ def _trajectories(measured: Measured, settings: Analysis) -> pd.DataFrame:
         "mean_hz": found.mean,
         "sem_hz": found.sem,
         "n": found.n.to(torch.int64),
-        "normalised": found.mean / measured.normaliser,
-        "normalised_sem": found.sem / measured.normaliser,
+        "normalised": found.mean / measured.normalization_rate,
+        "normalised_sem": found.sem / measured.normalization_rate,
     }
     axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, windows]
     columns = long_columns(axes, values)
@@ -266,10 +272,10 @@ def _trajectories(measured: Measured, settings: Analysis) -> pd.DataFrame:
     told = np.ones(found.mean.shape, dtype=bool)
     told[STIMULI.index("reference"), ..., 2:] = False
     shown = keep_rows(columns, told.ravel())
-    return table_of(TRAJECTORIES, shown | facts(experiment), text=CATEGORY)
+    return table_of(TRAJECTORIES, shown | experiment_columns(experiment), text=CATEGORY)
 
 
-def _psth(measured: Measured, settings: Analysis) -> pd.DataFrame:
+def _psth(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
@@ -278,4 +284,4 @@ def _psth(measured: Measured, settings: Analysis) -> pd.DataFrame:
     axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
     columns = long_columns(axes, values)
     shown = keep_rows(columns, columns["n"] > 0)
-    return table_of(PSTH, shown | facts(experiment), text=CATEGORY)
+    return table_of(PSTH, shown | experiment_columns(experiment), text=CATEGORY)

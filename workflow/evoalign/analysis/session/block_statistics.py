@@ -17,7 +17,7 @@ STIMULI = ("generated", "reference")
 
 
 @dataclass(frozen=True)
-class Measured:
+class BlockStatistics:
     """What the tables of a session are made from.
 
     Attributes
@@ -29,7 +29,7 @@ class Measured:
     blocks : Moments [stimuli, thread, block, window]
         Stimuli as in `STIMULI`.
     psths : Moments [stimuli, thread, block, ms]
-    normaliser : float
+    normalization_rate : float
         In spikes/s; NaN when nothing responded.
     best : list of int
         Block index b* of each thread.
@@ -40,7 +40,7 @@ class Measured:
     rates: Tensor
     blocks: Moments
     psths: Moments
-    normaliser: float
+    normalization_rate: float
     best: list[int]
 
     @property
@@ -59,7 +59,7 @@ def bin_widths(settings: Analysis) -> list[int]:
     return sorted({*settings.bins_ms, settings.figure_bin_ms})
 
 
-def measure(experiment: Experiment, settings: Analysis) -> Measured:
+def measure(experiment: Experiment, settings: Analysis) -> BlockStatistics:
     """Compute rates, block means and PSTHs in every window."""
     windows = [("evoked", *settings.evoked_ms), ("baseline", *settings.baseline_ms)]
     for width in bin_widths(settings):
@@ -71,13 +71,13 @@ def measure(experiment: Experiment, settings: Analysis) -> Measured:
     both = torch.cat([rates, experiment.rates], 1)
     blocks, psths = _split(trajectories.block_moments(experiment, both), len(windows))
     evoked = blocks.mean[0, ..., 0]
-    return Measured(
+    return BlockStatistics(
         experiment,
         tuple(windows),
         rates,
         blocks,
         psths,
-        trajectories.normaliser(evoked),
+        trajectories.normalization_rate(evoked),
         trajectories.best_blocks(evoked),
     )
 
@@ -88,7 +88,7 @@ def _split(both: Moments, at: int) -> tuple[Moments, Moments]:
     return first, Moments(both.n, both.mean[..., at:], both.squares[..., at:])
 
 
-def facts(experiment: Experiment) -> dict[str, str]:
+def experiment_columns(experiment: Experiment) -> dict[str, str]:
     """Columns that say which experiment this is."""
     who = {"session": experiment.session, "subject": experiment.subject, "area": experiment.area}
     return who | {"site": experiment.site or experiment.session}

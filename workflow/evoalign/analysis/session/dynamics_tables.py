@@ -11,7 +11,12 @@ import torch
 from evoalign import tables
 from evoalign.analysis.frames import as_array, long_columns, table_of
 from evoalign.analysis.session import dynamics, trajectories
-from evoalign.analysis.session.block_statistics import Measured, bin_widths, facts, thread_axis
+from evoalign.analysis.session.block_statistics import (
+    BlockStatistics,
+    bin_widths,
+    experiment_columns,
+    thread_axis,
+)
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.statistics.resampling import seeded
@@ -19,7 +24,7 @@ from evoalign.analysis.statistics.tests import Moments, benjamini_hochberg, two_
 from evoalign.analysis.tables import ATTRIBUTION, CENTRES, CONTRAST, CROSSOVER, TIME_CONSTANTS
 
 
-def attribution_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
+def attribution_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     """Temporal attribution of both threads, in bins of every width."""
     parts = []
     for width in bin_widths(settings):
@@ -33,11 +38,11 @@ def attribution_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
             [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
             {"difference_hz": difference, "share": share},
         )
-        parts.append(columns | facts(measured.experiment))
+        parts.append(columns | experiment_columns(measured.experiment))
     return table_of(ATTRIBUTION, *parts)
 
 
-def centres_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
+def centres_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     """Centres of mass of D(t) and of the PSTHs of the first, best and last block."""
     experiment = measured.experiment
     curves = []
@@ -48,10 +53,10 @@ def centres_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
         [thread_axis(experiment, settings), {"curve": ("first", "best", "last", "attribution")}],
         {"centre_ms": centre},
     )
-    return table_of(CENTRES, columns | facts(experiment))
+    return table_of(CENTRES, columns | experiment_columns(experiment))
 
 
-def time_constants_table(measured: Measured, settings: Analysis) -> pd.DataFrame:
+def time_constants_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     """Convergence of both threads, for each level that is subtracted and each theta."""
     evoked, baseline = measured.generated.mean[..., 0], measured.generated.mean[..., 1]
     levels = {
@@ -70,10 +75,10 @@ def time_constants_table(measured: Measured, settings: Analysis) -> pd.DataFrame
             "below": np.stack([one.below for one in found]),
         },
     )
-    return table_of(TIME_CONSTANTS, columns | facts(measured.experiment))
+    return table_of(TIME_CONSTANTS, columns | experiment_columns(measured.experiment))
 
 
-def late_tables(measured: Measured, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
+def late_tables(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
     """Contrast and crossover: object minus texture in the late blocks."""
     experiment = measured.experiment
     if set(experiment.kinds(settings)) != {"texture", "object"}:
@@ -97,7 +102,7 @@ def late_tables(measured: Measured, settings: Analysis, seed: int) -> dict[str, 
     }
 
 
-def _contrast(measured: Measured, at: list[int], first: int, settings: Analysis) -> pd.DataFrame:
+def _contrast(measured: BlockStatistics, at: list[int], first: int, settings: Analysis) -> pd.DataFrame:
     generated = measured.generated
     chosen = Moments(generated.n, generated.mean[..., at], generated.squares[..., at])
     late = dynamics.late_moments(chosen, first)
@@ -110,15 +115,19 @@ def _contrast(measured: Measured, at: list[int], first: int, settings: Analysis)
     with np.errstate(divide="ignore", invalid="ignore"):
         sem = np.abs(np.where(test.t == 0, np.nan, difference / test.t))
     names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
-    columns = facts(measured.experiment) | {"window": names, "start_ms": starts, "stop_ms": stops}
+    columns = experiment_columns(measured.experiment) | {
+        "window": names,
+        "start_ms": starts,
+        "stop_ms": stops,
+    }
     return table_of(
         CONTRAST,
         columns
         | {
             "texture_hz": as_array(texture.mean),
             "object_hz": as_array(object_.mean),
-            "difference": difference / measured.normaliser,
-            "sem": sem / measured.normaliser,
+            "difference": difference / measured.normalization_rate,
+            "sem": sem / measured.normalization_rate,
             "texture_n": as_array(texture.n).astype(np.int64),
             "object_n": as_array(object_.n).astype(np.int64),
             "t": test.t,

@@ -8,7 +8,7 @@ import torch
 
 from evoalign import tables
 from evoalign.analysis.frames import Axis, as_array, long_columns, table_of
-from evoalign.analysis.session.block_statistics import Measured, facts, thread_axis
+from evoalign.analysis.session.block_statistics import BlockStatistics, experiment_columns, thread_axis
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import moments
@@ -17,7 +17,7 @@ from evoalign.analysis.tables import BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_P
 TABLES = tables.by_name(BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_PSTH)
 
 
-def image_tables(measured: Measured, settings: Analysis) -> dict[str, pd.DataFrame]:
+def image_tables(measured: BlockStatistics, settings: Analysis) -> dict[str, pd.DataFrame]:
     """Tables `block_images`, `reference_images` and `reference_psth` of an experiment.
 
     Without rows where the names of the images are unknown.
@@ -26,7 +26,7 @@ def image_tables(measured: Measured, settings: Analysis) -> dict[str, pd.DataFra
     return {name: tables.empty(TABLES[name]) if frame is None else frame for name, frame in found.items()}
 
 
-def _block_images(measured: Measured, settings: Analysis) -> pd.DataFrame | None:
+def _block_images(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame | None:
     experiment, evoked = measured.experiment, measured.rates[:, 0]
     if experiment.images is None:
         return None
@@ -45,10 +45,12 @@ def _block_images(measured: Measured, settings: Analysis) -> pd.DataFrame | None
         {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)},
     ]
     columns = long_columns(axes, {"mean_hz": mean, "n": n})
-    return table_of(BLOCK_IMAGES, columns | {"image": names.ravel().tolist()} | facts(experiment))
+    return table_of(
+        BLOCK_IMAGES, columns | {"image": names.ravel().tolist()} | experiment_columns(experiment)
+    )
 
 
-def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
+def _references(measured: BlockStatistics) -> dict[str, pd.DataFrame | None]:
     """Evoked rate and PSTH of every natural reference, over all its presentations in both threads."""
     experiment = measured.experiment
     shown = as_array(experiment.reference)
@@ -68,6 +70,6 @@ def _references(measured: Measured) -> dict[str, pd.DataFrame | None]:
     }
     columns = long_columns([{"image": names}, {"time_ms": times}], values)
     return {
-        "reference_images": table_of(REFERENCE_IMAGES, own | facts(experiment)),
-        "reference_psth": table_of(REFERENCE_PSTH, columns | facts(experiment)),
+        "reference_images": table_of(REFERENCE_IMAGES, own | experiment_columns(experiment)),
+        "reference_psth": table_of(REFERENCE_PSTH, columns | experiment_columns(experiment)),
     }

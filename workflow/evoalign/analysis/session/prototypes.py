@@ -109,7 +109,7 @@ def session_prototypes(
     for thread in (0, 1):
         space = _space(str(experiment[f"space_{thread}"]), contents, thread, generators, device)
         block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
-        source = _Block(contents, thread, block, str(experiment[f"space_{thread}"]), space)
+        source = _BlockPrototype(contents, thread, block, str(experiment[f"space_{thread}"]), space)
         made += source.best(str(experiment[f"best_image_{thread}"]))
         made += source.average()
         made += source.evolved_again(_weights(found, experiment, source.name, settings))
@@ -149,7 +149,7 @@ def _weights(
 
 
 @dataclass(frozen=True)
-class _Block:
+class _BlockPrototype:
     """The best block of a thread: what its prototypes are made from."""
 
     contents: SessionContents

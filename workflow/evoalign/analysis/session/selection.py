@@ -10,7 +10,7 @@ from evoalign.analysis.session.success import peak_pair
 Floats = NDArray[np.float64]
 
 
-def selected_p(
+def selection_corrected_p(
     shown: NDArray[np.int64], t: dict[str, float], n_draws: int, generator: np.random.Generator
 ) -> dict[str, float]:
     """Correct p of ``maxinit`` and ``maxend`` for the choice of b* (beyond docs/methods.md section 3).

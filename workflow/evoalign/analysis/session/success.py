@@ -93,14 +93,14 @@ def succeeds(t: float, p: float, threshold: float) -> bool:
     return bool(p < threshold and t > 0)
 
 
-def inclusion(experiment: Experiment, normaliser: float, settings: Analysis) -> str:
+def inclusion(experiment: Experiment, normalization_rate: float, settings: Analysis) -> str:
     """Why an experiment is not valid, '' when it is (docs/methods.md section 3).
 
     Valid: more than 14 blocks (`settings.min_blocks`, counted after a short
     last block is dropped), a thread of a texture space and one of an object
     space, told by `settings.texture_spaces` and `settings.object_spaces`
     whatever their numbers, a stable baseline; and a unit that responded at
-    all, for without it there is no normaliser.
+    all, for without it there is no normalization rate.
     """
     reasons = []
     if experiment.n_blocks < settings.min_blocks:
@@ -110,6 +110,6 @@ def inclusion(experiment: Experiment, normaliser: float, settings: Analysis) -> 
         reasons.append(f"spaces {named} are not texture and object")
     if experiment.unstable:
         reasons.append(f"unstable baseline: {experiment.unstable}")
-    if not normaliser > 0:
+    if not normalization_rate > 0:
         reasons.append("no evoked response in any block")
     return "; ".join(reasons)

@@ -1,4 +1,4 @@
-"""Trajectories of an evolution: block means, normaliser, padding, time constants.
+"""Trajectories of an evolution: block means, normalization rate, padding, time constants.
 
 docs/methods.md sections 3 and 4; a time-binned trajectory is the same computation in
 another window.
@@ -83,8 +83,8 @@ def block_moments(experiment: Experiment, values: Tensor) -> Moments:
     return Moments(n.to(values.dtype).reshape(shape), mean.reshape(shape), squares.reshape(shape))
 
 
-def normaliser(evoked: Tensor) -> float:
-    """Universal normaliser: max over blocks and both threads of the evoked block means.
+def normalization_rate(evoked: Tensor) -> float:
+    """Universal normalization rate: max over blocks and both threads of the evoked block means.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def pad(trajectory: Tensor, length: int) -> tuple[Tensor, Tensor]:
     Returns
     -------
     padded : torch.Tensor, float64 [..., length]
-    real : torch.Tensor, bool [length]
+    observed : torch.Tensor, bool [length]
         False where padded.
     """
     n_blocks = trajectory.shape[-1]

@@ -79,9 +79,9 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     return words(
         f"""
         Object minus texture in the {late_blocks(settings)} of valid experiments, over the experiment's
-        normaliser: mean of each animal (lines). Band: {percent(settings.analysis.interval)} interval of the
-        mean of a mixed model with the animal as random intercept (REML). Crosses: animals differ (one-way
-        ANOVA, Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}). Evoked window
+        normalization rate: mean of each animal (lines). Band: {percent(settings.analysis.interval)} interval
+        of the mean of a mixed model with the animal as random intercept (REML). Crosses: animals differ
+        (one-way ANOVA, Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}). Evoked window
         ({span(settings.analysis.evoked_ms)}): {"; ".join(found) or "too few animals or experiments"}.
         """
     )

@@ -114,13 +114,13 @@ def evoked_bins(frame: pd.DataFrame, width_ms: int | None) -> tuple[pd.DataFrame
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     block = rows["block_index"].to_numpy() + 1
-    real = rows["n_real"].to_numpy() * 2 >= rows["n"].max()
+    observed = rows["n_real"].to_numpy() * 2 >= rows["n"].max()
     for kind in SPACES:
         mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
         axes.fill_between(
             block, mean - error, mean + error, color=space_colour(kind), alpha=0.22, linewidth=0
         )
-        padded_line(axes, block, mean, real, space_colour(kind), linewidth=0.8)
+        padded_line(axes, block, mean, observed, space_colour(kind), linewidth=0.8)
     significance(axes, block, rows["larger"].to_numpy(), level=1.03, size=2)
     axes.set_xticks([1, int(block.max())])
     axes.tick_params(labelsize=5.5)
@@ -141,7 +141,7 @@ def explained(width_ms: int, settings: FigureSettings) -> str:
     return words(
         f"""
         Trajectories in consecutive {width_ms} ms bins (above: from-to) over the experiment's universal
-        normaliser: mean over experiments, shading one standard error; dotted: more than half of the
+        normalization rate: mean over experiments, shading one standard error; dotted: more than half of the
         experiments padded; grey strip and numbers in the first panel of a row: experiments that showed the
         block. Dots: texture and object differ in the block (paired t-test over experiments,
         Benjamini-Hochberg over the blocks of a panel, q < {settings.analysis.fdr:g}), coloured by the larger

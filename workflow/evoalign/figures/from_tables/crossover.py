@@ -96,9 +96,9 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     return words(
         f"""
         Object minus texture in the {late_blocks(settings)} of all valid experiments, over the experiment's
-        normaliser; points coloured by the larger space; band: {percent(settings.analysis.interval)} interval
-        of a bootstrap over animals, sites, experiments and presentations. Dots on top: the differences of
-        these experiments, weighted by their precision over presentations, are not 0 (z test,
+        normalization rate; points coloured by the larger space; band: {percent(settings.analysis.interval)}
+        interval of a bootstrap over animals, sites, experiments and presentations. Dots on top: the
+        differences of these experiments, weighted by their precision over presentations, are not 0 (z test,
         Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}): it speaks of these
         experiments, not of others. Dashed: crossover, reported where texture leads first and object later,
         each by a sign-flip cluster test over the means of recording sites (family-wise over

@@ -61,9 +61,9 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     return words(
         f"""
         PSTHs of the first and of the last block (padded: the mean of the last two) of each experiment over
-        its normaliser (the largest evoked block mean, so peaks exceed 1): mean over experiments, shading one
-        standard error over experiments. No test; tests by time bin stand with the time-binned trajectories.
-        {selected(tables["population_psth"], settings)}.
+        its normalization rate (the largest evoked block mean, so peaks exceed 1): mean over experiments,
+        shading one standard error over experiments. No test; tests by time bin stand with the time-binned
+        trajectories. {selected(tables["population_psth"], settings)}.
         """
     )
 

@@ -63,12 +63,12 @@ def draw_population_trajectories(tables: Tables, _: FigureSettings) -> tuple[Fig
 def _mean(panel: Axes, rows: pd.DataFrame, n: int) -> None:
     block = rows["block_index"].to_numpy() + 1
     # From the block on that fewer than half the experiments showed, the mean is mostly padding.
-    real = rows["n_real"].to_numpy() * 2 >= n
+    observed = rows["n_real"].to_numpy() * 2 >= n
     for kind in SPACES:
         mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
         colour = space_colour(kind)
         panel.fill_between(block, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
-        padded_line(panel, block, mean, real, colour)
+        padded_line(panel, block, mean, observed, colour)
     significance(panel, block, rows["larger"].to_numpy())
     real_strip(panel, block, rows["n_real"].to_numpy())
 

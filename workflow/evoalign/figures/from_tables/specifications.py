@@ -93,10 +93,10 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     return words(
         f"""
         Object minus texture in the {late_blocks(settings)} under every combination of window, selection of
-        experiments and normaliser, sorted by effect size; filled: p < {settings.analysis.fdr:g} (paired
-        t-test over experiments, not corrected; that over site means is in column p_site: the specifications
-        share their data, and windows early and late that favour different spaces are no crossover by
-        themselves). 'p selected' allows for the choice of the best block.
+        experiments and normalization rate, sorted by effect size; filled: p < {settings.analysis.fdr:g}
+        (paired t-test over experiments, not corrected; that over site means is in column p_site: the
+        specifications share their data, and windows early and late that favour different spaces are no
+        crossover by themselves). 'p selected' allows for the choice of the best block.
         {"; ".join(found) or "No valid experiment"}.
         """
     )

@@ -121,14 +121,16 @@ def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
 
 def caption_tuning_shapes(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown, N and tests."""
-    told = _tests_said(tables) if tables["tuning_tests"]["p"].notna().any() else "No test: one group alone."
+    tests_text = (
+        _tests_said(tables) if tables["tuning_tests"]["p"].notna().any() else "No test: one group alone."
+    )
     return words(
         f"""
         Share of axes that are tuned (one-way ANOVA over distances, p < {settings.tuning.anova_p:g}), and of
         tuned ones those whose Gaussian process is monotonic, unimodal or bell-shaped, or whose largest mean
         rate lies in the bin at the centre (up to {settings.tuning.centre:g} from it); axes that reach both
         ends of the common range (±{settings.tuning.reach:g}; {_sessions(tables, settings)}). Numbers: axes;
-        bars: {percent(settings.tuning.interval)} Wilson intervals. {told}
+        bars: {percent(settings.tuning.interval)} Wilson intervals. {tests_text}
         """
     )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from evoalign.errors import InputError
 from evoalign.formats.blackrock import layout
 
-MEND = "copy the file again from the acquisition computer, or export it again"
+HINT = "copy the file again from the acquisition computer, or export it again"
 PARALLEL, SERIAL = 0x01, 0x80  # bits of a digital packet's insertion reason
 
 
@@ -99,24 +99,24 @@ def _basic_header(path: Path) -> np.void:
     size = path.stat().st_size
     need = layout.NEV_BASIC.itemsize
     if size < need:
-        raise InputError(f"the file ends in its header: {size} of {need} bytes", f"{path}, byte {size}", MEND)
+        raise InputError(f"the file ends in its header: {size} of {need} bytes", f"{path}, byte {size}", HINT)
     basic = np.fromfile(path, layout.NEV_BASIC, count=1)[0]
     if basic["file_type_id"] not in layout.NEV_MAGIC:
-        raise InputError(f"no NEV file: it starts with {basic['file_type_id']!r}", f"{path}, byte 0", MEND)
+        raise InputError(f"no NEV file: it starts with {basic['file_type_id']!r}", f"{path}, byte 0", HINT)
     version = (int(basic["ver_major"]), int(basic["ver_minor"]))
     if version not in {(2, 1), (2, 2), (2, 3), (3, 0)}:
         raise InputError(
             f"NEV version {version[0]}.{version[1]} is not known", f"{path}, byte 8", "2.1 to 3.0 are read"
         )
     if basic["time_resolution_of_time_stamps"] == 0:
-        raise InputError("the resolution of time stamps is 0 Hz", f"{path}, byte 20", MEND)
+        raise InputError("the resolution of time stamps is 0 Hz", f"{path}, byte 20", HINT)
     headers = need + layout.NEV_EXTENDED.itemsize * int(basic["number_of_extended_headers"])
     if int(basic["bytes_in_headers"]) != headers or headers > size:
         raise InputError(
             f"the header says {basic['bytes_in_headers']} bytes of headers; its "
             f"{basic['number_of_extended_headers']} extended headers make {headers}, the file has {size}",
             f"{path}, byte 12",
-            MEND,
+            HINT,
         )
     return basic
 
@@ -152,13 +152,13 @@ def _packets(path: Path, basic: np.void) -> np.ndarray:
     length = int(basic["bytes_in_data_packets"])
     start = int(basic["bytes_in_headers"])
     if length < 20 or length > 4096 or length % 4:
-        raise InputError(f"a data packet has {length} bytes", f"{path}, byte 16", MEND)
+        raise InputError(f"a data packet has {length} bytes", f"{path}, byte 16", HINT)
     n, cut_bytes = divmod(path.stat().st_size - start, length)
     if cut_bytes:
         raise InputError(
             f"the last data packet is cut: {cut_bytes} of {length} bytes",
             f"{path}, byte {start + n * length}",
-            MEND,
+            HINT,
         )
     dtype = layout.nev_packet(length, wide)
     if n == 0:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from evoalign.errors import InputError
 from evoalign.formats.blackrock import layout
-from evoalign.formats.blackrock.runs import MEND, Run, find_runs
+from evoalign.formats.blackrock.runs import HINT, Run, find_runs
 from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 MAX_CHANNELS = 10_000
@@ -77,7 +77,7 @@ def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S) -> Nsx:
     if magic == layout.NSX_MAGIC_21:
         return _read_21(path)
     if magic not in layout.NSX_MAGIC:
-        raise InputError(f"no NSx file: it starts with {magic!r}", f"{path}, byte 0", MEND)
+        raise InputError(f"no NSx file: it starts with {magic!r}", f"{path}, byte 0", HINT)
     return _read_22(path, gap_tolerance_s)
 
 
@@ -85,17 +85,17 @@ def _header(path: Path, dtype: np.dtype, count: int = 1, offset: int = 0) -> np.
     need = offset + count * dtype.itemsize
     size = path.stat().st_size
     if size < need:
-        raise InputError(f"the file ends in its header: {size} of {need} bytes", f"{path}, byte {size}", MEND)
+        raise InputError(f"the file ends in its header: {size} of {need} bytes", f"{path}, byte {size}", HINT)
     return np.fromfile(path, dtype, count=count, offset=offset)
 
 
 def _check(path: Path, basic: np.void, at_channels: int, at_period: int) -> int:
     n = int(basic["channel_count"])
     if not 0 < n <= MAX_CHANNELS:
-        raise InputError(f"the file has {n} channels", f"{path}, byte {at_channels}", MEND)
+        raise InputError(f"the file has {n} channels", f"{path}, byte {at_channels}", HINT)
     if not 0 < int(basic["period"]) <= layout.CLOCK_HZ * 60:
         raise InputError(
-            f"the sampling period is {basic['period']} ticks of 30 kHz", f"{path}, byte {at_period}", MEND
+            f"the sampling period is {basic['period']} ticks of 30 kHz", f"{path}, byte {at_period}", HINT
         )
     return n
 
@@ -110,7 +110,7 @@ def _read_21(path: Path) -> Nsx:
         raise InputError(
             f"the last sample is cut: {cut_bytes} of {2 * n} bytes",
             f"{path}, byte {path.stat().st_size}",
-            MEND,
+            HINT,
         )
     return Nsx(
         path=path,
@@ -138,20 +138,20 @@ def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
     n = _check(path, basic, 310, 286)
     resolution = int(basic["time_resolution_of_time_stamps"])
     if resolution == 0:
-        raise InputError("the resolution of time stamps is 0 Hz", f"{path}, byte 290", MEND)
+        raise InputError("the resolution of time stamps is 0 Hz", f"{path}, byte 290", HINT)
     header_bytes = layout.NSX_BASIC.itemsize + n * layout.NSX_EXTENDED.itemsize
     if int(basic["bytes_in_headers"]) != header_bytes:
         raise InputError(
             f"the header says {basic['bytes_in_headers']} bytes of headers; "
             f"its {n} channels make {header_bytes}",
             f"{path}, byte 10",
-            MEND,
+            HINT,
         )
     channels = _header(path, layout.NSX_EXTENDED, n, layout.NSX_BASIC.itemsize)
     if not (channels["type"] == b"CC").all():
         wrong_row = int(np.argmax(channels["type"] != b"CC"))
         at = layout.NSX_BASIC.itemsize + wrong_row * layout.NSX_EXTENDED.itemsize
-        raise InputError("a channel's header does not start with 'CC'", f"{path}, byte {at}", MEND)
+        raise InputError("a channel's header does not start with 'CC'", f"{path}, byte {at}", HINT)
     gain, offset = _scale(path, channels)
     rate_hz = layout.CLOCK_HZ / int(basic["period"])
     runs, packet_bytes, measured = find_runs(
@@ -183,7 +183,7 @@ def _scale(path: Path, channels: np.ndarray) -> tuple[NDArray[np.float64], NDArr
         raise InputError(
             f"channel {channels['electrode_id'][wrong_row]} has an empty range of values",
             f"{path}, byte {at}",
-            MEND,
+            HINT,
         )
     millivolts = np.array([layout.text(u).lower() == "mv" for u in channels["units"]])
     unit_uv = np.where(millivolts, 1000.0, 1.0)

@@ -26,7 +26,7 @@ RESET_S = 1.0  # a step back by more is a clock reset, by less packets out of or
 AFTER_RESET_S = 1.0  # between the end of one clock and the start of the next, at least
 MAX_START_DIFFERENCE_S = 5.0  # of the headers' start times of files of one recording
 EPOCH_S = 1e8  # stamps beyond this count from 1970 (PTP), not from the start
-MEND = "give the files of one recording"
+HINT = "give the files of one recording"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     suffixes = [file.suffix.lower() for file in files]
     doubled = {s for s in suffixes if suffixes.count(s) > 1}
     if doubled:
-        raise InputError(f"more than one file of the kind {', '.join(sorted(doubled))}", files[0], MEND)
+        raise InputError(f"more than one file of the kind {', '.join(sorted(doubled))}", files[0], HINT)
     nev = next((read_nev(f) for f, s in zip(files, suffixes, strict=True) if s == ".nev"), None)
     # The fastest first: its time stamps show pauses and resets.
     nsx = sorted(
@@ -60,7 +60,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
         key=lambda nsx_file: (-nsx_file.rate_hz, nsx_file.path.suffix != ".ns6", nsx_file.path.name),
     )
     if nev is None and not nsx:
-        raise InputError("a .ccf by itself holds no recording", files[0], MEND)
+        raise InputError("a .ccf by itself holds no recording", files[0], HINT)
     _check_pair(nev, nsx)
     runs_of = [_resets(nsx_file) for nsx_file in nsx]
     nev_pieces = _nev_pieces(nev) if nev else np.empty(0, np.int64)
@@ -100,12 +100,12 @@ def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
                 f"time stamps count {file.resolution_hz} Hz in one file, "
                 f"{next_file.resolution_hz} in the other",
                 where,
-                MEND,
+                HINT,
             )
         if file.start and next_file.start:
             difference_s = abs((file.start - next_file.start).total_seconds())
             if difference_s > MAX_START_DIFFERENCE_S:
-                raise InputError(f"the files started {difference_s:.1f} s apart", where, MEND)
+                raise InputError(f"the files started {difference_s:.1f} s apart", where, HINT)
 
 
 def _resets(nsx: Nsx) -> NDArray[np.int64]:
@@ -145,7 +145,7 @@ def _clock(nev: Nev | None, nev_pieces: NDArray[np.int64], nsx: list[Nsx], runs_
             "a clock reset must stand in both; record or export the files again",
         )
     if len(counts) > 1:
-        raise InputError(f"the .ns files tell of {sorted(counts)} clocks", nsx[0].path, MEND)
+        raise InputError(f"the .ns files tell of {sorted(counts)} clocks", nsx[0].path, HINT)
     n_pieces = max([*counts, from_nev])
     starts, ends = np.full(n_pieces, np.inf), np.full(n_pieces, -np.inf)
     for file, pieces in zip(nsx, runs_of, strict=True):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evoalign.errors import InputError
 from evoalign.formats.blackrock import layout
 
-MEND = "copy the file again from the acquisition computer, or export it again"
+HINT = "copy the file again from the acquisition computer, or export it again"
 MAX_BLOCKS = 100_000  # pauses of a recording; more is a damaged file
 SUSPECT_PERIODS = 1.5  # one-sample packets further apart than this are jitter, or samples were lost
 LOST_PERIODS = 0.5  # a lasting shift of the stamps is a loss, a shift that later stamps undo is jitter
@@ -98,15 +98,15 @@ def _block_runs(
     with path.open("rb") as stream:
         while at < size:
             if size - at < head.itemsize:
-                raise InputError("the file ends in a data block's header", f"{path}, byte {at}", MEND)
+                raise InputError("the file ends in a data block's header", f"{path}, byte {at}", HINT)
             stream.seek(at)
             block = np.fromfile(stream, head, count=1)[0]
             if block["header"] != 1:
                 raise InputError(
-                    f"a data block starts with {block['header']} in place of 1", f"{path}, byte {at}", MEND
+                    f"a data block starts with {block['header']} in place of 1", f"{path}, byte {at}", HINT
                 )
             if n_blocks > MAX_BLOCKS:
-                raise InputError(f"more than {MAX_BLOCKS} data blocks", f"{path}, byte {at}", MEND)
+                raise InputError(f"more than {MAX_BLOCKS} data blocks", f"{path}, byte {at}", HINT)
             n = int(block["number_of_data_points"])
             start = at + head.itemsize
             at = start + 2 * n_channels * n
@@ -115,11 +115,11 @@ def _block_runs(
                     f"the file is truncated: its last block has "
                     f"{(size - start) // (2 * n_channels)} of {n} samples",
                     f"{path}, byte {size}",
-                    MEND,
+                    HINT,
                 )
             if n == 0 and at < size:
                 raise InputError(
-                    "a data block without samples is followed by more", f"{path}, byte {at}", MEND
+                    "a data block without samples is followed by more", f"{path}, byte {at}", HINT
                 )
             if n:
                 n_blocks += 1

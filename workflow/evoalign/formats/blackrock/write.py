@@ -200,7 +200,7 @@ def write_nsx(
 
 def _version(version: str) -> tuple[int, int]:
     if version not in VERSIONS:
-        raise InputError(f"version {version} is not written", mend=f"one of {', '.join(VERSIONS)}")
+        raise InputError(f"version {version} is not written", hint=f"one of {', '.join(VERSIONS)}")
     return VERSIONS[version]
 
 

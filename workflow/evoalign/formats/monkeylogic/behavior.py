@@ -18,7 +18,7 @@ from evoalign.formats.monkeylogic.hdf5 import is_hdf5, read_hdf5
 from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 _TRIAL = re.compile(r"Trial([1-9]\d{0,8})")
-_MEND = "copy the file again, or save it once more in MonkeyLogic"
+_HINT = "copy the file again, or save it once more in MonkeyLogic"
 _MAKE_AGAIN = "look at these trials in MonkeyLogic, or save the file once more there"
 SUFFIXES = (".bhv2", ".h5", ".mat")
 MAX_DAMAGED = 0.1  # of a session's trials: with more, the file is not what it should be
@@ -59,7 +59,7 @@ def read_behavior(path: str | PathLike[str]) -> dict[str, Any]:
     if is_hdf5(path):
         return read_hdf5(path)
     if suffix == ".h5":
-        raise InputError("not a readable HDF5 file", path, _MEND)
+        raise InputError("not a readable HDF5 file", path, _HINT)
     return read_mat5(path)
 
 
@@ -67,7 +67,7 @@ def _collect(path: Path) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in Bhv2(path):
         if name in tree and _TRIAL.fullmatch(name):
-            raise InputError(f"{name} stands twice", path, _MEND)
+            raise InputError(f"{name} stands twice", path, _HINT)
         tree[name] = value
     return tree
 
@@ -166,21 +166,21 @@ def _trial_row(number: int, trial: dict[str, Any], where: str) -> dict[str, Any]
 def _codes(trial: dict[str, Any], where: str) -> tuple[np.ndarray, np.ndarray]:
     record = trial.get("BehavioralCodes")
     if not isinstance(record, dict):
-        raise InputError("the trial has no BehavioralCodes", where, _MEND)
+        raise InputError("the trial has no BehavioralCodes", where, _HINT)
     times, codes = (_vector(record, key, where) for key in ("CodeTimes", "CodeNumbers"))
     if len(times) != len(codes):
-        raise InputError(f"{len(times)} code times but {len(codes)} code numbers", where, _MEND)
+        raise InputError(f"{len(times)} code times but {len(codes)} code numbers", where, _HINT)
     if not (np.isfinite(times).all() and np.isfinite(codes).all()):
-        raise InputError("times or numbers of behavioural codes are not finite", where, _MEND)
+        raise InputError("times or numbers of behavioural codes are not finite", where, _HINT)
     if (np.abs(codes) > 2**31).any() or (codes != np.floor(codes)).any():
-        raise InputError("behavioural codes are no whole numbers", where, _MEND)
+        raise InputError("behavioural codes are no whole numbers", where, _HINT)
     return times, codes.astype(np.int64)
 
 
 def _vector(record: dict[str, Any], key: str, where: str) -> np.ndarray:
     value = np.asarray(record.get(key, np.empty(0)))
     if value.dtype.kind not in "fiub":
-        raise InputError(f"BehavioralCodes.{key} holds no numbers", where, _MEND)
+        raise InputError(f"BehavioralCodes.{key} holds no numbers", where, _HINT)
     return value.astype(np.float64).ravel()
 
 
@@ -189,12 +189,12 @@ def _number(trial: dict[str, Any], key: str, where: str, default: float | None =
     if value.size == 0 and default is not None:
         return default
     if value.size != 1 or value.dtype.kind not in "fiub" or not np.isfinite(value.ravel()[0]):
-        raise InputError(f"the trial's {key} is not one number", where, _MEND)
+        raise InputError(f"the trial's {key} is not one number", where, _HINT)
     return float(value.ravel()[0])
 
 
 def _integer(trial: dict[str, Any], key: str, where: str) -> int:
     value = _number(trial, key, where, -1.0)
     if abs(value) > 2**53:
-        raise InputError(f"the trial's {key} is {value:g}", where, _MEND)
+        raise InputError(f"the trial's {key} is {value:g}", where, _HINT)
     return int(value)

@@ -43,7 +43,7 @@ MAX_BARE = 100_000  # elements of a struct without fields: they cost no bytes in
 SMALLEST = 32  # bytes of a variable: four lengths, with empty name, type and sizes
 
 _U64 = struct.Struct("<Q")
-MEND = "copy the file again, or save it as .mat in MonkeyLogic"
+HINT = "copy the file again, or save it as .mat in MonkeyLogic"
 
 
 class Bhv2:
@@ -77,7 +77,7 @@ class Bhv2:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise InputError(f"file cannot be read: {reason}", self.path, "check the path") from error
         if not self._size:
-            raise InputError("the file is empty", self.path, MEND)
+            raise InputError("the file is empty", self.path, HINT)
         # Files without FileInfo are older and single-byte.
         self._encoding = "cp1252"
         self._at = 0
@@ -92,7 +92,7 @@ class Bhv2:
             yield name, value
 
     def _fail(self, what: str, at: int | None = None) -> InputError:
-        return InputError(what, f"{self.path}, byte {self._at if at is None else at}", MEND)
+        return InputError(what, f"{self.path}, byte {self._at if at is None else at}", HINT)
 
     def _set_encoding(self, info: Any) -> None:
         file_info = info if isinstance(info, dict) else {}

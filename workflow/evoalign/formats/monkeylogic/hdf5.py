@@ -17,7 +17,7 @@ from evoalign.formats.monkeylogic.bhv2 import box
 
 TIMEOUT_S = 600
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_MEND = "copy the file again, or save it as .bhv2 in MonkeyLogic"
+_HINT = "copy the file again, or save it as .bhv2 in MonkeyLogic"
 
 
 def is_hdf5(path: Path) -> bool:
@@ -46,7 +46,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         try:
             child = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:
-            raise InputError(f"reading did not end within {TIMEOUT_S} s", path, _MEND) from None
+            raise InputError(f"reading did not end within {TIMEOUT_S} s", path, _HINT) from None
         if child.returncode:
             messages = child.stderr.decode(errors="replace").strip().splitlines()
             reason = (
@@ -54,7 +54,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
                 if child.returncode == 3 and messages
                 else "the HDF5 library crashed or did not end on it"
             )
-            raise InputError(f"not a readable HDF5 file: {reason}", path, _MEND)
+            raise InputError(f"not a readable HDF5 file: {reason}", path, _HINT)
         with np.load(out, allow_pickle=False) as arrays:
             tree = json.loads(str(arrays["tree"]))
             return {name: _value(spec, arrays) for name, spec in tree.items()}

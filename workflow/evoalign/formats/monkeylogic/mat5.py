@@ -32,7 +32,7 @@ CELL, STRUCT, OBJECT, CHAR, SPARSE = 1, 2, 3, 4, 5
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 COMPLEX, LOGICAL = 0x0800, 0x0200
 
-_MEND = "save the file again in MATLAB (version 7 or 7.3)"
+_HINT = "save the file again in MATLAB (version 7 or 7.3)"
 
 
 def read_mat5(path: str | PathLike[str], only: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -61,11 +61,11 @@ def read_mat5(path: str | PathLike[str], only: tuple[str, ...] = ()) -> dict[str
     except OSError as error:
         raise InputError(f"file cannot be read: {error.strerror}", path, "check the path") from error
     if len(data) < HEADER or data[126:128] not in (b"IM", b"MI"):
-        raise InputError("not a .mat file of version 5 or later", path, _MEND)
+        raise InputError("not a .mat file of version 5 or later", path, _HINT)
     order = "<" if data[126:128] == b"IM" else ">"
     version = int(np.frombuffer(data, order + "u2", 1, 124)[0])
     if version != VERSION:
-        raise InputError(f"the .mat file is of the unknown version {version:#06x}", path, _MEND)
+        raise InputError(f"the .mat file is of the unknown version {version:#06x}", path, _HINT)
     return _Reader(path, order).variables(memoryview(data)[HEADER:], only)
 
 
@@ -74,7 +74,7 @@ class _Reader:
         self._path, self._order, self._bytes = path, order, 0
 
     def _fail(self, what: str) -> InputError:
-        return InputError(what, self._path, _MEND)
+        return InputError(what, self._path, _HINT)
 
     def variables(self, data: memoryview, only: tuple[str, ...]) -> dict[str, Any]:
         variables_by_name: dict[str, Any] = {}

@@ -18,9 +18,9 @@ CHUNK = 1 << 20  # samples looked at together
 NPY_VERSIONS = ((1, 0), (2, 0), (3, 0))  # that numpy reads: it looks at the second number only later
 
 
-def refuse(system: str, what: str, path: Path, at: int | None = None, mend: str = AGAIN) -> InputError:
+def refuse(system: str, what: str, path: Path, at: int | None = None, hint: str = AGAIN) -> InputError:
     """Return the error for a file that does not add up; `at` is the byte."""
-    return InputError(f"{system}: {what}", path if at is None else f"{path}, byte {at}", mend)
+    return InputError(f"{system}: {what}", path if at is None else f"{path}, byte {at}", hint)
 
 
 def mapped(path: Path, dtype: np.dtype | str, offset: int = 0, count: int | None = None) -> np.ndarray:

@@ -59,7 +59,7 @@ def _no_numbers() -> np.ndarray:
 
 
 @dataclass
-class Contents:
+class RecordingContents:
     """What a file holds, whatever the format; times in seconds on the recording's clock.
 
     Attributes
@@ -106,7 +106,9 @@ def neural_role(rate_hz: float) -> str:
     return "broadband" if rate_hz >= BROADBAND_HZ else "field"
 
 
-def build(system: str, files: Sequence[Path], contents: Contents, gap_tolerance_s: float) -> Recording:
+def build(
+    system: str, files: Sequence[Path], contents: RecordingContents, gap_tolerance_s: float
+) -> Recording:
     """Return the recording of a file's contents.
 
     Raises
@@ -200,7 +202,9 @@ def _merged(groups: Sequence[Group]) -> list[Group]:
     return merged
 
 
-def _check(system: str, files: Sequence[Path], streams: dict[str, Stream], contents: Contents) -> None:
+def _check(
+    system: str, files: Sequence[Path], streams: dict[str, Stream], contents: RecordingContents
+) -> None:
     """Raise an InputError for numbers that no recording has."""
     for name, stream in streams.items():
         if not (np.isfinite(stream.sampling_rate_hz) and 0 < stream.sampling_rate_hz < 1e7):

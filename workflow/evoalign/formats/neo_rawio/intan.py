@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import counter_breaks, from_sample, items, refuse, slice_of, stretches
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.intan_header import (
     IntanChannel,
     IntanHeader,
@@ -26,7 +26,7 @@ from evoalign.formats.neo_rawio.intan_header import (
     read_header,
 )
 from evoalign.formats.neo_rawio.lines import SETTLE_S, changes, settled_words
-from evoalign.formats.neo_rawio.pieces import Blocks, Piece, PieceReader, Samples, Table
+from evoalign.formats.neo_rawio.pieces import BlockSamples, Piece, PieceReader, Samples, Table
 
 AMPLIFIER_UV = 0.195
 AUXILIARY_UV = 37.4  # on 0 to 2.45 V
@@ -63,7 +63,7 @@ class IntanPart:
     block_counters: np.ndarray | None = None
 
 
-def intan_contents(files: Sequence[Path]) -> Contents:
+def intan_contents(files: Sequence[Path]) -> RecordingContents:
     """Read an Intan recording; samples stay in the files.
 
     Parameters
@@ -124,9 +124,9 @@ def _whole_file(path: Path, header: IntanHeader) -> IntanPart:
     lines = None
     if header.n("digital_in"):
         lines = _flat(blocks["digital_in"], n)
-    signals: dict[str, Samples] = {k: Blocks(blocks[k]) for k in ("amplifier", "adc") if header.n(k)}
+    signals: dict[str, Samples] = {k: BlockSamples(blocks[k]) for k in ("amplifier", "adc") if header.n(k)}
     if header.n("auxiliary"):
-        signals["auxiliary"] = Blocks(blocks["auxiliary"])
+        signals["auxiliary"] = BlockSamples(blocks["auxiliary"])
     if len(blocks):
         _check_counters(path, header, blocks["counter"], block.itemsize)
     return IntanPart(len(blocks) * n, _flat(blocks["counter"], n), signals, 4, lines, blocks["counter"][:, 0])
@@ -228,10 +228,10 @@ def _channel_file(folder: Path, header: IntanHeader, channel: IntanChannel, kind
     raise refuse(header.system, f"channel {channel.native} has no file", folder / names[0])
 
 
-def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]) -> Contents:
+def _contents(files: Sequence[Path], header: IntanHeader, parts: list[IntanPart]) -> RecordingContents:
     runs = [run for part in parts for run in _runs_of(part)]
     origin = runs[0][0]
-    contents = Contents(start=_start(files))
+    contents = RecordingContents(start=_start(files))
     rate = header.rate_hz
     starts: list[float] = []
     joined: list[list[tuple[IntanPart, int, int]]] = []

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import items, refuse
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, rising_bits, settled_words
 from evoalign.formats.plexon.contents import BlockReader
 from evoalign.formats.plexon.runs import backward_step, channel_runs, group_channels
@@ -66,7 +66,7 @@ def is_neuralynx(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> Contents:
+def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:
     """Read a Neuralynx recording; samples stay in the files.
 
     Parameters
@@ -94,7 +94,7 @@ def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> Content
     events = {p: items(SYSTEM, p, NEV, HEADER) for p in files if p.suffix.lower() == ".nev"}
     stamps = [r["qwTimeStamp"] for part in (ncs, spikes, events) for r in part.values() if len(r)]
     origin = min((int(s.min()) for s in stamps), default=0)
-    contents = Contents(start=min((h.opened for h in headers.values() if h.opened), default=None))
+    contents = RecordingContents(start=min((h.opened for h in headers.values() if h.opened), default=None))
     contents.metadata = {"first_stamp_us": origin, "cheetah": sorted({_program(h) for h in headers.values()})}
     _continuous(contents, ncs, headers, origin, gap_tolerance_s)
     for path, records in spikes.items():
@@ -156,7 +156,7 @@ def _number_and_role(name: str, header: NlxHeader, rate_hz: float) -> tuple[int,
 
 
 def _continuous(
-    contents: Contents,
+    contents: RecordingContents,
     ncs: dict[Path, np.ndarray],
     headers: dict[Path, NlxHeader],
     origin: int,
@@ -230,7 +230,7 @@ def _check_records(path: Path, records: np.ndarray) -> None:
 
 
 def _rates(
-    contents: Contents, ncs: dict[Path, np.ndarray], headers: dict[Path, NlxHeader]
+    contents: RecordingContents, ncs: dict[Path, np.ndarray], headers: dict[Path, NlxHeader]
 ) -> dict[Path, float]:
     """Return each file's sampling rate by its stamps, which are the clock of spikes and events too.
 
@@ -239,13 +239,13 @@ def _rates(
     of one header rate that agree. Cheetah before version 5 stamps by a whole
     number of microseconds a sample, some per cent off.
     """
-    told = {
+    header_rates = {
         p: (headers[p].numbers("SamplingFrequency") or [float(r["dwSampleFreq"][0])])[0]
         for p, r in ncs.items()
     }
     rates = {}
-    for wanted in set(told.values()):
-        files = [path for path in ncs if told[path] == wanted]
+    for wanted in set(header_rates.values()):
+        files = [path for path in ncs if header_rates[path] == wanted]
         if not 0 < wanted < MICROSECONDS:
             raise refuse(SYSTEM, f"a sampling rate of {wanted:g} Hz", files[0], 0)
         measured = {path: _measured_rate(ncs[path], wanted) for path in files}
@@ -269,8 +269,8 @@ def _measured_rate(records: np.ndarray, wanted: float) -> float:
 
 def _spike_record(header: NlxHeader, path: Path) -> np.dtype:
     wires = WIRES[path.suffix.lower()]
-    told = header.numbers("WaveformLength")
-    points = int(told[0]) if told else 32
+    lengths = header.numbers("WaveformLength")
+    points = int(lengths[0]) if lengths else 32
     if not 1 <= points <= 1024:
         raise refuse(SYSTEM, f"waveforms of {points} points", path, 0)
     size = header.numbers("RecordSize")
@@ -283,7 +283,9 @@ def _spike_record(header: NlxHeader, path: Path) -> np.dtype:
     return record
 
 
-def _spikes(contents: Contents, path: Path, header: NlxHeader, records: np.ndarray, origin: int) -> None:
+def _spikes(
+    contents: RecordingContents, path: Path, header: NlxHeader, records: np.ndarray, origin: int
+) -> None:
     """Add the spikes of an electrode; its channel is that of its first wire."""
     wires = header.numbers("ADChannel")
     number = int(wires[0]) + 1 if wires else 1
@@ -301,7 +303,7 @@ def _spikes(contents: Contents, path: Path, header: NlxHeader, records: np.ndarr
     contents.add_spikes(number, records["dwCellNumber"].astype(np.int64), time_s)
 
 
-def _events(contents: Contents, path: Path, records: np.ndarray, origin: int) -> None:
+def _events(contents: RecordingContents, path: Path, records: np.ndarray, origin: int) -> None:
     """Add words of the port with the most records, single lines of others, and start and stop."""
     wrong = np.flatnonzero((records["npkt_id"] != 0) & (records["npkt_data_size"] < 0))
     if wrong.size:

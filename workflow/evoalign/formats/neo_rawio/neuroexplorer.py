@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import mapped, refuse
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Table
 
 SYSTEM = "NeuroExplorer"
@@ -32,7 +32,7 @@ NEURON, EVENT, INTERVAL, WAVEFORM, POPULATION, CONTINUOUS, MARKER = range(7)
 LETTERS = re.compile(r"^(?:[A-Za-z_]*?)(\d+)([a-z]?)(?:_wf)?$")
 
 
-def nex_contents(path: Path) -> Contents:
+def nex_contents(path: Path) -> RecordingContents:
     """Read a .nex file; samples stay in the file.
 
     Neurons are online units: `Neuron04b` is unit 2 of channel 4. Values of
@@ -56,7 +56,9 @@ def nex_contents(path: Path) -> Contents:
     if not 0 <= n <= (size - HEADER.itemsize) // VARIABLE.itemsize:
         raise refuse(SYSTEM, f"{n} variables, more than fit in the file", path, 280)
     variables = np.array(mapped(path, VARIABLE, HEADER.itemsize, n)) if n else np.empty(0, VARIABLE)
-    contents = Contents(metadata={"version": int(head["NexFileVersion"]), "comment": _text(head["Comment"])})
+    contents = RecordingContents(
+        metadata={"version": int(head["NexFileVersion"]), "comment": _text(head["Comment"])}
+    )
     reader = _Variables(path, size, clock)
     units: dict[int, set[int]] = {}
     events: dict[str, int] = {}
@@ -112,7 +114,7 @@ class _Variables:
 
 
 def _unit(
-    contents: Contents,
+    contents: RecordingContents,
     reader: _Variables,
     variable: np.void,
     rank: int,
@@ -153,7 +155,7 @@ def _unit(
     contents.metadata.setdefault("units", {})[name] = [channel, unit]
 
 
-def _marker(contents: Contents, reader: _Variables, variable: np.void, rank: int, name: str) -> None:
+def _marker(contents: RecordingContents, reader: _Variables, variable: np.void, rank: int, name: str) -> None:
     """Add the markers whose values are whole numbers as words; the first field that holds them."""
     n, length = int(variable["Count"]), int(variable["MarkerLength"])
     if not (0 < length <= 1024 and 0 <= int(variable["NMarkers"]) <= 64):
@@ -173,7 +175,9 @@ def _marker(contents: Contents, reader: _Variables, variable: np.void, rank: int
     contents.metadata.setdefault("variables_left_out", {})[name] = n
 
 
-def _continuous(contents: Contents, reader: _Variables, variable: np.void, rank: int, name: str) -> None:
+def _continuous(
+    contents: RecordingContents, reader: _Variables, variable: np.void, rank: int, name: str
+) -> None:
     fragments, n = int(variable["Count"]), int(variable["NPointsWave"])
     if not n or not fragments:
         contents.metadata.setdefault("variables_left_out", {})[name] = 0

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import counter_breaks, items, npy, refuse, slice_of, stretches
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, levels, rising_bits, settled_words
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Table
 
@@ -26,7 +26,7 @@ AUX_FROM = FIRST_ANALOG + 1_000
 MICROVOLTS = {"uV": 1.0, "µV": 1.0, "mV": 1e3, "V": 1e6}
 
 
-def open_ephys_contents(path: Path) -> Contents:
+def open_ephys_contents(path: Path) -> RecordingContents:
     """Read one experiment; samples stay in the files.
 
     Recordings of one experiment count samples on from each other, so each is a
@@ -44,22 +44,22 @@ def open_ephys_contents(path: Path) -> Contents:
         that do not fit each other or structure.oebin.
     """
     recordings = _recordings(path)
-    told = [_structure(folder) for folder in recordings]
+    structures = [_structure(folder) for folder in recordings]
     for folder in recordings:
         # Whole or refused, also those that nothing is taken from.
         for file in sorted(folder.rglob("*.npy")):
             npy(SYSTEM, file)
     streams = [
         [s for s in t["continuous"] if (f / "continuous" / _name(s)).is_dir()]
-        for f, t in zip(recordings, told, strict=True)
+        for f, t in zip(recordings, structures, strict=True)
     ]
     names = [[_name(s) for s in streams_of] for streams_of in streams]
     if any(n != names[0] for n in names):
         raise refuse(
-            SYSTEM, f"the recordings hold different streams: {names[0]}, then {names[1]}", path, mend=ONE
+            SYSTEM, f"the recordings hold different streams: {names[0]}, then {names[1]}", path, hint=ONE
         )
-    contents = Contents(
-        metadata={"gui_version": str(told[0].get("GUI version", "")), "recordings": len(recordings)}
+    contents = RecordingContents(
+        metadata={"gui_version": str(structures[0].get("GUI version", "")), "recordings": len(recordings)}
     )
     clocks = [_Clock(rate_of(s)) for s in streams[0]]
     counters = [[_counter(f, s) for f in recordings] for s in streams[0]]
@@ -68,7 +68,7 @@ def open_ephys_contents(path: Path) -> Contents:
     for place, stream in enumerate(streams[0]):
         _continuous(contents, recordings, stream, counters[place], clocks[place], place)
     main = _main_stream(streams[0])
-    for folder, structure in zip(recordings, told, strict=True):
+    for folder, structure in zip(recordings, structures, strict=True):
         _events(contents, folder, structure, streams[0], clocks, main)
         _spikes(contents, folder, structure, clocks[main] if clocks else None)
     contents.metadata["first_sample_number"] = {n: c.origin for n, c in zip(names[0], clocks, strict=True)}
@@ -101,12 +101,12 @@ def _recordings(path: Path) -> list[Path]:
         [path] if (path / "structure.oebin").is_file() else [f.parent for f in path.rglob("structure.oebin")]
     )
     if not found:
-        raise refuse(SYSTEM, "no structure.oebin is in the folder", path, mend=ONE)
+        raise refuse(SYSTEM, "no structure.oebin is in the folder", path, hint=ONE)
     parents = sorted({folder.parent for folder in found})
     if len(parents) > 1:
         several = ", ".join(p.relative_to(path).as_posix() for p in parents[:4])
         raise refuse(
-            SYSTEM, f"{len(parents)} experiments with clocks of their own: {several}", path, mend=ONE
+            SYSTEM, f"{len(parents)} experiments with clocks of their own: {several}", path, hint=ONE
         )
     return sorted(found, key=_place)
 
@@ -119,10 +119,10 @@ def _place(folder: Path) -> tuple[int, str]:
 def _structure(folder: Path) -> dict[str, Any]:
     path = folder / "structure.oebin"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        parts = {key: told.get(key) or [] for key in ("continuous", "events", "spikes")}
+        structures = json.loads(path.read_text(encoding="utf-8"))
+        parts = {key: structures.get(key) or [] for key in ("continuous", "events", "spikes")}
         if all(isinstance(one["folder_name"], str) for part in parts.values() for one in part):
-            return {**told, **parts}
+            return {**structures, **parts}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise refuse(SYSTEM, "structure.oebin is no list of streams, events and spikes", path)
@@ -147,24 +147,24 @@ def _counter(folder: Path, stream: dict[str, Any]) -> np.ndarray:
 
 
 def _continuous(
-    contents: Contents,
+    contents: RecordingContents,
     recordings: Sequence[Path],
     stream: dict[str, Any],
     counters: Sequence[np.ndarray],
     clock: _Clock,
     place: int,
 ) -> None:
-    told = stream.get("channels")
-    if not isinstance(told, list) or not all(isinstance(c, dict) for c in told) or not told:
+    structures = stream.get("channels")
+    if not isinstance(structures, list) or not all(isinstance(c, dict) for c in structures) or not structures:
         raise refuse(SYSTEM, f"stream {_name(stream)} has no channels", recordings[0] / "structure.oebin")
     runs = []
     for folder, counter in zip(recordings, counters, strict=True):
         path = folder / "continuous" / _name(stream) / "continuous.dat"
-        table = items(SYSTEM, path, "<i2", columns=len(told)).reshape(-1, len(told))
+        table = items(SYSTEM, path, "<i2", columns=len(structures)).reshape(-1, len(structures))
         if len(table) != len(counter):
             raise refuse(
                 SYSTEM,
-                f"{len(table)} samples of {len(told)} channels, but {len(counter)} sample numbers",
+                f"{len(table)} samples of {len(structures)} channels, but {len(counter)} sample numbers",
                 path,
             )
         parts = stretches(counter_breaks(slice_of(counter), len(counter)), len(counter))
@@ -173,13 +173,13 @@ def _continuous(
         return
     starts = tuple(((c - clock.origin) / clock.rate_hz, n) for c, _, _, n in runs)
     by_role: dict[str, list[int]] = {}
-    for column, channel in enumerate(told):
+    for column, channel in enumerate(structures):
         by_role.setdefault(_role(str(channel.get("channel_name", "")), stream, clock.rate_hz), []).append(
             column
         )
     by_role.pop("sync", None)
     for role, columns in by_role.items():
-        channels = tuple(_channel(told[c], role, rank, place) for rank, c in enumerate(columns))
+        channels = tuple(_channel(structures[c], role, rank, place) for rank, c in enumerate(columns))
         pieces = [[Piece(Table(table, columns), first, n)] for _, table, first, n in runs]
         contents.groups.append(Group(role, clock.rate_hz, channels, starts, PieceReader(pieces)))
 
@@ -193,17 +193,17 @@ def _role(name: str, stream: dict[str, Any], rate_hz: float) -> str:
     return neural_role(rate_hz)
 
 
-def _channel(told: dict[str, Any], role: str, rank: int, place: int) -> Channel:
-    name = str(told.get("channel_name", ""))
+def _channel(structures: dict[str, Any], role: str, rank: int, place: int) -> Channel:
+    name = str(structures.get("channel_name", ""))
     digits = re.search(r"(\d+)$", name)
     number = int(digits[1]) if digits and 0 < int(digits[1]) < 1_000 else rank + 1
     if role == "analog":
         number += AUX_FROM if "AUX" in name.upper() else FIRST_ANALOG
     # Two probes number their channels alike: those of the second stream are 100001 and up.
     number += 100_000 * place
-    unit = str(told.get("units", "")) or ("V" if "ADC" in name.upper() else "uV")
+    unit = str(structures.get("units", "")) or ("V" if "ADC" in name.upper() else "uV")
     try:
-        gain = float(told["bit_volts"]) * MICROVOLTS[unit]
+        gain = float(structures["bit_volts"]) * MICROVOLTS[unit]
     except (KeyError, TypeError, ValueError):
         gain = float("nan")
     return Channel(number, name, gain)
@@ -220,7 +220,7 @@ def _source(folder_name: str) -> str:
 
 
 def _events(
-    contents: Contents,
+    contents: RecordingContents,
     folder: Path,
     structure: dict[str, Any],
     streams: Sequence[dict[str, Any]],
@@ -255,7 +255,7 @@ def _is_ttl(folder: Path, event: dict[str, Any]) -> bool:
     return (place / "states.npy").is_file() or (place / "channel_states.npy").is_file()
 
 
-def _ttl(contents: Contents, place: Path, clock: _Clock, is_words: bool) -> None:
+def _ttl(contents: RecordingContents, place: Path, clock: _Clock, is_words: bool) -> None:
     """Add the words, or the single lines, of a folder of edges."""
     new = place / "sample_numbers.npy"
     number = npy(SYSTEM, new if new.is_file() else place / "timestamps.npy")
@@ -302,7 +302,9 @@ def _against_full_words(place: Path, number: np.ndarray, tick: np.ndarray, level
             raise refuse(SYSTEM, f"{differ.size} full words differ from the edges of the lines", place / name)
 
 
-def _spikes(contents: Contents, folder: Path, structure: dict[str, Any], clock: _Clock | None) -> None:
+def _spikes(
+    contents: RecordingContents, folder: Path, structure: dict[str, Any], clock: _Clock | None
+) -> None:
     for group in structure["spikes"]:
         place = folder / "spikes" / _name(group)
         if not place.is_dir():
@@ -334,9 +336,9 @@ def _spike_column(place: Path, names: Sequence[str], n: int) -> np.ndarray:
 
 def _electrodes(group: dict[str, Any], place: Path, most: int) -> list[tuple[int, str]]:
     """Return channel number and name of each electrode: the number of its first wire."""
-    told = group.get("channels") or group.get("electrodes") or [group]
+    structures = group.get("channels") or group.get("electrodes") or [group]
     found = []
-    for rank, electrode in enumerate(told if isinstance(told, list) else []):
+    for rank, electrode in enumerate(structures if isinstance(structures, list) else []):
         wires: Any = electrode.get("source_channel_info") if isinstance(electrode, dict) else None
         try:
             number = int(wires[0]["source_processor_channel"]) + 1
@@ -355,7 +357,7 @@ def _electrodes(group: dict[str, Any], place: Path, most: int) -> list[tuple[int
     return found
 
 
-def _spike_gain(contents: Contents, number: int) -> float:
+def _spike_gain(contents: RecordingContents, number: int) -> float:
     for group in contents.groups:
         for channel in group.channels:
             if channel.number == number:

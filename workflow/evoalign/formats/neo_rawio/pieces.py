@@ -42,7 +42,7 @@ class Table:
         return signed(np.array(rows) if whole else rows[:, chosen])
 
 
-class Blocks:
+class BlockSamples:
     """Samples that lie in blocks [block, channel, sample]; uint16 or int16."""
 
     def __init__(self, array: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import mapped, refuse
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Quantised, steps_of
 from evoalign.formats.plexon.contents import BlockReader
 from evoalign.formats.plexon.runs import Runs, backward_step, channel_runs, group_channels
@@ -63,7 +63,7 @@ class Chain:
     tick: np.ndarray
 
 
-def smr_contents(path: Path, gap_tolerance_s: float) -> Contents:
+def smr_contents(path: Path, gap_tolerance_s: float) -> RecordingContents:
     """Read a .smr file; samples stay in the file.
 
     Codes of digital markers are words ('strobed'). Events, other markers and
@@ -91,7 +91,7 @@ def smr_contents(path: Path, gap_tolerance_s: float) -> Contents:
     if not (np.isfinite(tick_s) and 0 < tick_s < 1):
         raise refuse(SYSTEM, f"a clock of {tick_s:g} s", path, 20)
     heads = mapped(path, CHANNEL, CHANNELS_AT, n)
-    contents = Contents(metadata={"system_id": int(head["systemID"]), "units_of_channels": {}})
+    contents = RecordingContents(metadata={"system_id": int(head["systemID"]), "units_of_channels": {}})
     waves: dict[float, list[Continuous]] = {}
     events: dict[str, int] = {}
     for place, channel in enumerate(heads):
@@ -151,9 +151,9 @@ def _chain(path: Path, size: int, place: int, channel: np.void, unit: int) -> Ch
         if len(rows) > size // BLOCK.itemsize:
             raise refuse(SYSTEM, f"the chain of channel {place + 1} has no end", path, byte)
     if len(rows) % 65_536 != int(channel["blocks"]) or (rows and before != int(channel["lastBlock"])):
-        told = int(channel["blocks"])
+        listed = int(channel["blocks"])
         raise refuse(
-            SYSTEM, f"channel {place + 1} has {len(rows)} blocks, {told} in its header", path, _at(place)
+            SYSTEM, f"channel {place + 1} has {len(rows)} blocks, {listed} in its header", path, _at(place)
         )
     columns = np.array(rows, np.int64).reshape(-1, 3)
     return Chain(place + 1, channel, _pascal(bytes(channel["title"])), *columns.T)
@@ -186,7 +186,7 @@ def _marks(path: Path, chain: Chain) -> np.ndarray:
     return marks
 
 
-def _event(contents: Contents, path: Path, chain: Chain, tick_s: float) -> None:
+def _event(contents: RecordingContents, path: Path, chain: Chain, tick_s: float) -> None:
     marks = _marks(path, chain)
     time_s = marks["tick"].astype(np.int64) * tick_s
     kind = int(chain.head["kind"])
@@ -203,11 +203,11 @@ def _event(contents: Contents, path: Path, chain: Chain, tick_s: float) -> None:
     contents.add_words(time_s, np.full(len(time_s), chain.number), "bit")
     if kind in (MARK, TEXT_MARK):
         codes = marks["code"][:, 0].tolist()
-        told = [[float(t), int(c)] for t, c in zip(time_s[:100], codes[:100], strict=True)]
-        contents.metadata.setdefault("markers", {})[f"{chain.number} {chain.title}".strip()] = told
+        listed = [[float(t), int(c)] for t, c in zip(time_s[:100], codes[:100], strict=True)]
+        contents.metadata.setdefault("markers", {})[f"{chain.number} {chain.title}".strip()] = listed
 
 
-def _spikes(contents: Contents, path: Path, chain: Chain, tick_s: float) -> None:
+def _spikes(contents: RecordingContents, path: Path, chain: Chain, tick_s: float) -> None:
     marks = _marks(path, chain)
     unit = marks["code"][:, 0].astype(np.int64)
     gain, _ = _scale(contents, chain)
@@ -215,7 +215,7 @@ def _spikes(contents: Contents, path: Path, chain: Chain, tick_s: float) -> None
     contents.add_spikes(chain.number, unit, marks["tick"].astype(np.int64) * tick_s)
 
 
-def _scale(contents: Contents, chain: Chain) -> tuple[float, float]:
+def _scale(contents: RecordingContents, chain: Chain) -> tuple[float, float]:
     """Return microvolts per count and offset; of what is no voltage, the file's unit, which is told."""
     unit = _pascal(bytes(chain.head["units"]))
     contents.metadata["units_of_channels"][chain.title] = unit
@@ -226,7 +226,7 @@ def _scale(contents: Contents, chain: Chain) -> tuple[float, float]:
 
 
 def _wave(
-    contents: Contents,
+    contents: RecordingContents,
     path: Path,
     chain: Chain,
     divide: int,
@@ -270,7 +270,7 @@ def _wave(
 
 
 def _real_wave(
-    contents: Contents,
+    contents: RecordingContents,
     path: Path,
     chain: Chain,
     runs: Runs,
@@ -302,7 +302,7 @@ def _real_wave(
     contents.groups.append(Group(role, rate, (scaled,), tuple(segments), PieceReader(pieces)))
 
 
-def _group(contents: Contents, channels: list[Continuous], rate: float, tick_s: float) -> None:
+def _group(contents: RecordingContents, channels: list[Continuous], rate: float, tick_s: float) -> None:
     """Put channels of one rate into groups of one role that share segments."""
     offsets = contents.metadata.pop("offset_uv", {})
     for role in {c.role for c in channels}:

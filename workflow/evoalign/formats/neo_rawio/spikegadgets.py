@@ -26,7 +26,7 @@ from evoalign.formats.neo_rawio.checked import (
     refuse,
     stretches,
 )
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, changes, settled_words
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader
 
@@ -55,7 +55,7 @@ class _Packets:
         return pairs.reshape(len(rows), -1).view("<i2")
 
 
-def spikegadgets_contents(path: Path) -> Contents:
+def spikegadgets_contents(path: Path) -> RecordingContents:
     """Read a .rec file; samples stay in the file.
 
     Raises
@@ -71,13 +71,13 @@ def spikegadgets_contents(path: Path) -> Contents:
     rate = _number(path, hardware, "samplingRate")
     if not 100 <= rate <= 100_000:
         raise refuse(SYSTEM, f"a sampling rate of {rate:g} Hz", path, 0)
-    told = [
+    listed = [
         (int(_number(path, chan, "hwChan")), trode)
         for trode in spikes
         for chan in trode.findall("SpikeChannel")
     ]
     offsets, counter_at = _devices(path, hardware)
-    length = counter_at + 4 + 2 * len(told)
+    length = counter_at + 4 + 2 * len(listed)
     packets = items(SYSTEM, path, "u1", size, length).reshape(-1, length)
     if not len(packets):
         raise refuse(SYSTEM, "no samples are in the recording", path, size)
@@ -94,8 +94,8 @@ def spikegadgets_contents(path: Path) -> Contents:
         raise refuse(SYSTEM, "the packets' counter runs backwards", path, size + parts[run][0] * length)
     starts = (first - first[0]) / rate
     segments = tuple(zip(starts.tolist(), lengths.tolist(), strict=True))
-    contents = Contents(start=_start(root))
-    _continuous(contents, path, spikes, told, packets, counter_at + 4, segments, parts, rate)
+    contents = RecordingContents(start=_start(root))
+    _continuous(contents, path, spikes, listed, packets, counter_at + 4, segments, parts, rate)
     _analog(contents, hardware, offsets, packets, segments, parts, rate)
     _words(contents, hardware, offsets, packets, parts, starts, rate)
     contents.metadata |= {"first_packet_counter": int(first[0]), "packets": len(packets)}
@@ -150,19 +150,19 @@ def _check_sync(path: Path, packets: np.ndarray, size: int) -> None:
 
 
 def _continuous(
-    contents: Contents,
+    contents: RecordingContents,
     path: Path,
     spikes: ElementTree.Element,
-    told: list[tuple[int, ElementTree.Element]],
+    listed: list[tuple[int, ElementTree.Element]],
     packets: np.ndarray,
     begin: int,
     segments: tuple[tuple[float, int], ...],
     parts: list[tuple[int, int]],
     rate: float,
 ) -> None:
-    if not told:
+    if not listed:
         return
-    trode_of = dict(told)
+    trode_of = dict(listed)
     order = _order(path, spikes, sorted(trode_of))
     scales = [trode_of[hw].attrib.get("spikeScalingToUv") for hw in order]
     scaled = all(scale is not None for scale in scales)
@@ -219,7 +219,7 @@ def _digital_lines(
 
 
 def _words(
-    contents: Contents,
+    contents: RecordingContents,
     hardware: ElementTree.Element,
     offsets: dict[str, int],
     packets: np.ndarray,
@@ -246,7 +246,7 @@ def _words(
 
 
 def _analog(
-    contents: Contents,
+    contents: RecordingContents,
     hardware: ElementTree.Element,
     offsets: dict[str, int],
     packets: np.ndarray,
@@ -279,8 +279,8 @@ def _analog(
 
 
 def _start(root: ElementTree.Element) -> dt.datetime | None:
-    told = root.find("GlobalConfiguration")
-    created = "" if told is None else told.attrib.get("systemTimeAtCreation", "")
+    configuration = root.find("GlobalConfiguration")
+    created = "" if configuration is None else configuration.attrib.get("systemTimeAtCreation", "")
     if created.isascii() and created.isdigit() and 0 < int(created) < 1 << 43:
         return dt.datetime.fromtimestamp(int(created) / 1000, dt.UTC)
     return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evoalign.errors import InputError
-from evoalign.formats.neo_rawio.contents import Contents, build
+from evoalign.formats.neo_rawio.contents import RecordingContents, build
 from evoalign.formats.neo_rawio.intan import intan_contents
 from evoalign.formats.neo_rawio.neuralynx import SUFFIXES as NEURALYNX
 from evoalign.formats.neo_rawio.neuralynx import is_neuralynx, neuralynx_contents
@@ -33,17 +33,17 @@ class System:
     inside : tuple of str
         Patterns of files that say that a folder is one of its recordings.
     read : callable
-        (files, gap tolerance in s) -> `Contents`.
+        (files, gap tolerance in s) -> `RecordingContents`.
     """
 
     name: str
     suffixes: tuple[str, ...]
     inside: tuple[str, ...]
-    read: Callable[[Sequence[Path], float], Contents]
+    read: Callable[[Sequence[Path], float], RecordingContents]
 
 
-def _one(read: Callable[[Path], Contents]) -> Callable[[Sequence[Path], float], Contents]:
-    def opener(files: Sequence[Path], gap_tolerance_s: float) -> Contents:  # noqa: ARG001 - one signature for all
+def _one(read: Callable[[Path], RecordingContents]) -> Callable[[Sequence[Path], float], RecordingContents]:
+    def opener(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:  # noqa: ARG001 - one signature for all
         if len(files) != 1:
             raise InputError(
                 f"{len(files)} files are given, of which each is a recording", files[0], "give one"
@@ -53,10 +53,10 @@ def _one(read: Callable[[Path], Contents]) -> Callable[[Sequence[Path], float], 
     return opener
 
 
-def _neo(system: str, reader: str, argument: str) -> Callable[[Sequence[Path], float], Contents]:
+def _neo(system: str, reader: str, argument: str) -> Callable[[Sequence[Path], float], RecordingContents]:
     """Return an opener that reads through a class of `neo.rawio`."""
 
-    def read(path: Path) -> Contents:
+    def read(path: Path) -> RecordingContents:
         import neo.rawio  # takes a second to import, and most recordings do not need it
 
         cls: Any = getattr(neo.rawio, reader)
@@ -66,11 +66,11 @@ def _neo(system: str, reader: str, argument: str) -> Callable[[Sequence[Path], f
     return _one(read)
 
 
-def _intan(files: Sequence[Path], gap_tolerance_s: float) -> Contents:  # noqa: ARG001 - one signature for all
+def _intan(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:  # noqa: ARG001 - one signature for all
     return intan_contents(_with_folder(files))
 
 
-def _smr(files: Sequence[Path], gap_tolerance_s: float) -> Contents:
+def _smr(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:
     return _one(lambda path: smr_contents(path, gap_tolerance_s))(files, gap_tolerance_s)
 
 

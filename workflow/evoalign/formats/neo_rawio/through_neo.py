@@ -20,7 +20,7 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.checked import refuse
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Contents, Group, neural_role
+from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.pieces import signed, steps_of
 from evoalign.formats.plexon.streams import NOT_NEURAL
 
@@ -30,7 +30,7 @@ PART = 100_000  # samples read together where all are looked at
 OUTSIDE_S = 5.0  # an event may lie this far outside the samples; further off it is on another clock
 
 
-def neo_contents(system: str, make: Callable[[], Any], path: Path) -> Contents:
+def neo_contents(system: str, make: Callable[[], Any], path: Path) -> RecordingContents:
     """Read a recording through neo; samples stay in the files.
 
     Parameters
@@ -50,8 +50,8 @@ def neo_contents(system: str, make: Callable[[], Any], path: Path) -> Contents:
     raw = _ask(system, path, "open it", lambda: _parsed(make))
     header = raw.header
     if raw.block_count() != 1:
-        raise refuse(system, f"{raw.block_count()} recordings in one place", path, mend="name one of them")
-    contents = Contents(metadata={"read_by": f"neo.rawio.{type(raw).__name__}"})
+        raise refuse(system, f"{raw.block_count()} recordings in one place", path, hint="name one of them")
+    contents = RecordingContents(metadata={"read_by": f"neo.rawio.{type(raw).__name__}"})
     needed = 0
     for place in range(len(header["signal_streams"])):
         needed += _stream(contents, system, raw, place, path)
@@ -113,21 +113,21 @@ class _NeoReader:
         return signed(counts)
 
 
-def _stream(contents: Contents, system: str, raw: Any, place: int, path: Path) -> int:
+def _stream(contents: RecordingContents, system: str, raw: Any, place: int, path: Path) -> int:
     """Add a stream's channels; return the bytes that its samples take."""
     stream = raw.header["signal_streams"][place]
-    told = raw.header["signal_channels"]
-    told = told[told["stream_id"] == stream["id"]]
-    if not len(told):
+    headers = raw.header["signal_channels"]
+    headers = headers[headers["stream_id"] == stream["id"]]
+    if not len(headers):
         return 0
-    rate, dtype = float(told["sampling_rate"][0]), np.dtype(str(told["dtype"][0]))
+    rate, dtype = float(headers["sampling_rate"][0]), np.dtype(str(headers["dtype"][0]))
     segments = []
     for segment in range(raw.segment_count(0)):
         n = int(_ask(system, path, "count samples", partial(raw.get_signal_size, 0, segment, place)))
         start = float(_ask(system, path, "time samples", partial(raw.get_signal_t_start, 0, segment, place)))
         segments.append((start, n))
     by_role: dict[str, list[int]] = {}
-    for column, channel in enumerate(told):
+    for column, channel in enumerate(headers):
         by_role.setdefault(_role(channel, rate), []).append(column)
     for role, columns in by_role.items():
         plain = _NeoReader(raw, place, columns, None)
@@ -146,12 +146,14 @@ def _stream(contents: Contents, system: str, raw: Any, place: int, path: Path) -
         if step is not None:
             contents.metadata.setdefault("in_steps_of", {})[str(stream["name"])] = [float(s) for s in step]
         channels = tuple(
-            _channel(contents, told[column], role, column, dtype, None if step is None else float(step[rank]))
+            _channel(
+                contents, headers[column], role, column, dtype, None if step is None else float(step[rank])
+            )
             for rank, column in enumerate(columns)
         )
         reader = _NeoReader(raw, place, columns, step)
         contents.groups.append(Group(role, rate, channels, tuple(segments), reader))
-    return sum(n for _, n in segments) * len(told) * (1 if dtype.itemsize < 4 else dtype.itemsize)
+    return sum(n for _, n in segments) * len(headers) * (1 if dtype.itemsize < 4 else dtype.itemsize)
 
 
 def _steps(
@@ -177,25 +179,25 @@ def _role(channel: np.void, rate: float) -> str:
 
 
 def _channel(
-    contents: Contents, told: np.void, role: str, column: int, dtype: np.dtype, step: float | None
+    contents: RecordingContents, header: np.void, role: str, column: int, dtype: np.dtype, step: float | None
 ) -> Channel:
-    name, unit = str(told["name"]), str(told["units"])
-    digits = re.search(r"(\d+)\D*$", str(told["id"])) or re.search(r"(\d+)\D*$", name)
+    name, unit = str(header["name"]), str(header["units"])
+    digits = re.search(r"(\d+)\D*$", str(header["id"])) or re.search(r"(\d+)\D*$", name)
     number = int(digits[1]) if digits and 0 < int(digits[1]) < FIRST_ANALOG else column + 1
     scale = MICROVOLTS.get(unit.lower())
     if scale is None:
         said = f"in {unit}" if unit else "the file has none; a count is taken as 1 µV"
         contents.metadata.setdefault("scale", {})[name] = said
         scale = 1.0
-    gain, offset = float(told["gain"]) * scale, float(told["offset"]) * scale
+    gain, offset = float(header["gain"]) * scale, float(header["offset"]) * scale
     if dtype == np.uint16:
         offset += 32_768 * gain
     return Channel(number + (FIRST_ANALOG if role == "analog" else 0), name, gain * (step or 1.0), offset)
 
 
-def _spikes(contents: Contents, system: str, raw: Any, place: int, path: Path) -> None:
-    told = raw.header["spike_channels"][place]
-    numbers = re.findall(r"\d+", f"{told['id']}") or re.findall(r"\d+", f"{told['name']}")
+def _spikes(contents: RecordingContents, system: str, raw: Any, place: int, path: Path) -> None:
+    header = raw.header["spike_channels"][place]
+    numbers = re.findall(r"\d+", f"{header['id']}") or re.findall(r"\d+", f"{header['name']}")
     channel = int(numbers[0]) if numbers and 0 < int(numbers[0]) < FIRST_ANALOG else place + 1
     unit = int(numbers[1]) if len(numbers) > 1 and int(numbers[1]) < 1_000 else 0
     for segment in range(raw.segment_count(0)):
@@ -206,17 +208,19 @@ def _spikes(contents: Contents, system: str, raw: Any, place: int, path: Path) -
 
         times, n = _ask(system, path, "read spikes", ask)
         if len(times) != n:
-            raise refuse(system, f"neo counts {n} spikes of {told['name']} and gives {len(times)}", path)
+            raise refuse(system, f"neo counts {n} spikes of {header['name']} and gives {len(times)}", path)
         contents.add_spikes(channel, unit, np.asarray(times, float))
-    gain = float(told["wf_gain"]) * MICROVOLTS.get(str(told["wf_units"]).lower(), float("nan"))
-    contents.spike_channels.setdefault(channel, (str(told["name"]), gain, float(told["wf_sampling_rate"])))
+    gain = float(header["wf_gain"]) * MICROVOLTS.get(str(header["wf_units"]).lower(), float("nan"))
+    contents.spike_channels.setdefault(
+        channel, (str(header["name"]), gain, float(header["wf_sampling_rate"]))
+    )
 
 
-def _events(contents: Contents, system: str, raw: Any, place: int, path: Path) -> None:
+def _events(contents: RecordingContents, system: str, raw: Any, place: int, path: Path) -> None:
     """Add whole numbers as words; events of other texts as single lines."""
-    told = raw.header["event_channels"][place]
-    if told["type"] not in (b"event", "event"):
-        contents.metadata.setdefault("events_left_out", []).append(str(told["name"]))
+    header = raw.header["event_channels"][place]
+    if header["type"] not in (b"event", "event"):
+        contents.metadata.setdefault("events_left_out", []).append(str(header["name"]))
         return
     for segment in range(raw.segment_count(0)):
 
@@ -227,16 +231,16 @@ def _events(contents: Contents, system: str, raw: Any, place: int, path: Path) -
 
         times, labels, n = _ask(system, path, "read events", ask)
         if len(times) != n:
-            raise refuse(system, f"neo counts {n} events of {told['name']} and gives {len(times)}", path)
+            raise refuse(system, f"neo counts {n} events of {header['name']} and gives {len(times)}", path)
         texts = [str(label) for label in labels]
         if texts and all(re.fullmatch(r"\d{1,9}(\.0*)?", text) for text in texts):
             contents.add_words(times, np.array([int(float(text)) for text in texts]), "strobed")
         elif texts:
             contents.add_words(times, np.full(len(times), place + 1), "bit")
-            contents.metadata.setdefault("event_channels", {})[str(told["name"])] = place + 1
+            contents.metadata.setdefault("event_channels", {})[str(header["name"])] = place + 1
 
 
-def _one_clock(contents: Contents, system: str, path: Path) -> None:
+def _one_clock(contents: RecordingContents, system: str, path: Path) -> None:
     """Raise an InputError when events or spikes lie far outside the samples."""
     if not contents.groups:
         return

@@ -78,8 +78,8 @@ def write_open_ephys(
         channels = sorted(set(spikes["channel"].astype(int)))
         if channels:
             _write_spikes(place / "spikes" / SPIKES, spikes, channels, sampling_rate_hz, first_sample)
-        told = _structure(sampling_rate_hz, n_channels, gain_uv, analog, analog_gain_uv, channels)
-        (place / "structure.oebin").write_text(json.dumps(told, indent=4) + "\n", encoding="utf-8")
+        structure = _structure(sampling_rate_hz, n_channels, gain_uv, analog, analog_gain_uv, channels)
+        (place / "structure.oebin").write_text(json.dumps(structure, indent=4) + "\n", encoding="utf-8")
 
 
 def _write_ttl(place: Path, words: pd.DataFrame, rate_hz: int, first_sample: int) -> None:

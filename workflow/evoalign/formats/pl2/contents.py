@@ -49,7 +49,7 @@ def continuous(
     clock_hz: float,
     place: int,
     where: str,
-    mend: str,
+    hint: str,
     gap_tolerance_s: float,
 ) -> Continuous:
     """Return an analog channel that has samples.
@@ -65,7 +65,7 @@ def continuous(
         Rate of the time stamps.
     place : int
         Place of the channel among the analog channels, from 1.
-    where, mend : str
+    where, hint : str
         For the error.
     gap_tolerance_s : float
         A block further off its run starts a new one.
@@ -77,16 +77,16 @@ def continuous(
     """
     rate, unit = head.rate_hz, UNITS_UV.get(head.units.lower(), 0.0)
     if not 0 < rate <= 1e7:
-        raise InputError(f"channel {head.name}: the sampling rate is {rate} Hz", where, mend)
+        raise InputError(f"channel {head.name}: the sampling rate is {rate} Hz", where, hint)
     if not (np.isfinite(head.coefficient) and 0 < head.coefficient * unit < 1e9):
         what = f"channel {head.name}: a count is {head.coefficient} '{head.units}'"
-        raise InputError(what, where, mend)
+        raise InputError(what, where, hint)
     sample_ticks, tolerance = clock_hz / rate, gap_tolerance_s * clock_hz
     runs: Runs = channel_runs(blocks, sample_ticks, tolerance)
     backward_run = backward_step(runs, sample_ticks, tolerance)
     if backward_run >= 0:
         time_s = runs.tick[backward_run] / clock_hz
-        raise InputError(f"channel {head.name}: time runs backwards to {time_s:.6f} s", where, mend)
+        raise InputError(f"channel {head.name}: time runs backwards to {time_s:.6f} s", where, hint)
     neural_name = NEURAL_ROLE.get(head.source)
     role = role_of(neural_name or head.source_name or head.name, rate)
     if role == "analog" and not neural_name:
@@ -128,10 +128,10 @@ class PlexonEvents:
         self.word.append(word)
         self.source.append(np.broadcast_to(np.array(source, object), tick.shape))
 
-    def add_start_stop(self, tick: np.ndarray, value: np.ndarray, where: str | Path, mend: str) -> None:
+    def add_start_stop(self, tick: np.ndarray, value: np.ndarray, where: str | Path, hint: str) -> None:
         """Add starts (value 1) and stops (value 0) of the recording, ``[event]``."""
         if not np.isin(value, (pl2.START_VALUE, pl2.STOP_VALUE)).all():
-            raise InputError(f"start/stop values {sorted(set(value.tolist()))}", where, mend)
+            raise InputError(f"start/stop values {sorted(set(value.tolist()))}", where, hint)
         source = np.where(value == pl2.START_VALUE, "start", "stop").astype(object)
         self.add(tick, np.zeros(tick.size, np.int64), source)
 

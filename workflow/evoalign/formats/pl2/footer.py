@@ -40,7 +40,7 @@ class Listed:
     n: np.ndarray
 
 
-def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend: str) -> None:
+def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, hint: str) -> None:
     """Read the footer from byte `at` to the end of the file and compare it with the blocks.
 
     `content` is the file, uint8 ``[byte]``.
@@ -50,7 +50,7 @@ def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend
     InputError
         The footer is damaged, or lists other blocks than the file holds.
     """
-    listed = _read_footer(content, at, path, mend)
+    listed = _read_footer(content, at, path, hint)
     order = np.lexsort((blocks.word, blocks.channel, blocks.source, blocks.kind))
     key = np.stack((blocks.kind, blocks.source, blocks.channel), axis=1)[order]
     edges = np.flatnonzero((key[1:] != key[:-1]).any(axis=1)) + 1
@@ -66,7 +66,7 @@ def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend
         footer = listed.get((kind, source, channel))
         if footer is None:
             what = f"a block of source {source}, channel {channel} that the footer does not list"
-            raise InputError(what, f"{path}, byte {offset[0]}", mend)
+            raise InputError(what, f"{path}, byte {offset[0]}", hint)
         n_items = int(channel_blocks.n.sum())
         as_listed = all(
             map(
@@ -81,27 +81,27 @@ def check_footer(content: np.ndarray, at: int, blocks: Blocks2, path: Path, mend
                 f"{footer.offset.size} blocks; the file holds {n_items} in {offset.size}, "
                 "or they lie elsewhere"
             )
-            raise InputError(what, f"{path}, byte {footer.at}", mend)
+            raise InputError(what, f"{path}, byte {footer.at}", hint)
         channels_checked.add((kind, source, channel))
     missing = [
         footer for channel, footer in listed.items() if channel not in channels_checked and any(footer.totals)
     ]
     if missing:
         what = f"the footer lists {missing[0].totals[-1]} items of a channel without blocks"
-        raise InputError(what, f"{path}, byte {missing[0].at}", mend)
+        raise InputError(what, f"{path}, byte {missing[0].at}", hint)
 
 
-def _read_footer(content: np.ndarray, at: int, path: Path, mend: str) -> dict[Key, Listed]:
+def _read_footer(content: np.ndarray, at: int, path: Path, hint: str) -> dict[Key, Listed]:
     listed: dict[Key, Listed] = {}
     while at < content.size:
         if content.size - at < 16:
-            raise InputError("the footer is cut", f"{path}, byte {at}", mend)
+            raise InputError("the footer is cut", f"{path}, byte {at}", hint)
         head = np.frombuffer(content, pl2.FOOTER_HEAD, 1, at)[0]
         kind = pl2.FOOTER_OF.get(int(head["Tag"]))
         size = 2 * int(head["Words"])
         if kind is None or size % 18 or size > content.size - at - 16:
             what = f"no footer record of a known kind and length: tag 0x{int(head['Tag']):02x}, {size} bytes"
-            raise InputError(what, f"{path}, byte {at}", mend)
+            raise InputError(what, f"{path}, byte {at}", hint)
         k = size // 18
         body = content[at + 16 : at + 16 + size]
         offset, tick = body[: 8 * k].view("<i8"), body[8 * k : 16 * k].view("<i8")
@@ -118,5 +118,5 @@ def _read_footer(content: np.ndarray, at: int, path: Path, mend: str) -> dict[Ke
             listed[key] = Listed(at, [total], offset, tick, n)
         at += (16 + size + 15) // 16 * 16
     if at != content.size:
-        raise InputError("the footer's last record is cut", f"{path}, byte {content.size}", mend)
+        raise InputError("the footer's last record is cut", f"{path}, byte {content.size}", hint)
     return listed

@@ -33,7 +33,7 @@ class Account:
         Results of which there is no record: from a cache, or made by an earlier version.
     sums : mapping of str to str
         SHA-256 of sources and results; of a folder, over its files' names and checksums.
-    knobs : Provenance
+    settings : Provenance
         For the estimate of energy, and the results' licence.
     """
 
@@ -43,7 +43,7 @@ class Account:
     sources: tuple[str, ...]
     unmeasured: tuple[str, ...]
     sums: Mapping[str, str]
-    knobs: Provenance
+    settings: Provenance
 
     @property
     def outputs(self) -> list[str]:
@@ -53,7 +53,7 @@ class Account:
 
 
 def account(
-    results: str | PathLike[str], report: str | PathLike[str], report_sha256: str, knobs: Provenance
+    results: str | PathLike[str], report: str | PathLike[str], report_sha256: str, settings: Provenance
 ) -> Account:
     """Read the records of the jobs behind a report.
 
@@ -63,7 +63,7 @@ def account(
         Folder of the results; the report in it.
     report_sha256 : str
         Its checksum, which no other job takes.
-    knobs : Provenance
+    settings : Provenance
         See `Account`.
     """
     jobs, origins = behind(named(report), read_jobs(results))
@@ -73,7 +73,7 @@ def account(
     sums = checksums.known(jobs, results) | {named(report): report_sha256}
     given = dict.fromkeys(file for job in jobs for file in job.inputs if file not in sums)
     sums |= checksums.taken(list(given), results)
-    return Account(folder, named(report), tuple(jobs), sources, unmeasured, sums, knobs)
+    return Account(folder, named(report), tuple(jobs), sources, unmeasured, sums, settings)
 
 
 def jobs_table(found: Account) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def jobs_table(found: Account) -> pd.DataFrame:
             "cpu_s": round(job.usage.cpu_s, 2),
             "memory_mb": round(job.usage.memory_mb, 1),
             "gpu_s": round(gpu_s(job.usage), 2),
-            "energy_wh": round(energy_wh(job.usage, found.knobs), 4),
+            "energy_wh": round(energy_wh(job.usage, found.settings), 4),
             "threads": job.threads,
             "host": job.usage.host.name,
             "slurm_job": job.usage.slurm_job,

@@ -228,7 +228,7 @@ class _Crate:
             "cpu_s": (usage.cpu_s, "SEC"),
             "memory_mb": (usage.memory_mb, "MegaBYTE"),
             "gpu_s": (gpu_s(usage), "SEC"),
-            "energy_wh": (energy_wh(usage, self.found.knobs), "W-HR"),
+            "energy_wh": (energy_wh(usage, self.found.settings), "W-HR"),
         }
         return self._add(
             name,

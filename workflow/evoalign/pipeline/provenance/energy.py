@@ -20,18 +20,18 @@ def gpu_s(usage: Usage) -> float:
     return usage.wall_s * len(usage.gpus)
 
 
-def energy_wh(usage: Usage, knobs: Provenance) -> float:
+def energy_wh(usage: Usage, settings: Provenance) -> float:
     """Return the estimate of what a job took, Wh.
 
     Parameters
     ----------
     usage : Usage
         What was measured; a GPU's own counter of energy is taken where it was read.
-    knobs : Provenance
+    settings : Provenance
         Watts of a busy core and of a GPU, and the building's PUE.
     """
-    joule = usage.cpu_s * knobs.core_w
+    joule = usage.cpu_s * settings.core_w
     joule += usage.wall_s * usage.memory_mb / 1000 * MEMORY_W_PER_GB
     for gpu in usage.gpus:
-        joule += usage.wall_s * knobs.gpu_w if gpu.energy_j is None else gpu.energy_j
-    return joule * knobs.pue / 3600
+        joule += usage.wall_s * settings.gpu_w if gpu.energy_j is None else gpu.energy_j
+    return joule * settings.pue / 3600

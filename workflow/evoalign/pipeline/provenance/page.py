@@ -105,17 +105,17 @@ def _span(found: Account) -> str:
 
 def formula(found: Account) -> str:
     """Return how energy is estimated, with the numbers that were taken."""
-    knobs = found.knobs
+    settings = found.settings
     gpus = [gpu for job in found.jobs for gpu in job.usage.gpus]
     counted = sum(gpu.energy_j is not None for gpu in gpus)
     text = (
-        f"Energy = (processor time × {knobs.core_w:g} W + time × memory × {MEMORY_W_PER_GB:g} W/GB"
-        f" + energy of GPUs) × {knobs.pue:g} (power usage effectiveness)."
+        f"Energy = (processor time × {settings.core_w:g} W + time × memory × {MEMORY_W_PER_GB:g} W/GB"
+        f" + energy of GPUs) × {settings.pue:g} (power usage effectiveness)."
     )
     if gpus:
         text += (
             f" Of {len(gpus)} uses of a GPU, {counted} were read from its own counter of energy, which"
-            f" counts what else ran on it; the others are time × {knobs.gpu_w:g} W."
+            f" counts what else ran on it; the others are time × {settings.gpu_w:g} W."
         )
     return text
 
@@ -148,11 +148,11 @@ def software(found: Account) -> dict[str, str]:
     versions: dict[str, list[str]] = {}
     for job in found.jobs:
         for name, version in job.facts.items():
-            # The hash of a job's own knobs differs from rule to rule.
+            # The hash of a job's own settings differs from rule to rule.
             if name != "config" and version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    told = {name: ", ".join(sorted(found)) for name, found in versions.items()}
-    return {"snakemake": importlib.metadata.version("snakemake")} | told
+    listed = {name: ", ".join(sorted(found)) for name, found in versions.items()}
+    return {"snakemake": importlib.metadata.version("snakemake")} | listed
 
 
 def sources_table(found: Account) -> pd.DataFrame:

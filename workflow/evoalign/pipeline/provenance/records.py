@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from evoalign.files import atomic_write
 from evoalign.pipeline.provenance.measure import Usage
@@ -33,8 +33,8 @@ class Job(BaseModel):
         What it took.
     facts : dict of str to str
         Versions, commit and hash of the configuration.
-    knobs, row : dict
-        The parameters that it may read, and the cells of its session's row.
+    settings, row : dict
+        The settings that it may read, and the fields of its session's row.
     inputs : dict of str to str
         Each input, from the folder of the run, and its SHA-256; '' of those too large for each job to read.
     outputs : tuple of str
@@ -48,7 +48,8 @@ class Job(BaseModel):
     threads: int
     usage: Usage
     facts: dict[str, str]
-    knobs: dict[str, Any] = {}
+    # Older records call them knobs.
+    settings: dict[str, Any] = Field(default={}, validation_alias=AliasChoices("settings", "knobs"))
     row: dict[str, Any] = {}
     inputs: dict[str, str]
     outputs: tuple[str, ...]
