@@ -84,15 +84,15 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
     }
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
     environment = xdg_folders | {"DANDI_NO_ET": "1"}
-    output = scratch / "output.txt"
+    messages = scratch / "messages.txt"
     # A copy of this process: it has loaded what the tool needs, which takes a new one three seconds.
-    process = _FORK.Process(target=_dandi, args=(arguments, environment, output))
+    process = _FORK.Process(target=_dandi, args=(arguments, environment, messages))
     process.start()
     process.join()
     if not output.exists():
         if process.exitcode == 0:
             return []
-        words = output.read_text(encoding="utf-8", errors="replace")[-500:] if output.exists() else ""
+        words = messages.read_text(encoding="utf-8", errors="replace")[-500:] if messages.exists() else ""
         raise InputError(f"dandi validate ended with {process.exitcode}: {words}", dandiset)
     rows = []
     for finding in json.loads(output.read_text(encoding="utf-8")):
@@ -104,10 +104,10 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
     return sorted(rows)
 
 
-def _dandi(arguments: list[str], environment: dict[str, str], output: Path) -> None:
+def _dandi(arguments: list[str], environment: dict[str, str], messages: Path) -> None:
     """Run the tool as from the command line, in a process of its own; what it says goes to a file."""
     os.environ.update(environment)
-    with output.open("w") as file:
+    with messages.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     from dandi.cli.command import main

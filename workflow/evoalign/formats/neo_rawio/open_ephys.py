@@ -119,10 +119,10 @@ def _place(folder: Path) -> tuple[int, str]:
 def _structure(folder: Path) -> dict[str, Any]:
     path = folder / "structure.oebin"
     try:
-        structures = json.loads(path.read_text(encoding="utf-8"))
-        parts = {key: structures.get(key) or [] for key in ("continuous", "events", "spikes")}
+        structure = json.loads(path.read_text(encoding="utf-8"))
+        parts = {key: structure.get(key) or [] for key in ("continuous", "events", "spikes")}
         if all(isinstance(one["folder_name"], str) for part in parts.values() for one in part):
-            return {**structures, **parts}
+            return {**structure, **parts}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise refuse(SYSTEM, "structure.oebin is no list of streams, events and spikes", path)
