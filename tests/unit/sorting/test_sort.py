@@ -42,6 +42,16 @@ def test_finds_the_planted_units_and_no_others(truth, sorted_units):
     assert accuracy(truth[1], trains_of(sorted_units)).min() > 0.97
 
 
+def test_300_uv_of_mains_hum_change_no_unit(truth, sorted_units):
+    time = np.arange(len(truth[0]))[:, None] / RATE
+    hum = 300 / GAIN * np.sin(2 * np.pi * 50 * time + np.arange(4))
+    hum[:, 3] = 0
+    humming = sort(make_recording([truth[0] + np.rint(hum).astype(np.int16)]), make_channels(4), SETTINGS, 0)
+    for clean, noisy in zip(trains_of(sorted_units), trains_of(humming), strict=True):
+        assert len(clean) == pytest.approx(len(noisy), abs=2)
+    assert (accuracy(truth[1], trains_of(humming)) > 0.95).all()
+
+
 def test_resolves_spikes_that_overlap(truth, sorted_units):
     first, second = truth[1][:2]
     close = first[np.abs(first[:, None] - second).min(axis=1) < 15]

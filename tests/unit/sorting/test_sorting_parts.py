@@ -81,8 +81,8 @@ def test_bad_electrodes_are_named_with_their_reasons():
     time = np.arange(len(counts)) / RATE
     counts[:, 1] = 17
     counts[:, 3] = np.clip(20 * counts[:, 3], -1000, 1000)
-    counts[:, 5] += 2000 * np.sin(2 * np.pi * 50 * time)
-    counts[:, 6] += 2000 * np.sin(2 * np.pi * 60 * time)
+    counts[:, 5] += 200 * np.sin(2 * np.pi * 350 * time)
+    counts[:, 6] += 200 * np.sin(2 * np.pi * 660 * time)
     counts[:, 8] *= 8
     counts[:, 9] *= 0.1
     counts[:, 12] = counts[:, 11] + np.random.default_rng(2).normal(0, 1, len(counts))
@@ -96,6 +96,42 @@ def test_bad_electrodes_are_named_with_their_reasons():
         10: "disconnected",
         13: "duplicate",
     }
+
+
+@pytest.mark.parametrize(("hum_hz", "uv"), [(50, 60), (50, 150), (60, 150), (50, 5000)])
+def test_hum_that_the_band_pass_takes_off_leaves_no_electrode_out(hum_hz, uv, caplog):
+    counts = noise(8)
+    hum = uv / GAIN * np.sin(2 * np.pi * hum_hz * np.arange(len(counts)) / RATE + 0.3)[:, None]
+    for options in (Sorting(), UNREFERENCED):
+        with caplog.at_level("WARNING"):
+            reasons = find_bad_channels(traces_of(counts + hum, options))["reason"]
+        assert (reasons == "").all()
+        assert "Mains hum takes over 50 % of the raw power of 8 electrodes" in caplog.text
+
+
+def test_hum_common_to_an_array_goes_with_the_reference():
+    counts = noise(12)
+    time = np.arange(len(counts))[:, None] / RATE
+    hum = sum(400 / n * np.sin(2 * np.pi * 50 * n * time) for n in range(1, 40, 2))
+    assert (find_bad_channels(traces_of(counts + hum, Sorting()))["reason"] == "").all()
+
+
+@pytest.mark.parametrize("options", [Sorting(), Sorting(reference="connector"), UNREFERENCED])
+def test_hum_in_the_band_of_a_whole_bank_is_an_error_and_no_empty_session(options):
+    counts = noise(16)
+    phase = np.arange(16) * 0.4
+    hum = 400 * np.sin(2 * np.pi * 450 * np.arange(len(counts))[:, None] / RATE + phase)
+    banks = ["A"] * 8 + ["B"] * 8
+    if options.reference == "connector":
+        hum[:, :8] = 0
+    traces = traces_of(counts + hum, options, connector=banks)
+    with pytest.raises(InputError, match="line noise would leave out all (8|16) electrodes") as caught:
+        find_bad_channels(traces)
+    assert ("connector 'B'" in caught.value.what) == (options.reference == "connector")
+    kept = find_bad_channels(
+        traces_of(counts + hum, options.model_copy(update={"leave_out_bad": False}), connector=banks)
+    )
+    assert (kept["reason"] == "").all()
 
 
 @given(st.integers(2, 6), st.lists(st.integers(1, 50), min_size=1, max_size=4))

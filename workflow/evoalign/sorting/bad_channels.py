@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,15 +10,19 @@ import pandas as pd
 from scipy import signal
 
 from evoalign import tables
+from evoalign.errors import InputError
 from evoalign.sorting.tables import BAD_CHANNELS
 from evoalign.sorting.traces import Traces
 
 N_STRETCHES = 20  # seconds looked at, spread over the recording
 FLAT_SHARE = 0.95  # of successive samples that are equal
 HUM_HZ = (50.0, 60.0)
-HUM_HARMONICS = 5
+HUM_HARMONICS = 20  # of the mains: beyond 1 kHz there is little of it
 MAD_TO_SD = 1.4826
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
+LINE_NOISE = "line noise"
+
+log = logging.getLogger(__name__)
 
 
 def noise_level(stretches: list[np.ndarray]) -> np.ndarray:
@@ -36,11 +41,12 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
 
     Looked at are up to 20 seconds spread over the recording. In this order:
     'flat' (the values hardly change), 'saturated' (a share of samples at the
-    channel's own two extremes), 'line noise' (a share of the raw power within
-    1 Hz of 50 or 60 Hz and their harmonics), 'disconnected' and 'noise'
-    (filtered noise far below or above the array's median), 'duplicate' (the
-    same voltages as a channel before). The shares and ratios are config keys.
-    What each step of preprocessing does to each channel is kept beside.
+    channel's own two extremes), 'line noise' (a share of the power within 1 Hz
+    of 50 or 60 Hz and their harmonics, in the voltages that are sorted: what
+    the band-pass and the reference take off does no harm), 'disconnected' and
+    'noise' (filtered noise far below or above the array's median), 'duplicate'
+    (the same voltages as a channel before). The shares and ratios are config
+    keys. What each step of preprocessing does to each channel is kept beside.
 
     Parameters
     ----------
@@ -51,6 +57,11 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     -------
     DataFrame
         `BAD_CHANNELS`, one row a channel in the recording's order.
+
+    Raises
+    ------
+    InputError
+        Line noise would leave out all electrodes that share a reference.
     """
     settings = traces.settings
     stretches = traces.samples(N_STRETCHES)
@@ -61,8 +72,6 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     raw = [traces.raw(stretch) for stretch in stretches]
     _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
     _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
-    hum = np.max([_hum_share(raw, hz, traces.rate_hz) for hz in HUM_HZ], axis=0)
-    _mark(reason, hum > settings.bad_line_noise, "line noise")
     traces.leave_out(reason != "")
     sd_of_step = {"raw_sd_uv": _sd([traces.microvolts(stretch) for stretch in stretches])}
     voltages = [traces.filtered(stretch, referenced=False) for stretch in stretches]
@@ -71,6 +80,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     unreferenced_noise = noise_level(voltages)
     for voltage in voltages:
         traces.reference(voltage)
+    _mark_line_noise(reason, raw, voltages, traces)
     sd_of_step["referenced_sd_uv"] = _sd(voltages)
     for voltage, stretch in zip(voltages, stretches, strict=True):
         traces.silence(voltage, stretch)
@@ -123,8 +133,47 @@ def _extreme_share(blocks: list[np.ndarray]) -> np.ndarray:
     return np.where(high > low, count / sum(map(len, blocks)), 0.0)
 
 
-def _hum_share(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.ndarray:
-    """Median over stretches of the share of power at a mains frequency and its harmonics."""
+def _mark_line_noise(
+    reason: np.ndarray, raw: list[np.ndarray], voltages: list[np.ndarray], traces: Traces
+) -> None:
+    """Mark channels by the hum in their band-passed, referenced ``voltages [channel, sample]``.
+
+    Hum that stands in the ``raw [sample, channel]`` values alone is told in the log.
+    """
+    limit, rate_hz = traces.settings.bad_line_noise, traces.rate_hz
+    _mark(reason, _hum_share([block.T for block in voltages], rate_hz) > limit, LINE_NOISE)
+    is_filtered_off = (_hum_share(raw, rate_hz) > limit) & (reason == "")
+    if is_filtered_off.any():
+        log.warning(
+            "Mains hum takes over %.0f %% of the raw power of %d electrodes; little of it is in the band "
+            "that is sorted, so they are kept.",
+            100 * limit,
+            is_filtered_off.sum(),
+        )
+    if not traces.settings.leave_out_bad:
+        return
+    for name, rows in traces.artefact_groups.items():
+        sound = rows[np.isin(reason[rows], ["", LINE_NOISE])]
+        if len(sound) and np.all(reason[sound] == LINE_NOISE):
+            group = f"{traces.settings.reference} '{name}'" if name else "the recording"
+            raise InputError(
+                f"line noise would leave out all {len(sound)} electrodes of {group}: more than {limit:.0%} "
+                f"of the power between {traces.settings.highpass_hz:g} and {traces.settings.lowpass_hz:g} Hz "
+                "lies at 50 or 60 Hz and harmonics",
+                "sorting.bad_line_noise",
+                "raise it to sort them with the hum, raise sorting.highpass_hz, or exclude the session",
+            )
+
+
+def _hum_share(blocks: list[np.ndarray], rate_hz: float) -> np.ndarray:
+    """Share of the power of ``blocks [sample, channel]`` at a mains frequency and its harmonics.
+
+    The median over blocks, of the frequency that has more of it.
+    """
+    return np.max([_share_at(blocks, hz, rate_hz) for hz in HUM_HZ], axis=0)
+
+
+def _share_at(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.ndarray:
     shares = []
     for block in blocks:
         frequency, power = signal.periodogram(

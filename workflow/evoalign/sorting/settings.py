@@ -45,7 +45,10 @@ class Sorting(Section):
         0.01, "an electrode with a larger share of samples at its extremes is saturated", gt=0, le=1
     )
     bad_line_noise: float = setting(
-        0.5, "an electrode with a larger share of power at 50/60 Hz and harmonics is left out", gt=0, le=1
+        0.5,
+        "an electrode with a larger share of spike-band power at 50/60 Hz and harmonics is left out",
+        gt=0,
+        le=1,
     )
     bad_noise_ratio: float = setting(
         4.0, "noise this many times above or below the median electrode's means noise or no contact", gt=1

@@ -121,9 +121,10 @@ class Traces:
 
     def raw(self, chunk: Chunk, margin: int = 0) -> np.ndarray:
         """Return raw values as the recording holds them, ``[sample, channel]``; zeros beyond its ends."""
-        segment = self.recording.select_segments([chunk.segment]).segments[0]
+        # A segment knows its recording by a weak reference alone: the name keeps it.
+        recording = self.recording.select_segments([chunk.segment])
         values, _, _ = get_chunk_with_margin(
-            segment, chunk.start, chunk.stop, None, margin, add_reflect_padding=True
+            recording.segments[0], chunk.start, chunk.stop, None, margin, add_reflect_padding=True
         )
         return values
 
