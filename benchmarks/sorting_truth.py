@@ -105,7 +105,7 @@ def make_truth(case: Case, folder: Path) -> tuple[si.BaseRecording, si.NumpySort
     spikes = _spikes(case, units, rng)
     file = folder / f"{case.name}.bin"
     if not file.exists():
-        electrodes = voltages.Electrodes(
+        electrodes = voltages.SimulatedElectrodes(
             spikes,
             units,
             shapes,

@@ -1,0 +1,198 @@
+"""Ground truth of several generators, for sorters: what holds on one need not hold on another.
+
+    python benchmarks/sorting_kinds.py                       # our sorter on every kind, three seeds each
+    python benchmarks/sorting_kinds.py --kinds generator --seeds 0 1 --sorters electrode tridesclous2
+
+Every kind is a recording of electrodes that do not share cells, and its true spikes. `ours` is that of
+`sorting_truth`; `generator` is SpikeInterface's own (`generate_ground_truth_recording`, contacts 400 µm
+apart), at two noises; `classical` follows the recipe of the sets that single-electrode sorters are
+commonly tried on (Quian Quiroga et al. 2004: three shapes an electrode, other shapes at low amplitude
+as background, noise relative to the trough); `utah` draws peaks as Utah arrays have them, most of them
+small; `variable` lets each spike's size and width vary; `hum` adds mains hum to `ours`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import spikeinterface as si
+from spikeinterface.comparison import compare_sorter_to_ground_truth
+from spikeinterface.core.generate import generate_ground_truth_recording, generate_templates
+
+from evoalign.simulate import voltages
+from sorting import WELL, sort_with
+from sorting_truth import GAIN_UV, RATE_HZ, Case, _FakeShape, _probe, make_truth
+
+Truth = tuple[si.BaseRecording, si.BaseSorting]
+N_ELECTRODES, DURATION_S = 16, 60.0
+UTAH_NOISE_UV, UTAH_QUARTILES_UV = 10.0, (42.0, 52.0, 66.0)  # of the troughs of hand-sorted units
+CLASSICAL_TROUGH_UV = 100.0
+BEFORE_S, AFTER_S = 1e-3, 2.5e-3
+
+
+def ours(seed: int, folder: Path) -> Truth:
+    """Our own generator, at 9 µV."""
+    case = Case(N_ELECTRODES, 2 * N_ELECTRODES, 9.0, DURATION_S, seed=seed)
+    return make_truth(case, folder)[:2]
+
+
+def hum(seed: int, folder: Path) -> Truth:
+    """`ours` with 300 µV of 50 Hz on every electrode, each at a phase of its own."""
+    recording, sorting = ours(seed, folder)
+    samples = np.arange(recording.get_num_samples())[:, None] / RATE_HZ
+    phase = np.random.default_rng(seed).uniform(0, 0.5, recording.get_num_channels())
+    added = 300 / GAIN_UV * np.sin(2 * np.pi * 50 * samples + phase)
+    return _recorded(recording.get_traces() + np.rint(added).astype(np.int16), GAIN_UV), sorting
+
+
+def generator(seed: int, _: Path, noise_uv: float = 9.0) -> Truth:
+    """SpikeInterface's generator: two cells within 20 µm (x, y) of each electrode, 5 to 40 µm deep."""
+    rng = np.random.default_rng([seed, 1])
+    probe = _probe(N_ELECTRODES)
+    beside = np.repeat(probe.contact_positions, 2, axis=0)
+    cells = np.column_stack([beside + rng.uniform(-20, 20, beside.shape), rng.uniform(5, 40, len(beside))])
+    templates = generate_templates(probe.contact_positions, cells, float(RATE_HZ), 1.0, 3.0, seed=seed)
+    return generate_ground_truth_recording(
+        durations=[DURATION_S],
+        sampling_frequency=float(RATE_HZ),
+        num_channels=N_ELECTRODES,
+        num_units=len(cells),
+        probe=probe,
+        templates=templates.astype(np.float32),
+        generate_sorting_kwargs={
+            "firing_rates": rng.uniform(2, 20, len(cells)).tolist(),
+            "refractory_period_ms": 2.0,
+        },
+        noise_kwargs={"noise_levels": noise_uv, "strategy": "on_the_fly"},
+        seed=seed,
+    )
+
+
+def loud_generator(seed: int, _: Path) -> Truth:
+    """`generator` at three times the noise."""
+    return generator(seed, _, noise_uv=27.0)
+
+
+def classical(seed: int, _: Path) -> Truth:
+    """Three shapes an electrode; noise of 5, 10, 15 and 20 % of the trough, each on a quarter of them."""
+    rng = np.random.default_rng([seed, 2])
+    level = np.array([0.05, 0.10, 0.15, 0.20])[np.arange(N_ELECTRODES) % 4] * CLASSICAL_TROUGH_UV
+    units = [(row, CLASSICAL_TROUGH_UV * rng.uniform(0.9, 1.1)) for row in range(N_ELECTRODES) for _ in "abc"]
+    voltage = np.stack([_background(rng, sd) for sd in level], axis=1)
+    return _with_units(voltage, units, rng, rates=(15.0, 25.0))
+
+
+def utah(seed: int, _: Path, variable: bool = False) -> Truth:
+    """One or two cells an electrode, most of them small, over the hash of far ones."""
+    rng = np.random.default_rng([seed, 3])
+    peaks = np.exp(rng.normal(np.log(UTAH_QUARTILES_UV[1]), np.log(66 / 42) / 1.349, 2 * N_ELECTRODES))
+    units = [(i // 2, peak) for i, peak in enumerate(peaks) if i % 2 == 0 or rng.random() < 0.5]
+    voltage = np.stack([_background(rng, UTAH_NOISE_UV) for _ in range(N_ELECTRODES)], axis=1)
+    return _with_units(voltage, units, rng, rates=(2.0, 20.0), variable=variable)
+
+
+def variable(seed: int, _: Path) -> Truth:
+    """Large units whose spikes vary in size (10 %) and width (8 %)."""
+    rng = np.random.default_rng([seed, 4])
+    units = [(i // 2, rng.uniform(70, 160)) for i in range(2 * N_ELECTRODES)]
+    voltage = np.stack([_background(rng, UTAH_NOISE_UV) for _ in range(N_ELECTRODES)], axis=1)
+    return _with_units(voltage, units, rng, rates=(2.0, 20.0), variable=True)
+
+
+KINDS: dict[str, Callable[[int, Path], Truth]] = {
+    f.__name__: f for f in (ours, hum, generator, loud_generator, classical, utah, variable)
+}
+
+
+def _background(rng: np.random.Generator, sd_uv: float) -> np.ndarray:
+    """Many small spikes of random shapes, with SD `sd_uv` in all, as the recipe makes noise ``[sample]``."""
+    n = round(DURATION_S * RATE_HZ)
+    total = rng.normal(0, 0.5, n)
+    time_ms = np.arange(-BEFORE_S, AFTER_S, 1 / RATE_HZ) * 1e3
+    for _ in range(30):
+        wave = _FakeShape(rng)(time_ms)
+        sizes = np.zeros(n)
+        at = rng.integers(0, n, round(40 * DURATION_S))
+        np.add.at(sizes, at, rng.exponential(1.0, len(at)))
+        total += np.convolve(sizes, wave)[:n]
+    return np.asarray(sd_uv * (total - total.mean()) / total.std())
+
+
+def _with_units(
+    voltage: np.ndarray,
+    units: list[tuple[int, float]],
+    rng: np.random.Generator,
+    rates: tuple[float, float],
+    variable: bool = False,
+) -> Truth:
+    """Add units ``(electrode, trough in µV)`` to ``voltage [sample, electrode]``; return both."""
+    n = len(voltage)
+    fine_ms = np.arange(-BEFORE_S, AFTER_S, 1 / RATE_HZ) * 1e3
+    before = round(BEFORE_S * RATE_HZ)
+    samples, labels = [], []
+    for label, (row, trough) in enumerate(units):
+        shape = voltages.random_shape(rng) if rng.random() < 0.5 else _FakeShape(rng)
+        gaps = 2e-3 + rng.exponential(1 / rng.uniform(*rates), round(3 * rates[1] * DURATION_S))
+        times = np.cumsum(gaps)
+        at = np.rint(times * RATE_HZ).astype(np.int64)
+        at = at[(at > before) & (at < n - len(fine_ms))]
+        widths = np.exp(rng.normal(0, 0.08, len(at))) if variable else np.ones(len(at))
+        sizes = rng.normal(1, 0.10 if variable else 0.03, len(at))
+        jitter_ms = rng.uniform(-0.5, 0.5, len(at)) * 1e3 / RATE_HZ
+        for sample, width, size, late in zip(at, widths, sizes, jitter_ms, strict=True):
+            stop = sample - before + len(fine_ms)
+            voltage[sample - before : stop, row] += trough * size * shape((fine_ms - late) / width)
+        samples.append(at)
+        labels.append(np.full(len(at), label))
+    sorting = si.NumpySorting.from_samples_and_labels(
+        [np.concatenate(samples)], [np.concatenate(labels)], RATE_HZ
+    )
+    return _recorded(np.rint(voltage / GAIN_UV).astype(np.int16), GAIN_UV), sorting
+
+
+def _recorded(counts: np.ndarray, gain_uv: float) -> si.BaseRecording:
+    recording = si.NumpyRecording([counts], float(RATE_HZ), channel_ids=np.arange(1, counts.shape[1] + 1))
+    recording.set_channel_gains(gain_uv)
+    recording.set_channel_offsets(0.0)
+    recording.set_probe(_probe(counts.shape[1]))
+    return recording
+
+
+def judge(truth: si.BaseSorting, found: si.BaseSorting) -> dict[str, object]:
+    compared = compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True, delta_time=0.4)
+    accuracy = compared.get_performance()["accuracy"].astype(float)
+    return {
+        "accuracy": round(accuracy.mean(), 4),
+        "found": f"{int((accuracy > WELL).sum())}/{len(accuracy)}",
+        "false_units": len(compared.get_false_positive_units()) + len(compared.get_redundant_units()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--sorters", nargs="+", default=["electrode"])
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/data"))
+    args = parser.parse_args()
+    rows = []
+    for kind in args.kinds:
+        for seed in args.seeds:
+            recording, truth = KINDS[kind](seed, args.folder)
+            for sorter in args.sorters:
+                start = time.process_time()
+                found = sort_with(recording, sorter, "per-electrode", args.jobs)
+                row = {"kind": kind, "seed": seed, "sorter": sorter, **judge(truth, found)}
+                rows.append(row | {"cpu_s": round(time.process_time() - start, 1)})
+                print(*rows[-1].values(), flush=True)
+    print("\n" + pd.DataFrame(rows).to_markdown(index=False))
+
+
+if __name__ == "__main__":
+    main()
