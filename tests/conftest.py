@@ -14,6 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 import evoalign
 
+pytest_plugins = ["narrow_generators"]
+
 for _module in pkgutil.walk_packages(evoalign.__path__, "evoalign."):
     if _module.name.endswith(".tables") or _module.name.startswith("evoalign.analysis.population."):
         importlib.import_module(_module.name)

@@ -45,6 +45,10 @@ SMALL_INSILICO = {
     "network_px": 32,
     "linear_images": 50,
     "linear_units": 2,
+    "warped_depths": [0, 1],
+    "warped_dimensions": [4],
+    "warped_evaluations": 100,
+    "warped_repeats": 2,
 }
 TARGETS = tuple(ON_REQUEST.values())
 CURATED = "results/sessions/IT_blackrock/curated/units.parquet"

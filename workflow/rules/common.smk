@@ -148,6 +148,12 @@ def space_weights(wildcards):
     return list(filter(None, [STUDY.spaces.weights_of(wildcards.space)]))
 
 
+def insilico_weights(wildcards):
+    """Weights of the generators of the evolutions in silico, where they are configured."""
+    named = map(STUDY.spaces.weights_of, STUDY.insilico.spaces)
+    return sorted(set(filter(None, named)))
+
+
 def session_weights(wildcards):
     """Weights of the generators that made the session's images, where they are configured."""
     named = map(STUDY.spaces.weights_of, row(wildcards).spaces)

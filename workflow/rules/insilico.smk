@@ -15,6 +15,13 @@ PACKAGING = [
     "sorting.envelope_band_hz",
     "sorting.envelope_lowpass_hz",
 ]
+LINEAR = ["insilico.linear_images", "insilico.linear_units"]
+WARPED = [
+    "insilico.warped_depths",
+    "insilico.warped_dimensions",
+    "insilico.warped_evaluations",
+    "insilico.warped_repeats",
+]
 
 
 wildcard_constraints:
@@ -22,6 +29,8 @@ wildcard_constraints:
 
 
 rule insilico_sessions:
+    input:
+        weights=insilico_weights,
     output:
         sessions=directory(f"{INSILICO}/sessions"),
     log:
@@ -35,7 +44,11 @@ rule insilico_sessions:
     params:
         code=code("insilico_sessions", in_job=True),
         settings=settings(
-            "insilico", "seed", *PACKAGING, without=["nwb.strict", *READING_NWB]
+            "insilico",
+            "spaces",
+            "seed",
+            *PACKAGING,
+            without=["nwb.strict", *READING_NWB, *LINEAR, *WARPED],
         ),
     script:
         "../scripts/insilico_sessions.py"
@@ -62,7 +75,8 @@ rule insilico_tables:
 
 rule insilico_linearity:
     input:
-        frames=[frame_of(space) for space in GENERATED_SPACES],
+        frames=[frame_of(space) for space in STUDY.insilico.spaces],
+        weights=insilico_weights,
     output:
         tables=directory(f"{INSILICO}/linearity"),
     log:
@@ -77,21 +91,43 @@ rule insilico_linearity:
         code=code("insilico_linearity"),
         settings=settings(
             "insilico",
+            "spaces",
             "encoding.alpha_log10",
             "encoding.n_alphas",
             "encoding.n_folds",
             "analysis.n_bootstrap",
             "analysis.interval",
             "seed",
+            without=WARPED,
         ),
     script:
         "../scripts/insilico_linearity.py"
+
+
+rule insilico_warped:
+    output:
+        **table_files(
+            f"{RESULTS}/insilico/warped", ["insilico_warped", "insilico_warped_means"]
+        ),
+    log:
+        f"{RESULTS}/logs/insilico_warped.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code("insilico_warped"),
+        settings=settings(*WARPED, "seed"),
+    script:
+        "../scripts/insilico_warped.py"
 
 
 rule insilico_report:
     input:
         sessions=expand(f"{INSILICO}/tables", network=NETWORKS),
         linearity=expand(f"{INSILICO}/linearity", network=NETWORKS),
+        warped=f"{RESULTS}/insilico/warped/insilico_warped_means.parquet",
         style=STUDY.figures.style,
         template=os.path.relpath(f"{workflow.basedir}/workflow/report/report.html.j2"),
     output:

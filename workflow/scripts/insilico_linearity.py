@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from evoalign import tables
-from evoalign.analysis.session.analyse import resolve_device
+from evoalign.device import resolve_device
 from evoalign.insilico.study import linear_tables
 from evoalign.pipeline.job import job
 

@@ -5,6 +5,7 @@ from evoalign.figures.captions import FigureSettings
 from evoalign.figures.insilico import draw_insilico
 from evoalign.figures.report import read_panels, write_report
 from evoalign.figures.sets import save_all
+from evoalign.insilico.tables import INSILICO_WARPED_MEANS
 from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, facts):
@@ -14,7 +15,8 @@ with job(snakemake) as (config, facts):
         for sessions, linear in zip(given.sessions, given.linearity, strict=True)
     }
     settings = FigureSettings(config.analysis, config.encoding, config.tuning, config.prototypes)
-    drawn = draw_insilico(networks, settings)
+    warped = tables.read(given.warped, INSILICO_WARPED_MEANS)
+    drawn = draw_insilico(networks, warped, settings)
     save_all(drawn, snakemake.output.figures, given.style, config.figures.dpi)
     write_report(
         snakemake.output.html,

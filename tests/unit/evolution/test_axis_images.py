@@ -29,6 +29,7 @@ from evoalign.spaces.interface import to_bytes
 from evoalign.spaces.metrics import image_metric, squared_difference
 from evoalign.spaces.registry import get_space
 from evoalign.spaces.settings import Hessian, Prototypes
+from narrow_generators import narrow_settings
 
 AXES = {"class": (0, 1, 2, 7), "noise": (0, 3)}
 BLOCKS = {"class": (0, 8), "noise": (8, 16)}
@@ -181,3 +182,35 @@ def test_a_sessions_axes_are_sampled_around_the_end_of_its_evolution(tmp_path, c
     assert "fewer directions than hessian.axes names" in caplog.text
     with pytest.raises(InputError, match="no thread of space 'texture'"):
         sample_session(contents, get_space("texture"), tmp_path / "object.npz", settings, metric)
+
+
+def test_axes_of_biggan_are_sampled_in_its_blocks_and_written_as_the_rig_shows_them(
+    narrow_generators, tmp_path
+):
+    """With few channels and random weights in place of the published ones."""
+    space = get_space("BigGAN", narrow_settings(tmp_path))
+    blocks = {name: (block.start, block.stop) for name, block in space.blocks.items()}
+    plan = FramePlan(n=1, method="lanczos", top=4, blocks=blocks)
+    _, frames = make_frames(space, plan)
+    centre = space.sample_initial(1, torch.Generator().manual_seed(3))[0].numpy()
+    origin = space.render(torch.from_numpy(centre)[None])
+    moved = space.render(torch.from_numpy(centre + 20 * frames["class"].vectors[:, 0])[None])
+    unit = squared_difference(origin, moved).item()
+
+    def metric(first, second):
+        """0.2 at 20 along the steepest axis: random networks hardly answer to their latents."""
+        return 0.2 / unit * squared_difference(first, second)
+
+    images = sample_axes(space, centre, frames, {"class": (0, 1), "noise": (0,)}, (0.2,), metric)
+    assert set(images.table["subspace"]) >= {"class"}
+    for row, latent in zip(images.table.iloc[1:].itertuples(), images.latents[1:], strict=True):
+        outside = np.delete(latent - centre, np.arange(*blocks[row.subspace]))
+        np.testing.assert_array_equal(outside, 0)
+        rendered = space.render(torch.from_numpy(latent)[None])
+        assert metric(origin, rendered).item() == pytest.approx(abs(row.distance), rel=0.02)
+    write_axis_images(tmp_path / "axes", images, space, space.describe())
+    names = {path.name for path in (tmp_path / "axes").glob("*.png")}
+    assert {f"{name}.png" for name in images.table["image"]} == names
+    with Image.open(tmp_path / "axes" / "class_eig0_lin0.00.png") as shown:
+        np.testing.assert_array_equal(np.asarray(shown), to_bytes(origin)[0])
+    assert "weights_sha256: " + "cd" * 32 in (tmp_path / "axes" / "axes.tsv").read_text()

@@ -17,14 +17,23 @@ from evoalign.errors import InputError
 from evoalign.insilico.image_statistics import evolved_images, image_changes, image_statistics
 from evoalign.insilico.linearity import latent_parts, linearity, pooled_linearity
 from evoalign.insilico.network import LayeredNetwork
-from evoalign.insilico.session import SPACES, UnitDesign, activations, draw_units, evolve_unit, founder_images
+from evoalign.insilico.session import (
+    UnitDesign,
+    activations,
+    draw_units,
+    evolve_unit,
+    founder_images,
+    paired_spaces,
+)
 from evoalign.insilico.study import analyse_sessions, write_sessions
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
 from evoalign.sheet import load_sessions
-from evoalign.spaces.hessian import eigenframe
+from evoalign.simulate.experiment import SPACES
+from evoalign.spaces.frames import FramePlan, make_frames
 from evoalign.spaces.registry import get_space
+from narrow_generators import narrow_settings
 
 SMALL = {
     "layers": ["block01", "block04"],
@@ -46,14 +55,14 @@ def trained():
 
 @pytest.fixture(scope="module")
 def evolved(trained):
-    (design, scale), *_ = draw_units(trained, "trained", config().insilico, 0)
+    (design, scale), *_ = draw_units(trained, "trained", config().insilico, paired_spaces(config()), 0)
     return design, evolve_unit(design, trained, scale, config())
 
 
 def test_layers_are_those_of_the_published_network(trained):
     """Equal to the package's own forward pass, of the images that the network expects."""
     network = LayeredNetwork(True, 224)
-    images = founder_images("object", 2, 0)
+    images = founder_images(get_space("object"), 2, 0)
     found = network.centres(images, ("head",))["head"]
     pixels = torch.nn.functional.interpolate(
         images.float(), size=(224, 224), mode="bilinear", antialias=True, align_corners=False
@@ -65,7 +74,7 @@ def test_layers_are_those_of_the_published_network(trained):
 
 def test_unknown_layers_and_files_that_are_no_weights_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="no layer 'fc'"):
-        trained.centres(founder_images("object", 1, 0), ("fc",))
+        trained.centres(founder_images(get_space("object"), 1, 0), ("fc",))
     (tmp_path / "w.pt").write_text("no weights")
     with pytest.raises(InputError, match="no file of weights"):
         LayeredNetwork(True, 64, tmp_path / "w.pt")
@@ -77,10 +86,12 @@ def test_random_weights_are_not_silent_and_leave_the_users_random_numbers_alone(
     torch.manual_seed(5)
     network = LayeredNetwork(False, 64, seed=1)
     torch.testing.assert_close(torch.rand(3), wanted)
-    found = network.centres(founder_images("texture", 24, 1), ("block01", "head"))
+    found = network.centres(founder_images(get_space("texture"), 24, 1), ("block01", "head"))
     for layer, values in found.items():
         assert (values.std(0) > 0).double().mean() > 0.5, layer
-    again = LayeredNetwork(False, 64, seed=1).centres(founder_images("texture", 24, 1), ("head",))["head"]
+    again = LayeredNetwork(False, 64, seed=1).centres(founder_images(get_space("texture"), 24, 1), ("head",))[
+        "head"
+    ]
     torch.testing.assert_close(again, found["head"])
 
 
@@ -157,7 +168,7 @@ def test_trained_units_succeed_and_a_null_does_not(tmp_path):
 
 @pytest.fixture(scope="module")
 def frames():
-    return {name: (get_space(name), eigenframe(get_space(name), n=2)) for name in SPACES}
+    return {name: (get_space(name), make_frames(get_space(name), FramePlan(n=2))[0]) for name in SPACES}
 
 
 def test_latents_explain_early_layers_and_nothing_of_a_null(trained, frames):
@@ -253,7 +264,7 @@ def test_changes_of_images_are_paired_t_tests(evolved):
 
 
 def test_units_that_founders_do_not_drive_are_not_drawn(trained):
-    drawn = draw_units(trained, "trained", config(units=1000).insilico, 0)
+    drawn = draw_units(trained, "trained", config(units=1000).insilico, paired_spaces(config()), 0)
     assert all(isinstance(design, UnitDesign) and deviation > 0 for design, (_, deviation) in drawn)
     assert len({design.session for design, _ in drawn}) == len(drawn)
 
@@ -262,3 +273,30 @@ def test_a_session_says_what_rendered_its_images(evolved):
     generators = evolved[1].generators
     assert generators["space"].tolist() == list(SPACES)
     assert all("procedural" in told for told in generators["generator"])
+
+
+def test_evolutions_in_the_two_generators_are_sessions_too(trained, narrow_generators, tmp_path):
+    """With few channels and random weights in place of the published ones."""
+    pair = config(spaces=["DeePSim", "BigGAN"], n_blocks=4, images_per_thread=4).model_copy(
+        update={"spaces": narrow_settings(tmp_path)}
+    )
+    spaces = paired_spaces(pair)
+    assert [space.initial_sigma for space in spaces] == [3.0, 0.06]
+    (design, scale), *_ = draw_units(trained, "trained", pair.insilico, spaces, 0)
+    contents = evolve_unit(design, trained, scale, pair)
+    write_nwb(tmp_path / "s.nwb", contents, pair)
+    read = read_nwb(tmp_path / "s.nwb")
+    assert read.generators["weights_sha256"].tolist() == ["ab" * 32, "cd" * 32]
+    assert {image.shape for image in read.images.values()} == {(256, 256, 3)}
+    found = analyse_session(responses_from(read, pair.responses), pair)
+    assert set(found["success"]["space"].astype(str)) >= {"DeePSim", "BigGAN"}
+    assert set(found["trajectories"]["kind"].astype(str)) == {"texture", "object"}
+
+
+def test_spaces_of_two_image_sizes_or_without_weights_are_refused(narrow_generators, tmp_path):
+    mixed = config(spaces=["texture", "BigGAN"])
+    with pytest.raises(InputError, match="BigGAN"):
+        paired_spaces(mixed)
+    with pytest.raises(InputError, match="'texture' makes images of 64 px, 'BigGAN' of 256") as caught:
+        paired_spaces(mixed.model_copy(update={"spaces": narrow_settings(tmp_path)}))
+    assert caught.value.where == "insilico.spaces"

@@ -6,9 +6,9 @@ import torch
 
 from evoalign.errors import InputError
 from evoalign.spaces import hessian
+from evoalign.spaces.frames import FramePlan, make_frames
 from evoalign.spaces.hessian import (
     Eigenframe,
-    eigenframe,
     load_eigenframe,
     mean_hessian,
     save_eigenframe,
@@ -75,13 +75,13 @@ def test_mean_over_latents_is_the_mean_of_single_ones(monkeypatch):
 
 def test_frame_is_orthonormal_sorted_and_the_same_each_time(tmp_path):
     space = get_space("object")
-    frame = eigenframe(space, n=1, seed=2)
+    frame = make_frames(space, FramePlan(n=1, seed=2))[0]
     np.testing.assert_allclose(frame.vectors.T @ frame.vectors, np.eye(16), atol=1e-12)
     assert (np.diff(frame.values) <= 0).all() and frame.values[-1] > 0
     rows = np.abs(frame.vectors).argmax(0)
     assert (frame.vectors[rows, np.arange(16)] > 0).all()
     for name in ("a.npz", "b.npz"):
-        save_eigenframe(eigenframe(space, n=1, seed=2), tmp_path / name)
+        save_eigenframe(make_frames(space, FramePlan(n=1, seed=2))[0], tmp_path / name)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     loaded = load_eigenframe(tmp_path / "a.npz", "object")
     np.testing.assert_array_equal(loaded.vectors, frame.vectors)

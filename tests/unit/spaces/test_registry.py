@@ -1,62 +1,26 @@
 """Names of sessions' spaces lead to generators with the weights that are configured, and to no others."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from evoalign.errors import InputError
-from evoalign.spaces import registry
 from evoalign.spaces.biggan import BigganSpace
-from evoalign.spaces.biggan_layout import Architecture, biggan_shapes
-from evoalign.spaces.biggan_network import BigganNetwork
-from evoalign.spaces.deepsim import DeepsimNetwork, DeepsimSpace
+from evoalign.spaces.deepsim import DeepsimSpace
 from evoalign.spaces.registry import get_space
 from evoalign.spaces.settings import Biggan, Deepsim, Spaces
 from evoalign.study import Config, check_generators
-
-NARROW = Architecture(channel_width=8)
-
-
-@pytest.fixture
-def loaders(monkeypatch):
-    """Count how often weights are loaded; networks are narrow, and hold the number in their file."""
-    loaded = []
-
-    def deepsim(path):
-        loaded.append(path)
-        network = DeepsimNetwork(16)
-        network.last.bias.fill_(float(Path(path).read_text()))
-        return DeepsimSpace(network, source={"weights_sha256": "ab" * 32})
-
-    def biggan(path, truncation, config):
-        loaded.append(path)
-        generator = torch.Generator().manual_seed(0)
-        weights = {k: torch.rand(v, generator=generator) + 0.1 for k, v in biggan_shapes(NARROW).items()}
-        return BigganSpace(BigganNetwork(weights, NARROW, truncation), source={"weights_sha256": "cd" * 32})
-
-    monkeypatch.setattr(registry, "load_deepsim", deepsim)
-    monkeypatch.setattr(registry, "load_biggan", biggan)
-    registry._loaded_deepsim.cache_clear()
-    registry._loaded_biggan.cache_clear()
-    yield loaded
-    registry._loaded_deepsim.cache_clear()
-    registry._loaded_biggan.cache_clear()
+from narrow_generators import narrow_settings
 
 
 @pytest.fixture
 def settings(tmp_path):
-    (tmp_path / "fc6.pt").write_text("1")
-    (tmp_path / "biggan.bin").write_text("1")
-    return Spaces(
-        deepsim=Deepsim(weights=str(tmp_path / "fc6.pt")),
-        biggan=Biggan(weights=str(tmp_path / "biggan.bin"), truncation=0.4),
-    )
+    return narrow_settings(tmp_path)
 
 
-def test_each_name_of_a_session_s_space_leads_to_its_generator(loaders, settings):
+def test_each_name_of_a_session_s_space_leads_to_its_generator(narrow_generators, settings):
     noise = torch.zeros(128)
     for name, kind, n in (
         ("fc6", DeepsimSpace, 256),
@@ -74,12 +38,12 @@ def test_each_name_of_a_session_s_space_leads_to_its_generator(loaders, settings
         get_space("fc6", own)
 
 
-def test_weights_are_loaded_once_and_again_when_their_file_changes(loaders, settings):
+def test_weights_are_loaded_once_and_again_when_their_file_changes(narrow_generators, settings):
     for _ in range(3):
         get_space("fc6", settings)
         get_space("DeePSim", settings)
         get_space("BigGAN", settings)
-    assert len(loaders) == 2
+    assert len(narrow_generators) == 2
     before = get_space("fc6", settings).network.last.bias[0].item()
     path = settings.deepsim.weights
     with open(path, "w") as file:
@@ -88,7 +52,7 @@ def test_weights_are_loaded_once_and_again_when_their_file_changes(loaders, sett
     assert (before, get_space("fc6", settings).network.last.bias[0].item()) == (1, 7)
 
 
-def test_what_is_not_configured_is_said_with_the_remedy(loaders, settings, tmp_path):
+def test_what_is_not_configured_is_said_with_the_remedy(narrow_generators, settings, tmp_path):
     with pytest.raises(InputError) as caught:
         get_space("fc6")
     for part in ("no weights are configured", "spaces.deepsim.weights", "evoalign spaces fetch deepsim"):
@@ -103,7 +67,7 @@ def test_what_is_not_configured_is_said_with_the_remedy(loaders, settings, tmp_p
     assert space.noise[5] == 5
 
 
-def test_a_file_of_another_checksum_is_refused(loaders, settings):
+def test_a_file_of_another_checksum_is_refused(narrow_generators, settings):
     wrong = settings.deepsim.model_copy(update={"sha256": "00" * 32})
     with pytest.raises(InputError, match=r"SHA-256 abab.*, not 0000"):
         get_space("fc6", settings.model_copy(update={"deepsim": wrong}))

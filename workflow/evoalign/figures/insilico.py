@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from string import ascii_lowercase
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.analysis.experiment import space_kind
 from evoalign.figures.captions import FigureSettings, percent, quantiles, success_words
 from evoalign.figures.panels import SPACES, Source, Tables, words
 from evoalign.figures.sets import POPULATION_FIGURES, Drawn
@@ -33,27 +35,34 @@ STATISTICS = {
     "saturation": "Saturation",
     "centre": "Variance in the centre",
 }
+OPTIMISER_STYLES = {"CMA-ES": ("#0072B2", "o"), "Adam": ("#D55E00", "s"), "random": (REFERENCE_COLOUR, "x")}
 # Figures of recorded sessions that are drawn of each network's.
 OF_NETWORK = ("success_activation", "population_trajectories", "time_constants")
 
 
-def draw_insilico(networks: Mapping[str, Tables], settings: FigureSettings) -> Iterator[Drawn]:
+def draw_insilico(
+    networks: Mapping[str, Tables], warped: pd.DataFrame, settings: FigureSettings
+) -> Iterator[Drawn]:
     """Draw what networks differ in, then each one's figures as those of recorded sessions.
 
     Parameters
     ----------
     networks : mapping of str to mapping of str to pandas.DataFrame
         Network -> its tables: of `pool_sessions`, and `insilico_layers` and `insilico_image_changes`.
+    warped : pandas.DataFrame
+        `insilico_warped_means`.
     settings : FigureSettings
         Settings that the tables were made with.
     """
     known = {name: networks[name] for name in NETWORKS if name in networks}
     figure, source = draw_success(known)
     yield Drawn("layers_success", figure, source, caption_success(known, settings))
-    figure, source = draw_linearity(known)
+    figure, source = draw_linearity(known, settings)
     yield Drawn("layers_linearity", figure, source, caption_linearity(known, settings))
-    figure, source = draw_images(known)
-    yield Drawn("layers_images", figure, source, caption_images(known))
+    figure, source = draw_images(known, settings)
+    yield Drawn("layers_images", figure, source, caption_images(known, settings))
+    figure, source = draw_warped(warped)
+    yield Drawn("warped_landscapes", figure, source, caption_warped(warped))
     for name, tables in known.items():
         for of_network in OF_NETWORK:
             draw, caption = POPULATION_FIGURES[of_network]
@@ -90,14 +99,14 @@ def draw_success(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
     return figure, source
 
 
-def draw_linearity(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
+def draw_linearity(networks: Mapping[str, Tables], settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw held-out R2 of latents by layer; panels 'a' texture, 'b' object."""
     figure = new_figure(PAGE, 2.5)
     axes = figure.subplots(1, 2, sharey=True)
-    frame = pd.concat([tables["insilico_layers"] for tables in networks.values()], ignore_index=True)
+    frame = _of_networks(networks, "insilico_layers", settings)
     source = {}
     for panel, space, mark in zip(axes, SPACES, "ab", strict=True):
-        rows = frame[frame["space"] == space]
+        rows = frame[frame["kind"] == space]
         source[mark] = rows
         layers = sorted(rows["layer"].astype(str).unique())
         if not layers:
@@ -120,11 +129,11 @@ def draw_linearity(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
     return figure, source
 
 
-def draw_images(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
+def draw_images(networks: Mapping[str, Tables], settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw the change of image statistics from first to last block by layer; panels 'a' to 'd'."""
     figure = new_figure(PAGE, 3.6)
     axes = figure.subplots(2, 2, sharex=True).ravel()
-    frame = pd.concat([tables["insilico_image_changes"] for tables in networks.values()], ignore_index=True)
+    frame = _of_networks(networks, "insilico_image_changes", settings)
     source = {}
     for panel, (statistic, title), mark in zip(axes, STATISTICS.items(), "abcd", strict=True):
         rows = frame[frame["statistic"] == statistic]
@@ -133,7 +142,7 @@ def draw_images(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
         for name in networks:
             for at, space in enumerate(SPACES):
                 own = (
-                    rows[(rows["network"] == name) & (rows["space"] == space)]
+                    rows[(rows["network"] == name) & (rows["kind"] == space)]
                     .set_index("layer")
                     .reindex(layers)
                 )
@@ -147,6 +156,53 @@ def draw_images(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, handlelength=1)
     return figure, source
+
+
+def draw_warped(warped: pd.DataFrame) -> tuple[Figure, Source]:
+    """Draw the best score of each search by depth of the warp; panels 'a', 'b', .. of each dimension."""
+    dimensions = sorted(warped["dimension"].unique().tolist())
+    figure = new_figure(PAGE, 2.4)
+    axes = figure.subplots(1, len(dimensions), sharey=True, squeeze=False)[0]
+    source = {}
+    for panel, dimension, mark in zip(axes, dimensions, ascii_lowercase, strict=False):
+        rows = warped[warped["dimension"] == dimension]
+        source[mark] = rows
+        for optimiser, (colour, marker) in OPTIMISER_STYLES.items():
+            of_search = rows[rows["optimiser"] == optimiser].sort_values("depth")
+            score = of_search["score"].to_numpy()
+            error = [score - of_search["low"], of_search["high"] - score]
+            panel.errorbar(
+                of_search["depth"], score, error, color=colour, marker=marker, markersize=3.5, elinewidth=0.7,
+                linewidth=0.8, label=optimiser,
+            )  # fmt: skip
+        panel.set_xticks(sorted(rows["depth"].unique().tolist()))
+        panel.set_xlabel("Coupling layers of the warp")
+        panel.set_title(f"{dimension} dimensions")
+        letter(panel, mark)
+    axes[0].set_ylim(0, 1.08)
+    axes[0].set_ylabel("Best score")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure, source
+
+
+def caption_warped(warped: pd.DataFrame) -> str:
+    """State N, tests and corrections."""
+    n = int(warped["n"].min())
+    return words(
+        f"""
+        Best score that a search finds on a hill whose coordinates a random RealNVP flow warps, by the
+        flow's depth, in each dimension; the maximum is 1. Mean over {n} landscapes, the same for all
+        searches, with its 95 % interval (Student's t). All may try as many latents. CMA-ES sees scores
+        alone, as an evolution does; Adam knows the gradient; random draws founders. No test.
+        """
+    )
+
+
+def _of_networks(networks: Mapping[str, Tables], table: str, settings: FigureSettings) -> pd.DataFrame:
+    """A table of all networks, with the ``kind`` of each row's space."""
+    frame = pd.concat([tables[table] for tables in networks.values()], ignore_index=True)
+    kinds = [space_kind(str(space), settings.analysis) for space in frame["space"]]
+    return frame.assign(kind=kinds)
 
 
 def _points(
@@ -206,10 +262,10 @@ def caption_linearity(networks: Mapping[str, Tables], settings: FigureSettings) 
     )
 
 
-def caption_images(networks: Mapping[str, Tables]) -> str:
+def caption_images(networks: Mapping[str, Tables], settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = pd.concat([tables["insilico_image_changes"] for tables in networks.values()])
-    found = frame[frame["q"] < 0.05].groupby("network").size()
+    found = frame[frame["q"] < settings.analysis.fdr].groupby("network").size()
     layers_text = ", ".join(
         f"{NETWORK_LABELS[name]} {int(found.get(name, 0))} of {int((frame['network'] == name).sum())}"
         for name in networks
@@ -220,7 +276,7 @@ def caption_images(networks: Mapping[str, Tables]) -> str:
         evolutions ({_counts(networks)} in all), by space and network: a, standard deviation of luminance;
         b, slope of log amplitude on log spatial frequency; c, largest minus smallest colour; d, share of
         the variance of luminance in the central quarter of the area. Bars: 95 % interval (Student's t
-        over evolutions). Paired t-tests with q < 0.05 (Benjamini-Hochberg over a network's layers, spaces
-        and statistics): {layers_text}.
+        over evolutions). Paired t-tests with q < {settings.analysis.fdr:g} (Benjamini-Hochberg over a
+        network's layers, spaces and statistics): {layers_text}.
         """
     )

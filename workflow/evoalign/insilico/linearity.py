@@ -18,6 +18,7 @@ from evoalign.analysis.encoding.ridge import log_alphas, nested_cv
 from evoalign.analysis.settings import Encoding
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.insilico.network import LayeredNetwork
+from evoalign.insilico.session import RENDERED_TOGETHER
 from evoalign.simulate.settings import Insilico
 from evoalign.spaces.hessian import Eigenframe
 from evoalign.spaces.interface import Space
@@ -59,7 +60,7 @@ def linearity(
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         latents = space.sample_initial(settings.linear_images, generator)
         with torch.no_grad():
-            images = torch.cat([space.render(part) for part in latents.split(64)])
+            images = torch.cat([space.render(part) for part in latents.split(RENDERED_TOGETHER)])
         by_layer = network.centres(images, settings.layers)
         folds = image_folds(np.arange(len(latents)), np.zeros(len(latents)), encoding.n_folds, rng)
         plans = {

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from evoalign import study, tables
 from evoalign.analysis.statistics.resampling import seeded
+from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
-from evoalign.evolution.loop import EvolutionThread, Generation, ShownImage, evolve
-from evoalign.evolution.optimisers import CmaEs
+from evoalign.evolution.loop import Generation, ShownImage, evolve
 from evoalign.insilico.network import LayeredNetwork
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.recordings.tables import CHANNELS
 from evoalign.responses.session_responses import SessionResponses
-from evoalign.simulate.experiment import SIGMA, SPACES
-from evoalign.simulate.natural import natural_images
+from evoalign.simulate.experiment import start_threads
 from evoalign.simulate.settings import Insilico
 from evoalign.simulate.study_session import (
     FIRST_ONSET_S,
@@ -35,6 +34,7 @@ from evoalign.simulate.study_session import (
 )
 from evoalign.sorting.tables import SPIKES
 from evoalign.spaces.described import generators_table
+from evoalign.spaces.interface import Space
 from evoalign.spaces.registry import get_space
 
 Floats = NDArray[np.float64]
@@ -44,6 +44,7 @@ BASELINE_HZ, MEAN_HZ, GAIN_HZ, MOST_HZ = 8.0, 40.0, 25.0, 300.0  # gain: of a st
 DRIVEN_MS = (45, 205)  # more than the evoked window on either side, so that smoothing keeps its mean
 N_SCREENED = 64  # founders of either space, over which a unit's activation has its mean and deviation
 CHANNEL = 1
+RENDERED_TOGETHER = 16  # images, for the memory that a generator takes
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,26 @@ def activations(network: LayeredNetwork, pixels: NDArray[np.uint8], design: Unit
     return np.asarray(found[:, design.channel])
 
 
+def paired_spaces(config: study.Config, device: str = "cpu") -> tuple[Space, Space]:
+    """Spaces of thread 0 and 1, as `insilico.spaces` names them.
+
+    Raises
+    ------
+    InputError
+        As for `get_space`; or their images differ in size.
+    """
+    first, second = (get_space(name, config.spaces, device=device) for name in config.insilico.spaces)
+    if first.image_size != second.image_size:
+        raise InputError(
+            f"'{first.name}' makes images of {first.image_size} px, '{second.name}' of {second.image_size}",
+            "insilico.spaces",
+            "name two spaces whose images are of one size",
+        )
+    return first, second
+
+
 def draw_units(
-    network: LayeredNetwork, name: str, settings: Insilico, seed: int
+    network: LayeredNetwork, name: str, settings: Insilico, spaces: Sequence[Space], seed: int
 ) -> list[tuple[UnitDesign, tuple[float, float]]]:
     """Units of each layer, at random among those that founders of both spaces drive, and their scales.
 
@@ -140,7 +159,7 @@ def draw_units(
     InputError
         As for `LayeredNetwork.centres`.
     """
-    founders = [founder_images(space, N_SCREENED, seed) for space in SPACES]
+    founders = [founder_images(space, N_SCREENED, seed) for space in spaces]
     by_layer = network.centres(torch.cat(founders), settings.layers)
     found = []
     for layer, values in by_layer.items():
@@ -154,11 +173,11 @@ def draw_units(
     return found
 
 
-def founder_images(space: str, n: int, seed: int) -> torch.Tensor:
+def founder_images(space: Space, n: int, seed: int) -> torch.Tensor:
     """Images of a space's founders, ``[n, 3, H, W]``."""
-    known = get_space(space)
+    latents = space.sample_initial(n, torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        return known.render(known.sample_initial(n, torch.Generator().manual_seed(seed)))
+        return torch.cat([space.render(part) for part in latents.split(RENDERED_TOGETHER)])
 
 
 def evolve_unit(
@@ -166,8 +185,9 @@ def evolve_unit(
     network: LayeredNetwork,
     scale: tuple[float, float],
     config: study.Config,
+    device: str = "cpu",
 ) -> SessionContents:
-    """Evolve images for a unit in both procedural spaces, and return the session.
+    """Evolve images for a unit in both spaces of `insilico.spaces`, and return the session.
 
     Parameters
     ----------
@@ -176,37 +196,31 @@ def evolve_unit(
     scale : (float, float)
         Of `draw_units`.
     config : study.Config
-        Sections `insilico` and `responses`, and `seed`.
+        Sections `insilico`, `spaces` and `responses`, and `seed`.
+    device : str
+        'cpu' or 'cuda', where a generator with weights computes.
+
+    Raises
+    ------
+    InputError
+        See `paired_spaces`.
     """
     settings = config.insilico
     rng = seeded(config.seed, design.session)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    spaces = [get_space(name) for name in SPACES]
-    threads = [
-        EvolutionThread(
-            number,
-            space,
-            CmaEs(
-                space.sample_initial(settings.images_per_thread, generator).numpy(),
-                SIGMA[number],
-                int(rng.integers(2**31)),
-            ),
-        )
-        for number, space in enumerate(spaces)
-    ]
-    references = {
-        number: natural_images(settings.references_per_thread, spaces[0], spaces[1], generator)
-        for number in range(len(spaces))
-    }
+    spaces = paired_spaces(config, device)
+    seeds = [int(rng.integers(2**31)) for _ in spaces]
+    threads, references = start_threads(spaces, settings, generator, seeds)
     span = (config.responses.start_ms, config.responses.stop_ms)
     subject = NetworkSubject(design, network, scale, span, rng)
     history = evolve(threads, subject, settings.n_blocks, rng, references)
-    contents = _contents(design, subject, history, span[0], rng)
+    contents = _contents(design, settings.spaces, subject, history, span[0], rng)
     return replace(contents, generators=generators_table(spaces))
 
 
 def _contents(
     design: UnitDesign,
+    spaces: tuple[str, str],
     subject: NetworkSubject,
     history: Sequence[Generation],
     start_ms: int,
@@ -224,7 +238,7 @@ def _contents(
             design.session,
             design.network,
             f"{CHANNEL}a",
-            SPACES,
+            spaces,
             site=f"{design.network}/{design.layer}/{design.channel}",
             identifier=f"insilico-{design.session}-{design.channel}",
         ),

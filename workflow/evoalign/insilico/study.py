@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from evoalign.files import atomic_write
 from evoalign.insilico.image_statistics import evolved_images, image_changes
 from evoalign.insilico.linearity import linearity, pooled_linearity
 from evoalign.insilico.network import LayeredNetwork
-from evoalign.insilico.session import UnitDesign, draw_units, evolve_unit
+from evoalign.insilico.session import UnitDesign, draw_units, evolve_unit, paired_spaces
 from evoalign.insilico.tables import (
     INSILICO_IMAGE_CHANGES,
     INSILICO_IMAGES,
@@ -24,7 +25,6 @@ from evoalign.insilico.tables import (
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
-from evoalign.simulate.experiment import SPACES
 from evoalign.simulate.study import SHEET
 from evoalign.spaces.hessian import load_eigenframe
 from evoalign.spaces.registry import get_space
@@ -77,12 +77,13 @@ def write_sessions(
     config = config.model_copy(update={"nwb": packaging, "species": "none (image network)"})
     kept = Path(kept) if kept else Path(f"{folder}.sessions")
     rows = []
-    for design, scale in draw_units(network, name, config.insilico, config.seed):
+    spaces = paired_spaces(config, device)
+    for design, scale in draw_units(network, name, config.insilico, spaces, config.seed):
         path = kept / f"{design.session}.nwb"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_nwb(path, evolve_unit(design, network, scale, config), config)
-        rows.append(_sheet_row(design, Path(folder) / path.name))
+            write_nwb(path, evolve_unit(design, network, scale, config, device), config)
+        rows.append(_sheet_row(design, Path(folder) / path.name, config.insilico.spaces))
     with atomic_write(folder) as partial:
         partial.mkdir()
         for path in sorted(kept.glob("*.nwb")):
@@ -91,9 +92,9 @@ def write_sessions(
         sheet.to_csv(partial / "sessions.tsv", sep="\t", index=False, lineterminator="\n")
 
 
-def _sheet_row(design: UnitDesign, path: Path) -> tuple[str, ...]:
+def _sheet_row(design: UnitDesign, path: Path, spaces: Sequence[str]) -> tuple[str, ...]:
     site = f"{design.network}/{design.layer}/{design.channel}"
-    return (design.session, design.network, path.as_posix(), "1a", site, ";".join(SPACES), "")
+    return (design.session, design.network, path.as_posix(), "1a", site, ";".join(spaces), "")
 
 
 def analyse_sessions(folder: str | PathLike[str], config: study.Config) -> dict[str, pd.DataFrame]:
@@ -134,7 +135,10 @@ def linear_tables(
     config : study.Config
     device : str
     """
-    known = {space: (get_space(space), load_eigenframe(path, space)) for space, path in frames.items()}
+    known = {
+        space: (get_space(space, config.spaces, device=device), load_eigenframe(path, space))
+        for space, path in frames.items()
+    }
     network = network_of(name, config, device)
     units = linearity(network, name, known, config.insilico, config.encoding, config.seed)
     layers = pooled_linearity(units, config.analysis.n_bootstrap, config.analysis.interval, config.seed)

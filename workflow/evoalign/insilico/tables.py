@@ -62,3 +62,27 @@ INSILICO_IMAGE_CHANGES = table(
     column("p", FLOAT, "", "two-sided paired t-test over sessions"),
     column("q", FLOAT, "", "Benjamini-Hochberg of p over the network's layers, spaces and statistics"),
 )
+
+_OPTIMISER = column("optimiser", TEXT, "", "'CMA-ES', 'Adam' (which knows the gradient) or 'random'")
+_DIMENSION = column("dimension", INT, "", "of the latent")
+_DEPTH = column("depth", INT, "", "coupling layers of the flow that warps the landscape; 0 = not warped")
+
+INSILICO_WARPED = table(
+    "insilico_warped",
+    _OPTIMISER,
+    _DIMENSION,
+    _DEPTH,
+    column("repeat", INT, "", "landscape, from 0; the same for all optimisers"),
+    column("score", FLOAT, "", "best that was tried; the maximum is 1"),
+)
+
+INSILICO_WARPED_MEANS = table(
+    "insilico_warped_means",
+    _OPTIMISER,
+    _DIMENSION,
+    _DEPTH,
+    column("n", INT, "", "landscapes"),
+    column("score", FLOAT, "", "mean over landscapes"),
+    column("low", FLOAT, "", "lower end of its 95 % interval (Student's t)"),
+    column("high", FLOAT, "", "upper end of it"),
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -145,6 +146,12 @@ def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[st
         inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
         outputs=tuple(map(named, snakemake.output)),
     )
+
+
+def version(snakemake: Any) -> str:
+    """Return what pieces of an output must have been made with to be taken: digest of code and settings."""
+    made_with = f"{snakemake.params.code} {snakemake.params.settings}"
+    return hashlib.sha256(made_with.encode()).hexdigest()[:16]
 
 
 def _wildcards(snakemake: Any) -> dict[str, str]:

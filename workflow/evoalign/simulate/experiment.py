@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,12 @@ from evoalign.evolution.loop import EvolutionThread, Generation, evolve
 from evoalign.evolution.optimisers import CmaEs
 from evoalign.simulate.natural import natural_images
 from evoalign.simulate.schedule import LogClock, Rig
-from evoalign.simulate.settings import Demo
+from evoalign.simulate.settings import Demo, Insilico
 from evoalign.simulate.subject import ModelSubject, screened_unit, screening_images
+from evoalign.spaces.interface import Space
 from evoalign.spaces.registry import get_space
 
 SPACES = ("texture", "object")  # of thread 0 and 1, as in sessions.tsv
-SIGMA = (0.8, 0.7)  # CMA-ES initial step of the two threads, in SDs of the prior
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,41 @@ class Evolved:
     screen: list[np.ndarray]
 
 
+def start_threads(
+    spaces: Sequence[Space], settings: Demo | Insilico, generator: torch.Generator, seeds: Sequence[int]
+) -> tuple[list[EvolutionThread], dict[int, list[np.ndarray]]]:
+    """Draw the founders and reference images of a paired evolution.
+
+    Parameters
+    ----------
+    spaces : sequence of Space
+        Of thread 0, 1, ..; their images are of one size.
+    settings : Demo or Insilico
+        How many founders and references a thread has.
+    generator : torch.Generator
+        Source of founders, then of references.
+    seeds : sequence of int
+        Of each thread's CMA-ES.
+
+    Returns
+    -------
+    threads : list of EvolutionThread
+        Each with CMA-ES, from its founders at the space's initial step.
+    references : dict of int to list of ndarray
+        Of each thread, uint8 ``[H, W, 3]``.
+    """
+    founders = [space.sample_initial(settings.images_per_thread, generator).numpy() for space in spaces]
+    threads = [
+        EvolutionThread(number, space, CmaEs(founders[number], space.initial_sigma, seeds[number]))
+        for number, space in enumerate(spaces)
+    ]
+    references = {
+        thread.number: natural_images(settings.references_per_thread, generator, spaces[0].image_size)
+        for thread in threads
+    }
+    return threads, references
+
+
 def run_evolution(area: str, settings: Demo, seed: int) -> Evolved:
     """Run a demo session's closed loop: what was shown, and the preferred unit's spikes.
 
@@ -40,15 +76,8 @@ def run_evolution(area: str, settings: Demo, seed: int) -> Evolved:
     generator = torch.Generator().manual_seed(torch_seed)
     screen = screening_images(spaces, generator)
     unit = screened_unit(area, screen)
-    threads = []
-    for number, space in enumerate(spaces):
-        founders = space.sample_initial(settings.images_per_thread, generator).numpy()
-        cma_seed = int(np.random.default_rng([seed, 1, number]).integers(2**31))
-        threads.append(EvolutionThread(number, space, CmaEs(founders, SIGMA[number], cma_seed)))
-    references = {
-        number: natural_images(settings.references_per_thread, spaces[0], spaces[1], generator)
-        for number in range(len(spaces))
-    }
+    seeds = [int(np.random.default_rng([seed, 1, number]).integers(2**31)) for number in range(len(spaces))]
+    threads, references = start_threads(spaces, settings, generator, seeds)
     rng = np.random.default_rng([seed, 2])
     clock = LogClock(offset_s=rng.uniform(5, 60), drift_ppm=rng.uniform(-60, 60))
     rig = Rig(rng, clock)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from evoalign.spaces.interface import Space, to_bytes
+from evoalign.spaces.interface import to_bytes
+from evoalign.spaces.procedural import IMAGE_SIZE, ObjectSpace, TextureSpace
 
 
-def natural_images(n: int, texture: Space, figure: Space, generator: torch.Generator) -> list[np.ndarray]:
-    """Compose scenes: a textured, shaded object before a dimmer textured ground.
+def natural_images(n: int, generator: torch.Generator, size: int = IMAGE_SIZE) -> list[np.ndarray]:
+    """Compose scenes of the procedural spaces: a textured, shaded object before a dimmer textured ground.
 
     Parameters
     ----------
     n : int
         How many.
-    texture, figure : Space
-        Where textures and objects come from.
     generator : torch.Generator
         Source of randomness.
+    size : int
+        Side of the images in pixels; those of another size than the spaces' are scaled.
 
     Returns
     -------
@@ -27,6 +28,7 @@ def natural_images(n: int, texture: Space, figure: Space, generator: torch.Gener
     """
     if n == 0:
         return []
+    texture, figure = TextureSpace(), ObjectSpace()
     with torch.no_grad():
         shape = figure.render(figure.sample_initial(n, generator))
         skin = texture.render(texture.sample_initial(n, generator))
@@ -35,4 +37,7 @@ def natural_images(n: int, texture: Space, figure: Space, generator: torch.Gener
     mask = torch.sigmoid(60 * ((shape - 0.5).abs().amax(dim=1, keepdim=True) - 0.06))
     inside = shape + 0.4 * (skin - 0.5)
     outside = 0.45 + 0.55 * (ground - 0.5)
-    return list(to_bytes((mask * inside + (1 - mask) * outside).clamp(0, 1)))
+    scenes = (mask * inside + (1 - mask) * outside).clamp(0, 1)
+    if size != IMAGE_SIZE:
+        scenes = torch.nn.functional.interpolate(scenes, size=(size, size), mode="bilinear", antialias=True)
+    return list(to_bytes(scenes))

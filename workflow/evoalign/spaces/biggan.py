@@ -46,6 +46,8 @@ class BigganSpace:
         The noise has another length, or is not finite.
     """
 
+    initial_sigma = 0.06  # the study's
+
     def __init__(
         self,
         network: BigganNetwork,

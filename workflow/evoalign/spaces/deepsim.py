@@ -125,6 +125,8 @@ class DeepsimSpace:
         What is known of the weights: `weights` (file) and `weights_sha256`.
     """
 
+    initial_sigma = 3.0  # the study's
+
     def __init__(
         self, network: DeepsimNetwork, name: str = "DeePSim", source: Mapping[str, str] | None = None
     ) -> None:

@@ -24,7 +24,7 @@ from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.spaces.hessian_products import Metric, distance_gradient
 from evoalign.spaces.interface import Space, check_latents
-from evoalign.spaces.metrics import PIXEL_DESCRIPTION, squared_difference
+from evoalign.spaces.metrics import squared_difference
 
 Floats = NDArray[np.float64]
 
@@ -134,32 +134,6 @@ def _curved(metric: Metric, images: Tensor, tangents: Tensor) -> Tensor:
         for tangent in tangents
     ]
     return torch.stack(products)
-
-
-def eigenframe(
-    space: Space,
-    n: int = 64,
-    seed: int = 0,
-    metric: Metric = squared_difference,
-    metric_name: str = PIXEL_DESCRIPTION,
-) -> Eigenframe:
-    """Eigenframe of a space, exact for the latents it is averaged over.
-
-    `frames.make_frames` makes those of larger spaces, and of blocks.
-
-    Parameters
-    ----------
-    space : Space
-    n : int
-        Founders of the space's prior to average over.
-    seed : int
-        Of the founders.
-    metric, metric_name
-        See `mean_hessian`; the name goes into the provenance.
-    """
-    latents = space.sample_initial(n, torch.Generator().manual_seed(seed))
-    provenance = {"metric": metric_name, "n": str(n), "seed": str(seed), "method": "autograd"}
-    return exact_frame(space.name, mean_hessian(space, latents, metric).cpu().numpy(), provenance)
 
 
 def exact_frame(space: str, hessian: Floats, provenance: Mapping[str, str]) -> Eigenframe:

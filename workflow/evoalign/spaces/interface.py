@@ -23,6 +23,8 @@ class Space(Protocol):
         Length of a latent vector.
     image_size : int
         Height and width of the images, in pixels.
+    initial_sigma : float
+        First step of CMA-ES from founders (docs/methods.md section 9).
     blocks : mapping of str to slice
         Parts of a latent, as BigGAN's `noise` and `class`.
     """
@@ -30,6 +32,7 @@ class Space(Protocol):
     name: str
     latent_dim: int
     image_size: int
+    initial_sigma: float
 
     @property
     def blocks(self) -> Mapping[str, slice]:

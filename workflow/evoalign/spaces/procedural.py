@@ -111,6 +111,7 @@ class TextureSpace(_ProceduralSpace):
     """
 
     name = "texture"
+    initial_sigma = 0.8  # in SDs of the founders
     generator = f"procedural textures, noise of seed {_NOISE_SEED}"
     latent_dim = 24
     frequencies = (6.0, 10.0, 16.0)
@@ -158,6 +159,7 @@ class ObjectSpace(_ProceduralSpace):
     """
 
     name = "object"
+    initial_sigma = 0.7  # in SDs of the founders
     generator = "procedural shaded objects"
     latent_dim = 16
     harmonics = (2, 3, 4, 5)

@@ -31,6 +31,7 @@ from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution
+from evoalign.device import resolve_device
 from evoalign.errors import InputError
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.spaces.frames import make_frames, plan_for
@@ -89,11 +90,7 @@ def encode_session(
             "session %s has no valid presentation of a thread: nothing to encode", responses.session
         )
         return results.no_units()
-    device = (
-        "cuda"
-        if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-        else "cpu"
-    )
+    device = resolve_device(config.device)
     threads = [thread_of(responses, number) for number in (0, 1)]
     frames = session_frames(threads, config) if frames is None else frames
     job = EncodingJob(

@@ -16,7 +16,6 @@ from evoalign import tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.levels import CORRELATION_LEVEL
 from evoalign.analysis.pooling.pairings import pair_prototypes
-from evoalign.analysis.session.analyse import resolve_device
 from evoalign.analysis.session.prototypes import (
     PROTOTYPES,
     Prototype,
@@ -28,6 +27,7 @@ from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tables import DISTANCE_CORRELATIONS, IMAGE_DISTANCES, IMAGE_PAIRINGS
 from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
+from evoalign.device import resolve_device
 from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.distances import image_distances
 from evoalign.spaces.networks import lpips_of, networks_of

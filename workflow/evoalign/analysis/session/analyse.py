@@ -42,6 +42,7 @@ from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tables import EXPERIMENTS, PSTH, SUCCESS, TRAJECTORIES
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution, tune_session
+from evoalign.device import resolve_device
 from evoalign.responses.session_responses import SessionResponses
 
 
@@ -124,13 +125,6 @@ def _without_evolution(responses: SessionResponses) -> str:
     if not (of_evolution & shown["valid"].astype(bool)).any():
         return f"none of its {of_evolution.sum()} presentations of an evolution is valid (see their reasons)"
     return ""
-
-
-def resolve_device(device: str) -> str:
-    """'cuda' for 'auto' where there is one, else 'cpu'."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
