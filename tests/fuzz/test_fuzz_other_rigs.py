@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_fuzz_events import CASES, memory_limit, mutate, overwrite, survive
 from test_fuzz_recordings import read
-from tiny_rigs import tiny_nex, tiny_rec, tiny_smr
+from tiny_rigs import tiny_edf, tiny_nex, tiny_rec, tiny_smr
 
 from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.write_intan import write_intan
@@ -33,6 +33,7 @@ def check(good, n):
         (".nex", [tiny_nex(), tiny_nex(fragments=((0, 0),))]),
         (".smr", [tiny_smr(), tiny_smr(pause_ticks=0)]),
         (".rec", [tiny_rec(), tiny_rec(lost=0, scaled=False)]),
+        (".edf", [tiny_edf(), tiny_edf(plus="", annotations=False), tiny_edf(pause_s=0.0, plus="EDF+C")]),
     ],
 )
 def test_fuzz_single_files(tmp_path, suffix, seeds):

@@ -1,4 +1,4 @@
-"""The smallest whole files of rigs without a writer: .nex, .smr and .rec, built from their layouts."""
+"""The smallest whole files of rigs without a writer: .nex, .smr, .rec and .edf, built from their layouts."""
 
 import numpy as np
 
@@ -104,3 +104,51 @@ def tiny_rec(lost_before=30, lost=500, scaled=True):
     packets["ecu"][:, 2] = np.arange(60)
     xml = REC_XML.format(scale=' spikeScalingToUv="0.25"' if scaled else "")
     return xml.encode() + packets.tobytes()
+
+
+def edf_signal(label, unit, physical, digital, n):
+    """Fields of a signal's header in an EDF file, in their order."""
+    texts = (label, "", unit, *physical, *digital, "", n, "")
+    return [str(text) for text in texts]
+
+
+def tiny_edf(pause_s=5.0, plus="EDF+D", records_told=6, annotations=True, signals=None, unit="uV"):
+    """Six records of 0.01 s: two electrodes at 30 kHz and a light at 1 kHz; words, a text, a pause."""
+    signals = signals or [
+        ("El 1", unit, (-500, 500), (-32768, 32767)),
+        ("El 2", unit, (-250, 250), (-2048, 2047)),
+        ("Photodiode", "V", (-5, 5), (-32768, 32767)),
+    ]
+    n = [300, 300, 10]
+    heads = [edf_signal(*signal, count) for signal, count in zip(signals, n, strict=True)]
+    if annotations:
+        heads.append(edf_signal("EDF Annotations", "", (-1, 1), (-32768, 32767), 32))
+    fields = b"".join(
+        "".join(head[k].ljust(size) for head in heads).encode("latin-1")
+        for k, size in enumerate((16, 80, 8, 8, 8, 8, 8, 80, 8, 32))
+    )
+    fixed = "".join(
+        text.ljust(size)
+        for text, size in (
+            ("0", 8), ("X X X X", 80), ("Startdate 02-MAR-2026 X X X", 80), ("02.03.26", 8), ("10.00.00", 8),
+            (str(256 * (len(heads) + 1)), 8), (plus, 44), (str(records_told), 8), ("0.01", 8),
+            (str(len(heads)), 4),
+        )
+    )  # fmt: skip
+    data = b""
+    for record in range(6):
+        data += edf_samples(record).tobytes()
+        if annotations:
+            onset = 0.01 * record + (pause_s if record >= 3 else 0)
+            lists = f"+{onset:.4f}\x14\x14\0"
+            if record in (1, 4):
+                lists += f"+{onset + 0.002:.4f}\x14{100 + record}\x14\0"
+            if record == 2:
+                lists += f"+{onset:.4f}\x150.5\x14reward\x14\0"
+            data += lists.encode().ljust(64, b"\0")
+    return fixed.encode() + fields + data
+
+
+def edf_samples(record):
+    """Counts of a record of `tiny_edf`: 300, 300 and 10 of its three signals."""
+    return np.random.default_rng(record).integers(-2_000, 2_000, 610).astype("<i2")

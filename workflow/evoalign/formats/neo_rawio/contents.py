@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from evoalign.errors import InputError
+from evoalign.formats.plexon.streams import NOT_NEURAL
 from evoalign.recordings.recording import Recording, channel_table, segment_table, spike_table, word_table
 from evoalign.recordings.stream import Reader, Stream
 
 ROLES = ("broadband", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 FIRST_ANALOG = 10_000  # analog input 1 is channel 10001: it shares no number with an electrode
+MICROVOLTS = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6, "nv": 1e-3}
+ANALOG = re.compile(r"(AI|ADC|AUX|ANA|SYNC|ACC|GYR|BNC)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,16 @@ class RecordingContents:
 def neural_role(rate_hz: float) -> str:
     """Return what a neural signal of this rate is called."""
     return "broadband" if rate_hz >= BROADBAND_HZ else "field"
+
+
+def role_of(name: str, unit: str, rate_hz: float) -> str:
+    """Return what a channel carries, by its unit, name and rate.
+
+    What is no voltage, or has the name of an input of the rig, is 'analog'.
+    """
+    if (unit and unit.lower() not in MICROVOLTS) or NOT_NEURAL.search(name) or ANALOG.match(name):
+        return "analog"
+    return neural_role(rate_hz)
 
 
 def build(

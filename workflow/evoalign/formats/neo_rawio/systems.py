@@ -9,6 +9,7 @@ from typing import Any
 
 from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.contents import RecordingContents, build
+from evoalign.formats.neo_rawio.edf import edf_contents
 from evoalign.formats.neo_rawio.intan import intan_contents
 from evoalign.formats.neo_rawio.neuralynx import SUFFIXES as NEURALYNX
 from evoalign.formats.neo_rawio.neuralynx import is_neuralynx, neuralynx_contents
@@ -74,6 +75,10 @@ def _smr(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:
     return _one(lambda path: smr_contents(path, gap_tolerance_s))(files, gap_tolerance_s)
 
 
+def _edf(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:
+    return _one(lambda path: edf_contents(path, gap_tolerance_s))(files, gap_tolerance_s)
+
+
 def _any_case(suffixes: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"*{name}" for s in suffixes for name in (s, s.upper(), "." + s[1:].capitalize()))
 
@@ -86,12 +91,12 @@ SYSTEMS = (
     System("spikegadgets", (".rec",), (), _one(spikegadgets_contents)),
     System("spike2", (".smr",), (), _smr),
     System("neuroexplorer", (".nex",), (), _one(nex_contents)),
+    System("edf", (".edf",), (), _edf),
     System("spike2_64", (".smrx",), (), _neo("Spike2 64 bit", "CedRawIO", "filename")),
     System("tdt", (".tbk", ".tsq", ".tev"), ("*.tsq",), _neo("TDT", "TdtRawIO", "dirname")),
     System("open_ephys_classic", (".continuous",), ("*.continuous",),
            _neo("Open Ephys classic", "OpenEphysRawIO", "dirname")),
     System("alpha_omega", (".mpx", ".lsx"), ("*.mpx",), _neo("Alpha Omega", "AlphaOmegaRawIO", "dirname")),
-    System("edf", (".edf",), (), _neo("EDF", "EDFRawIO", "filename")),
 )  # fmt: skip
 
 

@@ -20,12 +20,16 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.checked import refuse
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
+from evoalign.formats.neo_rawio.contents import (
+    FIRST_ANALOG,
+    MICROVOLTS,
+    Channel,
+    Group,
+    RecordingContents,
+    role_of,
+)
 from evoalign.formats.neo_rawio.pieces import signed, steps_of
-from evoalign.formats.plexon.streams import NOT_NEURAL
 
-MICROVOLTS = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6, "nv": 1e-3}
-ANALOG = re.compile(r"(AI|ADC|AUX|ANA|SYNC|ACC|GYR|BNC)", re.IGNORECASE)
 PART = 100_000  # samples read together where all are looked at
 OUTSIDE_S = 5.0  # an event may lie this far outside the samples; further off it is on another clock
 
@@ -128,7 +132,8 @@ def _stream(contents: RecordingContents, system: str, raw: Any, place: int, path
         segments.append((start, n))
     by_role: dict[str, list[int]] = {}
     for column, channel in enumerate(headers):
-        by_role.setdefault(_role(channel, rate), []).append(column)
+        role = role_of(str(channel["name"]), str(channel["units"]), rate)
+        by_role.setdefault(role, []).append(column)
     for role, columns in by_role.items():
         plain = _NeoReader(raw, place, columns, None)
         everyone = range(len(columns))
@@ -144,7 +149,8 @@ def _stream(contents: RecordingContents, system: str, raw: Any, place: int, path
                     raise refuse(system, f"neo counts {n} samples and ends before", path)
         step = None if dtype in (np.int16, np.uint16) else _steps(system, path, plain, segments, len(columns))
         if step is not None:
-            contents.metadata.setdefault("in_steps_of", {})[str(stream["name"])] = [float(s) for s in step]
+            names = (str(headers[column]["name"]) for column in columns)
+            contents.metadata.setdefault("in_steps_of", {}).update(zip(names, step.tolist(), strict=True))
         channels = tuple(
             _channel(
                 contents, headers[column], role, column, dtype, None if step is None else float(step[rank])
@@ -153,7 +159,7 @@ def _stream(contents: RecordingContents, system: str, raw: Any, place: int, path
         )
         reader = _NeoReader(raw, place, columns, step)
         contents.groups.append(Group(role, rate, channels, tuple(segments), reader))
-    return sum(n for _, n in segments) * len(headers) * (1 if dtype.itemsize < 4 else dtype.itemsize)
+    return sum(n for _, n in segments) * len(headers) * dtype.itemsize
 
 
 def _steps(
@@ -169,13 +175,6 @@ def _steps(
     if step is None:
         raise refuse(system, "samples that are no numbers, or none", path)
     return step
-
-
-def _role(channel: np.void, rate: float) -> str:
-    name, unit = str(channel["name"]), str(channel["units"]).lower()
-    if (unit and unit not in MICROVOLTS) or NOT_NEURAL.search(name) or ANALOG.match(name):
-        return "analog"
-    return neural_role(rate)
 
 
 def _channel(
