@@ -104,8 +104,8 @@ def drop_short_last_block(experiment: Experiment, minimum: int) -> Experiment:
     """
     last = experiment.n_blocks - 1
     generated = ~experiment.reference & (experiment.block == last)
-    shown = [int((generated & (experiment.thread == thread)).sum()) for thread in (0, 1)]
-    if min(shown) >= minimum:
+    n_generated = [int((generated & (experiment.thread == thread)).sum()) for thread in (0, 1)]
+    if min(n_generated) >= minimum:
         return experiment
-    rest = experiment.select(experiment.block != last)
-    return replace(rest, block_numbers=experiment.block_numbers[:-1], dropped_last=True)
+    without_last = experiment.select(experiment.block != last)
+    return replace(without_last, block_numbers=experiment.block_numbers[:-1], dropped_last=True)

@@ -51,16 +51,16 @@ def experiment_from(
     """
     row = unit_row(responses, settings, unit)
     names = ("block", "thread", "valid", "reference", "space", "image")
-    shown = {name: responses.presentations[name].to_numpy() for name in names}
-    evolution = (shown["block"] >= 0) & np.isin(shown["thread"], (0, 1))
-    keep = evolution & shown["valid"].astype(bool)
+    columns = {name: responses.presentations[name].to_numpy() for name in names}
+    evolution = (columns["block"] >= 0) & np.isin(columns["thread"], (0, 1))
+    keep = evolution & columns["valid"].astype(bool)
     if not keep.any():
         raise InputError(
             "no valid presentation of an evolution (block and thread known)",
             f"session {responses.session}",
             "look at the alignment of the session, or take the session off the sample sheet",
         )
-    table = {name: values[keep] for name, values in shown.items()}
+    table = {name: values[keep] for name, values in columns.items()}
     smooth = rates(
         responses.values(row)[0][keep], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
     )
@@ -118,6 +118,6 @@ def unit_row(responses: SessionResponses, settings: Analysis, unit: int | None =
 
 
 def _space(presentations: Mapping[str, NDArray[Any]], thread: int) -> str:
-    own = (presentations["thread"] == thread) & ~presentations["reference"].astype(bool)
-    named = own & (presentations["space"] != "")
+    generated = (presentations["thread"] == thread) & ~presentations["reference"].astype(bool)
+    named = generated & (presentations["space"] != "")
     return str(presentations["space"][named.argmax()]) if named.any() else ""

@@ -201,13 +201,13 @@ def unit_crossover(difference: Floats, leads: Leads, draws: Floats, bins: Bins, 
         Mass of the interval: times at which the draws do not tell the
         difference from 0, between the two leads.
     """
-    found = Crossover(reason=reason_against(leads), p_texture=leads.p_texture, p_object=leads.p_object)
-    if found.reason:
-        return found
+    crossover = Crossover(reason=reason_against(leads), p_texture=leads.p_texture, p_object=leads.p_object)
+    if crossover.reason:
+        return crossover
     before, after = leads_around(leads)
     time = _change_point(difference, draws, bins, before, after)
     low, high = draws_interval(draws, bins, before, after, level)
-    return replace(found, time_ms=time, low_ms=min(low, time), high_ms=max(high, time))
+    return replace(crossover, time_ms=time, low_ms=min(low, time), high_ms=max(high, time))
 
 
 def _change_point(difference: Floats, draws: Floats, bins: Bins, before: Lead, after: Lead) -> float:

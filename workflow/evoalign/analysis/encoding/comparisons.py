@@ -56,10 +56,12 @@ def compared(job: EncodingJob, parts: list[ThreadParts]) -> tuple[pd.DataFrame, 
     if not set(KINDS) <= set(by_kind):
         return tables.empty(ENCODING_INDEX), tables.empty(ENCODING_CROSSOVER)
     pair = (by_kind["texture"], by_kind["object"])
-    found = [_compared(job, pair, shares) for shares in _same_projection(pair)]
-    if not found:
+    compared_rows = [_compared(job, pair, shares) for shares in _same_projection(pair)]
+    if not compared_rows:
         return tables.empty(ENCODING_INDEX), tables.empty(ENCODING_CROSSOVER)
-    return pd.concat([index for index, _ in found]), pd.concat([crossing for _, crossing in found])
+    return pd.concat([index for index, _ in compared_rows]), pd.concat(
+        [crossing for _, crossing in compared_rows]
+    )
 
 
 def _same_projection(pair: tuple[ThreadParts, ThreadParts]) -> Iterator[tuple[Shares, Shares]]:
@@ -85,7 +87,7 @@ def _compared(
     texture, object_ = shares
     k = 0 if texture.projection == "full" else texture.n_features
     generator = seeded(job.config.seed, job.responses.session, f"index {texture.projection} {k}")
-    found = compare(
+    comparison = compare(
         texture.estimate,
         object_.estimate,
         (texture.distribution, object_.distribution),
@@ -103,7 +105,7 @@ def _compared(
         for kind, (_, fit) in zip(KINDS, fits, strict=True)
     }
     model = {"scheme": fits[0][0], "projection": texture.projection, "n_features": k}
-    return _index(job, model, shares, found, p), _crossovers(job, model, shares, found, p)
+    return _index(job, model, shares, comparison, p), _crossovers(job, model, shares, comparison, p)
 
 
 def _index(

@@ -56,12 +56,12 @@ def design(features: Tensor, raw_bounds: list[int]) -> Design:
     """Shorten the folds of predictors [presentation, feature] that are sorted by fold."""
     parts, ones, turns = [], [], []
     for first, last in itertools.pairwise(raw_bounds):
-        fold, one, turn = features[first:last], features.new_ones(last - first), None
+        fold, ones_column, turn = features[first:last], features.new_ones(last - first), None
         if len(fold) > fold.shape[1] + 1:
-            turn, _ = torch.linalg.qr(torch.cat([one[:, None], fold], dim=1))
-            fold, one = turn.T @ fold, turn.T @ one
+            turn, _ = torch.linalg.qr(torch.cat([ones_column[:, None], fold], dim=1))
+            fold, ones_column = turn.T @ fold, turn.T @ ones_column
         parts.append(fold)
-        ones.append(one)
+        ones.append(ones_column)
         turns.append(turn)
     bounds = [0, *torch.tensor([len(part) for part in parts]).cumsum(0).tolist()]
     return Design(torch.cat(parts), torch.cat(ones), bounds, list(raw_bounds), tuple(turns))
@@ -101,8 +101,8 @@ class Decomposition:
 
     def scores(self, held_out: Tensor, ones: Tensor | None = None) -> Tensor:
         """(z - mean) Zc' U of held-out predictors [held-out, feature], as [held-out, rank]."""
-        one = held_out.new_ones(len(held_out)) if ones is None else ones
-        return (held_out - one[:, None] * self.mean) @ self.back
+        ones_column = held_out.new_ones(len(held_out)) if ones is None else ones
+        return (held_out - ones_column[:, None] * self.mean) @ self.back
 
 
 def decompose(train: Tensor, ones: Tensor | None = None) -> Decomposition:
@@ -116,10 +116,10 @@ def decompose(train: Tensor, ones: Tensor | None = None) -> Decomposition:
     ones : torch.Tensor, float64 [train], optional
         The constant predictor in shortened coordinates; ones when not given.
     """
-    one = train.new_ones(len(train)) if ones is None else ones
-    average = one / (one @ one)
+    ones_column = train.new_ones(len(train)) if ones is None else ones
+    average = ones_column / (ones_column @ ones_column)
     mean = average @ train
-    centred = train - one[:, None] * mean
+    centred = train - ones_column[:, None] * mean
     epsilon = torch.finfo(train.dtype).eps * max(train.shape)
     if train.shape[1] <= train.shape[0]:
         vectors, singular, _ = torch.linalg.svd(centred, full_matrices=False)

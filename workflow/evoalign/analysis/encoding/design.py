@@ -109,8 +109,8 @@ def thread_of(responses: SessionResponses, thread: int) -> Thread:
         short for the presentations, of changing dimension, or not finite.
     """
     table = responses.presentations.reset_index(drop=True)
-    own = (table["thread"] == thread) & table["valid"].astype(bool) & (table["block"] >= 0)
-    generated = own & ~table["reference"].astype(bool) & (table["latent_row"] >= 0)
+    of_thread = (table["thread"] == thread) & table["valid"].astype(bool) & (table["block"] >= 0)
+    generated = of_thread & ~table["reference"].astype(bool) & (table["latent_row"] >= 0)
     where = f"session {responses.session}, thread {thread}"
     chosen = table[generated]
     if "onset_s" in chosen:
@@ -143,15 +143,15 @@ def _latents(responses: SessionResponses, thread: int, chosen: pd.DataFrame, whe
     parts = {}
     for number, rows in chosen.groupby("block", sort=True):
         block = int(number)  # type: ignore[arg-type]
-        here = f"{where}, block {block}"
+        place = f"{where}, block {block}"
         if (block, thread) not in responses.codes:
-            raise InputError("the latents of this block are missing", here, "look for its code file")
+            raise InputError("the latents of this block are missing", place, "look for its code file")
         codes = np.asarray(responses.codes[(block, thread)][0], dtype=np.float64)
         row = rows["latent_row"].to_numpy()
         if codes.ndim != 2 or row.max() >= len(codes):
-            raise InputError(f"latent row {row.max()} in codes of shape {list(codes.shape)}", here)
+            raise InputError(f"latent row {row.max()} in codes of shape {list(codes.shape)}", place)
         if not np.isfinite(codes[row]).all():
-            raise InputError("the latents hold NaN or infinity", here)
+            raise InputError("the latents hold NaN or infinity", place)
         parts[block] = pd.DataFrame(codes[row], index=rows.index)
     sizes = sorted({part.shape[1] for part in parts.values()})
     if len(sizes) > 1:
@@ -195,14 +195,14 @@ def window_rates(counts: NDArray, start_ms: int, windows: Windows, every: int = 
             "encoding.window_ms",
             "widen responses.start_ms and stop_ms, or narrow the range",
         )
-    taken = np.zeros(counts.shape[-1])
+    n_samples = np.zeros(counts.shape[-1])
     picked = []
     for begin in first:
-        taken[:] = 0
-        taken[begin + offset : begin + windows.width_ms : every] = 1
-        picked.append(taken * (1000 / max(taken.sum(), 1)))
+        n_samples[:] = 0
+        n_samples[begin + offset : begin + windows.width_ms : every] = 1
+        picked.append(n_samples * (1000 / max(n_samples.sum(), 1)))
     matrix = np.stack(picked, axis=1)  # [ms, window]
-    found = np.empty((len(counts), len(picked), counts.shape[1]))
+    rates = np.empty((len(counts), len(picked), counts.shape[1]))
     for unit, count in enumerate(counts):
-        found[unit] = (count.astype(np.float64) @ matrix).T
-    return found
+        rates[unit] = (count.astype(np.float64) @ matrix).T
+    return rates

@@ -62,8 +62,8 @@ class ShareDistribution:
             below = np.interp(values, draws, (np.arange(n) + 0.5) / n, left=0.0, right=1.0)
             above[:, column] = 1 - below
         above = np.maximum.accumulate(above, axis=1)
-        found = np.stack([np.interp(np.asarray(levels), row, self.share, left=0.0) for row in above])
-        return np.where(np.isnan(values)[:, None], np.nan, found)
+        interpolated = np.stack([np.interp(np.asarray(levels), row, self.share, left=0.0) for row in above])
+        return np.where(np.isnan(values)[:, None], np.nan, interpolated)
 
     def draw(self, share: ArrayLike, uniform: Floats) -> Floats:
         """Estimates that a share may give.
@@ -117,11 +117,11 @@ def share_distribution(
         outside = generator.chisquare(kernel.freedom - rank, n_draws)
         outside *= (kernel.freedom - rank) / outside.mean()
     left = torch.from_numpy(outside).to(device)
-    found = [
+    distributions = [
         most_likely_share((h**0.5 * linear + (1 - h) ** 0.5 * noise).square(), (1 - h) * left, kernel)
         for h in share.tolist()
     ]
-    return ShareDistribution(share, torch.stack(found).sort(1).values.cpu().numpy())
+    return ShareDistribution(share, torch.stack(distributions).sort(1).values.cpu().numpy())
 
 
 def _with_exact_moments(noise: Tensor, linear: Tensor) -> Tensor:

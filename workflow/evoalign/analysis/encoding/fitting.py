@@ -43,24 +43,26 @@ def predictors(job: EncodingJob, thread: Thread) -> list[Predictors]:
     rotated = None
     if frame is not None:
         rotated = Rotated(latents - latents.mean(0), torch.from_numpy(frame.basis).to(job.device))
-    found: list[Predictors] = []
+    made_predictors: list[Predictors] = []
     for projection in job.settings.projections:
         if projection == "full":
-            found.append(("full", dim, shortened(latents)))
+            made_predictors.append(("full", dim, shortened(latents)))
             continue
         for k in (k for k in job.settings.projection_dims if k < dim):
             if projection == "random":
                 generator = seeded(job.config.seed, job.responses.session, thread.space, f"random {k}")
-                found.append(("random", k, latents @ random_basis(dim, k, generator).to(job.device)))
+                made_predictors.append(
+                    ("random", k, latents @ random_basis(dim, k, generator).to(job.device))
+                )
             elif rotated is not None and frame is not None and _known(projection, k, dim, frame):
-                found.append((projection, k, getattr(rotated, projection)(k)))
-    return [(name, k, shortened(x)) for name, k, x in found]
+                made_predictors.append((projection, k, getattr(rotated, projection)(k)))
+    return [(name, k, shortened(x)) for name, k, x in made_predictors]
 
 
 def _known(projection: str, k: int, dim: int, frame: Eigenframe) -> bool:
     """Whether a frame, which may hold the leading directions alone, has the top k, or k beside those."""
-    known = len(frame.values)
-    return known == dim or k <= (known if projection == "top" else dim - known)
+    n_directions = len(frame.values)
+    return n_directions == dim or k <= (n_directions if projection == "top" else dim - n_directions)
 
 
 def _effects(job: EncodingJob, thread: Thread) -> WithinBlocks:
@@ -71,7 +73,7 @@ def linear_shares(
     job: EncodingJob, thread: Thread, models: list[Predictors], targets: Tensor
 ) -> list[Shares]:
     """Linear shares [unit, window] of each projection, over all presentations of the thread."""
-    found = []
+    shares = []
     order = np.arange(len(thread.rows)) if job.settings.remove_trend else None
     for projection, k, features in models:
         kernel = linear_kernel(features, thread.blocks, thread.images, order)
@@ -80,7 +82,7 @@ def linear_shares(
         estimate = linear_share(kernel, targets).cpu().numpy()
         tail = (1 - job.settings.interval) / 2
         ends = distribution.quantiles(estimate, [tail, 1 - tail])
-        found.append(
+        shares.append(
             Shares(
                 projection,
                 k,
@@ -91,14 +93,14 @@ def linear_shares(
                 noise_correlation(kernel, targets, job.shape),
             )
         )
-    return found
+    return shares
 
 
 def fit_thread(
     job: EncodingJob, thread: Thread, kind: str, models: list[Predictors], targets: Tensor, n_smaller: int
 ) -> list[Fitted]:
     """Fit every fold scheme and projection; projections with the presentations of the smaller thread."""
-    settings, found = job.settings, []
+    settings, fits = job.settings, []
     generator = seeded(job.config.seed, job.responses.session, thread.space, "matched")
     matched = spread_over_blocks(thread, n_smaller, generator)
     if settings.remove_trend:
@@ -106,17 +108,20 @@ def fit_thread(
     for scheme in settings.schemes:
         for projection, k, features in models:
             every = projection == "full" or not settings.match_presentations
-            kept = np.arange(len(thread.rows)) if every else matched
-            some, responses = thread.select(kept), targets[:, torch.from_numpy(kept).to(targets.device)]
-            plan = Plan(shortened(features[kept]), _folds(job, some, scheme), job.alphas)
+            rows_of_images = np.arange(len(thread.rows)) if every else matched
+            of_images, responses = (
+                thread.select(rows_of_images),
+                targets[:, torch.from_numpy(rows_of_images).to(targets.device)],
+            )
+            plan = Plan(shortened(features[rows_of_images]), _folds(job, of_images, scheme), job.alphas)
             nested = nested_cv(plan, responses)
             test = None
             permuted = scheme in settings.permuted_schemes and projection in settings.permuted_projections
             if settings.n_permutations and permuted:
                 name = f"{thread.space} {scheme} {projection} {k}"
-                test = permuted_test(job, name, plan, responses, some.blocks)
-            found.append(Fitted(some, kind, scheme, projection, k, nested, test))
-    return found
+                test = permuted_test(job, name, plan, responses, of_images.blocks)
+            fits.append(Fitted(of_images, kind, scheme, projection, k, nested, test))
+    return fits
 
 
 def permuted_test(
@@ -137,10 +142,14 @@ def permuted_test(
         for number, units in enumerate(
             pieces(n_units, n_windows, settings.n_permutations, settings.memory_gb)
         ):
-            some = targets.view(n_units, n_windows, -1)[units].flatten(0, 1)
+            unit_targets = targets.view(n_units, n_windows, -1)[units].flatten(0, 1)
 
-            def compute(some: Tensor = some, n: int = units.stop - units.start) -> dict[str, NDArray]:
-                null = null_r2(plan, some, blocks, settings.n_permutations, seed, rows, progress.add, run)
+            def compute(
+                unit_targets: Tensor = unit_targets, n: int = units.stop - units.start
+            ) -> dict[str, NDArray]:
+                null = null_r2(
+                    plan, unit_targets, blocks, settings.n_permutations, seed, rows, progress.add, run
+                )
                 test = test_windows(null, n, settings.crossover_bins)
                 return {"p": test.p, "p_fwe": test.p_fwe, "p_run": test.p_run, "null_r2": test.null_mean}
 
@@ -148,7 +157,7 @@ def permuted_test(
             if computed:
                 progress.piece()
             else:
-                progress.skip(len(some) * (1 + settings.n_permutations))
+                progress.skip(len(unit_targets) * (1 + settings.n_permutations))
             parts.append(part)
     return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
 
@@ -193,9 +202,9 @@ def preferred_weights(job: EncodingJob, thread: Thread, targets: Tensor) -> list
     preferred = job.responses.units["preferred"].to_numpy(dtype=bool)[job.units]
     folds = _folds(job, thread, "image")
     latents = torch.tensor(thread.latents, device=job.device)
-    found = []
+    unit_weights = []
     for unit in np.flatnonzero(preferred):
-        some = targets.view(*job.shape, -1)[unit]
-        coefficients, _, _ = weights(latents, some, folds, job.alphas)
-        found.append((int(unit), coefficients.cpu().numpy()))
-    return found
+        unit_targets = targets.view(*job.shape, -1)[unit]
+        coefficients, _, _ = weights(latents, unit_targets, folds, job.alphas)
+        unit_weights.append((int(unit), coefficients.cpu().numpy()))
+    return unit_weights

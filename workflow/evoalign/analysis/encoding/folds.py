@@ -45,9 +45,9 @@ class Folds:
 
     def inner(self, outer: int) -> list[tuple[Labels, Labels]]:
         """Inner splits of one outer fold, as rows of its training part in their order."""
-        rest = self.label[self.label != outer]
+        inner_labels = self.label[self.label != outer]
         return [
-            (np.flatnonzero(rest != fold), np.flatnonzero(rest == fold))
+            (np.flatnonzero(inner_labels != fold), np.flatnonzero(inner_labels == fold))
             for fold in range(self.n_folds)
             if fold != outer
         ]
@@ -87,8 +87,8 @@ def block_folds(images: ArrayLike, blocks: ArrayLike, n_folds: int, generator: n
     names, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
     numbers, block = np.unique(np.asarray(blocks), return_inverse=True)
     n = len(names) + len(numbers)
-    shown = coo_array((np.ones(len(image)), (image, len(names) + block)), shape=(n, n))
-    _, component = connected_components(shown, directed=False)
+    image_in_block = coo_array((np.ones(len(image)), (image, len(names) + block)), shape=(n, n))
+    _, component = connected_components(image_in_block, directed=False)
     _, together = np.unique(component[len(names) :], return_inverse=True)
     dealt = _deal(
         np.zeros(together.max() + 1, dtype=np.int64), n_folds, generator, "blocks without shared images"
@@ -118,12 +118,12 @@ def check_folds(labels: Sequence[int] | NDArray, n: int) -> Folds:
         Wrong length, fewer than three folds, or a number left out.
     """
     label = np.asarray(labels)
-    found = np.unique(label)
+    fold_numbers = np.unique(label)
     if label.shape != (n,):
         raise InputError(f"{label.size} fold labels for {n} presentations")
-    if len(found) < 3 or not np.array_equal(found, np.arange(len(found))):
+    if len(fold_numbers) < 3 or not np.array_equal(fold_numbers, np.arange(len(fold_numbers))):
         raise InputError(
-            f"fold labels {found.tolist()[:10]} are not 0, 1, .. with at least three folds",
+            f"fold labels {fold_numbers.tolist()[:10]} are not 0, 1, .. with at least three folds",
             hint="nested cross-validation needs an outer fold and two inner ones",
         )
     return Folds(label.astype(np.int64))

@@ -55,7 +55,7 @@ class Rotated:
     def top_kernel(self, k: int) -> Tensor:
         """Linear kernel of `top(k)`, [presentation, presentation]: the nearest known one plus a slab."""
         if k not in self._kernels:
-            near = max(known for known in self._kernels if known < k)
+            near = max(n_done for n_done in self._kernels if n_done < k)
             slab = self.coordinates[:, near:k]
             self._kernels[k] = self._kernels[near] + slab @ slab.T
         return self._kernels[k]
@@ -109,9 +109,9 @@ def check_features(features: Tensor | Sequence, n: int | None = None) -> Tensor:
     """
     x = torch.as_tensor(features, dtype=torch.float64)
     if x.ndim != 2 or (n is not None and len(x) != n):
-        wanted = f"[{n}, feature]" if n is not None else "[presentation, feature]"
-        raise InputError(f"predictors have shape {list(x.shape)}, expected {wanted}")
-    bad = (~torch.isfinite(x)).any(1).nonzero().flatten()
-    if len(bad):
-        raise InputError("predictors hold NaN or infinity", f"row {int(bad[0])} of the predictors")
+        expected_shape = f"[{n}, feature]" if n is not None else "[presentation, feature]"
+        raise InputError(f"predictors have shape {list(x.shape)}, expected {expected_shape}")
+    not_finite = (~torch.isfinite(x)).any(1).nonzero().flatten()
+    if len(not_finite):
+        raise InputError("predictors hold NaN or infinity", f"row {int(not_finite[0])} of the predictors")
     return x

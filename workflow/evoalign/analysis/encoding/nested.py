@@ -88,17 +88,17 @@ class Plan:
         tasks = [((i, j), (j, i)) for i, j in combinations(range(self.n_folds), 2)]
         tolerance = EXACT if dtype == torch.float64 else SINGLE
         self.losses = Losses(self.frame, self.common, tasks, self.alphas, dtype, tolerance, pairs)
-        known = [None] * self.n_folds if singles is None else singles
-        self.outer = [self._outer(fold, known[fold]) for fold in range(self.n_folds)]
+        given_singles = [None] * self.n_folds if singles is None else singles
+        self.outer = [self._outer(fold, given_singles[fold]) for fold in range(self.n_folds)]
         sets = [(outer.training.folds, outer.part) for outer in self.outer]
         self._averages = averages(self.frame, sets).to(dtype)
         self._ones = self.frame.ones.to(dtype)
 
     def to(self, dtype: torch.dtype) -> Plan:
         """The same plan with operators of another precision, from the same decompositions."""
-        other = copy(self)
-        other._build(dtype, self.losses.parts, [outer.part for outer in self.outer])
-        return other
+        moved = copy(self)
+        moved._build(dtype, self.losses.parts, [outer.part for outer in self.outer])
+        return moved
 
     def _outer(self, fold: int, part: Decomposition | None) -> Outer:
         frame, held = self.frame, self.frame.fold(fold)

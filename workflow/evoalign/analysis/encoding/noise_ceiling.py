@@ -80,14 +80,14 @@ def from_repeats(responses: Floats, images: ArrayLike, run: int, level: float) -
         Repeated images.
     """
     _, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
-    kept = np.flatnonzero(np.bincount(image)[image] > 1)
-    _, image, count = np.unique(image[kept], return_inverse=True, return_counts=True)
-    k, n = len(count), len(kept)
+    repeated = np.flatnonzero(np.bincount(image)[image] > 1)
+    _, image, count = np.unique(image[repeated], return_inverse=True, return_counts=True)
+    k, n = len(count), len(repeated)
     shape = responses.shape[:-1]
     if k < 3:
         nothing = np.full(shape, np.nan)
         return Ceiling(nothing, nothing, nothing, "repeats"), k
-    y = responses[..., kept]
+    y = responses[..., repeated]
     member = (image[:, None] == np.arange(k)) / count  # [presentation, image]
     means = y @ member
     centre = y.mean(-1, keepdims=True)

@@ -66,11 +66,11 @@ def order_dependence(latents: Tensor, blocks: NDArray, n_permutations: int, seed
     orders = np.concatenate([np.arange(len(block))[None], shuffled])
     trend, neighbours = np.zeros((2, len(orders)))
     for number in range(block.max() + 1):
-        own = np.flatnonzero(block == number)
-        kernel = (centred[own] @ centred[own].T).numpy()
-        position = effects.position.numpy()[own]
+        in_block = np.flatnonzero(block == number)
+        kernel = (centred[in_block] @ centred[in_block].T).numpy()
+        position = effects.position.numpy()[in_block]
         # Which of the block's presentations comes to each place.
-        local = np.searchsorted(own, orders[:, own])
+        local = np.searchsorted(in_block, orders[:, in_block])
         placed = np.empty(local.shape)
         np.put_along_axis(placed, local, np.broadcast_to(position, local.shape), axis=1)
         trend += ((placed @ kernel) * placed).sum(1)

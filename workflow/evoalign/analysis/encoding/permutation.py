@@ -53,10 +53,10 @@ def permutations(
     for batch in range(first // DRAWN_TOGETHER, -(-last // DRAWN_TOGETHER)):
         generator = np.random.default_rng([seed, batch])
         shuffled = _shuffled(block, generator) if run == 1 else _moved(block, run, generator)
-        found = np.empty_like(shuffled)
-        found[:, base] = shuffled
+        orders = np.empty_like(shuffled)
+        orders[:, base] = shuffled
         start = batch * DRAWN_TOGETHER
-        parts.append(found[max(first - start, 0) : last - start])
+        parts.append(orders[max(first - start, 0) : last - start])
     return np.concatenate(parts) if parts else np.empty((0, len(block)), dtype=np.int64)
 
 
@@ -68,20 +68,20 @@ def _shuffled(block: NDArray, generator: np.random.Generator) -> NDArray[np.int6
 
 def _moved(block: NDArray, run: int | None, generator: np.random.Generator) -> NDArray[np.int64]:
     """The same, with each block turned and runs of it shuffled."""
-    found = np.empty((DRAWN_TOGETHER, len(block)), dtype=np.int64)
+    orders = np.empty((DRAWN_TOGETHER, len(block)), dtype=np.int64)
     filled = 0
     for number in range(block.max() + 1):
-        own = np.flatnonzero(block == number)
-        n = len(own)
+        in_block = np.flatnonzero(block == number)
+        n = len(in_block)
         place = (np.arange(n) + generator.integers(n, size=(DRAWN_TOGETHER, 1))) % n
         turned = np.argsort(place, axis=1)  # which presentation comes to each place
         if run is not None:
             piece = np.arange(n) // run
             keys = generator.random((DRAWN_TOGETHER, piece.max() + 1))[:, piece]
             turned = np.take_along_axis(turned, np.argsort(keys, axis=1, kind="stable"), axis=1)
-        found[:, filled : filled + n] = own[turned]
+        orders[:, filled : filled + n] = in_block[turned]
         filled += n
-    return found
+    return orders
 
 
 def null_r2(
@@ -126,7 +126,7 @@ def null_r2(
     total = values.square().sum(1)
     values = values.to(plan.dtype)
     at_once = max(rows // max(n_targets, 1), 1)
-    found = torch.empty(1 + n_permutations, n_targets)
+    r2 = torch.empty(1 + n_permutations, n_targets)
     for first in range(0, 1 + n_permutations, at_once):
         last = min(first + at_once, 1 + n_permutations)
         index = np.empty((last - first, n), dtype=np.int64)
@@ -136,9 +136,9 @@ def null_r2(
         order = torch.from_numpy(index).to(device)[:, plan.order]
         permuted = values.index_select(1, order.flatten()).view(n_targets * (last - first), n)
         error = plan.squared_error(permuted).view(n_targets, last - first)
-        found[first:last] = (1 - error / total[:, None]).T.float().cpu()
+        r2[first:last] = (1 - error / total[:, None]).T.float().cpu()
         done(len(permuted))
-    return found
+    return r2
 
 
 @dataclass(frozen=True)

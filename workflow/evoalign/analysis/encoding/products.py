@@ -63,10 +63,10 @@ class BatchedProducts:
     def add(self, slot: int, weight: float, fold: int, mean: Tensor, predicted: Tensor) -> None:
         """See `Products.add`."""
         held = self._frame.fold(fold)
-        own = predicted.unflatten(1, (self._size, held.stop - held.start))
-        wanted = torch.addr(self._rows[:, held], mean, self._ones[held], alpha=-1)
-        self._linear[slot].baddbmm_(own, wanted[..., None], alpha=weight)
-        self._square[slot].baddbmm_(own, own.mT, alpha=weight)
+        by_alpha = predicted.unflatten(1, (self._size, held.stop - held.start))
+        centred = torch.addr(self._rows[:, held], mean, self._ones[held], alpha=-1)
+        self._linear[slot].baddbmm_(by_alpha, centred[..., None], alpha=weight)
+        self._square[slot].baddbmm_(by_alpha, by_alpha.mT, alpha=weight)
 
     def terms(self) -> Tensor:
         """See `Products.terms`."""
@@ -100,22 +100,22 @@ class CompiledProducts:
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _add(predicted, rows, first, ones, mean, weight, size, terms):  # type: ignore[no-untyped-def]
     """Add the products of one held-out fold to terms [row, term]."""
-    wanted = np.empty(len(ones), np.float32)
+    target = np.empty(len(ones), np.float32)
     for row in range(len(rows)):
         for t in range(len(ones)):
-            wanted[t] = rows[row, first + t] - mean[row] * ones[t]
-        own, found, term = predicted[row], terms[row], 0
+            target[t] = rows[row, first + t] - mean[row] * ones[t]
+        prediction, energy, term = predicted[row], terms[row], 0
         for f in range(size):
             for g in range(f, size - 2, 3):  # three at a time: each number of f is loaded once for them
-                products = _dots(own[f], own[g], own[g + 1], own[g + 2])
+                products = _dots(prediction[f], prediction[g], prediction[g + 1], prediction[g + 2])
                 for k in range(3):
-                    found[term + k] += weight * products[k]
+                    energy[term + k] += weight * products[k]
                 term += 3
             for g in range(size - (size - f) % 3, size):
-                found[term] += weight * _dot(own[f], own[g])
+                energy[term] += weight * _dot(prediction[f], prediction[g])
                 term += 1
         for f in range(size):
-            found[term + f] += weight * _dot(own[f], wanted)
+            energy[term + f] += weight * _dot(prediction[f], target)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

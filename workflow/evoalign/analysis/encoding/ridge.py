@@ -77,10 +77,10 @@ def nested_cv(plan: Plan, targets: Tensor, rows: int = 1024) -> Nested:
     inverse = torch.argsort(plan.order)
     predicted, alphas = torch.empty_like(targets), targets.new_empty(len(targets), plan.n_folds)
     for first in range(0, len(targets), rows):
-        some = targets[first : first + rows][:, plan.order]
-        mean = some.mean(1, keepdim=True)
-        chosen = plan.choose(some - mean)
-        predicted[first : first + rows] = (plan.predict(some - mean, chosen) + mean)[:, inverse]
+        ordered = targets[first : first + rows][:, plan.order]
+        mean = ordered.mean(1, keepdim=True)
+        chosen = plan.choose(ordered - mean)
+        predicted[first : first + rows] = (plan.predict(ordered - mean, chosen) + mean)[:, inverse]
         alphas[first : first + rows] = plan.alphas[chosen].T
     r2, r = agreement(targets, predicted)
     return Nested(predicted, alphas, r2, r)
@@ -228,11 +228,11 @@ class EncodingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
         targets = torch.from_numpy(values.reshape(len(values), -1).T.copy()).to(self.device)
         grid = torch.tensor([float(a) for a in self.alphas], dtype=torch.float64, device=self.device)
         coefficients, intercept, alpha = weights(x.to(self.device), targets, dealt, grid)
-        one = values.ndim == 1
+        is_single = values.ndim == 1
         self.n_features_in_ = x.shape[1]
-        self.coef_ = coefficients.cpu().numpy()[0] if one else coefficients.cpu().numpy()
-        self.intercept_ = float(intercept[0]) if one else intercept.cpu().numpy()
-        self.alpha_ = float(alpha[0]) if one else alpha.cpu().numpy()
+        self.coef_ = coefficients.cpu().numpy()[0] if is_single else coefficients.cpu().numpy()
+        self.intercept_ = float(intercept[0]) if is_single else intercept.cpu().numpy()
+        self.alpha_ = float(alpha[0]) if is_single else alpha.cpu().numpy()
         return self
 
     def predict(self, X: ArrayLike) -> Floats:

@@ -137,16 +137,16 @@ def _order(job: EncodingJob, thread: Thread) -> OrderDependence:
     """Dependence of the latents on the order of display; a warning with the numbers where there is one."""
     settings = job.settings
     seed = int(seeded(job.config.seed, job.responses.session, thread.space, "order").integers(2**31))
-    found = order_dependence(torch.tensor(thread.latents), thread.blocks, N_ORDER_PERMUTATIONS, seed)
-    if min(found.position_p, found.neighbour_p) <= settings.order_p:
+    dependence = order_dependence(torch.tensor(thread.latents), thread.blocks, N_ORDER_PERMUTATIONS, seed)
+    if min(dependence.position_p, dependence.neighbour_p) <= settings.order_p:
         logging.warning(
             "session %s, %s: latents depend on the order of display within blocks (a trend explains %.3f "
             "of their variance, p %.3g; neighbours correlate at %.3f, p %.3g), so permuted responses are "
             "no fair null: set encoding.remove_trend, or encoding.permute to 'turn' or 'runs'",
-            job.responses.session, thread.space, found.position_share, found.position_p,
-            found.neighbour_correlation, found.neighbour_p,
+            job.responses.session, thread.space, dependence.position_share, dependence.position_p,
+            dependence.neighbour_correlation, dependence.neighbour_p,
         )  # fmt: skip
-    return found
+    return dependence
 
 
 def _warn_of(job: EncodingJob, thread: Thread, targets: Tensor) -> None:
@@ -164,21 +164,21 @@ def _warn_of(job: EncodingJob, thread: Thread, targets: Tensor) -> None:
 
 def session_frames(threads: list[Thread], config: AnalysisConfig) -> dict[str, Eigenframe]:
     """Eigenframes by name of space: those of the configuration, and computed ones of known spaces."""
-    found = {}
+    frames = {}
     for thread in threads:
         if thread.space in config.encoding.eigenframes:
             path = config.encoding.eigenframes[thread.space]
-            found[thread.space] = load_eigenframe(path, thread.space)
+            frames[thread.space] = load_eigenframe(path, thread.space)
             continue
         try:
             space = get_space(thread.space)
         except InputError:
             logging.info("no eigenframe of space '%s': no Hessian projections", thread.space)
             continue
-        found[thread.space] = make_frames(
+        frames[thread.space] = make_frames(
             space, plan_for(space, config.hessian, config.prototypes, config.seed)
         )[0]
-    return found
+    return frames
 
 
 def load_frames(

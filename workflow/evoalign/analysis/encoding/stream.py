@@ -136,8 +136,8 @@ class Progress:
             return
         self._told = True
         spent = monotonic() - self._start
-        rest = spent / self._fitted * (self.n_rows - self._fitted)
-        logging.info("%s: %.3g fits/s, about %.0f s to go", self.what, self._fitted / spent, rest)
+        remaining_s = spent / self._fitted * (self.n_rows - self._fitted)
+        logging.info("%s: %.3g fits/s, about %.0f s to go", self.what, self._fitted / spent, remaining_s)
 
     def __enter__(self) -> Progress:
         return self

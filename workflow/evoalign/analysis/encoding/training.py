@@ -68,9 +68,9 @@ class FoldedRows:
         """What the operators of a training set are applied to, [row, input]."""
         if not training.summed:
             return torch.cat([self.rows[:, self.frame.fold(f)] for f in training.folds], dim=1)
-        first, *others = training.folds
+        first, *later_folds = training.folds
         total = self.products[first]
-        for fold in others:
+        for fold in later_folds:
             total = total + self.products[fold]
         return total
 
@@ -101,14 +101,18 @@ class CommonBasis:
 
     def training_set(self, folds: Sequence[int], part: Decomposition) -> TrainingSet:
         """Bring a training set's eigenvectors to the basis, where that keeps them."""
-        whole = tuple(folds)
+        all_folds = tuple(folds)
         if self.vectors is not None:
-            own = torch.cat([self.vectors[self.frame.fold(f)] for f in whole])
-            project = torch.linalg.pinv(own, rtol=1e-10) @ part.vectors
-            kept = (own @ project - part.vectors).abs().amax() if project.numel() else own.new_zeros(())
-            if kept <= MISSED and (project.numel() == 0 or torch.linalg.matrix_norm(project, 2) <= GROWTH):
-                return TrainingSet(whole, True, project)
-        return TrainingSet(whole, False, part.vectors)
+            vectors = torch.cat([self.vectors[self.frame.fold(f)] for f in all_folds])
+            project = torch.linalg.pinv(vectors, rtol=1e-10) @ part.vectors
+            left_over = (
+                (vectors @ project - part.vectors).abs().amax() if project.numel() else vectors.new_zeros(())
+            )
+            if left_over <= MISSED and (
+                project.numel() == 0 or torch.linalg.matrix_norm(project, 2) <= GROWTH
+            ):
+                return TrainingSet(all_folds, True, project)
+        return TrainingSet(all_folds, False, part.vectors)
 
     def fold(self, rows: Tensor) -> FoldedRows:
         """Multiply responses [row, coordinate] with the basis, fold by fold."""
@@ -130,8 +134,8 @@ def decompose_folds(frame: Design, folds: Sequence[int]) -> Decomposition:
 
 def averages(frame: Design, sets: Sequence[tuple[Sequence[int], Decomposition]]) -> Tensor:
     """Operator [coordinate, training set] whose product with rows is their mean over each training set."""
-    found = frame.features.new_zeros(frame.bounds[-1], len(sets))
+    means = frame.features.new_zeros(frame.bounds[-1], len(sets))
     for column, (folds, part) in enumerate(sets):
         at = torch.cat([torch.arange(frame.bounds[f], frame.bounds[f + 1]) for f in folds])
-        found[at.to(found.device), column] = part.average
-    return found
+        means[at.to(means.device), column] = part.average
+    return means

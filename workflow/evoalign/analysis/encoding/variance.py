@@ -105,8 +105,8 @@ def linear_kernel(
     _, image = np.unique(np.asarray(images, dtype=str), return_inverse=True)
     _, first, cell = np.unique(block * (image.max() + 1) + image, return_index=True, return_inverse=True)
     device = latents.device
-    shown = None if order is None else np.asarray(order)
-    cells = within_blocks(block[first], device, None if shown is None else shown[first])
+    row_order = None if order is None else np.asarray(order)
+    cells = within_blocks(block[first], device, None if row_order is None else row_order[first])
     centred = cells.residual(latents[torch.from_numpy(first).to(device)].T).T
     if centred.shape[1] <= centred.shape[0]:
         vectors, singular, _ = torch.linalg.svd(centred, full_matrices=False)
@@ -118,7 +118,7 @@ def linear_kernel(
     size = torch.maximum(values[0], (1e-6 * latents).square().sum())
     values, vectors = values[values > RANK_TOLERANCE * size], vectors[:, values > RANK_TOLERANCE * size]
     return LinearKernel(
-        within_blocks(block, device, shown),
+        within_blocks(block, device, row_order),
         torch.from_numpy(cell).to(device),
         cells,
         vectors,
@@ -176,10 +176,10 @@ def noise_correlation(kernel: LinearKernel, targets: Tensor, shape: tuple[int, i
     """
     rows = kernel.within.residual(targets).view(*shape, -1)
     rows = torch.nn.functional.normalize(rows.nan_to_num(0.0), dim=-1)
-    found = (rows @ rows.mT).square().cpu().numpy()
+    squared = (rows @ rows.mT).square().cpu().numpy()
     diagonal = np.arange(shape[1])
-    found[:, diagonal, diagonal] = 1.0
-    return found
+    squared[:, diagonal, diagonal] = 1.0
+    return squared
 
 
 def most_likely_share(projected: Tensor, left: Tensor, kernel: LinearKernel) -> Tensor:

@@ -71,13 +71,13 @@ def within_blocks(
 
 
 def _positions(block: np.ndarray, order: np.ndarray) -> np.ndarray:
-    found = np.zeros(len(block))
+    positions = np.zeros(len(block))
     for number in range(block.max() + 1):
         items = np.flatnonzero(block == number)
         rank = np.argsort(np.argsort(order[items], kind="stable"), kind="stable") - (len(items) - 1) / 2
         length = np.linalg.norm(rank)
-        found[items] = rank / length if length > 0 else 0.0
-    return found
+        positions[items] = rank / length if length > 0 else 0.0
+    return positions
 
 
 def group_means(rows: Tensor, group: Tensor) -> Tensor:

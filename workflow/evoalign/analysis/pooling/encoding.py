@@ -64,10 +64,10 @@ def pool_encoding(
     units = _area_q(units)
     areas, crossings = [], []
     for key, rows in index.groupby(["area", *_MODEL], sort=True):
-        own = units[(units[["area", *_MODEL]] == list(key)).all(axis=1)].reset_index(drop=True)
+        model_units = units[(units[["area", *_MODEL]] == list(key)).all(axis=1)].reset_index(drop=True)
         model = dict(zip(["area", *_MODEL], key, strict=True))
-        areas.append(_area(model, rows, own, encoding, config))
-        crossings.append(_crossing(model, rows, own, config))
+        areas.append(_area(model, rows, model_units, encoding, config))
+        crossings.append(_crossing(model, rows, model_units, config))
     parts = {
         "encoding_units": units,
         "population_encoding": _concat(areas, POPULATION_ENCODING),
@@ -196,9 +196,11 @@ def _draw_units(units: pd.DataFrame, n_draws: int, generator: np.random.Generato
         return drawn
     times = hierarchical_weights(sessions["subject"].tolist(), n_draws, generator)
     for column, session in enumerate(sessions["session"]):
-        own = np.flatnonzero((units["session"] == session).to_numpy())
-        size = times[:, column] * len(own)
-        drawn[:, own] = generator.multinomial(size, np.full(len(own), 1 / len(own)))
+        session_units = np.flatnonzero((units["session"] == session).to_numpy())
+        size = times[:, column] * len(session_units)
+        drawn[:, session_units] = generator.multinomial(
+            size, np.full(len(session_units), 1 / len(session_units))
+        )
     return drawn
 
 
@@ -236,18 +238,18 @@ def _crossing(
     )
     rule = Rule.of(settings, config.encoding.interval, "sessions")
     generator = seeded(config.seed, "encoding crossover", *map(str, key.values()))
-    found = find_crossover(by_session.to_numpy(dtype=float), bins, rule, generator)
-    own = units["crossover_ms"].dropna()
+    crossover = find_crossover(by_session.to_numpy(dtype=float), bins, rule, generator)
+    unit_crossings = units["crossover_ms"].dropna()
     row = {
         **key,
         "n": len(units),
         "n_sessions": units["session"].nunique(),
-        "crossover_ms": found.time_ms,
-        "reason": found.reason,
-        "low_ms": found.low_ms,
-        "high_ms": found.high_ms,
-        "unit_median_ms": float(own.median()) if len(own) else np.nan,
-        "n_units": len(own),
+        "crossover_ms": crossover.time_ms,
+        "reason": crossover.reason,
+        "low_ms": crossover.low_ms,
+        "high_ms": crossover.high_ms,
+        "unit_median_ms": float(unit_crossings.median()) if len(unit_crossings) else np.nan,
+        "n_units": len(unit_crossings),
     }
     return pd.DataFrame([row])
 

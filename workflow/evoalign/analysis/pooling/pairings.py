@@ -57,29 +57,41 @@ def pair_prototypes(
         session, prototype, measure, mask, shuffled: column of
         `IMAGE_DISTANCES`.
     """
-    own = experiments[experiments["valid"].astype(bool)].set_index("session")
-    unit = own["site"] if "site" in own else pd.Series(own.index, own.index)
+    valid_experiments = experiments[experiments["valid"].astype(bool)].set_index("session")
+    unit = (
+        valid_experiments["site"]
+        if "site" in valid_experiments
+        else pd.Series(valid_experiments.index, valid_experiments.index)
+    )
     rows: list[dict[str, Any]] = []
     means = []
-    for prototype, made in pairs.items():
-        matrices = _matrices([one for one in made if one[0] in own.index], own["area"], networks, lpips)
+    for prototype, prototype_pairs in pairs.items():
+        matrices = _matrices(
+            [pair for pair in prototype_pairs if pair[0] in valid_experiments.index],
+            valid_experiments["area"],
+            networks,
+            lpips,
+        )
         for (measure, mask), areas in matrices.items():
-            told = {"prototype": prototype, "measure": measure, "mask": mask}
+            condition = {"prototype": prototype, "measure": measure, "mask": mask}
             for sessions, matrix in areas.values():
                 frame = pd.DataFrame({"session": sessions, "shuffled": shuffled_means(matrix)})
-                means.append(frame.assign(**told))
-            for selection, keep in (("valid", own["valid"]), ("both", own["both_succeed"])):
-                chosen = {area: _kept(*found, keep.astype(bool)) for area, found in areas.items()}
+                means.append(frame.assign(**condition))
+            for selection, keep in (
+                ("valid", valid_experiments["valid"]),
+                ("both", valid_experiments["both_succeed"]),
+            ):
+                chosen = {area: _kept(*test, keep.astype(bool)) for area, test in areas.items()}
                 for area in ("all", *areas):
                     used = list(chosen.values()) if area == "all" else [chosen[area]]
-                    used = [one for one in used if one[0]]
+                    used = [pair for pair in used if pair[0]]
                     if used:
                         generator = seeded(config.seed, "pairings", prototype, measure, mask, selection, area)
                         units = [unit[sessions].tolist() for sessions, _ in used]
-                        found = pairing_test(
+                        test = pairing_test(
                             [m for _, m in used], units, config.analysis.n_permutations, generator
                         )
-                        rows.append({"area": area, "selection": selection, **told, **asdict(found)})
+                        rows.append({"area": area, "selection": selection, **condition, **asdict(test)})
     if not rows:
         return pd.DataFrame(), pd.DataFrame(columns=["session", *KEYS, "shuffled"])
     table = pd.DataFrame(rows)
@@ -95,14 +107,14 @@ def _matrices(
     lpips: Mapping[str, Lpips],
 ) -> dict[tuple[str, str], dict[str, tuple[list[str], Floats]]]:
     """Of each measure and mask the sessions of every area, and their matrix of distances."""
-    found: dict[tuple[str, str], dict[str, tuple[list[str], Floats]]] = {}
+    by_measure: dict[tuple[str, str], dict[str, tuple[list[str], Floats]]] = {}
     for area in sorted({str(area_of[session]) for session, *_ in made}):
-        some = [one for one in made if area_of[one[0]] == area]
-        sessions = [session for session, *_ in some]
-        first, second = [one[1] for one in some], [one[2] for one in some]
+        area_pairs = [pair for pair in made if area_of[pair[0]] == area]
+        sessions = [session for session, *_ in area_pairs]
+        first, second = [pair[1] for pair in area_pairs], [pair[2] for pair in area_pairs]
         for key, matrix in distance_matrices(first, second, networks, lpips):
-            found.setdefault(key, {})[area] = (sessions, matrix.numpy())
-    return found
+            by_measure.setdefault(key, {})[area] = (sessions, matrix.numpy())
+    return by_measure
 
 
 def _kept(sessions: list[str], matrix: Floats, keep: pd.Series) -> tuple[list[str], Floats]:

@@ -69,37 +69,37 @@ def compare_prototypes(
     """
     networks, lpips = networks_of(config.prototypes), lpips_of(config.prototypes)
     device = resolve_device(config.device)
-    evolved = [one for one in sessions if "experiments" in one]
+    evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
     responses = response_distances(evolved, config.analysis)
-    shown, distances = [], []
+    prototype_tables, distances = [], []
     pairs: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
     pictures: dict[str, Tensor] = {}
-    for one in evolved:
-        experiment = one["experiments"].iloc[0]
+    for session_tables in evolved:
+        experiment = session_tables["experiments"].iloc[0]
         session = str(experiment["session"])
-        made = session_prototypes(load(session), one, config.analysis, config.spaces, device)
-        shown.append(prototypes_table(made, experiment, config.analysis))
-        pictures |= {image_name(session, prototype): prototype.pixels for prototype in made}
-        for prototype, first, second in _pairs(made, _by_kind(experiment, config.analysis)):
+        prototypes = session_prototypes(load(session), session_tables, config.analysis, config.spaces, device)
+        prototype_tables.append(prototypes_table(prototypes, experiment, config.analysis))
+        pictures |= {image_name(session, prototype): prototype.pixels for prototype in prototypes}
+        for prototype, first, second in _pairs(prototypes, _by_kind(experiment, config.analysis)):
             frame = image_distances(first.pixels[None], second.pixels[None], networks, lpips)
             pairs.setdefault(prototype, []).append((session, first.pixels, second.pixels))
             distances.append(frame.drop(columns="pair").assign(session=session, prototype=prototype))
-    found = {"prototypes": pd.concat(shown, ignore_index=True) if shown else None}
+    results = {"prototypes": pd.concat(prototype_tables, ignore_index=True) if prototype_tables else None}
     if distances:
         joined = pd.concat(distances, ignore_index=True).merge(responses, on="session")
-        every = pd.concat([one["experiments"] for one in evolved], ignore_index=True)
+        every = pd.concat([session_tables["experiments"] for session_tables in evolved], ignore_index=True)
         pairings, shuffled = pair_prototypes(pairs, every, networks, lpips, config)
         joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
-        found |= {"image_distances": joined, "distance_correlations": correlations(joined)}
-        found["image_pairings"] = pairings
+        results |= {"image_distances": joined, "distance_correlations": correlations(joined)}
+        results["image_pairings"] = pairings
     return {
-        name: tables.conform_or_empty(found.get(name), contract) for name, contract in TABLES.items()
+        name: tables.conform_or_empty(results.get(name), contract) for name, contract in TABLES.items()
     }, pictures
 
 
 def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tuple[str, Prototype, Prototype]]:
     """Kinds of prototypes that both threads have, texture first."""
-    by = {(one.prototype, one.thread): one for one in made}
+    by = {(prototype.prototype, prototype.thread): prototype for prototype in made}
     for name in PROTOTYPES:
         if all((name, thread) in by for thread in threads):
             yield name, by[name, threads[0]], by[name, threads[1]]
@@ -131,12 +131,16 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
     chosen = {"valid": valid, "both": valid[valid["both_succeed"].astype(bool)]}
     areas = ["all", *sorted(set(valid["area"]) - {""})]
     rows: list[dict[str, Any]] = []
-    for area, (selection, own), response in itertools.product(areas, chosen.items(), RESPONSES):
-        frame = own if area == "all" else own[own["area"] == area]
-        for key, some in frame.groupby(["prototype", "measure", "mask"], sort=True):
-            told = dict(zip(("prototype", "measure", "mask"), key, strict=True))
-            found = correlate(some["distance"].to_numpy(), some[f"{response}_distance"].to_numpy())
-            rows.append({"area": area, "selection": selection, "response": response, **told, **found})
+    for area, (selection, of_selection), response in itertools.product(areas, chosen.items(), RESPONSES):
+        frame = of_selection if area == "all" else of_selection[of_selection["area"] == area]
+        for key, of_measure in frame.groupby(["prototype", "measure", "mask"], sort=True):
+            condition = dict(zip(("prototype", "measure", "mask"), key, strict=True))
+            correlation = correlate(
+                of_measure["distance"].to_numpy(), of_measure[f"{response}_distance"].to_numpy()
+            )
+            rows.append(
+                {"area": area, "selection": selection, "response": response, **condition, **correlation}
+            )
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
@@ -165,21 +169,21 @@ def response_distances(sessions: Sequence[Mapping[str, pd.DataFrame]], settings:
     """
     rows = []
     first, last = settings.evoked_ms
-    for one in sessions:
-        own = one["experiments"].iloc[0]
-        psth = one["psth"]
+    for session_tables in sessions:
+        experiment = session_tables["experiments"].iloc[0]
+        psth = session_tables["psth"]
         psth = psth[(psth["stimuli"] == "generated") & (psth["time_ms"] >= first) & (psth["time_ms"] < last)]
         best = [
-            psth[(psth["thread"] == t) & (psth["block_index"] == own[f"best_block_{t}"])]
+            psth[(psth["thread"] == t) & (psth["block_index"] == experiment[f"best_block_{t}"])]
             .sort_values("time_ms")["mean_hz"]
             .to_numpy()
             for t in (0, 1)
         ]
-        known = len(best[0]) == len(best[1]) > 0
-        change = (best[0] - best[1]) / own["normaliser_hz"] if known else np.array([np.nan])
+        is_known = len(best[0]) == len(best[1]) > 0
+        change = (best[0] - best[1]) / experiment["normaliser_hz"] if is_known else np.array([np.nan])
         rows.append(
             {
-                **own[["session", "subject", "area", "valid", "both_succeed"]],
+                **experiment[["session", "subject", "area", "valid", "both_succeed"]],
                 "psth_distance": float(np.abs(change).mean()),
                 "activation_distance": float(abs(change.mean())),
             }
@@ -202,8 +206,8 @@ def correlate(image: Floats, response: Floats) -> dict[str, float]:
         spearman_r, spearman_p; NaN with fewer than three experiments or without
         spread, the interval with fewer than four.
     """
-    known = ~np.isnan(image) & ~np.isnan(response)
-    x, y = image[known], response[known]
+    is_known = ~np.isnan(image) & ~np.isnan(response)
+    x, y = image[is_known], response[is_known]
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         names = ("pearson_r", "pearson_low", "pearson_high", "pearson_p", "spearman_r", "spearman_p")
         return {"n": len(x), **dict.fromkeys(names, float("nan"))}

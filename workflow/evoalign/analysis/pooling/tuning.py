@@ -56,18 +56,21 @@ def pool_tuning(
         no session is one of tuning. `tuning_axes` and `tuning_curves` are
         carried on whole.
     """
-    tuned = [one for one in sessions if len(one.get("tuning_points", ()))]
-    found: dict[str, pd.DataFrame] = {}
+    tuned = [session_tables for session_tables in sessions if len(session_tables.get("tuning_points", ()))]
+    pooled: dict[str, pd.DataFrame] = {}
     if tuned:
-        tuned = sorted(tuned, key=lambda one: str(one["tuning_points"]["session"].iloc[0]))
+        tuned = sorted(
+            tuned, key=lambda session_tables: str(session_tables["tuning_points"]["session"].iloc[0])
+        )
         joined = {
-            name: pd.concat([one[name] for one in tuned], ignore_index=True) for name in list(TABLES)[:2]
+            name: pd.concat([session_tables[name] for session_tables in tuned], ignore_index=True)
+            for name in list(TABLES)[:2]
         }
         overview = _sessions(tuned, success_of(sessions, config.tuning), follows)
         joined["tuning_curves"] = joined["tuning_curves"].merge(overview[["session", "success"]])
         axes = joined["tuning_axes"].merge(overview[["session", "success", "evolution"]])
         common = axes[axes["common"].astype(bool)]
-        found = {
+        pooled = {
             "tuning_axes": joined["tuning_axes"],
             "tuning_sessions": overview,
             "tuning_heatmap": heatmap(joined["tuning_curves"]),
@@ -76,7 +79,7 @@ def pool_tuning(
             "tuning_peaks": peak_table(common[common["tuned"].astype(bool)], config.tuning),
             "tuning_curves": joined["tuning_curves"].drop(columns="success"),
         }
-    return {name: tables.conform_or_empty(found.get(name), contract) for name, contract in TABLES.items()}
+    return {name: tables.conform_or_empty(pooled.get(name), contract) for name, contract in TABLES.items()}
 
 
 def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Tuning) -> pd.DataFrame:
@@ -100,15 +103,17 @@ def success_of(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Tuning)
         'fails', or 'unknown' where there is no such test or the threads do not
         name one object space.
     """
-    found: dict[str, dict[str, object]] = {}
-    for one in sessions:
-        rows = one.get("trajectories", pd.DataFrame())
+    by_session: dict[str, dict[str, object]] = {}
+    for session_tables in sessions:
+        rows = session_tables.get("trajectories", pd.DataFrame())
         if len(rows):
-            shown = rows[(rows["stimuli"] == "generated") & (rows["window"] == "evoked")]
-            found[str(rows["session"].iloc[0])] = _last_against_first(
-                shown[shown["kind"] == "object"], settings
+            evoked = rows[(rows["stimuli"] == "generated") & (rows["window"] == "evoked")]
+            by_session[str(rows["session"].iloc[0])] = _last_against_first(
+                evoked[evoked["kind"] == "object"], settings
             )
-    return pd.DataFrame.from_dict(found, orient="index", columns=["evolution_t", "evolution_p", "success"])
+    return pd.DataFrame.from_dict(
+        by_session, orient="index", columns=["evolution_t", "evolution_p", "success"]
+    )
 
 
 def _last_against_first(blocks: pd.DataFrame, settings: Tuning) -> dict[str, object]:
@@ -122,8 +127,8 @@ def _last_against_first(blocks: pd.DataFrame, settings: Tuning) -> dict[str, obj
         with np.errstate(divide="ignore", invalid="ignore"):
             test = stats.ttest_ind_from_stats(*last, *first)
         t, p = float(test.statistic), float(test.pvalue)
-    known = "succeeds" if p < settings.success_p and t > 0 else "fails"
-    return {"evolution_t": t, "evolution_p": p, "success": known if np.isfinite(p) else "unknown"}
+    outcome = "succeeds" if p < settings.success_p and t > 0 else "fails"
+    return {"evolution_t": t, "evolution_p": p, "success": outcome if np.isfinite(p) else "unknown"}
 
 
 def _sessions(
@@ -131,17 +136,17 @@ def _sessions(
 ) -> pd.DataFrame:
     nothing = {"evolution_t": float("nan"), "evolution_p": float("nan"), "success": "unknown"}
     rows = []
-    for one in tuned:
-        points, axes = one["tuning_points"], one["tuning_axes"]
+    for session_tables in tuned:
+        points, axes = session_tables["tuning_points"], session_tables["tuning_axes"]
         who = points.iloc[0][["session", "subject", "area", "unit"]].to_dict()
         session = str(who["session"])
         evolution = follows.get(session) or (session if session in success.index else "")
-        told = success.loc[evolution].to_dict() if evolution in success.index else nothing
+        outcome = success.loc[evolution].to_dict() if evolution in success.index else nothing
         common = axes["common"].astype(bool)
         rows.append(
             who
             | {"evolution": evolution}
-            | told
+            | outcome
             | {
                 "n_presentations": points["presentation"].nunique(),
                 "n_axes": len(axes),
@@ -167,7 +172,7 @@ def heatmap(curves: pd.DataFrame) -> pd.DataFrame:
     frame = curves.assign(value=np.where(largest > 0, curves["mean_hz"] / largest.where(largest > 0), np.nan))
     parts = []
     for group in GROUPS:
-        own = frame if group == "all" else frame[frame["success"] == group]
-        by = own.groupby(["subspace", "axis", "distance"], sort=True)["value"]
+        of_group = frame if group == "all" else frame[frame["success"] == group]
+        by = of_group.groupby(["subspace", "axis", "distance"], sort=True)["value"]
         parts.append(by.agg(n="count", mean="mean", sem="sem").reset_index().assign(success=group))
     return pd.concat(parts, ignore_index=True)

@@ -49,14 +49,14 @@ def activation(study_: Study) -> dict[str, pd.DataFrame]:
     """Initial and final activation: first and last padded block, paired t-test (Fig. 4B)."""
     trajectories = padded_trajectories(study_)
     stages = {"initial": 0, "final": -1}
-    own = study_.experiments
+    experiments = study_.experiments
     points, tested = [], []
     for stage, block in stages.items():
         value = {kind: trajectories.values[kind][:, 0, [block]] for kind in SPACES}
         error = {kind: trajectories.errors[kind][:, 0, [block]] for kind in SPACES}
         for kind in SPACES:
             points.append(
-                own[["session", "subject", "area", "site"]].assign(
+                experiments[["session", "subject", "area", "site"]].assign(
                     kind=kind, stage=stage, value=value[kind][:, 0]
                 )
             )

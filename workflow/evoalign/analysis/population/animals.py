@@ -61,8 +61,13 @@ def animal_contrast(study_: Study) -> pd.DataFrame:
         for area, rows in study_.areas():
             subjects = study_.experiments["subject"].iloc[rows].to_numpy()
             for subject in np.unique(subjects):
-                found = over_experiments(values[rows[subjects == subject]])
-                columns = {"n": found.n, "mean": found.mean, "sem": found.sem, "stop_ms": stops}
+                statistics = over_experiments(values[rows[subjects == subject]])
+                columns = {
+                    "n": statistics.n,
+                    "mean": statistics.mean,
+                    "sem": statistics.sem,
+                    "stop_ms": stops,
+                }
                 frame = long_table({"start_ms": starts}, columns)
                 parts.append(frame.assign(area=area, subject=subject, window=window))
     return pd.concat(parts, ignore_index=True).astype({"n": "int64"})
@@ -94,9 +99,9 @@ def mixed_effects(study_: Study) -> pd.DataFrame:
 def _differences(study_: Study, window: str) -> tuple[Floats, np.ndarray, np.ndarray]:
     """Late differences [experiment, window], and the windows' starts and stops."""
     frame = study_.tables["contrast"]
-    own = frame[frame["window"] == window]
-    values, (starts,) = study_.arrange(own, ("start_ms",), "difference")
-    stops = own.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+    of_window = frame[frame["window"] == window]
+    values, (starts,) = study_.arrange(of_window, ("start_ms",), "difference")
+    stops = of_window.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
     return values, starts, stops
 
 
@@ -116,16 +121,16 @@ def fit_animals(values: Floats, subjects: NDArray[np.str_]) -> dict[str, float]:
         intercept, ``sd_animals`` and ``sd_experiments`` (NaN with one animal
         or too few experiments); ``f_animals`` and ``p_animals``.
     """
-    known = ~np.isnan(values)
-    values, subjects = values[known], subjects[known]
+    is_known = ~np.isnan(values)
+    values, subjects = values[is_known], subjects[is_known]
     groups = [values[subjects == name] for name in np.unique(subjects)]
-    found: dict[str, float] = {"n": len(values), "animals": len(groups), **_NO_FIT}
-    found |= {"f_animals": float("nan"), "p_animals": float("nan")}
+    fit: dict[str, float] = {"n": len(values), "animals": len(groups), **_NO_FIT}
+    fit |= {"f_animals": float("nan"), "p_animals": float("nan")}
     if len(groups) < 2 or len(values) < len(groups) + 2 or np.ptp(values) == 0:
-        return found
+        return fit
     f = stats.f_oneway(*groups)
-    found |= {"f_animals": float(f.statistic), "p_animals": float(f.pvalue)}
-    return found | _random_intercept(groups)
+    fit |= {"f_animals": float(f.statistic), "p_animals": float(f.pvalue)}
+    return fit | _random_intercept(groups)
 
 
 def _random_intercept(groups: list[Floats]) -> dict[str, float]:

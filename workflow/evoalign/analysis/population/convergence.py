@@ -95,22 +95,22 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     frame = study_.tables["time_constants"]
     array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
     parts = []
-    for one in [*_between_areas(study_, array), *_within_areas(study_, array)]:
-        reach = one.error * stats.t.ppf((1 + DIFFERENCE_LEVEL) / 2, one.test.df)
+    for comparison in [*_between_areas(study_, array), *_within_areas(study_, array)]:
+        reach = comparison.error * stats.t.ppf((1 + DIFFERENCE_LEVEL) / 2, comparison.test.df)
         columns = {
-            "n_1": one.n[0].astype(np.int64),
-            "n_2": one.n[1].astype(np.int64),
-            "difference": one.difference,
-            "low": one.difference - reach,
-            "high": one.difference + reach,
-            **test_columns(one.test),
-            **one.over_sites,
+            "n_1": comparison.n[0].astype(np.int64),
+            "n_2": comparison.n[1].astype(np.int64),
+            "difference": comparison.difference,
+            "low": comparison.difference - reach,
+            "high": comparison.difference + reach,
+            **test_columns(comparison.test),
+            **comparison.over_sites,
         }
-        parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(**one.names))
-    found = pd.concat(parts, ignore_index=True)
-    family = found.groupby(["level", "theta"], sort=False)["p"]
-    return found.assign(
-        q=family.transform(lambda p: benjamini_hochberg(p.to_numpy())), study=_of_the_study(found)
+        parts.append(long_table({"level": levels, "theta": thetas}, columns).assign(**comparison.names))
+    comparisons = pd.concat(parts, ignore_index=True)
+    family = comparisons.groupby(["level", "theta"], sort=False)["p"]
+    return comparisons.assign(
+        q=family.transform(lambda p: benjamini_hochberg(p.to_numpy())), study=_of_the_study(comparisons)
     )
 
 
@@ -118,24 +118,29 @@ def _between_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
     values = {area: successful(study_, rows, array) for area, rows in study_.areas()}
     for kind, (first, second) in itertools.product(SPACES, itertools.combinations(values, 2)):
         groups = [values[area][kind] for area in (first, second)]
-        one, other = (over_experiments(array) for _, array in groups)
+        first_moments, second_moments = (over_experiments(array) for _, array in groups)
         over_sites = unpaired_over_sites(*((array, study_.sites(rows)) for rows, array in groups))
         names = {"comparison": "areas", "area_1": first, "area_2": second, "space_1": kind, "space_2": kind}
-        difference, error = (one.mean - other.mean).numpy(), _error(one, other)
-        test = two_sample_t(one, other)
-        yield _Comparison(names, _n(one, other), difference, error, test, over_sites)
+        difference, error = (
+            (first_moments.mean - second_moments.mean).numpy(),
+            _error(first_moments, second_moments),
+        )
+        test = two_sample_t(first_moments, second_moments)
+        yield _Comparison(names, _n(first_moments, second_moments), difference, error, test, over_sites)
 
 
 def _within_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
-    own = study_.experiments
-    both = np.logical_and.reduce([own[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES])
+    experiments = study_.experiments
+    both_succeed = np.logical_and.reduce(
+        [experiments[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES]
+    )
     for area, rows in study_.areas():
-        texture, object_ = (array[rows[both[rows]], at] for at in range(len(SPACES)))
+        texture, object_ = (array[rows[both_succeed[rows]], at] for at in range(len(SPACES)))
         pairs = over_experiments(texture - object_)
         names = {"comparison": "spaces", "area_1": area, "area_2": area}
         names |= {"space_1": SPACES[0], "space_2": SPACES[1]}
         mean, error = pairs.mean.numpy(), pairs.sem.numpy()
-        over_sites = paired_over_sites(texture - object_, study_.sites(rows[both[rows]]))
+        over_sites = paired_over_sites(texture - object_, study_.sites(rows[both_succeed[rows]]))
         counts = over_sites.pop("n_sites")
         over_sites |= {"n_sites_1": counts, "n_sites_2": counts}
         yield _Comparison(names, _n(pairs, pairs), mean, error, one_sample_t(pairs), over_sites)
@@ -155,8 +160,8 @@ def _n(first: Moments, second: Moments) -> tuple[Floats, Floats]:
 def _of_the_study(found: pd.DataFrame) -> pd.Series:
     """Texture of IT against V4 and V1, and texture against object in IT."""
     inferotemporal = found["area_1"].isin(POSTERIOR_IT) & (found["space_1"] == "texture")
-    other = found["area_2"].isin(("V4", "V1")) & (found["space_2"] == "texture")
-    return inferotemporal & (other | (found["comparison"] == "spaces"))
+    is_early_texture = found["area_2"].isin(("V4", "V1")) & (found["space_2"] == "texture")
+    return inferotemporal & (is_early_texture | (found["comparison"] == "spaces"))
 
 
 def population_time_constants(study_: Study) -> pd.DataFrame:

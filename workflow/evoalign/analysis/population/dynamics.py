@@ -131,20 +131,20 @@ def population_psth(study_: Study) -> pd.DataFrame:
 def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
     """Normalised PSTHs and errors of each stage, [experiment, kind, ms]; and the ms."""
     frame = study_.tables["psth"]
-    own = study_.experiments
+    experiments = study_.experiments
     row, kind = study_.rows(frame), frame["kind"].to_numpy()
-    best = own[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
-    last = own["n_blocks"].to_numpy()[row] - 1
+    best = experiments[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
+    last = experiments["n_blocks"].to_numpy()[row] - 1
     blocks = {"first": np.zeros_like(best), "best": best, "last": last, "last but one": last - 1}
-    normalization_rate = own["normaliser_hz"].to_numpy()[:, None, None]
+    normalization_rate = experiments["normaliser_hz"].to_numpy()[:, None, None]
     values, errors = {}, {}
     times = np.array([], dtype=np.int64)
     for name, block in blocks.items():
-        shown = frame[frame["block_index"].to_numpy() == block]
-        mean, (_, times) = study_.arrange(shown, ("kind", "time_ms"), "mean_hz")
-        sem, _ = study_.arrange(shown, ("kind", "time_ms"), "sem_hz")
+        of_block = frame[frame["block_index"].to_numpy() == block]
+        mean, (_, times) = study_.arrange(of_block, ("kind", "time_ms"), "mean_hz")
+        sem, _ = study_.arrange(of_block, ("kind", "time_ms"), "sem_hz")
         values[name], errors[name] = mean / normalization_rate, sem / normalization_rate
-    padded = (own["n_blocks"] < own["n_blocks"].max()).to_numpy()
+    padded = (experiments["n_blocks"] < experiments["n_blocks"].max()).to_numpy()
     before, error = values.pop("last but one")[padded], errors.pop("last but one")[padded]
     values["last"][padded] = _mean_of_two(values["last"][padded], before)
     errors["last"][padded] = np.sqrt(errors["last"][padded] ** 2 + error**2) / 2
@@ -164,8 +164,8 @@ def attribution(study_: Study) -> pd.DataFrame:
     """
     frame = study_.tables["attribution"]
     parts = []
-    for width, own in frame.groupby(frame["stop_ms"] - frame["start_ms"], sort=True):
-        array, (_, starts) = study_.arrange(own, ("kind", "start_ms"), "share")
+    for width, of_width in frame.groupby(frame["stop_ms"] - frame["start_ms"], sort=True):
+        array, (_, starts) = study_.arrange(of_width, ("kind", "start_ms"), "share")
         for area, rows in study_.areas():
             columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
             q = benjamini_hochberg(columns["p"])
@@ -197,12 +197,12 @@ def contrast(study_: Study) -> pd.DataFrame:
     frame = study_.tables["contrast"]
     parts = []
     for window in ("evoked", "binned"):
-        own = frame[frame["window"] == window]
-        if own.empty:
+        of_window = frame[frame["window"] == window]
+        if of_window.empty:
             continue
-        array, (starts,) = study_.arrange(own, ("start_ms",), "difference")
-        errors, _ = study_.arrange(own, ("start_ms",), "sem")
-        stops = own.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+        array, (starts,) = study_.arrange(of_window, ("start_ms",), "difference")
+        errors, _ = study_.arrange(of_window, ("start_ms",), "sem")
+        stops = of_window.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
         for area, rows in study_.areas():
             columns = _contrast_columns(study_, rows, array[rows], errors[rows], ("contrast", area, window))
             part = long_table({"start_ms": starts}, columns | {"stop_ms": stops})
@@ -213,19 +213,19 @@ def contrast(study_: Study) -> pd.DataFrame:
 def _contrast_columns(
     study_: Study, rows: NDArray[np.int64], values: Floats, errors: Floats, names: tuple[str, ...]
 ) -> dict[str, Floats]:
-    found = over_experiments(values)
-    test = one_sample_t(found)
+    statistics = over_experiments(values)
+    test = one_sample_t(statistics)
     weights, generator = study_.weights(rows, *names)
     low, high = interval(mean_draws(values, errors, weights, generator), study_.settings.interval)
-    known = ~np.isnan(values) & (errors > 0)
+    is_known = ~np.isnan(values) & (errors > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(known, 1 / errors**2, 0.0)
-        z = (precision * np.where(known, values, 0.0)).sum(0) / np.sqrt(precision.sum(0))
+        precision = np.where(is_known, 1 / errors**2, 0.0)
+        z = (precision * np.where(is_known, values, 0.0)).sum(0) / np.sqrt(precision.sum(0))
     z_p = 2 * special.ndtr(-np.abs(z))
     return {
-        "n": found.n.numpy().astype(np.int64),
-        "mean": found.mean.numpy(),
-        "sem": found.sem.numpy(),
+        "n": statistics.n.numpy().astype(np.int64),
+        "mean": statistics.mean.numpy(),
+        "sem": statistics.sem.numpy(),
         "low": low,
         "high": high,
         **test_columns(test),
@@ -269,13 +269,13 @@ def clusters(study_: Study) -> pd.DataFrame:
     binned = frame[frame["window"] == "binned"]
     values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
     settings = study_.settings
-    found = []
+    cluster_rows = []
     for area, selection, rows in study_.selections():
         generator = seeded(study_.seed, "clusters", area, selection)
-        known = rows[~np.isnan(values[rows]).any(1)]
-        means = site_means(values[known], study_.sites(known))
+        complete = rows[~np.isnan(values[rows]).any(1)]
+        means = site_means(values[complete], study_.sites(complete))
         runs, n_flips = cluster_test(means, settings.cluster_p, settings.n_permutations, generator)
-        found += [
+        cluster_rows += [
             {
                 "area": area,
                 "selection": selection,
@@ -290,7 +290,7 @@ def clusters(study_: Study) -> pd.DataFrame:
             }
             for run in runs
         ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(cluster_rows)
 
 
 POOLED = (

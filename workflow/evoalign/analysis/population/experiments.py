@@ -62,14 +62,14 @@ class Study:
         strict : bool
             Give 'both_strict', too: both threads succeed at `success_p` (Ext. 4).
         """
-        own = self.experiments
+        experiments = self.experiments
         chosen = {
-            "valid": np.ones(len(own), dtype=bool),
-            "any": own["any_succeeds"].to_numpy(dtype=bool),
-            "both": own["both_succeed"].to_numpy(dtype=bool),
+            "valid": np.ones(len(experiments), dtype=bool),
+            "any": experiments["any_succeeds"].to_numpy(dtype=bool),
+            "both": experiments["both_succeed"].to_numpy(dtype=bool),
         }
         if strict:
-            texture, object_ = (own[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES)
+            texture, object_ = (experiments[f"succeeds_{kind}"].to_numpy(dtype=bool) for kind in SPACES)
             chosen["both_strict"] = texture & object_
         for area, rows in self.areas():
             for selection, keep in chosen.items():
@@ -108,10 +108,10 @@ class Study:
             frame, row = frame[row >= 0], row[row >= 0]
         codes, labels = [row], []
         for axis in axes:
-            code, known = pd.factorize(frame[axis], sort=True)
+            code, levels = pd.factorize(frame[axis], sort=True)
             codes.append(code)
-            labels.append(known.to_numpy())
-        shape = (len(self.experiments), *(len(known) for known in labels))
+            labels.append(levels.to_numpy())
+        shape = (len(self.experiments), *(len(levels) for levels in labels))
         array = np.full(shape, np.nan)
         array.ravel()[np.ravel_multi_index(codes, shape)] = frame[value].to_numpy(dtype=np.float64)
         return array, labels
@@ -119,14 +119,14 @@ class Study:
     def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
         """Bootstrap weights of some experiments, and the generator to go on with."""
         generator = seeded(self.seed, *names)
-        own = self.experiments.iloc[rows]
-        who = own["subject"].tolist(), self.settings.n_bootstrap, generator, own["site"].tolist()
+        chosen = self.experiments.iloc[rows]
+        who = chosen["subject"].tolist(), self.settings.n_bootstrap, generator, chosen["site"].tolist()
         return hierarchical_weights(*who), generator
 
     def sites(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Site of each of some experiments, counted from 0; an animal's name is part of the site's."""
-        own = self.experiments.iloc[rows]
-        return np.asarray(own.groupby(["subject", "site"], sort=False).ngroup(), dtype=np.int64)
+        chosen = self.experiments.iloc[rows]
+        return np.asarray(chosen.groupby(["subject", "site"], sort=False).ngroup(), dtype=np.int64)
 
 
 # Tables that are arranged as arrays of the valid experiments, and the columns that this takes.
@@ -151,7 +151,9 @@ def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisCon
     experiments = joined["experiments"].sort_values("session", ignore_index=True)
     experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)
     joined["experiments"] = columns_by_kind(experiments, config.analysis)
-    valid = [one for one in sessions if bool(one["experiments"]["valid"].iloc[0])]
+    valid = [
+        session_tables for session_tables in sessions if bool(session_tables["experiments"]["valid"].iloc[0])
+    ]
     for name in ARRANGED if valid else ():
         joined[name] = _joined(valid, name, experiments["session"], config.analysis)
     return Study(joined, config.analysis, config.seed)
@@ -159,7 +161,10 @@ def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisCon
 
 def joined_whole(sessions: Sequence[Mapping[str, pd.DataFrame]], name: str) -> pd.DataFrame:
     """All rows of a table, of all sessions."""
-    parts = [{str(column): _values(values) for column, values in one[name].items()} for one in sessions]
+    parts = [
+        {str(column): _values(values) for column, values in session_tables[name].items()}
+        for session_tables in sessions
+    ]
     return pd.DataFrame(_stacked(parts), copy=False)
 
 
@@ -170,9 +175,11 @@ def _joined(
     settings: Analysis,
 ) -> pd.DataFrame:
     """Rows of a table that is arranged, of all sessions."""
-    parts = [_needed(one, name, settings) for one in sessions]
+    parts = [_needed(session_tables, name, settings) for session_tables in sessions]
     columns = _stacked(parts)
-    order = pd.Index(experiments).get_indexer([one["experiments"]["session"].iloc[0] for one in sessions])
+    order = pd.Index(experiments).get_indexer(
+        [session_tables["experiments"]["session"].iloc[0] for session_tables in sessions]
+    )
     codes = np.repeat(order, [len(part[ARRANGED[name][0]]) for part in parts])
     columns["session"] = pd.Categorical.from_codes(codes, categories=pd.Index(experiments))
     return pd.DataFrame(columns, copy=False)
@@ -182,9 +189,11 @@ def _stacked(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Columns one below the other: for many frames, or of millions of rows, far quicker than whole frames."""
     columns = {}
     for column, first in parts[0].items():
-        own = [part[column] for part in parts]
+        column_parts = [part[column] for part in parts]
         columns[column] = (
-            np.concatenate(own) if isinstance(first, np.ndarray) else pd.concat(own, ignore_index=True)
+            np.concatenate(column_parts)
+            if isinstance(first, np.ndarray)
+            else pd.concat(column_parts, ignore_index=True)
         )
     return columns
 
@@ -208,9 +217,9 @@ def _needed(session: Mapping[str, pd.DataFrame], name: str, settings: Analysis) 
         return columns
     keep = (frame["stimuli"] == "generated").to_numpy(dtype=bool)
     if name == "psth":
-        own = session["experiments"].iloc[0]
-        last = own["n_blocks"] - 1
-        stages = [0, own["best_block_0"], own["best_block_1"], last - 1, last]
+        experiment = session["experiments"].iloc[0]
+        last = experiment["n_blocks"] - 1
+        stages = [0, experiment["best_block_0"], experiment["best_block_1"], last - 1, last]
         keep = keep & np.isin(columns["block_index"], stages)
     return {column: values[keep] for column, values in columns.items()}
 
@@ -229,7 +238,9 @@ def places_of_kinds(experiments: pd.DataFrame, settings: Analysis) -> NDArray[np
     numpy.ndarray, int64 [experiment, thread]
     """
     kinds = [[space_kind(space, settings) for space in experiments[f"space_{thread}"]] for thread in (0, 1)]
-    return np.array([[SPACES.index(kind) for kind in own] for own in kinds], dtype=np.int64).T
+    return np.array(
+        [[SPACES.index(kind) for kind in experiment_kinds] for experiment_kinds in kinds], dtype=np.int64
+    ).T
 
 
 def columns_by_kind(experiments: pd.DataFrame, settings: Analysis) -> pd.DataFrame:
@@ -240,19 +251,19 @@ def columns_by_kind(experiments: pd.DataFrame, settings: Analysis) -> pd.DataFra
     experiments, settings
         As for `places_of_kinds`.
     """
-    found = experiments.copy()
+    by_kind = experiments.copy()
     first_is_texture = places_of_kinds(experiments, settings)[:, :1].ravel() == 0
-    for name in [str(one).removesuffix("_0") for one in experiments if str(one).endswith("_0")]:
-        first, second = found.pop(f"{name}_0"), found.pop(f"{name}_1")
-        found[f"{name}_texture"] = first.where(first_is_texture, second)
-        found[f"{name}_object"] = second.where(first_is_texture, first)
-    return found
+    for name in [str(column).removesuffix("_0") for column in experiments if str(column).endswith("_0")]:
+        first, second = by_kind.pop(f"{name}_0"), by_kind.pop(f"{name}_1")
+        by_kind[f"{name}_texture"] = first.where(first_is_texture, second)
+        by_kind[f"{name}_object"] = second.where(first_is_texture, first)
+    return by_kind
 
 
 def arranged_by_kind(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of a session table whose `kind` is one of `SPACES`, with its place there as `kind`."""
-    known = frame[frame["kind"].isin(SPACES)]
-    return known.assign(kind=known["kind"].map(SPACES.index).astype(np.int64))
+    of_kinds = frame[frame["kind"].isin(SPACES)]
+    return of_kinds.assign(kind=of_kinds["kind"].map(SPACES.index).astype(np.int64))
 
 
 def over_experiments(values: Floats) -> Moments:
@@ -295,12 +306,12 @@ def paired_columns(
     columns: dict[str, Any] = {}
     draws = {}
     for kind in SPACES:
-        found = over_experiments(values[kind])
+        statistics = over_experiments(values[kind])
         flat = (len(rows), -1)
         draws[kind] = mean_draws(
             values[kind].reshape(flat), errors[kind].reshape(flat), weights, generator
         ).reshape(-1, *shape)
-        columns[f"{kind}_mean"], columns[f"{kind}_sem"] = found.mean.numpy(), found.sem.numpy()
+        columns[f"{kind}_mean"], columns[f"{kind}_sem"] = statistics.mean.numpy(), statistics.sem.numpy()
         columns[f"{kind}_low"], columns[f"{kind}_high"] = interval(draws[kind], study_.settings.interval)
     if difference:
         low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
@@ -322,8 +333,8 @@ def successful(
     """
     groups = {}
     for at, kind in enumerate(SPACES):
-        own = rows[study_.experiments[f"succeeds_{kind}"].to_numpy(dtype=bool)[rows]]
-        groups[kind] = (own, array[own, at])
+        succeeding = rows[study_.experiments[f"succeeds_{kind}"].to_numpy(dtype=bool)[rows]]
+        groups[kind] = (succeeding, array[succeeding, at])
     return groups
 
 
@@ -345,10 +356,10 @@ def unpaired_columns(
         Columns of a pooled table up to ``p``, and those of the test over site means.
     """
     columns: dict[str, Any] = {}
-    found = {}
+    by_kind = {}
     for kind in SPACES:
         rows, values = groups[kind]
-        found[kind] = over_experiments(values)
+        by_kind[kind] = over_experiments(values)
         blank = np.full(values.shape[1:], np.nan)
         low, high = blank, blank
         if len(rows):
@@ -357,13 +368,13 @@ def unpaired_columns(
             draws = mean_draws(flat, np.zeros_like(flat), weights, generator)
             low, high = interval(draws.reshape(-1, *values.shape[1:]), study_.settings.interval)
         columns |= {
-            f"{kind}_n": found[kind].n.numpy().astype(np.int64),
-            f"{kind}_mean": found[kind].mean.numpy(),
-            f"{kind}_sem": found[kind].sem.numpy(),
+            f"{kind}_n": by_kind[kind].n.numpy().astype(np.int64),
+            f"{kind}_mean": by_kind[kind].mean.numpy(),
+            f"{kind}_sem": by_kind[kind].sem.numpy(),
             f"{kind}_low": low,
             f"{kind}_high": high,
         }
-    columns |= test_columns(two_sample_t(found["texture"], found["object"]))
+    columns |= test_columns(two_sample_t(by_kind["texture"], by_kind["object"]))
     over_sites = unpaired_over_sites(*((groups[kind][1], study_.sites(groups[kind][0])) for kind in SPACES))
     counts = {f"{kind}_n_sites": over_sites.pop(f"n_sites_{at}") for at, kind in enumerate(SPACES, 1)}
     return columns | counts | over_sites

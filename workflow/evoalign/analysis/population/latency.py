@@ -54,16 +54,18 @@ def latencies(study_: Study) -> pd.DataFrame:
     # Before any answer there is only noise, which a bootstrap draw may take for a lead.
     answered = starts >= study_.settings.attribution_from_ms
     values, starts = values[:, answered], starts[answered]
-    found = []
+    latency_rows = []
     for area, selection, rows in study_.selections():
-        known = rows[~np.isnan(values[rows]).any(1)]
-        weights, _ = study_.weights(known, "latency", area, selection)
+        complete = rows[~np.isnan(values[rows]).any(1)]
+        weights, _ = study_.weights(complete, "latency", area, selection)
         generator = seeded(study_.seed, "leads", area, selection)
-        leads = _leads(site_means(values[known], study_.sites(known)), study_.settings, generator)
+        leads = _leads(site_means(values[complete], study_.sites(complete)), study_.settings, generator)
         for kind, sign in zip(SPACES, (-1.0, 1.0), strict=True):
-            row = _latency(sign * values[known], weights, starts, leads, kind, study_.settings)
-            found.append({"area": area, "selection": selection, "space": kind, "n": len(known)} | row)
-    return pd.DataFrame(found)
+            row = _latency(sign * values[complete], weights, starts, leads, kind, study_.settings)
+            latency_rows.append(
+                {"area": area, "selection": selection, "space": kind, "n": len(complete)} | row
+            )
+    return pd.DataFrame(latency_rows)
 
 
 def _leads(values: Floats, settings: Analysis, generator: np.random.Generator) -> Leads:
@@ -82,14 +84,14 @@ def _latency(
 ) -> dict[str, float | str]:
     """Columns of one space, whose differences are positive in `ahead` [experiment, bin]."""
     stay = settings.crossover_bins
-    own = {"texture": leads.texture, "object": leads.object}[kind]
+    test = {"texture": leads.texture, "object": leads.object}[kind]
     p = {"texture": leads.p_texture, "object": leads.p_object}[kind]
-    lasting = [lead for lead in own if lead.last - lead.first >= stay]
+    lasting = [lead for lead in test if lead.last - lead.first >= stay]
     row: dict[str, float | str] = dict.fromkeys(("latency_ms", "low_ms", "high_ms", "found"), float("nan"))
     row |= {"p": p, "reason": ""}
     if not lasting:
         few = f"fewer than {settings.min_experiments} experiments"
-        short = f"{kind} leads for fewer than {stay} bins" if own else f"{kind} never leads"
+        short = f"{kind} leads for fewer than {stay} bins" if test else f"{kind} never leads"
         return row | {"reason": few if len(ahead) < settings.min_experiments else short}
     row["latency_ms"] = float(starts[lasting[0].first])
     if len(ahead) >= settings.min_interval_experiments:
@@ -129,8 +131,8 @@ def first_lead(
         variance = np.maximum(weights @ values**2 / n - mean**2, 0.0) * n / (n - 1)
         t = mean / np.sqrt(variance / n)
     above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > stats.t.isf(level / 2, np.maximum(n - 1, 1))
-    found = first_run(above, stay)
-    return np.where(found >= 0, starts[found].astype(np.float64), np.nan)
+    run = first_run(above, stay)
+    return np.where(run >= 0, starts[run].astype(np.float64), np.nan)
 
 
 POOLED = (PooledStatistic((LATENCIES,), latencies),)

@@ -42,8 +42,10 @@ def pool_sessions(
         are not valid with them; all others hold valid experiments. Without a
         valid experiment they have no rows.
     """
-    evolved = [one for one in sessions if "experiments" in one]
-    ordered = sorted(evolved, key=lambda one: str(one["experiments"]["session"].iloc[0]))
+    evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
+    ordered = sorted(
+        evolved, key=lambda session_tables: str(session_tables["experiments"]["session"].iloc[0])
+    )
     study = study_of(ordered, config)
     pooled = {
         name: conform_or_empty(joined_whole(ordered, name) if ordered else None, contract)

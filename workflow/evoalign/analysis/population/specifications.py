@@ -71,11 +71,11 @@ def specifications(study_: Study) -> pd.DataFrame:
 
 def _tested(difference: Floats) -> dict[str, np.ndarray]:
     """Mean, effect size and paired t of each choice, from differences [experiment, window, rate]."""
-    found = over_experiments(difference)
-    test, n = one_sample_t(found), found.n.numpy().astype(np.int64)
+    statistics = over_experiments(difference)
+    test, n = one_sample_t(statistics), statistics.n.numpy().astype(np.int64)
     # Of two experiments an effect size says nothing.
     effect = np.where(n > 2, test.t / np.sqrt(np.maximum(n, 1)), np.nan)
-    return {"n": n, "mean": found.mean.numpy(), "effect": effect, **test_columns(test)}
+    return {"n": n, "mean": statistics.mean.numpy(), "effect": effect, **test_columns(test)}
 
 
 def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
@@ -87,14 +87,18 @@ def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
     inside = binned & (frame["start_ms"] >= first) & (frame["stop_ms"] <= last)
     widest = width[inside].max()
     frame = frame[(frame["window"] == "evoked") | (inside & (width == widest))]
-    known = frame[["window", "start_ms", "stop_ms"]].drop_duplicates().sort_values(["window", "start_ms"])
+    window_list = (
+        frame[["window", "start_ms", "stop_ms"]].drop_duplicates().sort_values(["window", "start_ms"])
+    )
     # 'evoked' sorts after 'binned': bring it to the front.
-    windows = [(str(w), int(a), int(b)) for w, a, b in known.itertuples(index=False)]
+    windows = [(str(w), int(a), int(b)) for w, a, b in window_list.itertuples(index=False)]
     windows.sort(key=lambda one: one[0] != "evoked")
     parts = []
     for name, start, stop in windows:
-        own = frame[(frame["window"] == name) & (frame["start_ms"] == start) & (frame["stop_ms"] == stop)]
-        parts.append(study_.arrange(own, ("kind", "block_index"), "mean_hz")[0])
+        of_window = frame[
+            (frame["window"] == name) & (frame["start_ms"] == start) & (frame["stop_ms"] == stop)
+        ]
+        parts.append(study_.arrange(of_window, ("kind", "block_index"), "mean_hz")[0])
     means = np.stack(parts, 2)
     late = np.full(means.shape[:-1], np.nan)
     for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
@@ -104,11 +108,12 @@ def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
 
 
 def _selections(study_: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    own, settings = study_.experiments, study_.settings
-    yield "valid", np.ones(len(own), dtype=bool)
+    experiments, settings = study_.experiments, study_.settings
+    yield "valid", np.ones(len(experiments), dtype=bool)
     for threshold in sorted({settings.both_succeed_p, settings.success_p}, reverse=True):
         texture, object_ = (
-            ((own[f"p_{kind}"] < threshold) & (own[f"t_{kind}"] > 0)).to_numpy(dtype=bool) for kind in SPACES
+            ((experiments[f"p_{kind}"] < threshold) & (experiments[f"t_{kind}"] > 0)).to_numpy(dtype=bool)
+            for kind in SPACES
         )
         yield f"both p < {threshold:g}", texture & object_
     table = study_.tables["success"]

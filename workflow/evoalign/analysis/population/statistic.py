@@ -37,8 +37,13 @@ class PooledStatistic:
     def tables(self, study: Study) -> dict[str, pd.DataFrame]:
         """Return the tables by name, held against their contracts."""
         contracts = by_name(*self.contracts)
-        made: Mapping[str, pd.DataFrame] = {}
+        statistic_tables: Mapping[str, pd.DataFrame] = {}
         if self.without_valid or (study.tables and len(study.experiments)):
             computed = self.compute(study)
-            made = {next(iter(contracts)): computed} if isinstance(computed, pd.DataFrame) else computed
-        return {name: conform_or_empty(made.get(name), contract) for name, contract in contracts.items()}
+            statistic_tables = (
+                {next(iter(contracts)): computed} if isinstance(computed, pd.DataFrame) else computed
+            )
+        return {
+            name: conform_or_empty(statistic_tables.get(name), contract)
+            for name, contract in contracts.items()
+        }

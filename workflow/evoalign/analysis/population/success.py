@@ -38,10 +38,11 @@ def success_rates(study_: Study) -> pd.DataFrame:
     settings = study_.settings
     rows = []
     for area, members in study_.areas():
-        own = study_.experiments.iloc[members]
+        of_area = study_.experiments.iloc[members]
         for threshold in dict.fromkeys((settings.success_p, settings.both_succeed_p)):
             texture, object_ = (
-                ((own[f"p_{kind}"] < threshold) & (own[f"t_{kind}"] > 0)).to_numpy() for kind in SPACES
+                ((of_area[f"p_{kind}"] < threshold) & (of_area[f"t_{kind}"] > 0)).to_numpy()
+                for kind in SPACES
             )
             which = {
                 "texture": texture,
@@ -50,7 +51,7 @@ def success_rates(study_: Study) -> pd.DataFrame:
                 "both": texture & object_,
             }
             for threads, succeeds in which.items():
-                k, n = int(succeeds.sum()), len(own)
+                k, n = int(succeeds.sum()), len(of_area)
                 low, high = rate_interval(k, n, settings.success_interval)
                 rows.append(
                     {"area": area, "threshold": threshold, "threads": threads, "k": k, "n": n}

@@ -46,18 +46,18 @@ def success_splits(study_: Study) -> pd.DataFrame:
         `SUCCESS_SPLITS`: rows of every area and of 'all'. An optimiser
         that no sample sheet names has no rows.
     """
-    own = study_.experiments
+    experiments = study_.experiments
     rows: list[dict[str, Any]] = []
     for (area, members), kind, split in itertools.product(_areas(study_), SPACES, SPLITS):
-        names = own[f"{split}_{kind}"].to_numpy(dtype=str)
-        succeeds = own[f"succeeds_{kind}"].to_numpy(dtype=bool)
+        names = experiments[f"{split}_{kind}"].to_numpy(dtype=str)
+        succeeds = experiments[f"succeeds_{kind}"].to_numpy(dtype=bool)
         for name in sorted(set(names[members]) - {""}):
             chosen = members[names[members] == name]
             k, n = int(succeeds[chosen].sum()), len(chosen)
             low, high = rate_interval(k, n, study_.settings.success_interval)
-            told = {"area": area, "split": split, "kind": kind, "name": name}
+            labels = {"area": area, "split": split, "kind": kind, "name": name}
             counted = {"k": k, "n": n, "rate": k / n, "low": float(low), "high": float(high)}
-            rows.append({**told, "threshold": study_.settings.success_p, **counted})
+            rows.append({**labels, "threshold": study_.settings.success_p, **counted})
     return pd.DataFrame(rows)
 
 

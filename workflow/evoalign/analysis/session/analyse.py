@@ -120,9 +120,9 @@ def _without_evolution(responses: SessionResponses) -> str:
     """Say why a session is no paired evolution that can be analysed; '' when it is one."""
     if not shows_evolution(responses):
         return "none of its presentations has a block and a thread"
-    shown = responses.presentations
-    of_evolution = (shown["block"] >= 0) & shown["thread"].isin((0, 1))
-    if not (of_evolution & shown["valid"].astype(bool)).any():
+    presentations = responses.presentations
+    of_evolution = (presentations["block"] >= 0) & presentations["thread"].isin((0, 1))
+    if not (of_evolution & presentations["valid"].astype(bool)).any():
         return f"none of its {of_evolution.sum()} presentations of an evolution is valid (see their reasons)"
     return ""
 
@@ -211,18 +211,18 @@ def _corrected(
 ) -> dict[tuple[int, str], float]:
     """P values of both threads' peaks that allow for the choice of the best block."""
     generator = seeded(seed, measured.experiment.session, "selected")
-    found: dict[tuple[int, str], float] = {}
+    p_values: dict[tuple[int, str], float] = {}
     # In the order of the kinds: the draws are the same whatever the threads' numbers.
     for thread in measured.experiment.by_kind(settings):
-        shown = as_array(measured.generated.n[thread, :, 0]).astype(np.int64)
+        n_presentations = as_array(measured.generated.n[thread, :, 0]).astype(np.int64)
         peaks = {
             c.statistic: float(c.test.t)
             for c in comparisons
             if c.thread == thread and c.statistic in ("maxinit", "maxend")
         }
-        corrected = selection_corrected_p(shown, peaks, settings.n_permutations, generator)
-        found |= {(thread, name): p for name, p in corrected.items()}
-    return found
+        corrected = selection_corrected_p(n_presentations, peaks, settings.n_permutations, generator)
+        p_values |= {(thread, name): p for name, p in corrected.items()}
+    return p_values
 
 
 def _relative(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[tuple[int, str], Relative]:
@@ -234,14 +234,14 @@ def _relative(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[
     images = np.arange(len(rates)) if experiment.images is None else experiment.images[natural]
     references = reference_levels(rates, block, images, experiment.n_blocks)
     generator = seeded(seed, experiment.session, "relative")
-    found: dict[tuple[int, str], Relative] = {}
+    by_window: dict[tuple[int, str], Relative] = {}
     for thread in experiment.by_kind(settings):
         parts = (as_array(part[thread, :, 0]) for part in (measured.generated.n, *_spread(measured)))
-        shown, mean, squares = (part.astype(np.float64) for part in parts)
-        levels = generated_levels(shown, mean, squares)
-        own = relative_success(levels, references, shown, settings.n_permutations, generator)
-        found |= {(thread, name): one for name, one in own.items()}
-    return found
+        n_presentations, mean, squares = (part.astype(np.float64) for part in parts)
+        levels = generated_levels(n_presentations, mean, squares)
+        of_thread = relative_success(levels, references, n_presentations, settings.n_permutations, generator)
+        by_window |= {(thread, name): success_of_window for name, success_of_window in of_thread.items()}
+    return by_window
 
 
 def _spread(measured: BlockStatistics) -> tuple[Tensor, Tensor]:
@@ -252,30 +252,30 @@ def _trajectories(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
-    found = measured.blocks
+    moments = measured.blocks
     values = {
-        "mean_hz": found.mean,
-        "sem_hz": found.sem,
-        "n": found.n.to(torch.int64),
-        "normalised": found.mean / measured.normalization_rate,
-        "normalised_sem": found.sem / measured.normalization_rate,
+        "mean_hz": moments.mean,
+        "sem_hz": moments.sem,
+        "n": moments.n.to(torch.int64),
+        "normalised": moments.mean / measured.normalization_rate,
+        "normalised_sem": moments.sem / measured.normalization_rate,
     }
     axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, windows]
     columns = long_columns(axes, values)
     # Time bins are told of generated images only.
-    told = np.ones(found.mean.shape, dtype=bool)
-    told[STIMULI.index("reference"), ..., 2:] = False
-    shown = keep_rows(columns, told.ravel())
-    return table_of(TRAJECTORIES, shown | experiment_columns(experiment), text=CATEGORY)
+    is_listed = np.ones(moments.mean.shape, dtype=bool)
+    is_listed[STIMULI.index("reference"), ..., 2:] = False
+    listed = keep_rows(columns, is_listed.ravel())
+    return table_of(TRAJECTORIES, listed | experiment_columns(experiment), text=CATEGORY)
 
 
 def _psth(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
     experiment = measured.experiment
     blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
     times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
-    found = measured.psths
-    values = {"mean_hz": found.mean, "sem_hz": found.sem, "n": found.n.to(torch.int64)}
+    moments = measured.psths
+    values = {"mean_hz": moments.mean, "sem_hz": moments.sem, "n": moments.n.to(torch.int64)}
     axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
     columns = long_columns(axes, values)
-    shown = keep_rows(columns, columns["n"] > 0)
-    return table_of(PSTH, shown | experiment_columns(experiment), text=CATEGORY)
+    listed = keep_rows(columns, columns["n"] > 0)
+    return table_of(PSTH, listed | experiment_columns(experiment), text=CATEGORY)

@@ -68,8 +68,8 @@ def measure(experiment: Experiment, settings: Analysis) -> BlockStatistics:
         experiment.rates, experiment.start_ms, [(start, stop) for _, start, stop in windows]
     )
     # Windows and PSTH in one pass over the presentations.
-    both = torch.cat([rates, experiment.rates], 1)
-    blocks, psths = _split(trajectories.block_moments(experiment, both), len(windows))
+    all_rates = torch.cat([rates, experiment.rates], 1)
+    blocks, psths = _split(trajectories.block_moments(experiment, all_rates), len(windows))
     evoked = blocks.mean[0, ..., 0]
     return BlockStatistics(
         experiment,

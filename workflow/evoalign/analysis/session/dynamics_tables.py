@@ -29,11 +29,11 @@ def attribution_table(measured: BlockStatistics, settings: Analysis) -> pd.DataF
     parts = []
     for width in bin_widths(settings):
         starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
-        found = [
+        attributions = [
             dynamics.attribution(psth, best, width)
             for psth, best in zip(measured.psth.mean, measured.best, strict=True)
         ]
-        difference, share = (torch.stack(part) for part in zip(*found, strict=True))
+        difference, share = (torch.stack(part) for part in zip(*attributions, strict=True))
         columns = long_columns(
             [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
             {"difference_hz": difference, "share": share},
@@ -67,12 +67,14 @@ def time_constants_table(measured: BlockStatistics, settings: Analysis) -> pd.Da
     thetas = (settings.time_constant_theta, settings.time_constant_alternative)
     # Batches of [level, thread].
     level = torch.stack(list(levels.values()))
-    found = [trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta) for theta in thetas]
+    constants = [
+        trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta) for theta in thetas
+    ]
     columns = long_columns(
         [{"theta": thetas}, {"level": list(levels)}, thread_axis(measured.experiment, settings)],
         {
-            "first_above": np.stack([one.first_above for one in found]),
-            "below": np.stack([one.below for one in found]),
+            "first_above": np.stack([constant.first_above for constant in constants]),
+            "below": np.stack([constant.below for constant in constants]),
         },
     )
     return table_of(TIME_CONSTANTS, columns | experiment_columns(measured.experiment))
@@ -167,16 +169,16 @@ def crossover_row(
     answered = np.asarray(bins.starts) >= settings.attribution_from_ms
     used = Bins(tuple(np.asarray(bins.starts)[answered].tolist()), bins.width)
     rule = Rule.of(settings, settings.interval, noun)
-    found = find_crossover(differences[:, answered], used, rule, generator, sites)
-    known = ~np.isnan(differences[:, answered]).any(1)
+    crossover = find_crossover(differences[:, answered], used, rule, generator, sites)
+    is_known = ~np.isnan(differences[:, answered]).any(1)
     return {
-        "n": int(known.sum()),
-        "n_sites": 1 if sites is None else len(np.unique(sites[known])),
-        "crossover_ms": found.time_ms,
-        "low_ms": found.low_ms,
-        "high_ms": found.high_ms,
-        "p_texture": found.p_texture,
-        "p_object": found.p_object,
-        "reason": found.reason,
-        "interval_reason": found.interval_reason,
+        "n": int(is_known.sum()),
+        "n_sites": 1 if sites is None else len(np.unique(sites[is_known])),
+        "crossover_ms": crossover.time_ms,
+        "low_ms": crossover.low_ms,
+        "high_ms": crossover.high_ms,
+        "p_texture": crossover.p_texture,
+        "p_object": crossover.p_object,
+        "reason": crossover.reason,
+        "interval_reason": crossover.interval_reason,
     }

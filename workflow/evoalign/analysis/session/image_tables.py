@@ -22,8 +22,10 @@ def image_tables(measured: BlockStatistics, settings: Analysis) -> dict[str, pd.
 
     Without rows where the names of the images are unknown.
     """
-    found = {"block_images": _block_images(measured, settings), **_references(measured)}
-    return {name: tables.empty(TABLES[name]) if frame is None else frame for name, frame in found.items()}
+    image_rows = {"block_images": _block_images(measured, settings), **_references(measured)}
+    return {
+        name: tables.empty(TABLES[name]) if frame is None else frame for name, frame in image_rows.items()
+    }
 
 
 def _block_images(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame | None:
@@ -37,9 +39,9 @@ def _block_images(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame
     block, thread, rates = (as_array(x) for x in (experiment.block, experiment.thread, evoked))
     for at in np.ndindex(*shape):
         names[at] = best_image(experiment, evoked, *at)
-        own = generated & (thread == at[0]) & (block == at[1]) & (experiment.images == names[at])
-        n[at] = own.sum()
-        mean[at] = rates[own].mean() if own.any() else np.nan
+        of_image = generated & (thread == at[0]) & (block == at[1]) & (experiment.images == names[at])
+        n[at] = of_image.sum()
+        mean[at] = rates[of_image].mean() if of_image.any() else np.nan
     axes: list[Axis] = [
         thread_axis(experiment, settings),
         {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)},
@@ -53,23 +55,26 @@ def _block_images(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame
 def _references(measured: BlockStatistics) -> dict[str, pd.DataFrame | None]:
     """Evoked rate and PSTH of every natural reference, over all its presentations in both threads."""
     experiment = measured.experiment
-    shown = as_array(experiment.reference)
-    if experiment.images is None or not shown.any():
+    is_reference = as_array(experiment.reference)
+    if experiment.images is None or not is_reference.any():
         return {"reference_images": None, "reference_psth": None}
-    names, at = np.unique(experiment.images[shown], return_inverse=True)
-    keep = torch.from_numpy(shown)
+    names, at = np.unique(experiment.images[is_reference], return_inverse=True)
+    keep = torch.from_numpy(is_reference)
     evoked, rates = measured.rates[:, 0].cpu()[keep], experiment.rates.cpu()[keep]
     each = [moments(evoked[torch.from_numpy(at == k)]) for k in range(len(names))]
     psths = [moments(rates[torch.from_numpy(at == k)].T) for k in range(len(names))]
-    own = {"image": names.tolist(), "n": [int(one.n) for one in each]}
-    own |= {"mean_hz": [float(one.mean) for one in each], "sem_hz": [float(one.sem) for one in each]}
+    image_columns = {"image": names.tolist(), "n": [int(image_moments.n) for image_moments in each]}
+    image_columns |= {
+        "mean_hz": [float(image_moments.mean) for image_moments in each],
+        "sem_hz": [float(image_moments.sem) for image_moments in each],
+    }
     times = np.arange(rates.shape[1]) + experiment.start_ms
     values = {
-        "mean_hz": torch.stack([one.mean for one in psths]),
-        "sem_hz": torch.stack([one.sem for one in psths]),
+        "mean_hz": torch.stack([image_moments.mean for image_moments in psths]),
+        "sem_hz": torch.stack([image_moments.sem for image_moments in psths]),
     }
     columns = long_columns([{"image": names}, {"time_ms": times}], values)
     return {
-        "reference_images": table_of(REFERENCE_IMAGES, own | experiment_columns(experiment)),
+        "reference_images": table_of(REFERENCE_IMAGES, image_columns | experiment_columns(experiment)),
         "reference_psth": table_of(REFERENCE_PSTH, columns | experiment_columns(experiment)),
     }

@@ -105,15 +105,15 @@ def session_prototypes(
         Weights that are configured cannot be used; see `get_space`.
     """
     experiment = found["experiments"].iloc[0]
-    made: list[Prototype] = []
+    prototypes: list[Prototype] = []
     for thread in (0, 1):
         space = _space(str(experiment[f"space_{thread}"]), contents, thread, generators, device)
         block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
         source = _BlockPrototype(contents, thread, block, str(experiment[f"space_{thread}"]), space)
-        made += source.best(str(experiment[f"best_image_{thread}"]))
-        made += source.average()
-        made += source.evolved_again(_weights(found, experiment, source.name, settings))
-    return made
+        prototypes += source.best(str(experiment[f"best_image_{thread}"]))
+        prototypes += source.average()
+        prototypes += source.evolved_again(_weights(found, experiment, source.name, settings))
+    return prototypes
 
 
 def _best_block(trajectories: pd.DataFrame, thread: int, index: int) -> int:
@@ -141,11 +141,11 @@ def _weights(
     if frame is None or frame.empty:
         return None
     first, last = settings.evoked_ms
-    own = frame[(frame["unit"] == experiment["unit"]) & (frame["space"] == space)]
-    own = own[(own["start_ms"] >= first) & (own["stop_ms"] <= last)]
-    if own.empty:
+    unit_weights = frame[(frame["unit"] == experiment["unit"]) & (frame["space"] == space)]
+    unit_weights = unit_weights[(unit_weights["start_ms"] >= first) & (unit_weights["stop_ms"] <= last)]
+    if unit_weights.empty:
         return None
-    return own.groupby("latent", sort=True)["weight"].mean().to_numpy(np.float64)
+    return unit_weights.groupby("latent", sort=True)["weight"].mean().to_numpy(np.float64)
 
 
 @dataclass(frozen=True)
@@ -177,9 +177,13 @@ class _BlockPrototype:
         codes = self.latents()
         if codes is not None:
             return [self._made("average", "", "rendered", len(codes), self._render(codes.mean(0)))]
-        shown = self.contents.presentations
-        own = shown[(shown["block"] == self.block) & (shown["thread"] == self.thread) & ~shown["reference"]]
-        names = [name for name in sorted(set(own["image"])) if name in self.contents.images]
+        presentations = self.contents.presentations
+        of_block = presentations[
+            (presentations["block"] == self.block)
+            & (presentations["thread"] == self.thread)
+            & ~presentations["reference"]
+        ]
+        names = [name for name in sorted(set(of_block["image"])) if name in self.contents.images]
         if not names:
             return []
         mean = torch.zeros(1, dtype=torch.float64)
@@ -228,10 +232,10 @@ def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: Ana
     rows = [
         {
             **{name: experiment[name] for name in ("session", "subject", "area", "site")},
-            **{name: getattr(one, name) for name in ("thread", "space", "prototype", "block")},
-            **{name: getattr(one, name) for name in ("image", "source", "n")},
-            "kind": space_kind(one.space, settings),
+            **{name: getattr(prototype, name) for name in ("thread", "space", "prototype", "block")},
+            **{name: getattr(prototype, name) for name in ("image", "source", "n")},
+            "kind": space_kind(prototype.space, settings),
         }
-        for one in made
+        for prototype in made
     ]
     return tables.conform(pd.DataFrame(rows), PROTOTYPES_TABLE) if rows else tables.empty(PROTOTYPES_TABLE)

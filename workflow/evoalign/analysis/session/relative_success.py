@@ -80,23 +80,23 @@ def reference_levels(
     Levels or None
         None where a block has fewer than two references, or no response to them.
     """
-    shown = np.bincount(block, minlength=n_blocks)
+    n_references = np.bincount(block, minlength=n_blocks)
     total = np.bincount(block, rates, minlength=n_blocks)
-    if shown.min() < MIN_REFERENCES or not (total > 0).all():
+    if n_references.min() < MIN_REFERENCES or not (total > 0).all():
         return None
     names, image = np.unique(images, return_inverse=True)
     pairs = np.unique(np.stack([image, block]), axis=1)
     if np.bincount(pairs[0]).min() * 2 < n_blocks:
         image, names = np.zeros(len(image), dtype=np.int64), names[:1]
     by_image = np.bincount(image, rates, minlength=len(names))
-    strength, level = np.ones(len(names)), total / shown
+    strength, level = np.ones(len(names)), total / n_references
     for _ in range(STEPS if len(names) > 1 else 1):
         strength = by_image / np.bincount(image, level[block], minlength=len(names))
         level = total / np.bincount(block, strength[image], minlength=n_blocks)
     expected = level[block] * strength[image]
     freedom = len(rates) - n_blocks - len(names) + 1
-    known = expected > 0
-    dispersion = ((rates - expected)[known] ** 2 / expected[known]).sum() / max(freedom, 1)
+    has_level = expected > 0
+    dispersion = ((rates - expected)[has_level] ** 2 / expected[has_level]).sum() / max(freedom, 1)
     return Levels(np.log(level), dispersion / total) if freedom > 0 else None
 
 
@@ -154,15 +154,15 @@ def relative_success(
     starts = np.array([peak_pair(best, n_blocks)[0] for best in range(n_blocks)])[ratio.argmax(1)]
     places = {"init": np.zeros_like(starts), "end": np.full_like(starts, n_blocks - 2), "max": starts}
     weights = {stage: _weights(start, shown) for stage, start in places.items()}
-    found = {}
+    by_window = {}
     for name, (first, second) in zip(names, (("end", "init"), ("max", "init"), ("max", "end")), strict=True):
         change = weights[first] - weights[second]
         difference = (change * ratio).sum(1)
         error = np.sqrt((change**2 * variance).sum(1))
         # The peak may be one of the two blocks that it is compared with: no difference, t = 0.
         t = np.divide(difference, error, out=np.zeros(len(error)), where=error > 0)
-        found[name] = Relative(float(difference[0]), float(t[0]), float(np.mean(t >= t[0])))
-    return found
+        by_window[name] = Relative(float(difference[0]), float(t[0]), float(np.mean(t >= t[0])))
+    return by_window
 
 
 def _weights(starts: NDArray[np.int64], shown: Floats) -> Floats:

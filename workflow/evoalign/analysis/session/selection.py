@@ -42,13 +42,13 @@ def selection_corrected_p(
     starts = np.array([peak_pair(best, len(shown))[0] for best in range(len(shown))])[means.argmax(1)]
     squares = _squares(shown, starts, n_draws, generator)
     peak = _pair(means, squares, shown, starts)
-    other = {"maxinit": 0, "maxend": len(shown) - 2}
-    found = {}
+    first_of_stage = {"maxinit": 0, "maxend": len(shown) - 2}
+    p_values = {}
     for name, value in t.items():
-        null = _t(peak, _pair(means, squares, shown, np.full(n_draws, other[name])))
+        null = _t(peak, _pair(means, squares, shown, np.full(n_draws, first_of_stage[name])))
         above = 1 + int((null >= value).sum())
-        found[name] = above / (1 + n_draws) if np.isfinite(value) else float("nan")
-    return found
+        p_values[name] = above / (1 + n_draws) if np.isfinite(value) else float("nan")
+    return p_values
 
 
 def _squares(

@@ -75,13 +75,13 @@ def success_statistics(experiment: Experiment, evoked: Tensor, best: list[int]) 
         return moments(evoked[keep & ~experiment.reference & (experiment.thread == thread)])
 
     groups = [{stage: group(thread, stage) for stage in stages[thread]} for thread in (0, 1)]
-    found = []
-    for thread, own in enumerate(groups):
+    comparisons = []
+    for thread, thread_groups in enumerate(groups):
         for first, second in (("end", "init"), ("max", "init"), ("max", "end")):
-            found.append(_compare(first + second, thread, own[first], own[second]))
+            comparisons.append(_compare(first + second, thread, thread_groups[first], thread_groups[second]))
     for stage in ("init", "max", "end"):
-        found.append(_compare(f"{stage}_01", -1, groups[0][stage], groups[1][stage]))
-    return found
+        comparisons.append(_compare(f"{stage}_01", -1, groups[0][stage], groups[1][stage]))
+    return comparisons
 
 
 def _compare(statistic: str, thread: int, first: Moments, second: Moments) -> Comparison:

@@ -75,8 +75,8 @@ def block_moments(experiment: Experiment, values: Tensor) -> Moments:
     # Sums over runs of equal groups have one order of additions on every device.
     mean = torch.segment_reduce(values, "sum", lengths=n, axis=0) / n[:, None].clamp(min=1)
     # In place and a group at a time: it stays in the processor's cache.
-    for own, middle in zip(values.split(n.tolist()), mean, strict=True):
-        own.sub_(middle).square_()
+    for block_values, middle in zip(values.split(n.tolist()), mean, strict=True):
+        block_values.sub_(middle).square_()
     squares = torch.segment_reduce(values, "sum", lengths=n, axis=0)
     mean[n == 0] = torch.nan
     shape = (2, 2, experiment.n_blocks, -1)

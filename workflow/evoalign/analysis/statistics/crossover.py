@@ -50,7 +50,9 @@ class Bins:
             Product with values by bin gives them at the times.
         """
         times = np.arange(self.centres[first], self.centres[last] + STEP_MS / 2, STEP_MS)
-        return times, np.stack([np.interp(times, self.centres, one) for one in np.eye(len(self.starts))])
+        return times, np.stack(
+            [np.interp(times, self.centres, unit_vector) for unit_vector in np.eye(len(self.starts))]
+        )
 
 
 @dataclass(frozen=True)
@@ -139,24 +141,24 @@ def find_crossover(
         Site of each experiment: those of one site are not independent, so that
         their mean counts as one replicate.
     """
-    known = ~np.isnan(differences).any(1)
-    values, noun = differences[known], rule.noun
+    is_known = ~np.isnan(differences).any(1)
+    values, noun = differences[is_known], rule.noun
     if len(values) < rule.min_replicates:
         return Crossover(reason=f"fewer than {rule.min_replicates} {noun}")
     if groups is not None:
-        _, group = np.unique(np.asarray(groups)[known], return_inverse=True)
+        _, group = np.unique(np.asarray(groups)[is_known], return_inverse=True)
         values, noun = site_means(values, group), "sites"
     if len(values) < rule.min_replicates:
         return Crossover(reason=f"fewer than {rule.min_replicates} {noun}")
     leads = cluster_leads(values, rule.cluster_p, rule.lead_p, rule.n_flips, generator)
-    found = decide(values.mean(0), leads, bins)
-    if found.reason:
-        return found
+    crossover = decide(values.mean(0), leads, bins)
+    if crossover.reason:
+        return crossover
     if len(values) < rule.min_interval_replicates:
-        return replace(found, interval_reason=f"fewer than {rule.min_interval_replicates} {noun}")
+        return replace(crossover, interval_reason=f"fewer than {rule.min_interval_replicates} {noun}")
     before, after = leads_around(leads)
     low, high = crossing_interval(values, bins, before, after, rule.interval)
-    return replace(found, low_ms=low, high_ms=high)
+    return replace(crossover, low_ms=low, high_ms=high)
 
 
 def decide(contrast: ArrayLike, leads: Leads, bins: Bins) -> Crossover:

@@ -135,23 +135,23 @@ def run_leads(statistics: ArrayLike, length: int, level: float) -> Leads:
     def score(ahead: Floats) -> tuple[Floats, list[tuple[int, int, float]]]:
         # Bins that are left out are infinitely behind, which no sum could be taken of.
         total = np.pad(np.cumsum(np.maximum(ahead, -BEHIND), axis=1), ((0, 0), (1, 0)))
-        largest, found = np.full(len(ahead), -np.inf), []
+        largest, run_starts = np.full(len(ahead), -np.inf), []
         for n in range(length, ahead.shape[1] + 1):
             sums = (total[:, n:] - total[:, :-n]) / n**0.5
             largest = np.maximum(largest, sums.max(1))
-            found += [(a, a + n, float(sums[0, a])) for a in np.flatnonzero(sums[0] > 0).tolist()]
-        return largest, _disjoint(found)
+            run_starts += [(a, a + n, float(sums[0, a])) for a in np.flatnonzero(sums[0] > 0).tolist()]
+        return largest, _disjoint(run_starts)
 
     return _both(values, score, level)
 
 
 def _disjoint(runs: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
     """Runs (first bin, bin after the last, value) that share no bin; of two that do, the larger stays."""
-    kept: list[tuple[int, int, float]] = []
+    chosen: list[tuple[int, int, float]] = []
     for run in sorted(runs, key=lambda one: -one[2]):
-        if all(run[1] <= other[0] or other[1] <= run[0] for other in kept):
-            kept.append(run)
-    return sorted(kept)
+        if all(run[1] <= earlier[0] or earlier[1] <= run[0] for earlier in chosen):
+            chosen.append(run)
+    return sorted(chosen)
 
 
 def _both(statistics: Floats, score: Score, level: float) -> Leads:
@@ -169,17 +169,17 @@ def _both(statistics: Floats, score: Score, level: float) -> Leads:
     """
     every = np.ones(statistics.shape[1], dtype=bool)
     tested = {sign: _one(statistics, sign, every, score) for sign in (-1, 1)}
-    found = {sign: _significant(runs, level) for sign, runs in tested.items()}
-    for sign, own in found.items():
-        if own and not found[-sign]:
+    significant = {sign: _significant(runs, level) for sign, runs in tested.items()}
+    for sign, sign_runs in significant.items():
+        if sign_runs and not significant[-sign]:
             left = every.copy()
-            for lead in own:
+            for lead in sign_runs:
                 left[lead.first : lead.last] = False
             tested[-sign] = _one(statistics, -sign, left, score)
-            found[-sign] = _significant(tested[-sign], level)
+            significant[-sign] = _significant(tested[-sign], level)
             break
     p_texture, p_object = (min((run.p for run in tested[sign]), default=1.0) for sign in (-1, 1))
-    return Leads(found[-1], found[1], p_texture, p_object)
+    return Leads(significant[-1], significant[1], p_texture, p_object)
 
 
 def _one(statistics: Floats, sign: int, left: NDArray[np.bool_], score: Score) -> list[Lead]:

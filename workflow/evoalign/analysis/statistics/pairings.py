@@ -63,12 +63,12 @@ def shuffled_means(matrix: Floats) -> Floats:
     numpy.ndarray, float64 [experiment]
         NaN of a single experiment.
     """
-    others = matrix.copy()
-    np.fill_diagonal(others, np.nan)
-    both = np.concatenate([others, others.T], axis=1)
-    known = ~np.isnan(both)
-    total = np.where(known, both, 0.0).sum(1)
-    return np.divide(total, known.sum(1), out=np.full(len(both), np.nan), where=known.any(1))
+    without_diagonal = matrix.copy()
+    np.fill_diagonal(without_diagonal, np.nan)
+    either_way = np.concatenate([without_diagonal, without_diagonal.T], axis=1)
+    is_known = ~np.isnan(either_way)
+    total = np.where(is_known, either_way, 0.0).sum(1)
+    return np.divide(total, is_known.sum(1), out=np.full(len(either_way), np.nan), where=is_known.any(1))
 
 
 def pairing_test(
@@ -96,23 +96,23 @@ def pairing_test(
         All permutations are taken where there are no more than these.
     generator : numpy.random.Generator
     """
-    kept = [np.flatnonzero(~np.isnan(np.diag(one))) for one in matrices]
-    n = sum(len(rows) for rows in kept)
+    complete = [np.flatnonzero(~np.isnan(np.diag(matrix))) for matrix in matrices]
+    n = sum(len(rows) for rows in complete)
     merged = [
-        _by_unit(one[np.ix_(rows, rows)], np.asarray(own, dtype=np.str_)[rows])
-        for one, own, rows in zip(matrices, units, kept, strict=True)
+        _by_unit(matrix[np.ix_(rows, rows)], np.asarray(area_units, dtype=np.str_)[rows])
+        for matrix, area_units, rows in zip(matrices, units, complete, strict=True)
     ]
     # A unit that is alone in its area has nobody to be exchanged with.
-    areas = [one for one in merged if len(one) > 1]
-    n_units = sum(len(one) for one in areas)
+    areas = [matrix for matrix in merged if len(matrix) > 1]
+    n_units = sum(len(matrix) for matrix in areas)
     if not areas:
         nan = float("nan")
-        alone = [float(one[0, 0]) for one in merged if len(one)]
+        alone = [float(matrix[0, 0]) for matrix in merged if len(matrix)]
         return Pairing(n, len(alone), float(np.mean(alone)) if alone else nan, nan, nan, nan, nan, nan, 0)
-    paired = sum(np.trace(one) for one in areas) / n_units
-    shuffled = sum((one.sum() - np.trace(one)) / (len(one) - 1) for one in areas) / n_units
+    paired = sum(np.trace(matrix) for matrix in areas) / n_units
+    shuffled = sum((matrix.sum() - np.trace(matrix)) / (len(matrix) - 1) for matrix in areas) / n_units
     # The mean over all permutations, exactly.
-    centre = sum(one.sum() / len(one) for one in areas) / n_units
+    centre = sum(matrix.sum() / len(matrix) for matrix in areas) / n_units
     drawn, exact = _permuted(areas, n_permutations, generator)
     drawn = drawn / n_units
     # Rounding must not tell a permutation from itself.
@@ -140,17 +140,17 @@ def _permuted(
     areas: Sequence[Floats], n_permutations: int, generator: np.random.Generator
 ) -> tuple[Floats, bool]:
     """Sums of distances under permutations within areas, [permutation], and whether these are all."""
-    if math.prod(math.factorial(len(one)) for one in areas) <= n_permutations:
+    if math.prod(math.factorial(len(area)) for area in areas) <= n_permutations:
         sums = [
             [
-                float(one[np.arange(len(one)), list(order)].sum())
-                for order in itertools.permutations(range(len(one)))
+                float(area[np.arange(len(area)), list(order)].sum())
+                for order in itertools.permutations(range(len(area)))
             ]
-            for one in areas
+            for area in areas
         ]
         return np.array([sum(each) for each in itertools.product(*sums)]), True
     total = np.zeros(n_permutations)
-    for one in areas:
-        orders = generator.permuted(np.tile(np.arange(len(one)), (n_permutations, 1)), axis=1)
-        total += one[np.arange(len(one)), orders].sum(1)
+    for area in areas:
+        orders = generator.permuted(np.tile(np.arange(len(area)), (n_permutations, 1)), axis=1)
+        total += area[np.arange(len(area)), orders].sum(1)
     return total, False

@@ -49,15 +49,17 @@ def hierarchical_weights(
     weights = np.zeros((n_draws, len(owner)), dtype=np.int64)
     animals = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_draws)
     for animal in range(len(names)):
-        own = np.flatnonzero(owner == animal)
-        members = _members(own, sites)
+        of_animal = np.flatnonzero(owner == animal)
+        members = _members(of_animal, sites)
         # An animal drawn twice gives twice as many draws of its sites: multinomials add up.
         size = animals[:, animal] * len(members)
         drawn = generator.multinomial(size, np.full(len(members), 1 / len(members)))
         for times, rows in zip(drawn.T, members, strict=True):
-            one = len(rows) == 1
+            is_alone = len(rows) == 1
             shares = np.full(len(rows), 1 / len(rows))
-            weights[:, rows] = times[:, None] if one else generator.multinomial(times * len(rows), shares)
+            weights[:, rows] = (
+                times[:, None] if is_alone else generator.multinomial(times * len(rows), shares)
+            )
     return weights
 
 
@@ -65,8 +67,8 @@ def _members(rows: NDArray[np.int64], sites: Sequence[str] | None) -> list[NDArr
     """Experiments of each site, sites in the order in which they appear."""
     if sites is None:
         return list(rows[:, None])
-    codes, found = pd.factorize(np.asarray(sites, dtype=object)[rows])
-    return [rows[codes == site] for site in range(len(found))]
+    codes, site_codes = pd.factorize(np.asarray(sites, dtype=object)[rows])
+    return [rows[codes == site] for site in range(len(site_codes))]
 
 
 def mean_draws(
@@ -193,13 +195,13 @@ def cluster_test(
     t = flipped_t(differences, signs)
     limit = float(stats.t.isf(threshold_p / 2, n - 1))
     largest = np.maximum(largest_mass(t, limit), largest_mass(-t, limit))
-    found = []
+    tested = []
     for first, last in runs_beyond(t[0], limit):
         mass = float(t[0, first:last].sum())
         # The first flip is the true one, so p is never 0; rounding must not split equal masses.
         p = float(np.mean(largest >= abs(mass) * (1 - 1e-12)))
-        found.append(Cluster(first, last, mass, p))
-    return found, len(signs)
+        tested.append(Cluster(first, last, mass, p))
+    return tested, len(signs)
 
 
 def sign_flips(n: int, n_flips: int, generator: np.random.Generator) -> Floats:

@@ -69,8 +69,8 @@ def paired_over_sites(
     dict of str to numpy.ndarray [...]
         ``n_sites``, ``t_site``, ``df_site``, ``p_site`` and on request ``q_site``.
     """
-    found = _moments(site_means(differences, sites))
-    return {"n_sites": _counts(found), **_columns(one_sample_t(found), family)}
+    moments = _moments(site_means(differences, sites))
+    return {"n_sites": _counts(moments), **_columns(one_sample_t(moments), family)}
 
 
 def unpaired_over_sites(
@@ -90,9 +90,9 @@ def unpaired_over_sites(
         ``n_sites_1``, ``n_sites_2``, ``t_site``, ``df_site``, ``p_site`` and
         on request ``q_site``.
     """
-    one, other = (_moments(site_means(*group)) for group in (first, second))
-    counts = {"n_sites_1": _counts(one), "n_sites_2": _counts(other)}
-    return counts | _columns(two_sample_t(one, other), family)
+    first_moments, second_moments = (_moments(site_means(*group)) for group in (first, second))
+    counts = {"n_sites_1": _counts(first_moments), "n_sites_2": _counts(second_moments)}
+    return counts | _columns(two_sample_t(first_moments, second_moments), family)
 
 
 def _moments(means: Floats) -> Moments:

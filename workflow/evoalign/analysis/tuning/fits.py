@@ -139,15 +139,15 @@ def fit_gaussian(distance: Floats, rate: Floats) -> Fit:
         NaN when no mean rate is above 0, for then the bounds leave nothing.
     """
     names = ("amplitude", "mean", "width", "baseline")
-    found = means_of(distance, rate)
-    top, span = float(found.mean.max()), float(np.ptp(distance))
+    means = means_of(distance, rate)
+    top, span = float(means.mean.max()), float(np.ptp(distance))
     if top <= 0:
         return Fit(dict.fromkeys(names, float("nan")), float("nan"))
-    low, high = found.distance[0], found.distance[-1]
+    low, high = means.distance[0], means.distance[-1]
     bounds = ([0.0, low, NARROWEST, 0.0], [HIGHEST * top, high, WIDEST * span, top])
-    peaks = [found.distance[np.argmax(found.mean)], *np.linspace(low + span / 10, high - span / 10, 5)]
-    start = (max(float(np.ptp(found.mean)), 1e-3 * top), span / 4, max(float(found.mean.min()), 0.0))
-    residuals, slopes = _residuals(found)
+    peaks = [means.distance[np.argmax(means.mean)], *np.linspace(low + span / 10, high - span / 10, 5)]
+    start = (max(float(np.ptp(means.mean)), 1e-3 * top), span / 4, max(float(means.mean.min()), 0.0))
+    residuals, slopes = _residuals(means)
     how: Any = {"jac": slopes, "bounds": bounds, "x_scale": "jac", "ftol": 1e-12, "xtol": 1e-12}
     tries = [optimize.least_squares(residuals, [start[0], peak, *start[1:]], **how) for peak in peaks]
     best = min(tries, key=lambda one: float(one.cost))

@@ -25,8 +25,8 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson interval of a fraction (docs/methods.md section 7); NaN without any."""
     if n == 0:
         return float("nan"), float("nan")
-    found = stats.binomtest(k, n).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
+    interval = stats.binomtest(k, n).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def two_proportion_z(
@@ -80,8 +80,8 @@ def studentised_difference(first: NDArray[np.int64], second: NDArray[np.int64]) 
     numpy.ndarray, float64 [...]
     """
     fractions, variance = [], np.float64(0)
-    for own in (first, second):
-        k, n = own[..., 0], own[..., 1]
+    for group in (first, second):
+        k, n = group[..., 0], group[..., 1]
         total, sessions = n.sum(-1), n.shape[-1]
         fraction = k.sum(-1) / total
         scatter = ((k - fraction[..., None] * n) ** 2).sum(-1)
@@ -136,7 +136,7 @@ def session_test(
             values[np.moveaxis(first, axis, -1)], values[np.moveaxis(second, axis, -1)]
         )
 
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (np.flatnonzero(group), np.flatnonzero(~group)),
         statistic,
         vectorized=True,
@@ -144,4 +144,4 @@ def session_test(
         alternative=SCIPY_NAMES[alternative],
         rng=np.random.default_rng(seed),
     )
-    return float(found.statistic), float(found.pvalue)
+    return float(test.statistic), float(test.pvalue)

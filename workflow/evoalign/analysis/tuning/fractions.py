@@ -52,9 +52,9 @@ def _counted(axes: pd.DataFrame, measure: str) -> pd.DataFrame:
     tuned = axes["tuned"].astype(bool)
     if measure == "tuned":
         return axes[["evolution"]].assign(held=tuned)
-    own = axes[tuned]
-    return own[["evolution"]].assign(
-        held=own["peak_bin"] == 0 if measure == "centre" else own[measure].astype(bool)
+    tuned_axes = axes[tuned]
+    return tuned_axes[["evolution"]].assign(
+        held=tuned_axes["peak_bin"] == 0 if measure == "centre" else tuned_axes[measure].astype(bool)
     )
 
 
@@ -81,8 +81,8 @@ def fraction_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
     rows = [
         panel
         | {"success": group, "measure": measure}
-        | _share(_counted(_of_group(own, group), measure)["held"], settings.interval)
-        for panel, own in _panels(axes)
+        | _share(_counted(_of_group(panel_axes, group), measure)["held"], settings.interval)
+        for panel, panel_axes in _panels(axes)
         for group in GROUPS
         for measure in MEASURES
     ]
@@ -111,8 +111,8 @@ def fraction_tests(axes: pd.DataFrame, settings: Tuning, seed: int) -> pd.DataFr
         area and subspace.
     """
     rows = [
-        panel | {"measure": measure, "alternative": alternative} | _tests(own, measure, settings, seed)
-        for panel, own in _panels(axes)
+        panel | {"measure": measure, "alternative": alternative} | _tests(panel_axes, measure, settings, seed)
+        for panel, panel_axes in _panels(axes)
         for measure, alternative in MEASURES.items()
     ]
     frame = pd.DataFrame(rows)
@@ -126,8 +126,8 @@ def fraction_tests(axes: pd.DataFrame, settings: Tuning, seed: int) -> pd.DataFr
 def _tests(axes: pd.DataFrame, measure: str, settings: Tuning, seed: int) -> dict[str, Any]:
     alternative = MEASURES[measure]
     groups = [_counted(_of_group(axes, name), measure) for name in GROUPS[1:]]
-    by = [own.groupby("evolution", sort=True)["held"].agg(["sum", "size"]) for own in groups]
-    (k_1, n_1), (k_2, n_2) = ((int(own["sum"].sum()), int(own["size"].sum())) for own in by)
+    by = [group.groupby("evolution", sort=True)["held"].agg(["sum", "size"]) for group in groups]
+    (k_1, n_1), (k_2, n_2) = ((int(group["sum"].sum()), int(group["size"].sum())) for group in by)
     z, p = two_proportion_z(k_1, n_1, k_2, n_2, alternative)
     sessions = pd.concat(by)
     succeeds = np.arange(len(sessions)) < len(by[0])
@@ -166,10 +166,10 @@ def peak_table(axes: pd.DataFrame, settings: Tuning) -> pd.DataFrame:
         panel
         | {"success": group, "peak_bin": centre}
         | _share(
-            pd.Series(np.isclose(_of_group(own, group)["peak_bin"].to_numpy(dtype=float), centre)),
+            pd.Series(np.isclose(_of_group(panel_axes, group)["peak_bin"].to_numpy(dtype=float), centre)),
             settings.interval,
         )
-        for panel, own in _panels(axes)
+        for panel, panel_axes in _panels(axes)
         for group in GROUPS
         for centre in settings.peak_centres
     ]

@@ -88,17 +88,17 @@ def fit_process(
     Process
         Flat at the rate where rates do not vary, for nothing can be fitted.
     """
-    found = means_of(distance, rate)
+    means = means_of(distance, rate)
     at = np.linspace(distance.min(), distance.max(), n_points)
     if np.ptp(rate) == 0:
         flat, nothing = np.full(n_points, rate[0]), float("nan")
         return Process(at, flat, np.zeros(n_points), nothing, nothing, 0.0, nothing, nothing)
-    theta, likelihood = _maximum(found, *search_limits(found, rate), n_restarts, seed)
+    theta, likelihood = _maximum(means, *search_limits(means, rate), n_restarts, seed)
     constant, length, white = (float(x) for x in np.exp(theta))
-    factor = linalg.cho_factor(_covariance(found, theta)[0], lower=True)
-    mean, spread = _posterior(found, factor, constant, length, at)
-    at_seen, _ = _posterior(found, factor, constant, length, found.distance)
-    predicted = at_seen[np.searchsorted(found.distance, distance)]
+    factor = linalg.cho_factor(_covariance(means, theta)[0], lower=True)
+    mean, spread = _posterior(means, factor, constant, length, at)
+    at_seen, _ = _posterior(means, factor, constant, length, means.distance)
+    predicted = at_seen[np.searchsorted(means.distance, distance)]
     r2 = explained_variance(rate, predicted)
     return Process(at, mean, np.sqrt(spread + white), constant, length, white**0.5, likelihood, r2)
 
@@ -156,8 +156,11 @@ def _maximum(found: Means, start: Floats, bounds: Floats, n_restarts: int, seed:
         return -value, -gradient
 
     limits = optimize.Bounds(bounds[:, 0], bounds[:, 1])
-    tries = [optimize.minimize(loss, one, method="L-BFGS-B", jac=True, bounds=limits) for one in starts]
-    best = min(tries, key=lambda one: float(one.fun))
+    tries = [
+        optimize.minimize(loss, first_guess, method="L-BFGS-B", jac=True, bounds=limits)
+        for first_guess in starts
+    ]
+    best = min(tries, key=lambda first_guess: float(first_guess.fun))
     # The searches stop some digits short of the maximum; the best one is led there.
     closer = optimize.minimize(loss, best.x, method="L-BFGS-B", jac=True, bounds=limits, options=TIGHT)
     best = closer if closer.fun <= best.fun else best

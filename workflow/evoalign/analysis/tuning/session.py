@@ -38,8 +38,8 @@ def shows_axes(responses: SessionResponses) -> bool:
 
 def shows_evolution(responses: SessionResponses) -> bool:
     """Tell whether a session has presentations of an evolution: block and thread known."""
-    shown = responses.presentations
-    return bool(((shown["block"] >= 0) & shown["thread"].isin((0, 1))).any())
+    presentations = responses.presentations
+    return bool(((presentations["block"] >= 0) & presentations["thread"].isin((0, 1))).any())
 
 
 def tune_session(
@@ -69,8 +69,8 @@ def tune_session(
     """
     row = unit_row(responses, config.analysis, unit)
     valid = np.flatnonzero(responses.presentations["valid"].to_numpy(dtype=bool))
-    shown = responses.presentations.iloc[valid]
-    points = axis_points(shown, evoked_rates(responses, row, valid, config.analysis))
+    presentations = responses.presentations.iloc[valid]
+    points = axis_points(presentations, evoked_rates(responses, row, valid, config.analysis))
     who: dict[str, Any] = {
         "session": responses.session,
         "subject": responses.subject,
@@ -78,13 +78,16 @@ def tune_session(
         "unit": int(responses.units["unit"].iloc[row]),
     }
     axes, fits = fit_axes(points, config.tuning, config.seed)
-    found = {
+    tuning_tables = {
         "tuning_points": points,
         "tuning_curves": curves(points),
         "tuning_fits": fits,
         "tuning_axes": axes,
     }
-    return {name: tables.conform_or_empty(frame.assign(**who), TABLES[name]) for name, frame in found.items()}
+    return {
+        name: tables.conform_or_empty(frame.assign(**who), TABLES[name])
+        for name, frame in tuning_tables.items()
+    }
 
 
 def evoked_rates(
@@ -118,17 +121,17 @@ def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
     pandas.DataFrame
         Columns subspace, axis, distance, presentation, rate_hz.
     """
-    told = {name: parse_axis_name(name) for name in shown["image"].unique()}
+    axis_of_name = {name: parse_axis_name(name) for name in shown["image"].unique()}
     rows = [
         (name.subspace, name.axis, name.distance, int(number), float(rate))
         for image, number, rate in zip(shown["image"], shown["presentation"], evoked, strict=True)
-        if (name := told[image]) and np.isfinite(rate)
+        if (name := axis_of_name[image]) and np.isfinite(rate)
     ]
     frame = pd.DataFrame(rows, columns=[*AXIS, "distance", "presentation", "rate_hz"])
     origin, off = frame[frame["distance"] == 0], frame[frame["distance"] != 0]
     shared = off[AXIS].drop_duplicates().merge(origin.drop(columns=AXIS), how="cross")
-    found = pd.concat([off, shared], ignore_index=True)
-    return found.sort_values([*AXIS, "distance", "presentation"], kind="stable", ignore_index=True)
+    points = pd.concat([off, shared], ignore_index=True)
+    return points.sort_values([*AXIS, "distance", "presentation"], kind="stable", ignore_index=True)
 
 
 def curves(points: pd.DataFrame) -> pd.DataFrame:
@@ -170,8 +173,8 @@ def fit_axes(points: pd.DataFrame, settings: Tuning, seed: int) -> tuple[pd.Data
         say whose unit it is.
     """
     axes, fits = [], []
-    for key, own in points.groupby(AXIS, sort=True):
-        distance, rate = own["distance"].to_numpy(), own["rate_hz"].to_numpy()
+    for key, axis_points in points.groupby(AXIS, sort=True):
+        distance, rate = axis_points["distance"].to_numpy(), axis_points["rate_hz"].to_numpy()
         if len(np.unique(distance)) < settings.min_distances:
             continue
         who: dict[str, Any] = dict(zip(AXIS, key, strict=True))

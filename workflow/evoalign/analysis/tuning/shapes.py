@@ -63,7 +63,7 @@ def peak_bin(at: float, centres: Sequence[float], centre: float) -> float:
     """
     if abs(at) <= centre:
         return 0.0
-    outer = np.array([one for one in centres if one])
+    outer = np.array([distance for distance in centres if distance])
     return float(outer[np.argmin(np.abs(outer - at))])
 
 
