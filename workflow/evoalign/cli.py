@@ -18,9 +18,9 @@ Subcommands = Any  # argparse keeps the type of `add_subparsers` to itself
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; 0, or 1 with one message where the input is wrong."""
-    given = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     try:
-        given.run(given)
+        parsed.run(parsed)
     except InputError as error:
         print(f"InputError: {error}", file=sys.stderr)
         return 1

@@ -20,5 +20,7 @@ def other_modules(name: str) -> list[ModuleType]:
         Whole name of the module that asks: its ``__name__``.
     """
     package = importlib.import_module(name.rpartition(".")[0])
-    found = sorted(info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."))
-    return [importlib.import_module(other) for other in found if other != name]
+    module_names = sorted(
+        info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    )
+    return [importlib.import_module(module_name) for module_name in module_names if module_name != name]

@@ -46,8 +46,8 @@ def explain(error: ValidationError, where: str | PathLike[str], model: type[Base
             problems.append(f"unknown key '{key}'")
             hint = hint or nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
         else:
-            shown = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
-            problems.append(f"{key}: {item['msg']}{shown}" if key else str(item["msg"]))
+            found_text = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
+            problems.append(f"{key}: {item['msg']}{found_text}" if key else str(item["msg"]))
     return InputError("; ".join(problems), where, hint)
 
 

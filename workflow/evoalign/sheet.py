@@ -190,11 +190,11 @@ def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if line.strip() and not line.startswith("#")
     ]
     reader = csv.DictReader((line for _, line in lines), delimiter="\t")
-    known = list(Session.model_fields)
+    columns = list(Session.model_fields)
     for column in reader.fieldnames or []:
-        if column not in known:
+        if column not in columns:
             where = f"{path}, row {lines[0][0]}"
-            raise InputError(f"unknown column '{column}'", where, nearest(column, known))
+            raise InputError(f"unknown column '{column}'", where, nearest(column, columns))
     for (number, _), row in zip(lines[1:], reader, strict=True):
         where = f"{path}, row {number}"
         if None in row or any(cell is None for cell in row.values()):

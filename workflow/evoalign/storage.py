@@ -84,18 +84,18 @@ def plugin_for(url: str) -> str:
 
     installed = StoragePluginRegistry().plugins
     scheme = urlsplit(url).scheme
-    known = PROVIDERS.get(scheme)
-    if known:
-        taking = [known] if known in installed else []
-        hint = _INSTALL.get(known, f"pip install {_PACKAGE}{known}")
+    provider = PROVIDERS.get(scheme)
+    if provider:
+        taking = [provider] if provider in installed else []
+        hint = _INSTALL.get(provider, f"pip install {_PACKAGE}{provider}")
     else:
         taking = [name for name, plugin in installed.items() if plugin.storage_provider.is_valid_query(url)]
         hint = _CATALOGUE
     if len(taking) != 1:
-        found = (
+        reason = (
             f"several storage plugins take it: {', '.join(taking)}" if taking else "no storage plugin does"
         )
-        raise InputError(f"Snakemake cannot fetch {scheme}:// files: {found}", url, hint)
+        raise InputError(f"Snakemake cannot fetch {scheme}:// files: {reason}", url, hint)
     return taking[0]
 
 
@@ -113,9 +113,9 @@ def check_buckets(objects: Iterable[Any]) -> None:
         No credentials, refused, no such bucket, another region, or no answer.
     """
     buckets: dict[str, Any] = {}
-    for one in objects:
-        if hasattr(one.provider, "s3c"):
-            buckets.setdefault(one.bucket, one.provider)
+    for remote in objects:
+        if hasattr(remote.provider, "s3c"):
+            buckets.setdefault(remote.bucket, remote.provider)
     for bucket, provider in buckets.items():
         _check_bucket(bucket, provider.s3c.meta.client)
 

@@ -46,10 +46,10 @@ def distinct_names(paths: Iterable[str], pattern: str = "", where: str | PathLik
     listed = [path.strip() for path in paths]
     places: dict[str, dict[Place, str]] = {}
     for path in dict.fromkeys(listed):
-        known = places.setdefault(image_stem(path), {}).setdefault(_place(path), path)
-        if _suffix(known) and _suffix(path) and _suffix(known) != _suffix(path):
+        first_path = places.setdefault(image_stem(path), {}).setdefault(_place(path), path)
+        if _suffix(first_path) and _suffix(path) and _suffix(first_path) != _suffix(path):
             raise InputError(
-                f"images '{known}' and '{path}' differ in their suffix alone",
+                f"images '{first_path}' and '{path}' differ in their suffix alone",
                 where,
                 "give each image a name of its own",
             )

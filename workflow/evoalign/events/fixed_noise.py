@@ -56,9 +56,9 @@ def read_noise(path: str | PathLike[str]) -> NDArray[np.float64]:
     path = Path(path)
     if path.suffix == ".mat":
         for struct in _structs(path):
-            found = _vector(struct, path)
-            if found is not None:
-                return found
+            vector = _vector(struct, path)
+            if vector is not None:
+                return vector
         raise _no_noise(f"no thread has {FIELD}", path)
     try:
         values = np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path)

@@ -71,13 +71,13 @@ def centre_of(contents: SessionContents, thread: int) -> Floats:
     InputError
         Fewer than two blocks were shown whole.
     """
-    shown = contents.presentations
-    generated = shown[(shown["thread"] == thread) & ~shown["reference"].astype(bool)]
-    seen = generated.groupby("block")["latent_row"].nunique()
+    presentations = contents.presentations
+    generated = presentations[(presentations["thread"] == thread) & ~presentations["reference"].astype(bool)]
+    n_latents = generated.groupby("block")["latent_row"].nunique()
     complete = [
         block
         for (block, of_thread), (codes, _) in sorted(contents.latents.items())
-        if of_thread == thread and seen.get(block, 0) == len(codes)
+        if of_thread == thread and n_latents.get(block, 0) == len(codes)
     ]
     if len(complete) < 2:
         raise InputError(
@@ -115,8 +115,8 @@ def sample_session(
     InputError
         No thread of that space, or as for `centre_of`, `load_eigenframe` and `sample_axes`.
     """
-    shown = contents.presentations
-    threads = shown.loc[shown["space"] == space.name, "thread"].unique()
+    presentations = contents.presentations
+    threads = presentations.loc[presentations["space"] == space.name, "thread"].unique()
     if len(threads) == 0:
         raise InputError(f"no thread of space '{space.name}' was shown", f"session {contents.session}")
     names = SUBSPACES if set(SUBSPACES) <= set(space.blocks) else SUBSPACES[:1]
@@ -262,34 +262,34 @@ def _steps(
     origin = _rendered(space, centre[None])
 
     def distance_at(line: NDArray[np.int64], step: Floats) -> Floats:
-        found = np.empty(len(line))
+        distances_there = np.empty(len(line))
         for at in range(0, len(line), RENDERED):
             part = slice(at, at + RENDERED)
             images = _rendered(space, centre + step[part, None] * directions[line[part]])
             with torch.no_grad():
-                found[part] = metric(origin.expand_as(images), images).double().cpu().numpy()
-        return found
+                distances_there[part] = metric(origin.expand_as(images), images).double().cpu().numpy()
+        return distances_there
 
     below, above = _brackets(lines, distances, distance_at)
     steps = np.full((len(lines), len(distances)), np.nan)
     at = np.argwhere(np.isfinite(above))
     if not len(at):
         return steps
-    wanted = distances[at[:, 1]]
+    targets = distances[at[:, 1]]
 
     def excess(step: Floats, *of_line: Any) -> Floats:
         step, line, distance = np.broadcast_arrays(step, *of_line)
-        found = distance_at(line.ravel().astype(np.int64), step.ravel())
-        return (found - distance.ravel()).reshape(step.shape)
+        reached = distance_at(line.ravel().astype(np.int64), step.ravel())
+        return (reached - distance.ravel()).reshape(step.shape)
 
     ends = (below[at[:, 0], at[:, 1]], above[at[:, 0], at[:, 1]])
-    found = elementwise.find_root(
+    roots = elementwise.find_root(
         excess,
         ends,
-        args=(at[:, 0].astype(float), wanted),
-        tolerances={"xatol": 0.0, "xrtol": 1e-6, "fatol": TOLERANCE * float(wanted.min())},
+        args=(at[:, 0].astype(float), targets),
+        tolerances={"xatol": 0.0, "xrtol": 1e-6, "fatol": TOLERANCE * float(targets.min())},
     )
-    steps[at[:, 0], at[:, 1]] = found.x
+    steps[at[:, 0], at[:, 1]] = roots.x
     return steps
 
 
@@ -305,9 +305,9 @@ def _brackets(lines: list, distances: Floats, distance_at: DistanceAt) -> tuple[
     step, previous = FIRST * scale, np.zeros(len(lines))
     open_lines = np.arange(len(lines))
     while len(open_lines):
-        found = distance_at(open_lines, step[open_lines])
+        reached = distance_at(open_lines, step[open_lines])
         for row, line in enumerate(open_lines):
-            crossed = (found[row] >= distances) & np.isinf(above[line])
+            crossed = (reached[row] >= distances) & np.isinf(above[line])
             below[line, crossed], above[line, crossed] = previous[line], step[line]
         previous[open_lines] = step[open_lines]
         step[open_lines] *= GROWTH

@@ -60,8 +60,8 @@ def _pynapple(given: argparse.Namespace) -> Path:
     target = _target(given, "_pynapple")
     with atomic_write(target) as partial:
         partial.mkdir()
-        for name, one in (objects | words).items():
-            one.save(str(partial / f"{name}.npz"))
+        for name, pynapple_object in (objects | words).items():
+            pynapple_object.save(str(partial / f"{name}.npz"))
     return target
 
 

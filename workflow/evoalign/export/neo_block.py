@@ -108,19 +108,21 @@ def _add_spike_trains(
 def _add_presentations(
     segment: neo.Segment, presentations: pd.DataFrame, intervals: NDArray[np.float64], place: int
 ) -> None:
-    known = presentations[presentations["onset_s"].notna()]
-    known = known[stretch_of(intervals, known["onset_s"].to_numpy()) == place].sort_values("onset_s")
-    if known.empty:
+    with_onset = presentations[presentations["onset_s"].notna()]
+    with_onset = with_onset[stretch_of(intervals, with_onset["onset_s"].to_numpy()) == place].sort_values(
+        "onset_s"
+    )
+    if with_onset.empty:
         return
-    more: dict[str, Any] = {name: known[name].to_numpy() for name in OF_PRESENTATION}
-    more |= {name: known[name].astype(str).to_numpy(str) for name in ("space", "reason")}
-    more |= {name: known[name].to_numpy(bool) for name in ("reference", "valid")}
-    durations = (known["offset_s"] - known["onset_s"]).fillna(0.0).to_numpy()
+    more: dict[str, Any] = {name: with_onset[name].to_numpy() for name in OF_PRESENTATION}
+    more |= {name: with_onset[name].astype(str).to_numpy(str) for name in ("space", "reason")}
+    more |= {name: with_onset[name].to_numpy(bool) for name in ("reference", "valid")}
+    durations = (with_onset["offset_s"] - with_onset["onset_s"]).fillna(0.0).to_numpy()
     segment.epochs.append(
         neo.Epoch(
-            times=known["onset_s"].to_numpy(),
+            times=with_onset["onset_s"].to_numpy(),
             durations=durations,
-            labels=known["image"].astype(str).to_numpy(str),
+            labels=with_onset["image"].astype(str).to_numpy(str),
             units="s",
             name="presentations",
             array_annotations=more,
@@ -129,8 +131,8 @@ def _add_presentations(
 
 
 def _add_words(segment: neo.Segment, words: pd.DataFrame, intervals: NDArray[np.float64], place: int) -> None:
-    own = words[stretch_of(intervals, words["time_s"].to_numpy()) == place]
-    for source, sent in own.groupby("source"):
+    in_segment = words[stretch_of(intervals, words["time_s"].to_numpy()) == place]
+    for source, sent in in_segment.groupby("source"):
         segment.events.append(
             neo.Event(
                 times=sent["time_s"].to_numpy(),

@@ -16,9 +16,11 @@ def observed_intervals(contents: SessionContents) -> NDArray[np.float64]:
     """
     segments = contents.segments
     if len(segments):
-        own = segments[segments["stream"] == segments["stream"].iloc[0]].sort_values("start_s")
-        start = own["start_s"].to_numpy(np.float64)
-        return np.stack((start, start + (own["n_samples"] / own["sampling_rate_hz"]).to_numpy()), axis=1)
+        of_stream = segments[segments["stream"] == segments["stream"].iloc[0]].sort_values("start_s")
+        start = of_stream["start_s"].to_numpy(np.float64)
+        return np.stack(
+            (start, start + (of_stream["n_samples"] / of_stream["sampling_rate_hz"]).to_numpy()), axis=1
+        )
     times = np.concatenate(
         [
             contents.spikes["time_s"],

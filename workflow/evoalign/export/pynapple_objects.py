@@ -47,8 +47,8 @@ def to_pynapple(contents: SessionContents) -> dict[str, Any]:
         "observed": observed,
         "presentations": _presentations(contents),
         "words": {
-            str(source): nap.Tsd(t=own["time_s"].to_numpy(), d=own["word"].to_numpy())
-            for source, own in contents.words.groupby("source")
+            str(source): nap.Tsd(t=of_source["time_s"].to_numpy(), d=of_source["word"].to_numpy())
+            for source, of_source in contents.words.groupby("source")
         },
     }
 
@@ -66,9 +66,13 @@ def _units(contents: SessionContents, observed: nap.IntervalSet) -> nap.TsGroup:
 
 
 def _presentations(contents: SessionContents) -> nap.IntervalSet:
-    shown = contents.presentations
-    shown = shown[shown["valid"] & shown["offset_s"].notna() & shown["onset_s"].notna()].sort_values(
-        "onset_s"
+    presentations = contents.presentations
+    presentations = presentations[
+        presentations["valid"] & presentations["offset_s"].notna() & presentations["onset_s"].notna()
+    ].sort_values("onset_s")
+    metadata = (
+        presentations[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
     )
-    metadata = shown[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
-    return nap.IntervalSet(shown["onset_s"].to_numpy(), shown["offset_s"].to_numpy(), metadata=metadata)
+    return nap.IntervalSet(
+        presentations["onset_s"].to_numpy(), presentations["offset_s"].to_numpy(), metadata=metadata
+    )

@@ -48,13 +48,13 @@ def to_spikeinterface(
 
 def _settings(contents: SessionContents) -> Sorting:
     """Return the settings of sorting that the session was made with."""
-    own = {
+    stored = {
         key.removeprefix("sorting."): json.loads(value)
         for key, value in contents.settings.items()
         if key.startswith("sorting.")
     }
-    known = {key: value for key, value in own.items() if key in Sorting.model_fields}
+    still_settings = {key: value for key, value in stored.items() if key in Sorting.model_fields}
     try:
-        return Sorting.model_validate(known)
+        return Sorting.model_validate(still_settings)
     except ValueError as error:
         raise InputError(f"its settings of sorting cannot be used: {error}", contents.session) from error

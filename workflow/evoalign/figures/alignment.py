@@ -43,10 +43,10 @@ def draw_alignment(presentations: pd.DataFrame, alignment: pd.DataFrame) -> tupl
     _delays(axes[2], delays, report)
     for panel, text in zip(axes, "abc", strict=True):
         letter(panel, text)
-    shown = ["presentation", "minutes", "valid", "reason"]
+    columns = ["presentation", "minutes", "valid", "reason"]
     return figure, {
         "a": points[["presentation", "minutes", "clock_difference_ms"]].dropna(),
-        "b": points[[*shown, "residual_ms"]],
+        "b": points[[*columns, "residual_ms"]],
         "c": delays,
     }
 
@@ -72,12 +72,17 @@ def _histogram(presentations: pd.DataFrame) -> pd.DataFrame:
 
 
 def _drift(axes: Axes, points: pd.DataFrame, report: pd.Series) -> None:
-    known = points.dropna(subset=["clock_difference_ms"])
-    if known.empty:
+    measured = points.dropna(subset=["clock_difference_ms"])
+    if measured.empty:
         say_empty(axes, "no matched word")
         return
     axes.scatter(
-        known["minutes"], known["clock_difference_ms"], s=2, color=WORD_COLOUR, linewidth=0, rasterized=True
+        measured["minutes"],
+        measured["clock_difference_ms"],
+        s=2,
+        color=WORD_COLOUR,
+        linewidth=0,
+        rasterized=True,
     )
     ends = np.array([0.0, points["minutes"].max()])
     axes.plot(ends, report["drift_ppm"] * ends * 60 / 1000, color="black", linewidth=0.6)
@@ -87,12 +92,14 @@ def _drift(axes: Axes, points: pd.DataFrame, report: pd.Series) -> None:
 
 
 def _residuals(axes: Axes, points: pd.DataFrame, report: pd.Series) -> None:
-    known = points.dropna(subset=["residual_ms"])
-    if known.empty:
+    measured = points.dropna(subset=["residual_ms"])
+    if measured.empty:
         say_empty(axes, "no matched word")
         return
     axes.axhline(0, color=REFERENCE_COLOUR, linewidth=0.5)
-    axes.scatter(known["minutes"], known["residual_ms"], s=2, color=WORD_COLOUR, linewidth=0, rasterized=True)
+    axes.scatter(
+        measured["minutes"], measured["residual_ms"], s=2, color=WORD_COLOUR, linewidth=0, rasterized=True
+    )
     lost = points.loc[~points["valid"].astype(bool), "minutes"]
     axes.scatter(
         lost,
@@ -104,7 +111,7 @@ def _residuals(axes: Axes, points: pd.DataFrame, report: pd.Series) -> None:
         transform=axes.get_xaxis_transform(),
         label=f"not valid ({len(lost)})",
     )
-    limit = 1.3 * max(float(np.percentile(known["residual_ms"].abs(), 99.5)), 0.1)
+    limit = 1.3 * max(float(np.percentile(measured["residual_ms"].abs(), 99.5)), 0.1)
     axes.set_ylim(-limit, limit)
     axes.set_title(f"{report['matched']} matched, {report['missing']} missing, {report['extra']} extra words")
     axes.set_xlabel("Time (min)")

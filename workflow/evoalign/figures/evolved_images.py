@@ -29,8 +29,8 @@ def shown_blocks(frame: pd.DataFrame, images: Images) -> pd.DataFrame:
     if frame.empty:
         return frame
     step = -(-(int(frame["block_index"].max()) + 1) // COLUMNS)
-    own = frame[(frame["block_index"] % step == 0) & frame["image"].isin(list(images))]
-    return own.sort_values(["kind", "block_index"], ascending=[False, True]).reset_index(drop=True)
+    every_nth = frame[(frame["block_index"] % step == 0) & frame["image"].isin(list(images))]
+    return every_nth.sort_values(["kind", "block_index"], ascending=[False, True]).reset_index(drop=True)
 
 
 def draw_evolved_images(tables: Tables, images: Images) -> tuple[Figure, Source]:
@@ -44,27 +44,27 @@ def draw_evolved_images(tables: Tables, images: Images) -> tuple[Figure, Source]
     images : mapping of str to ndarray
         Name -> uint8 ``[row, column]`` or ``[row, column, 3]``.
     """
-    shown = shown_blocks(tables["block_images"], images)
-    blocks = sorted(shown["block_index"].unique())
-    kinds = [kind for kind in ("texture", "object") if kind in set(shown["kind"])]
+    strip = shown_blocks(tables["block_images"], images)
+    blocks = sorted(strip["block_index"].unique())
+    kinds = [kind for kind in ("texture", "object") if kind in set(strip["kind"])]
     side = PAGE / max(len(blocks), 6)
     figure = new_figure(PAGE, len(kinds) * (side + 0.14) + 1.9)
     grid = figure.add_gridspec(len(kinds) + 1, len(blocks), height_ratios=[side] * len(kinds) + [1.5])
     for line, kind in enumerate(kinds):
         for column, block in enumerate(blocks):
             panel = figure.add_subplot(grid[line, column])
-            row = shown[(shown["kind"] == kind) & (shown["block_index"] == block)]
+            row = strip[(strip["kind"] == kind) & (strip["block_index"] == block)]
             _image(panel, row, kind, images)
             if line == 0:
                 panel.set_title(f"{block + 1}", loc="center", fontsize=6)
             if column == 0:
                 panel.set_ylabel(space_label(kind))
     axes = figure.add_subplot(grid[len(kinds), :])
-    rates = _rates(axes, tables, shown)
+    rates = _rates(axes, tables, strip)
     axes.set_ylabel(rate_label(tables))
-    session = shown.iloc[0]
+    session = strip.iloc[0]
     figure.suptitle(f"{session['session']}, {area_label(session['area'])}: best image of a block", fontsize=7)
-    return figure, {"a": shown, "b": rates}
+    return figure, {"a": strip, "b": rates}
 
 
 def _image(panel: Axes, row: pd.DataFrame, kind: str, images: Images) -> None:
@@ -82,9 +82,9 @@ def _rates(axes: Axes, tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:
     evoked = (frame["window"] == "evoked") & (frame["stimuli"] == "generated") & (frame["n"] > 0)
     frame = frame[evoked]
     for kind in ("texture", "object"):
-        own = frame[frame["kind"] == kind].sort_values("block_index")
-        error = own["sem_hz"].fillna(0).to_numpy()
-        x, y = own["block_index"].to_numpy() + 1, own["mean_hz"].to_numpy()
+        of_kind = frame[frame["kind"] == kind].sort_values("block_index")
+        error = of_kind["sem_hz"].fillna(0).to_numpy()
+        x, y = of_kind["block_index"].to_numpy() + 1, of_kind["mean_hz"].to_numpy()
         shaded(axes, x, y, error, space_colour(kind))
         best = shown[shown["kind"] == kind]
         axes.plot(best["block_index"] + 1, best["mean_hz"], "o", color=space_colour(kind), markersize=2.5)
@@ -98,8 +98,8 @@ def _rates(axes: Axes, tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:
 
 def caption(tables: Tables, settings: FigureSettings, images: Images) -> str:
     """State what is shown and N."""
-    shown = shown_blocks(tables["block_images"], images)
-    steps = np.diff(sorted(shown["block_index"].unique()))
+    strip = shown_blocks(tables["block_images"], images)
+    steps = np.diff(sorted(strip["block_index"].unique()))
     step = int(steps.min()) if len(steps) else 1
     every = {1: "every block", 2: "every 2nd block", 3: "every 3rd block"}.get(step, f"every {step}th block")
     return words(

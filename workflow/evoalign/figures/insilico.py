@@ -54,16 +54,16 @@ def draw_insilico(
     settings : FigureSettings
         Settings that the tables were made with.
     """
-    known = {name: networks[name] for name in NETWORKS if name in networks}
-    figure, source = draw_success(known)
-    yield Drawn("layers_success", figure, source, caption_success(known, settings))
-    figure, source = draw_linearity(known, settings)
-    yield Drawn("layers_linearity", figure, source, caption_linearity(known, settings))
-    figure, source = draw_images(known, settings)
-    yield Drawn("layers_images", figure, source, caption_images(known, settings))
+    in_order = {name: networks[name] for name in NETWORKS if name in networks}
+    figure, source = draw_success(in_order)
+    yield Drawn("layers_success", figure, source, caption_success(in_order, settings))
+    figure, source = draw_linearity(in_order, settings)
+    yield Drawn("layers_linearity", figure, source, caption_linearity(in_order, settings))
+    figure, source = draw_images(in_order, settings)
+    yield Drawn("layers_images", figure, source, caption_images(in_order, settings))
     figure, source = draw_warped(warped)
     yield Drawn("warped_landscapes", figure, source, caption_warped(warped))
-    for name, tables in known.items():
+    for name, tables in in_order.items():
         for of_network in OF_NETWORK:
             draw, caption = POPULATION_FIGURES[of_network]
             figure, source = draw(tables, settings)
@@ -88,9 +88,9 @@ def draw_success(networks: Mapping[str, Tables]) -> tuple[Figure, Source]:
         source[mark] = rows
         layers = sorted(rows["area"].astype(str).unique())
         for at, name in enumerate(networks):
-            own = rows[rows["network"] == name].set_index("area").reindex(layers)
+            of_network = rows[rows["network"] == name].set_index("area").reindex(layers)
             x = np.arange(len(layers)) + 0.12 * (at - 1)
-            _points(panel, x, own, "rate", space_colour(space), name)
+            _points(panel, x, of_network, "rate", space_colour(space), name)
         _layers(panel, layers, f"{space_label(space)} space")
         letter(panel, mark)
     axes[0].set_ylabel("Success rate")
@@ -114,11 +114,11 @@ def draw_linearity(networks: Mapping[str, Tables], settings: FigureSettings) -> 
             continue
         for name in networks:
             for at, (part, colour) in enumerate(PART_COLOURS.items()):
-                own = rows[(rows["network"] == name) & (rows["projection"] == part)]
-                own = own.set_index("layer").reindex(layers)
+                of_network = rows[(rows["network"] == name) & (rows["projection"] == part)]
+                of_network = of_network.set_index("layer").reindex(layers)
                 x = np.arange(len(layers)) + 0.22 * (NETWORKS.index(name) - 1) + 0.06 * (at - 1)
                 label = f"{NETWORK_LABELS[name]}, {PART_LABELS[part]}"
-                _points(panel, x, own, "r2", colour, name, label)
+                _points(panel, x, of_network, "r2", colour, name, label)
         panel.axhline(0, color=REFERENCE_COLOUR, linewidth=0.5, zorder=0)
         _layers(panel, layers, f"{space_label(space)} space")
         letter(panel, mark)
@@ -141,14 +141,14 @@ def draw_images(networks: Mapping[str, Tables], settings: FigureSettings) -> tup
         layers = sorted(rows["layer"].astype(str).unique())
         for name in networks:
             for at, space in enumerate(SPACES):
-                own = (
+                of_network = (
                     rows[(rows["network"] == name) & (rows["kind"] == space)]
                     .set_index("layer")
                     .reindex(layers)
                 )
                 x = np.arange(len(layers)) + 0.22 * (NETWORKS.index(name) - 1) + 0.08 * (at - 0.5)
                 label = f"{NETWORK_LABELS[name]}, {space_label(space).lower()}"
-                _points(panel, x, own, "change", space_colour(space), name, label)
+                _points(panel, x, of_network, "change", space_colour(space), name, label)
         panel.axhline(0, color=REFERENCE_COLOUR, linewidth=0.5, zorder=0)
         _layers(panel, layers, title)
         letter(panel, mark)
@@ -265,9 +265,9 @@ def caption_linearity(networks: Mapping[str, Tables], settings: FigureSettings) 
 def caption_images(networks: Mapping[str, Tables], settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = pd.concat([tables["insilico_image_changes"] for tables in networks.values()])
-    found = frame[frame["q"] < settings.analysis.fdr].groupby("network").size()
+    n_changed = frame[frame["q"] < settings.analysis.fdr].groupby("network").size()
     layers_text = ", ".join(
-        f"{NETWORK_LABELS[name]} {int(found.get(name, 0))} of {int((frame['network'] == name).sum())}"
+        f"{NETWORK_LABELS[name]} {int(n_changed.get(name, 0))} of {int((frame['network'] == name).sum())}"
         for name in networks
     )
     return words(

@@ -39,17 +39,17 @@ def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple
         Thread -> uint8 ``[row, column]`` or ``[row, column, 3]`` to show
         beside the trajectories: the best block's best image.
     """
-    shown = {thread: pixels for thread, pixels in (images or {}).items() if thread in (0, 1)}
-    figure = new_figure(COLUMN + (1.1 if shown else 0), 2.5)
-    grid = figure.add_gridspec(2, 2 if shown else 1, width_ratios=[3.2, 1] if shown else [1])
+    by_thread = {thread: pixels for thread, pixels in (images or {}).items() if thread in (0, 1)}
+    figure = new_figure(COLUMN + (1.1 if by_thread else 0), 2.5)
+    grid = figure.add_gridspec(2, 2 if by_thread else 1, width_ratios=[3.2, 1] if by_thread else [1])
     axes = figure.add_subplot(grid[:, 0])
     frame = tables["trajectories"]
     frame = frame[frame["window"].isin(("evoked", "baseline")) & (frame["n"] > 0)]
     _trajectories(axes, frame)
     _words(axes, tables)
-    for thread, pixels in shown.items():
+    for thread, pixels in by_thread.items():
         _image(figure.add_subplot(grid[thread, 1]), pixels, _kind(frame, thread))
-    if shown:
+    if by_thread:
         letter(axes, "a")
     columns = ["thread", "space", "stimuli", "window", "block", "mean_hz", "sem_hz", "n"]
     return figure, {"a": frame[columns].reset_index(drop=True)}

@@ -57,15 +57,17 @@ def _points(panel: Axes, points: pd.DataFrame, tests: pd.DataFrame) -> None:
         return
     top = float(points[["distance", "shuffled"]].max().max())
     for at, area in enumerate(areas):
-        own = points[points["area"] == area]
+        of_area = points[points["area"] == area]
         colour = area_colour(area)
-        for pair in own[["distance", "shuffled"]].to_numpy():
+        for pair in of_area[["distance", "shuffled"]].to_numpy():
             panel.plot([at - 0.18, at + 0.18], pair, color=REFERENCE_COLOUR, alpha=0.35, linewidth=0.5)
         for place, column in ((at - 0.18, "distance"), (at + 0.18, "shuffled")):
-            panel.scatter(np.full(len(own), place), own[column], s=8, color=colour, alpha=0.6, linewidth=0)
-            panel.plot(place, own[column].mean(), "_", color=colour, markersize=12, markeredgewidth=1.6)
-        said = p_words(float(tests["p"].get(area, np.nan)))
-        panel.annotate(said or "no test", (at, 1.06 * top), ha="center", fontsize=6)
+            panel.scatter(
+                np.full(len(of_area), place), of_area[column], s=8, color=colour, alpha=0.6, linewidth=0
+            )
+            panel.plot(place, of_area[column].mean(), "_", color=colour, markersize=12, markeredgewidth=1.6)
+        p_text = p_words(float(tests["p"].get(area, np.nan)))
+        panel.annotate(p_text or "no test", (at, 1.06 * top), ha="center", fontsize=6)
     panel.set_ylim(top=1.15 * top)
     panel.set_xlim(-0.5, len(areas) - 0.5)
     n = points["area"].value_counts()
@@ -90,20 +92,20 @@ def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd
 
 
 def _forest(panel: Axes, rows: pd.DataFrame, settings: Analysis) -> None:
-    known = rows[rows["z"].notna()]
-    if known.empty:
+    with_z = rows[rows["z"].notna()]
+    if with_z.empty:
         say_empty(panel, "no test: nothing to shuffle")
         return
-    place = np.arange(len(known))[::-1]
+    place = np.arange(len(with_z))[::-1]
     null_sd = float(stats.norm.isf((1 - settings.interval) / 2))
     panel.axvspan(-null_sd, null_sd, color=REFERENCE_COLOUR, alpha=0.2, linewidth=0)
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
-    for at, z, q in zip(place, known["z"].to_numpy(), known["q"].to_numpy(), strict=True):
+    for at, z, q in zip(place, with_z["z"].to_numpy(), with_z["q"].to_numpy(), strict=True):
         panel.plot(z, at, "o", color="black" if q < settings.fdr else "white", markeredgecolor="black")
-    names = [measure_label(m, k) for m, k in zip(known["measure"], known["mask"], strict=True)]
+    names = [measure_label(m, k) for m, k in zip(with_z["measure"], with_z["mask"], strict=True)]
     panel.set_yticks(place, names, fontsize=5.5)
-    panel.set_ylim(-0.7, len(known) - 0.3)
-    reach = max(1.1 * float(known["z"].abs().max()), 1.3 * null_sd)
+    panel.set_ylim(-0.7, len(with_z) - 0.3)
+    reach = max(1.1 * float(with_z["z"].abs().max()), 1.3 * null_sd)
     panel.set_xlim(-reach, reach)
     panel.set_xlabel("Paired minus shuffled (SD of permutations)")
     handles = [

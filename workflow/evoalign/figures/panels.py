@@ -35,12 +35,12 @@ SELECTIONS = {"both": "both threads succeed", "any": "any thread succeeds", "val
 
 def chosen(frame: pd.DataFrame, area: str) -> tuple[pd.DataFrame, str]:
     """Rows of an area for the first of 'both', 'any', 'valid' that has any, and which."""
-    own = frame[frame["area"] == area]
+    of_area = frame[frame["area"] == area]
     for selection in SELECTIONS:
-        rows = own[own["selection"] == selection]
+        rows = of_area[of_area["selection"] == selection]
         if len(rows):
             return rows, selection
-    return own, ""
+    return of_area, ""
 
 
 def title(area: str, n: int, selection: str = "both") -> str:

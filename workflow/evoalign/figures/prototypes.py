@@ -65,11 +65,11 @@ def chosen_points(tables: Tables, settings: FigureSettings) -> tuple[pd.DataFram
     frame = tables["image_distances"]
     measures = frame["measure"].unique().tolist()
     measure = settings.prototypes.measure if settings.prototypes.measure in measures else measures[0]
-    own = frame[(frame["prototype"] == settings.prototypes.prototype) & (frame["measure"] == measure)]
-    mask = settings.prototypes.mask if (own["mask"] == settings.prototypes.mask).any() else "none"
-    own = own[(own["mask"] == mask) & own["valid"].astype(bool)]
-    both = own[own["both_succeed"].astype(bool)]
-    return (both, "both") if len(both) >= FEW else (own, "valid")
+    of_measure = frame[(frame["prototype"] == settings.prototypes.prototype) & (frame["measure"] == measure)]
+    mask = settings.prototypes.mask if (of_measure["mask"] == settings.prototypes.mask).any() else "none"
+    of_measure = of_measure[(of_measure["mask"] == mask) & of_measure["valid"].astype(bool)]
+    both_succeed = of_measure[of_measure["both_succeed"].astype(bool)]
+    return (both_succeed, "both") if len(both_succeed) >= FEW else (of_measure, "valid")
 
 
 def selection_words(selection: str, settings: FigureSettings) -> str:
@@ -114,16 +114,20 @@ def _scatter(panel: Axes, points: pd.DataFrame, response: str, row: pd.Series | 
         say_empty(panel, "no valid experiment")
         return
     for area in areas_of(points):
-        own = points[points["area"] == area]
-        label = f"{area_label(area)} (n = {len(own)})"
-        panel.scatter(own["distance"], own[response], s=12, color=area_colour(area), label=label, alpha=0.85)
+        of_area = points[points["area"] == area]
+        label = f"{area_label(area)} (n = {len(of_area)})"
+        panel.scatter(
+            of_area["distance"], of_area[response], s=12, color=area_colour(area), label=label, alpha=0.85
+        )
     if np.isfinite(row["pearson_r"]):
         x = points["distance"].to_numpy()
         slope, intercept = np.polyfit(x, points[response].to_numpy(), 1)
         ends = np.array([x.min(), x.max()])
         panel.plot(ends, slope * ends + intercept, color=REFERENCE_COLOUR, linewidth=0.8)
-        said = f"r = {row['pearson_r']:.2f}, {p_words(row['pearson_p'])}\n$\\rho$ = {row['spearman_r']:.2f}"
-        panel.set_title(f"{said}, {p_words(row['spearman_p'])}")
+        correlation_text = (
+            f"r = {row['pearson_r']:.2f}, {p_words(row['pearson_p'])}\n$\\rho$ = {row['spearman_r']:.2f}"
+        )
+        panel.set_title(f"{correlation_text}, {p_words(row['spearman_p'])}")
     else:
         panel.set_title(f"n = {int(row['n'])}: too few\nto correlate")
     panel.set_xlabel(measure_label(points["measure"].iloc[0], points["mask"].iloc[0]))
@@ -140,11 +144,11 @@ def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd
 def _forest(panel: Axes, rows: pd.DataFrame, level: float) -> None:
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
     place = np.arange(len(rows))[::-1]
-    known = rows["pearson_r"].notna().to_numpy()
+    is_known = rows["pearson_r"].notna().to_numpy()
     # Three experiments have a correlation but no interval.
     low, high = rows["pearson_low"].fillna(rows["pearson_r"]), rows["pearson_high"].fillna(rows["pearson_r"])
     numbers = (place, rows["pearson_r"].to_numpy(), rows["q"].to_numpy(), low.to_numpy(), high.to_numpy())
-    for at, r, q, a, b in zip(*(column[known] for column in numbers), strict=True):
+    for at, r, q, a, b in zip(*(column[is_known] for column in numbers), strict=True):
         panel.plot([a, b], [at, at], color="black", linewidth=0.9)
         panel.plot(r, at, "o", color="black" if q < level else "white", markeredgecolor="black")
     names = [measure_label(m, k) for m, k in zip(rows["measure"], rows["mask"], strict=True)]
@@ -156,7 +160,7 @@ def _forest(panel: Axes, rows: pd.DataFrame, level: float) -> None:
         Line2D([], [], marker="o", linestyle="", color="black", label=f"q < {level:g}"),
         Line2D([], [], marker="o", linestyle="", color="white", markeredgecolor="black", label="not"),
     ]
-    if known.any():
+    if is_known.any():
         panel.legend(handles=handles, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     else:
         panel.set_title("too few experiments")
@@ -191,9 +195,9 @@ def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings
     pictures : mapping of str to ndarray
         Name, as of `image_name`, -> uint8 ``[row, column, 3]``.
     """
-    shown = _shown(tables, settings)
-    columns = max(min(len(shown), COLUMNS), 4)
-    lines = -(-len(shown) // columns)
+    example = _shown(tables, settings)
+    columns = max(min(len(example), COLUMNS), 4)
+    lines = -(-len(example) // columns)
     width = PAGE / COLUMNS
     figure = new_figure(columns * width, lines * (2 * width + 0.35))
     axes = figure.subplots(2 * lines, columns, squeeze=False)
@@ -202,7 +206,7 @@ def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings
     kinds = (
         tables["prototypes"].drop_duplicates(["session", "thread"]).set_index(["session", "thread"])["kind"]
     )
-    for place, (_, row) in enumerate(shown.iterrows()):
+    for place, (_, row) in enumerate(example.iterrows()):
         line, column = divmod(place, columns)
         for thread in (0, 1):
             name = f"{row['session']}_thread{thread:03d}_{row['prototype']}"
@@ -211,7 +215,7 @@ def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings
         axes[2 * line, column].set_title(
             f"{area_label(str(row['area']))}, {row['distance']:.2f}", loc="center"
         )
-    return figure, {"a": shown}
+    return figure, {"a": example}
 
 
 def _shown(tables: Tables, settings: FigureSettings) -> pd.DataFrame:
@@ -234,14 +238,14 @@ def _picture(panel: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
 def caption_prototypes(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     points, selection = chosen_points(tables, settings)
-    shown = _shown(tables, settings)
+    example = _shown(tables, settings)
     measure = (
         measure_label(str(points["measure"].iloc[0]), str(points["mask"].iloc[0])) if len(points) else ""
     )
     return words(
         f"""
-        Prototypes ({settings.prototypes.prototype}) of thread 0 (above) and thread 1 (below) of {len(shown)}
-        of {len(points)} experiments ({selection_words(selection, settings)}), the frame in the colour of the
-        space; numbers: distance ({measure}), falling within an area. No test.
+        Prototypes ({settings.prototypes.prototype}) of thread 0 (above) and thread 1 (below) of
+        {len(example)} of {len(points)} experiments ({selection_words(selection, settings)}), the frame in the
+        colour of the space; numbers: distance ({measure}), falling within an area. No test.
         """
     )

@@ -58,21 +58,23 @@ def draw_quality(
         'rates', 'steps', 'baselines'; of a file without voltages those that it
         tells something of.
     """
-    shown = _shown(units)
-    shown = shown.assign(unstable=unstable(shown, settings))
-    parts = _parts(shown, waveforms, bad_channels)
-    figure, places = _page(parts, shown.loc[shown["unit"].isin(waveforms["unit"]), "channel"].nunique())
-    figure.suptitle(_headline(title, shown, bad_channels))
-    online = units[(units["kind"] == "online") & ~units["unit"].isin(shown["unit"])]
+    displayed = _shown(units)
+    displayed = displayed.assign(unstable=unstable(displayed, settings))
+    parts = _parts(displayed, waveforms, bad_channels)
+    figure, places = _page(
+        parts, displayed.loc[displayed["unit"].isin(waveforms["unit"]), "channel"].nunique()
+    )
+    figure.suptitle(_headline(title, displayed, bad_channels))
+    online = units[(units["kind"] == "online") & ~units["unit"].isin(displayed["unit"])]
     draw = {
-        "waveforms": lambda at: draw_waveforms(at, shown, online, waveforms, bad_channels),
-        "map": lambda at: draw_yield(at, shown, channels, bad_channels),
+        "waveforms": lambda at: draw_waveforms(at, displayed, online, waveforms, bad_channels),
+        "map": lambda at: draw_yield(at, displayed, channels, bad_channels),
         "noise": lambda at: draw_noise(at, bad_channels),
-        "metrics": lambda at: _metrics(at, shown),
-        "intervals": lambda at: _intervals(at, shown, spikes, settings.refractory_ms),
-        "rates": lambda at: _rates(at, shown, spikes),
+        "metrics": lambda at: _metrics(at, displayed),
+        "intervals": lambda at: _intervals(at, displayed, spikes, settings.refractory_ms),
+        "rates": lambda at: _rates(at, displayed, spikes),
         "steps": lambda at: draw_steps(at, bad_channels),
-        "baselines": lambda at: draw_baselines(at, shown, settings),
+        "baselines": lambda at: draw_baselines(at, displayed, settings),
     }
     source = {name: draw[name](place) for name, place in places.items()}
     mark_artefacts(places["rates"], artefacts)
@@ -118,8 +120,8 @@ def caption(
     """State N, and how noise, isolation, labels and stability are measured."""
     left_out = bad_channels[bad_channels["reason"] != ""]
     reasons = "; ".join(f"{row.channel}: {row.reason}" for row in left_out.itertuples()) or "none"
-    shown = _shown(units)
-    mark = _letters(_parts(shown, waveforms, bad_channels))
+    displayed = _shown(units)
+    mark = _letters(_parts(displayed, waveforms, bad_channels))
     steps = (
         f"{mark['steps']}, voltage of each electrode (SD) after each step of preprocessing."
         if "steps" in mark
@@ -137,7 +139,8 @@ def caption(
         {steps} {mark["baselines"]}, fitted change of each unit's
         baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
         Ringed: unstable, a change beyond {settings.stable_drift:g} with p < {settings.stable_p:g}
-        ({unstable(shown, settings).sum()} of the {shown["baseline_drift"].notna().sum()} units with a trend).
+        ({unstable(displayed, settings).sum()} of the {displayed["baseline_drift"].notna().sum()} units with a
+        trend).
         """
     )
 
@@ -180,13 +183,13 @@ def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
         "unstable",
     ]
     table = shown[columns]
-    known = table[np.isfinite(table["snr"])]
+    with_snr = table[np.isfinite(table["snr"])]
     axes.set_title("Isolation")
-    if known.empty:
+    if with_snr.empty:
         say_empty(axes, "no voltages" if len(shown) else "no units")
         return table
     for name, colour in LABEL_COLOURS.items():
-        rows = known[known["label"] == name]
+        rows = with_snr[with_snr["label"] == name]
         if rows.empty:
             continue
         axes.scatter(
@@ -201,7 +204,7 @@ def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
     axes.set_yscale("symlog", linthresh=0.01)
     axes.set_ylim(bottom=-0.002)
     axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
-    axes.set_xlim(0, 1.5 * float(known["snr"].max()))
+    axes.set_xlim(0, 1.5 * float(with_snr["snr"].max()))
     axes.set_xlabel("SNR")
     axes.set_ylabel("ISI violations ratio")
     axes.legend(loc="upper right")

@@ -17,10 +17,10 @@ def draw_yield(
 ) -> pd.DataFrame:
     """Draw electrodes at their places, coloured by their number of good units; crosses were left out."""
     neural = channels[channels["kind"] == "neural"]
-    good = shown[shown["label"] == "good"].groupby("channel").size()
+    n_good = shown[shown["label"] == "good"].groupby("channel").size()
     reason = bad_channels.set_index("channel")["reason"]
     places = neural[["channel", "array", "area", "x_um", "y_um"]].assign(
-        good_units=neural["channel"].map(good).fillna(0).astype(int),
+        good_units=neural["channel"].map(n_good).fillna(0).astype(int),
         reason=neural["channel"].map(reason).fillna(""),
     )
     if places.empty:
@@ -70,21 +70,21 @@ def _places(places: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def draw_noise(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
     """Draw the noise of each electrode; those left out with their reasons."""
     axes.set_title("Noise (1.4826 MAD)")
-    known = bad_channels[np.isfinite(bad_channels["noise_uv"])].reset_index(drop=True)
-    if known.empty:
+    measured = bad_channels[np.isfinite(bad_channels["noise_uv"])].reset_index(drop=True)
+    if measured.empty:
         say_empty(axes, "no voltages")
-        return known
-    left_out = known["reason"] != ""
-    x = np.arange(len(known))
-    axes.bar(x[~left_out], known.loc[~left_out, "noise_uv"], color="#56B4E9", width=0.8)
-    axes.bar(x[left_out], known.loc[left_out, "noise_uv"], color="#D55E00", width=0.8)
-    top = 3 * float(known["noise_uv"].median())
+        return measured
+    left_out = measured["reason"] != ""
+    x = np.arange(len(measured))
+    axes.bar(x[~left_out], measured.loc[~left_out, "noise_uv"], color="#56B4E9", width=0.8)
+    axes.bar(x[left_out], measured.loc[left_out, "noise_uv"], color="#D55E00", width=0.8)
+    top = 3 * float(measured["noise_uv"].median())
     axes.set_ylim(0, max(top, 1e-3))
-    for position, row in zip(x[left_out], known[left_out].itertuples(), strict=True):
+    for position, row in zip(x[left_out], measured[left_out].itertuples(), strict=True):
         height = min(row.noise_uv, 0.55 * top) + 0.03 * top
         axes.text(position, height, row.reason, rotation=90, ha="center", va="bottom", fontsize=5.5)
     ticks = x[:: max(1, len(x) // 8)]
-    axes.set_xticks(ticks, known["channel"].astype(str).tolist()[:: max(1, len(x) // 8)])
+    axes.set_xticks(ticks, measured["channel"].astype(str).tolist()[:: max(1, len(x) // 8)])
     axes.set_xlabel("Electrode (channel)")
     axes.set_ylabel("µV")
-    return known
+    return measured

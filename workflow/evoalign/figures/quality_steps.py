@@ -37,28 +37,28 @@ def draw_steps(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Plotted rows: channel, reason, the SDs in µV, blanked_share.
     """
-    known = bad_channels[np.isfinite(bad_channels[[*STEPS]].to_numpy()).all(axis=1)]
+    measured = bad_channels[np.isfinite(bad_channels[[*STEPS]].to_numpy()).all(axis=1)]
     axes.set_title("Voltage after each step")
-    if known.empty:
+    if measured.empty:
         say_empty(axes, "no voltages")
         return bad_channels.iloc[:0]
-    for bad, colour, name in ((False, KEPT, "sorted"), (True, LEFT_OUT, "left out")):
-        rows = known.loc[(known["reason"] != "") == bad, :][[*STEPS]].to_numpy()
+    for is_bad, colour, name in ((False, KEPT, "sorted"), (True, LEFT_OUT, "left out")):
+        rows = measured.loc[(measured["reason"] != "") == is_bad, :][[*STEPS]].to_numpy()
         if len(rows):
             # What is flat has no place on a logarithmic axis.
             lines = axes.plot(np.maximum(rows, 1e-2).T, color=colour, linewidth=0.7, alpha=0.6)
             lines[0].set_label(f"{name} ({len(rows)})")
-    axes.plot(known[[*STEPS]].median().to_numpy(), "o-", color="black", markersize=3, label="median")
+    axes.plot(measured[[*STEPS]].median().to_numpy(), "o-", color="black", markersize=3, label="median")
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(range(len(STEPS)), [*STEPS.values()])
     axes.set_ylabel("SD (µV)")
-    blanked = 100 * known["blanked_share"]
+    blanked = 100 * measured["blanked_share"]
     axes.set_xlabel(f"Blanked: {blanked.median():.2g} % of the time (median), {blanked.max():.2g} % (most)")
     axes.legend(loc="upper right")
-    return known.loc[:, ["channel", "reason", *STEPS, "blanked_share"]].reset_index(drop=True)
+    return measured.loc[:, ["channel", "reason", *STEPS, "blanked_share"]].reset_index(drop=True)
 
 
 def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.DataFrame:
@@ -80,15 +80,15 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
         unstable.
     """
     columns = ["unit", "channel", "baseline_hz", "baseline_drift", "baseline_p", "unstable"]
-    known = shown.loc[np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0), columns]
+    with_drift = shown.loc[np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0), columns]
     axes.set_title("Baseline over blocks")
-    if known.empty:
+    if with_drift.empty:
         say_empty(axes, "no blocks, or no units with a baseline")
-        return known
+        return with_drift
     dots = axes.scatter(
-        known["baseline_hz"],
-        known["baseline_drift"],
-        c=np.clip(known["baseline_p"].fillna(1), P_FLOOR, 1),
+        with_drift["baseline_hz"],
+        with_drift["baseline_drift"],
+        c=np.clip(with_drift["baseline_p"].fillna(1), P_FLOOR, 1),
         norm=LogNorm(P_FLOOR, 1),
         cmap="cividis",
         s=12,
@@ -98,7 +98,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
     axes.axhline(0, color="black", linewidth=0.6)
     for limit in (-settings.stable_drift, settings.stable_drift):
         axes.axhline(limit, color=UNSTABLE, linewidth=0.6, linestyle=(0, (3, 2)))
-    ringed = known[known["unstable"]]
+    ringed = with_drift[with_drift["unstable"]]
     if len(ringed):
         axes.scatter(
             ringed["baseline_hz"],
@@ -107,10 +107,10 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
             facecolors="none",
             edgecolors=UNSTABLE,
             linewidths=0.9,
-            label=f"unstable ({len(ringed)} of {len(known)})",
+            label=f"unstable ({len(ringed)} of {len(with_drift)})",
         )
         axes.legend(loc="upper right")
-    reach = 1.15 * max(1.0, settings.stable_drift, float(known["baseline_drift"].abs().max()))
+    reach = 1.15 * max(1.0, settings.stable_drift, float(with_drift["baseline_drift"].abs().max()))
     axes.set_ylim(-reach, reach)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
@@ -118,7 +118,7 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
     axes.set_xlabel("Baseline (spikes/s)")
     axes.set_ylabel("Change over its mean")
     axes.figure.colorbar(dots, ax=axes, label="p of the trend", shrink=0.9, extend="min")
-    return known.reset_index(drop=True)
+    return with_drift.reset_index(drop=True)
 
 
 def mark_artefacts(axes: Axes, artefacts: pd.DataFrame) -> None:

@@ -44,8 +44,8 @@ def draw_waveforms(
     DataFrame
         Rows of `waveforms` that are drawn; electrodes beyond the first 48 too.
     """
-    known = shown[shown["unit"].isin(waveforms["unit"])]
-    panels = known["channel"].unique()[:MAX_PANELS].tolist()
+    with_waveform = shown[shown["unit"].isin(waveforms["unit"])]
+    panels = with_waveform["channel"].unique()[:MAX_PANELS].tolist()
     if not panels:
         say_empty(figure.subplots(), _why_empty(shown, bad_channels))
         return waveforms.iloc[:0]
@@ -53,7 +53,7 @@ def draw_waveforms(
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, channel in zip(grid.flat, panels, strict=False):
-        for rank, row in enumerate(known[known["channel"] == channel].itertuples()):
+        for rank, row in enumerate(with_waveform[with_waveform["channel"] == channel].itertuples()):
             curve, colour = waveforms[waveforms["unit"] == row.unit], UNIT_COLOURS[rank % len(UNIT_COLOURS)]
             time, mean, sd = (curve[name].to_numpy() for name in ("time_ms", "mean_uv", "sd_uv"))
             style = "-" if row.label == "good" else (0, (2, 1))
@@ -66,7 +66,7 @@ def draw_waveforms(
             axes.plot(curve["time_ms"], curve["mean_uv"], color="black", linestyle=":", linewidth=0.9)
         axes.text(0.98, 0.02, f"{channel}", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
     _scale_bars(grid[0, 0])
-    hidden = known["channel"].nunique() - len(panels)
+    hidden = with_waveform["channel"].nunique() - len(panels)
     more = f"; {hidden} more electrodes not shown" if hidden else ""
     figure.suptitle(
         f"Mean waveform ± SD by electrode; dashed: not 'good'; star: preferred; dotted: online units{more}",
@@ -75,7 +75,7 @@ def draw_waveforms(
         ha="left",
     )
     letter(grid[0, 0], "a")
-    drawn = [*known["unit"], *online.loc[online["channel"].isin(known["channel"]), "unit"]]
+    drawn = [*with_waveform["unit"], *online.loc[online["channel"].isin(with_waveform["channel"]), "unit"]]
     return waveforms[waveforms["unit"].isin(drawn)].reset_index(drop=True)
 
 
@@ -85,10 +85,10 @@ def _why_empty(shown: pd.DataFrame, bad_channels: pd.DataFrame) -> str:
         return "no waveforms: no voltages"
     if not np.isfinite(bad_channels["noise_uv"]).any():
         return "no units, and no voltages to find any in"
-    kept = int((bad_channels["reason"] == "").sum())
-    if not kept:
+    n_sorted = int((bad_channels["reason"] == "").sum())
+    if not n_sorted:
         return "no units: every electrode was left out (c: why)"
-    return f"no units: nothing on the {kept} electrodes that were sorted stands out of their noise"
+    return f"no units: nothing on the {n_sorted} electrodes that were sorted stands out of their noise"
 
 
 def _scale_bars(axes: Axes) -> None:

@@ -65,17 +65,17 @@ def draw_raster(
     """
     rank = units["kind"].map(KIND_RANK)
     order = ["preferred", "rank", "n_spikes", "unit"]
-    shown = units.assign(rank=rank).sort_values(order, ascending=[False, True, False, True])[:MAX_UNITS]
-    if event_times is None or len(event_times) == 0 or shown.empty:
+    displayed = units.assign(rank=rank).sort_values(order, ascending=[False, True, False, True])[:MAX_UNITS]
+    if event_times is None or len(event_times) == 0 or displayed.empty:
         return _plain(spikes, units, title)
-    figure = Figure(figsize=(PAGE, 3.4 if len(shown) <= 3 else 6.4), layout="constrained")
+    figure = Figure(figsize=(PAGE, 3.4 if len(displayed) <= 3 else 6.4), layout="constrained")
     figure.suptitle(f"{title + ': ' if title else ''}{len(event_times)} times {event}")
-    columns, rows = min(3, len(shown)), -(-len(shown) // 3)
+    columns, rows = min(3, len(displayed)), -(-len(displayed) // 3)
     grid = figure.subplots(2 * rows, columns, squeeze=False, sharex=True, height_ratios=[2, 1] * rows)
     for axes in grid.flat:
         axes.set_visible(False)
     rasters, psths = [], []
-    for index, unit in enumerate(row for _, row in shown.iterrows()):
+    for index, unit in enumerate(row for _, row in displayed.iterrows()):
         row, column = divmod(index, 3)
         number, preferred = int(unit["unit"]), bool(unit["preferred"])
         pair = grid[2 * row, column], grid[2 * row + 1, column]
@@ -88,7 +88,7 @@ def draw_raster(
         if column == 0:
             pair[0].set_ylabel("Event, in order")
             pair[1].set_ylabel("spikes/s")
-        if index + 3 >= len(shown):
+        if index + 3 >= len(displayed):
             pair[1].set_xlabel(f"Time from {event} (ms)")
             pair[1].tick_params(labelbottom=True)
     letter(grid[0, 0], "a")

@@ -59,8 +59,8 @@ def _ranked(tables: Tables) -> pd.DataFrame:
 
 def _strip(ranked: pd.DataFrame, images: Images) -> list[int]:
     """Ranks of the best and the worst references whose images are known."""
-    known = [rank for rank, name in enumerate(ranked["image"]) if name in images]
-    return known if len(known) <= SHOWN else known[: SHOWN // 2] + known[-SHOWN // 2 :]
+    with_image = [rank for rank, name in enumerate(ranked["image"]) if name in images]
+    return with_image if len(with_image) <= SHOWN else with_image[: SHOWN // 2] + with_image[-SHOWN // 2 :]
 
 
 def _rates(axes: Axes, ranked: pd.DataFrame, label: str) -> None:
@@ -78,11 +78,13 @@ def _psths(axes: Axes, ranked: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFram
     parts = []
     chosen = [("best", 0, BEST), ("worst", len(ranked) - 1, WORST)][: min(len(ranked), 2)]
     for name, at, colour in chosen:
-        own = frame[frame["image"] == ranked["image"].iloc[at]].sort_values("time_ms")
-        error = own["sem_hz"].fillna(0).to_numpy()
+        of_image = frame[frame["image"] == ranked["image"].iloc[at]].sort_values("time_ms")
+        error = of_image["sem_hz"].fillna(0).to_numpy()
         label = f"{name.capitalize()} (n = {int(ranked['n'].iloc[at])})"
-        shaded(axes, own["time_ms"].to_numpy() + 0.5, own["mean_hz"].to_numpy(), error, colour, label)
-        parts.append(own.assign(which=name))
+        shaded(
+            axes, of_image["time_ms"].to_numpy() + 0.5, of_image["mean_hz"].to_numpy(), error, colour, label
+        )
+        parts.append(of_image.assign(which=name))
     axes.set_xlabel("Time from image onset (ms)")
     axes.legend(loc="upper left")
     return pd.concat(parts, ignore_index=True)

@@ -68,23 +68,23 @@ FINDING_COLUMNS = ("tool", "importance", "check", "location", "message")
 
 def experiments_section(experiments: pd.DataFrame) -> ReportSection:
     """Every experiment, counted or not: `EXPERIMENTS`."""
-    shown = experiments[list(EXPERIMENT_COLUMNS)].assign(area=experiments["area"].map(area_label))
+    listed = experiments[list(EXPERIMENT_COLUMNS)].assign(area=experiments["area"].map(area_label))
     text = (
         "Each session's preferred unit. p: best two blocks against the first two, two-sample t-test of "
         "single presentations. The pooled figures hold valid experiments alone."
     )
-    return section("Experiments", text, shown.rename(columns=EXPERIMENT_COLUMNS))
+    return section("Experiments", text, listed.rename(columns=EXPERIMENT_COLUMNS))
 
 
 def tuning_section(overview: pd.DataFrame) -> ReportSection:
     """Every tuning session: `TUNING_SESSIONS`."""
-    shown = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
+    listed = overview[list(TUNING_COLUMNS)].assign(area=overview["area"].map(area_label))
     text = (
         "Sessions whose images vary along eigen-axes of the image metric, and the evolution before each. "
         "Its object thread succeeds when the last block exceeds the first (p: two-sample t-test of single "
         "presentations). Common axes reach both ends of the range; tuned: one-way ANOVA over distances."
     )
-    return section("Tuning", text, shown.rename(columns=TUNING_COLUMNS))
+    return section("Tuning", text, listed.rename(columns=TUNING_COLUMNS))
 
 
 def recordings_section(descriptors: Files, segments: Files) -> ReportSection:
@@ -102,18 +102,18 @@ def recordings_section(descriptors: Files, segments: Files) -> ReportSection:
     """
     rows = []
     for session, file in descriptors.items():
-        found = _json(file)
+        descriptor = _json(file)
         rows.append(
             {
                 "session": session,
-                "format": found["format"],
-                "start": found["start"] or "",
-                "duration (s)": found["duration_s"],
-                "channels": found["channels"],
-                "words": sum(found["words"].values()),
-                "online spikes": found["online_spikes"],
+                "format": descriptor["format"],
+                "start": descriptor["start"] or "",
+                "duration (s)": descriptor["duration_s"],
+                "channels": descriptor["channels"],
+                "words": sum(descriptor["words"].values()),
+                "online spikes": descriptor["online_spikes"],
                 **gaps(tables.read(segments[session], SEGMENTS)),
-                "clock resets": found["facts"].get("clock_resets", 0),
+                "clock resets": descriptor["facts"].get("clock_resets", 0),
             }
         )
     text = "Gaps are pauses and lost data within a stream: true times are kept, time is never squeezed."
@@ -131,9 +131,9 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
     lengths: list[float] = []
     if len(segments):
         fastest = segments.sort_values("sampling_rate_hz", kind="stable")["stream"].iloc[-1]
-        own = segments[segments["stream"] == fastest].sort_values("segment")
-        ends = own["start_s"] + own["n_samples"] / own["sampling_rate_hz"]
-        lengths = (own["start_s"].to_numpy()[1:] - ends.to_numpy()[:-1]).tolist()
+        of_stream = segments[segments["stream"] == fastest].sort_values("segment")
+        ends = of_stream["start_s"] + of_stream["n_samples"] / of_stream["sampling_rate_hz"]
+        lengths = (of_stream["start_s"].to_numpy()[1:] - ends.to_numpy()[:-1]).tolist()
     return {
         "gaps": len(lengths),
         "gaps, total (s)": sum(lengths),
@@ -153,18 +153,18 @@ def units_section(files: Files) -> ReportSection:
     rows = []
     for session, file in files.items():
         units = tables.read(file, UNITS)
-        own = units[units["kind"] == "sorted"]
+        sorted_units = units[units["kind"] == "sorted"]
         counts = units["kind"].value_counts()
-        preferred = own[own["preferred"].astype(bool)]
+        preferred = sorted_units[sorted_units["preferred"].astype(bool)]
         rows.append(
             {
                 "session": session,
-                "sorted": len(own),
-                "good": int((own["label"] == "good").sum()),
+                "sorted": len(sorted_units),
+                "good": int((sorted_units["label"] == "good").sum()),
                 "multi-unit": int(counts.get("multiunit", 0)),
                 "online": int(counts.get("online", 0)),
-                "SNR, median": own["snr"].median(),
-                "ISI violations, median": own["isi_violations_ratio"].median(),
+                "SNR, median": sorted_units["snr"].median(),
+                "ISI violations, median": sorted_units["isi_violations_ratio"].median(),
                 "preferred unit": "" if preferred.empty else str(preferred["unit"].iloc[0]),
                 "its agreement with the rig": float("nan")
                 if preferred.empty
@@ -181,10 +181,10 @@ def findings_section(files: Files) -> ReportSection:
     frame = pd.concat(parts, ignore_index=True)
     grouped = frame.groupby(list(FINDING_COLUMNS), sort=False)["session"].unique()
     rows = grouped.map(lambda names: _named(names.tolist(), len(parts))).reset_index()
-    said = f"{len(frame)} findings" if len(frame) else "no findings"
+    count_text = f"{len(frame)} findings" if len(frame) else "no findings"
     return section(
         "Validation",
-        f"pynwb, nwbinspector and dandi on {len(parts)} NWB files: {said}.",
+        f"pynwb, nwbinspector and dandi on {len(parts)} NWB files: {count_text}.",
         rows[["session", *FINDING_COLUMNS]].rename(columns={"session": "sessions"}),
     )
 
@@ -215,10 +215,10 @@ def logs_section(files: Files) -> ReportSection:
 
 def _json(file: str | PathLike[str]) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"no readable descriptor: {error}", file, "remove it and run again") from error
-    return found
+    return content
 
 
 def sections(
@@ -236,25 +236,25 @@ def sections(
     recorded, packaged : sequence of str
         Sessions with raw files; sessions with an NWB file.
     """
-    found = []
+    all_sections = []
     if inputs["pooled"]:
         experiments = _experiments(inputs)
-        found += [experiments_section(experiments)] if len(experiments) else []
+        all_sections += [experiments_section(experiments)] if len(experiments) else []
         tuned = _tuned(inputs)
-        found += [tuning_section(tuned)] if len(tuned) else []
+        all_sections += [tuning_section(tuned)] if len(tuned) else []
     if recorded:
         named = {name: dict(zip(recorded, inputs[name], strict=True)) for name in ("descriptors", "segments")}
-        found.append(recordings_section(**named))
+        all_sections.append(recordings_section(**named))
     if inputs["alignment"]:
-        found.append(alignment_section(inputs["alignment"]))
+        all_sections.append(alignment_section(inputs["alignment"]))
     if recorded:
-        found.append(units_section(dict(zip(recorded, inputs["units"], strict=True))))
+        all_sections.append(units_section(dict(zip(recorded, inputs["units"], strict=True))))
     if packaged:
-        found.append(findings_section(dict(zip(packaged, inputs["findings"], strict=True))))
+        all_sections.append(findings_section(dict(zip(packaged, inputs["findings"], strict=True))))
     if inputs["logs"]:
         # .../<session>/events/log.parquet
-        found.append(logs_section({Path(file).parents[1].name: file for file in inputs["logs"]}))
-    return found
+        all_sections.append(logs_section({Path(file).parents[1].name: file for file in inputs["logs"]}))
+    return all_sections
 
 
 NO_EVOLUTION = "not analysed as a paired evolution or a tuning session"
@@ -262,28 +262,28 @@ NO_EVOLUTION = "not analysed as a paired evolution or a tuning session"
 
 def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
     """Area and standing of each session, for its heading."""
-    found = dict.fromkeys(packaged, "")
+    note_of = dict.fromkeys(packaged, "")
     if inputs["pooled"]:
         for row in _experiments(inputs).itertuples():
             standing = "" if row.valid else f", not valid: {row.reason}"
-            found[str(row.session)] = f"{area_label(str(row.area))}{standing}"
+            note_of[str(row.session)] = f"{area_label(str(row.area))}{standing}"
         for row in _tuned(inputs).itertuples():
-            evolution = found[str(row.session)] or area_label(str(row.area))
-            found[str(row.session)] = f"{evolution}, Hessian tuning"
+            evolution = note_of[str(row.session)] or area_label(str(row.area))
+            note_of[str(row.session)] = f"{evolution}, Hessian tuning"
         # .../<session>/events/alignment.parquet, .../<session>/sorting/units.parquet
         for session in [Path(file).parents[1].name for file in inputs["alignment"]]:
-            own = [file for file in inputs["units"] if Path(file).parents[1].name == session]
-            found[session] = found[session] or _why_left_out(own[0])
-        found = {session: note or f"{NO_EVOLUTION}: pages alone" for session, note in found.items()}
-    return found
+            of_session = [file for file in inputs["units"] if Path(file).parents[1].name == session]
+            note_of[session] = note_of[session] or _why_left_out(of_session[0])
+        note_of = {session: note or f"{NO_EVOLUTION}: pages alone" for session, note in note_of.items()}
+    return note_of
 
 
 def _why_left_out(units: str | PathLike[str]) -> str:
     """Say why a session with presentations is in no table of the analysis."""
-    found = tables.read(units, UNITS)
-    if found["preferred"].any():
+    unit_table = tables.read(units, UNITS)
+    if unit_table["preferred"].any():
         return f"{NO_EVOLUTION}: block and thread of its presentations are unknown, or none is valid"
-    return f"not analysed: no unit{'' if found.empty else ' on the preferred electrode'} was found"
+    return f"not analysed: no unit{'' if unit_table.empty else ' on the preferred electrode'} was found"
 
 
 def _experiments(inputs: Mapping[str, Any]) -> pd.DataFrame:

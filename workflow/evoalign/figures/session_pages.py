@@ -44,8 +44,8 @@ def draw_session(
         TUNING_FIGURES with those of a tuning session.
     """
     if len(contents.alignment):
-        shown = contents.presentations, contents.alignment
-        yield Drawn("alignment", *alignment.draw_alignment(*shown), alignment.caption(*shown))
+        presentations = contents.presentations, contents.alignment
+        yield Drawn("alignment", *alignment.draw_alignment(*presentations), alignment.caption(*presentations))
     parts = (
         contents.units,
         contents.spikes,
@@ -94,9 +94,9 @@ def _prototypes(contents: SessionContents, experiment: pd.Series) -> dict[int, N
 
 def _events(contents: SessionContents) -> tuple[NDArray[np.float64] | None, str]:
     """Onsets of valid presentations; without any, the most frequent event word."""
-    shown = contents.presentations
-    onsets = shown.loc[shown["valid"].astype(bool), "onset_s"].to_numpy(dtype=np.float64)
+    presentations = contents.presentations
+    onsets = presentations.loc[presentations["valid"].astype(bool), "onset_s"].to_numpy(dtype=np.float64)
     if len(onsets):
         return onsets, "image onset"
-    found = raster.most_frequent_word(contents.words)
-    return (None, "") if found is None else (found[1], f"word {found[0]}")
+    centre = raster.most_frequent_word(contents.words)
+    return (None, "") if centre is None else (centre[1], f"word {centre[0]}")

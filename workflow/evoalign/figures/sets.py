@@ -77,8 +77,8 @@ def draw_population(tables: Tables, pictures: Pictures, settings: FigureSettings
         yield Drawn("image_similarity", *similar, prototypes.caption_image_similarity(tables, settings))
         paired = pairings.draw_pairings(tables, settings)
         yield Drawn("image_pairings", *paired, pairings.caption_pairings(tables, settings))
-        shown = prototypes.draw_prototypes(tables, pictures, settings)
-        yield Drawn("prototypes", *shown, prototypes.caption_prototypes(tables, settings))
+        figure = prototypes.draw_prototypes(tables, pictures, settings)
+        yield Drawn("prototypes", *figure, prototypes.caption_prototypes(tables, settings))
     if len(tables["tuning_sessions"]):
         yield from draw_all(tables, settings, POPULATION_TUNING_FIGURES)
 
@@ -107,5 +107,5 @@ def save_all(
     use_style(style)
     with atomic_write(folder) as partial:
         partial.mkdir()
-        for one in drawn:
-            save_figure(one.figure, partial / one.name, one.source, dpi, one.caption)
+        for figure in drawn:
+            save_figure(figure.figure, partial / figure.name, figure.source, dpi, figure.caption)

@@ -71,19 +71,19 @@ def evolved_images(contents: SessionContents) -> pd.DataFrame:
     pandas.DataFrame
         `INSILICO_IMAGES`, without `network` and `layer`.
     """
-    shown = contents.presentations
-    generated = shown[~shown["reference"].astype(bool)]
+    presentations = contents.presentations
+    generated = presentations[~presentations["reference"].astype(bool)]
     rows = []
     for thread in sorted(generated["thread"].unique().tolist()):
-        own = generated[generated["thread"] == thread]
-        for when, block in (("first", own["block"].min()), ("last", own["block"].max())):
-            names = own.loc[own["block"] == block, "image"]
+        of_thread = generated[generated["thread"] == thread]
+        for when, block in (("first", of_thread["block"].min()), ("last", of_thread["block"].max())):
+            names = of_thread.loc[of_thread["block"] == block, "image"]
             values = image_statistics(np.stack([contents.images[name] for name in names]))
             rows += [
                 {
                     "session": contents.session,
                     "thread": thread,
-                    "space": str(own["space"].iloc[0]),
+                    "space": str(of_thread["space"].iloc[0]),
                     "when": when,
                     "statistic": name,
                     "value": float(np.nanmean(of_images)),
@@ -111,17 +111,17 @@ def image_changes(images: pd.DataFrame, labels: Mapping[str, str] | None = None)
     keys = ["network", "layer", "space", "statistic"]
     wide = images.pivot_table(index=[*keys, "session"], columns="when", values="value", observed=True)
     rows = []
-    for key, own in wide.groupby(keys, sort=True, observed=True):
+    for key, of_layer in wide.groupby(keys, sort=True, observed=True):
         if labels and key[3] not in labels:
             continue
-        change = (own["last"] - own["first"]).to_numpy()
+        change = (of_layer["last"] - of_layer["first"]).to_numpy()
         n = int(np.isfinite(change).sum())
         p = float(stats.ttest_1samp(change, 0, nan_policy="omit").pvalue) if n > 1 else np.nan
         half = stats.t.ppf(0.975, n - 1) * np.nanstd(change, ddof=1) / np.sqrt(n) if n > 1 else np.nan
         mean = float(np.nanmean(change))
-        values = {"n": n, "first": own["first"].mean(), "last": own["last"].mean(), "change": mean}
+        values = {"n": n, "first": of_layer["first"].mean(), "last": of_layer["last"].mean(), "change": mean}
         interval = {"low": mean - half, "high": mean + half, "p": p}
         rows.append(dict(zip(keys, key, strict=True)) | values | interval)
-    found = pd.DataFrame(rows)
-    found["q"] = found.groupby("network")["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
-    return found
+    changes = pd.DataFrame(rows)
+    changes["q"] = changes.groupby("network")["p"].transform(lambda p: benjamini_hochberg(p.to_numpy()))
+    return changes

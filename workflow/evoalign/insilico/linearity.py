@@ -118,8 +118,8 @@ def pooled_linearity(units: pd.DataFrame, n_draws: int, mass: float, seed: int) 
     """
     rows = []
     keys = [*UNIT_COLUMNS, "projection", "n_features"]
-    for key, own in units.groupby(keys, sort=True):
-        r2 = own["r2"].to_numpy()
+    for key, of_layer in units.groupby(keys, sort=True):
+        r2 = of_layer["r2"].to_numpy()
         rng = seeded(seed, *map(str, key))
         drawn = r2[rng.integers(len(r2), size=(n_draws, len(r2)))].mean(1)
         low, high = np.quantile(drawn, [(1 - mass) / 2, (1 + mass) / 2])

@@ -78,11 +78,11 @@ class LayeredNetwork:
         unknown = [layer for layer in layers if layer not in LAYERS]
         if unknown:
             raise InputError(f"no layer '{unknown[0]}'", "insilico.layers", f"layers: {', '.join(LAYERS)}")
-        found: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+        by_layer: dict[str, list[Tensor]] = {layer: [] for layer in layers}
         with torch.inference_mode():
             for part in images.split(IMAGES_TOGETHER):
-                self._run(part, found)
-        return {layer: torch.cat(parts) for layer, parts in found.items()}
+                self._run(part, by_layer)
+        return {layer: torch.cat(parts) for layer, parts in by_layer.items()}
 
     def _run(self, images: Tensor, found: dict[str, list[Tensor]]) -> None:
         last = max(LAYERS.index(layer) for layer in found)
@@ -117,10 +117,10 @@ class LayeredNetwork:
         with torch.no_grad():
             images = torch.cat([s.render(s.sample_initial(N_CALIBRATION, generator)) for s in spaces])
         normalisations = [m for m in self._network.modules() if isinstance(m, nn.BatchNorm2d)]
-        for one in normalisations:
-            one.reset_running_stats()
-            one.momentum = None  # the mean over what is run
-            one.train()
+        for normalisation in normalisations:
+            normalisation.reset_running_stats()
+            normalisation.momentum = None  # the mean over what is run
+            normalisation.train()
         with torch.no_grad():
             self._run(images, {"head": []})
         self._network.eval()

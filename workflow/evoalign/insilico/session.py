@@ -127,8 +127,8 @@ class NetworkSubject:
 def activations(network: LayeredNetwork, pixels: NDArray[np.uint8], design: UnitDesign) -> Floats:
     """Activation of a unit by images, uint8 ``[n, H, W, 3]``; float64 ``[n]``."""
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
-    found = network.centres(images, (design.layer,))[design.layer]
-    return np.asarray(found[:, design.channel])
+    activation = network.centres(images, (design.layer,))[design.layer]
+    return np.asarray(activation[:, design.channel])
 
 
 def paired_spaces(config: study.Config, device: str = "cpu") -> tuple[Space, Space]:
@@ -161,7 +161,7 @@ def draw_units(
     """
     founders = [founder_images(space, N_SCREENED, seed) for space in spaces]
     by_layer = network.centres(torch.cat(founders), settings.layers)
-    found = []
+    designs = []
     for layer, values in by_layer.items():
         mean, deviation = values.mean(0).numpy(), values.std(0).numpy()
         # A channel that founders do not drive, as a rectified one that is always 0, leads nowhere.
@@ -169,8 +169,8 @@ def draw_units(
         drawn = seeded(seed, name, layer).permutation(alive)[: settings.units]
         for number, channel in enumerate(drawn):
             design = UnitDesign(name, layer, int(channel), number)
-            found.append((design, (float(mean[channel]), float(deviation[channel]))))
-    return found
+            designs.append((design, (float(mean[channel]), float(deviation[channel]))))
+    return designs
 
 
 def founder_images(space: Space, n: int, seed: int) -> torch.Tensor:
@@ -248,7 +248,10 @@ def _contents(
         units=units,
         spikes=tables.conform(pd.DataFrame({"unit": 0, "time_s": times}), SPIKES),
         presentations=presentations,
-        latents={(one.block, one.thread): (one.codes, list(one.names)) for one in history},
+        latents={
+            (generation.block, generation.thread): (generation.codes, list(generation.names))
+            for generation in history
+        },
         images={image.name: image.pixels for image in subject.shown},
     )
 

@@ -116,10 +116,10 @@ def analyse_sessions(folder: str | PathLike[str], config: study.Config) -> dict[
         contents = read_nwb(path, config.nwb)
         sessions.append(analyse_session(responses_from(contents, config.responses), config))
         images.append(evolved_images(contents).assign(network=contents.subject, layer=contents.area))
-    shown = pd.concat(images, ignore_index=True)
-    own = {"insilico_images": shown, "insilico_image_changes": image_changes(shown)}
-    found = {name: tables.conform(frame, TABLES[name]) for name, frame in own.items()}
-    return pool_sessions(sessions, config) | found
+    image_table = pd.concat(images, ignore_index=True)
+    image_tables = {"insilico_images": image_table, "insilico_image_changes": image_changes(image_table)}
+    conformed = {name: tables.conform(frame, TABLES[name]) for name, frame in image_tables.items()}
+    return pool_sessions(sessions, config) | conformed
 
 
 def linear_tables(
@@ -135,12 +135,12 @@ def linear_tables(
     config : study.Config
     device : str
     """
-    known = {
+    framed_spaces = {
         space: (get_space(space, config.spaces, device=device), load_eigenframe(path, space))
         for space, path in frames.items()
     }
     network = network_of(name, config, device)
-    units = linearity(network, name, known, config.insilico, config.encoding, config.seed)
+    units = linearity(network, name, framed_spaces, config.insilico, config.encoding, config.seed)
     layers = pooled_linearity(units, config.analysis.n_bootstrap, config.analysis.interval, config.seed)
-    own = {"insilico_linearity": units, "insilico_layers": layers}
-    return {key: tables.conform(frame, TABLES[key]) for key, frame in own.items()}
+    linear = {"insilico_linearity": units, "insilico_layers": layers}
+    return {key: tables.conform(frame, TABLES[key]) for key, frame in linear.items()}

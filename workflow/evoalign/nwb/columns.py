@@ -189,6 +189,6 @@ def _one_a_row(values: Any, ends: NDArray[np.int64], location: str) -> Any:
         return [";".join(values[end - n : end]) for n, end in zip(counts, ends, strict=True)]
     if values.ndim != 1 or (counts > 1).any():
         raise InputError(f"a row holds up to {counts.max()} numbers, not one", location, HINT)
-    one = np.full(len(ends), np.nan)
-    one[counts == 1] = values
-    return one
+    first_value = np.full(len(ends), np.nan)
+    first_value[counts == 1] = values
+    return first_value

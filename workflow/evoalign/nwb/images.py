@@ -51,12 +51,12 @@ class ImageFolder(Mapping[str, Pixels]):
     """
 
     def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
-        found = image_files(folder, SUFFIXES)
+        listed_files = image_files(folder, SUFFIXES)
         for name in names:
-            if len(found.get(name, [])) > 1:
-                where = " and ".join(map(str, found[name][:2]))
+            if len(listed_files.get(name, [])) > 1:
+                where = " and ".join(map(str, listed_files[name][:2]))
                 raise InputError(f"image '{name}' stands twice", where, "keep one of them")
-        files = {name: found[name][0] for name in names if name in found}
+        files = {name: listed_files[name][0] for name in names if name in listed_files}
         missing = [name for name in names if name not in files]
         if missing:
             raise InputError(f"{len(missing)} images are missing, the first is '{missing[0]}'", folder)

@@ -41,7 +41,7 @@ def observation(units: Units, location: str) -> list[Floats] | None:
         ends = np.asarray(column.data[:], np.int64).ravel()
         if len(ends) != len(units.id) or (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(spans):
             raise ValueError("the index does not fit the intervals")
-        return [_joined(one) for one in np.split(spans, ends[:-1])]
+        return [_joined(unit_spans) for unit_spans in np.split(spans, ends[:-1])]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         problem = f"the times of observation cannot be read: {error}"
         raise InputError(problem, f"{location}/obs_intervals", HINT) from error
@@ -85,11 +85,11 @@ def observed_alone(
         hit = (onset_s < stop) & (offset_s > start)
         reason[hit & (reason == "")] = f"{INVALID}: {tag}" if tag else INVALID
     if observed is not None:
-        seen = np.array([_inside(spans, onset_s, offset_s) for spans in observed])
+        is_observed = np.array([_inside(spans, onset_s, offset_s) for spans in observed])
         preferred = units["preferred"].to_numpy(bool)
         counted = preferred if preferred.any() else np.ones(len(units), bool)
-        reason[~seen[counted].all(axis=0) & (reason == "")] = NOT_OBSERVED
-        partly = units["unit"].to_numpy()[~counted & ~seen[:, reason == ""].all(axis=1)]
+        reason[~is_observed[counted].all(axis=0) & (reason == "")] = NOT_OBSERVED
+        partly = units["unit"].to_numpy()[~counted & ~is_observed[:, reason == ""].all(axis=1)]
         if len(partly):
             log.warning(
                 "%s: units %s were not observed during all presentations; their counts are 0 there",
@@ -103,8 +103,8 @@ def observed_alone(
 
 def _inside(spans: Floats, onset_s: Floats, offset_s: Floats) -> Flags:
     at = np.searchsorted(spans[:, 0], onset_s, side="right") - 1
-    known = np.maximum(at, 0)
-    return (at >= 0) & (offset_s <= spans[known, 1]) if len(spans) else np.zeros(len(onset_s), bool)
+    place = np.maximum(at, 0)
+    return (at >= 0) & (offset_s <= spans[place, 1]) if len(spans) else np.zeros(len(onset_s), bool)
 
 
 def _invalid(nwb: NWBFile, path: str) -> list[tuple[float, float, str]]:

@@ -49,24 +49,26 @@ def settings(config: study.Config, names: Iterable[str], without: Collection[str
     KeyError
         There is no setting of such a name.
     """
-    whole = config.model_dump(mode="json")
-    found: dict[str, Any] = {}
+    every_setting = config.model_dump(mode="json")
+    chosen: dict[str, Any] = {}
     for name in names:
         section, _, key = name.partition(".")
         if key:
-            found.setdefault(section, {})[key] = whole[section][key]
+            chosen.setdefault(section, {})[key] = every_setting[section][key]
         else:
-            found[section] = dict(whole[section]) if _section(study.Config, section) else whole[section]
+            chosen[section] = (
+                dict(every_setting[section]) if _section(study.Config, section) else every_setting[section]
+            )
     for name in without:
         section, _, key = name.partition(".")
-        del found[section][key]
-    return text(**found)
+        del chosen[section][key]
+    return text(**chosen)
 
 
 def fields(session: Session, names: Iterable[str]) -> dict[str, Any]:
     """Return fields of a session's row of the sample sheet, fit for JSON."""
-    whole = session.model_dump(mode="json")
-    return {name: whole[name] for name in names}
+    every_field = session.model_dump(mode="json")
+    return {name: every_field[name] for name in names}
 
 
 def folders(paths: Iterable[str | PathLike[str]]) -> str:
@@ -85,8 +87,8 @@ def folders(paths: Iterable[str | PathLike[str]]) -> str:
     """
     total = hashlib.sha256()
     for folder in filter(Path.is_dir, map(Path, paths)):
-        made = folder / MADE
-        since = made.stat().st_mtime_ns if made.exists() else -1
+        state_file = folder / MADE
+        since = state_file.stat().st_mtime_ns if state_file.exists() else -1
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             stat = file.stat()
             if stat.st_mtime_ns > since:
@@ -107,15 +109,15 @@ def part(model: type[Model], values: Mapping[str, Any]) -> Model:
     values : mapping
         What `settings` or `fields` has returned.
     """
-    given: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
     for name, value in values.items():
         section = _section(model, name)
         plain: TypeAdapter[Any] = TypeAdapter(model.model_fields[name].annotation or Any)
-        given[name] = part(section, value) if section else plain.validate_python(value)
-    made = model.model_construct(**given)
-    for name in set(model.model_fields) - set(given):
-        made.__dict__.pop(name, None)
-    return made
+        stored[name] = part(section, value) if section else plain.validate_python(value)
+    typed_section = model.model_construct(**stored)
+    for name in set(model.model_fields) - set(stored):
+        typed_section.__dict__.pop(name, None)
+    return typed_section
 
 
 def config_of(snakemake: Any) -> study.Config:
@@ -131,10 +133,10 @@ def config_of(snakemake: Any) -> study.Config:
     InputError
         The configuration is wrong; see `study.check_config`.
     """
-    whole = study.check_config(snakemake.config)
+    checked = study.check_config(snakemake.config)
     return part(
         study.Config,
-        json.loads(snakemake.params.settings) | whole.model_dump(mode="json", include=set(WHERE)),
+        json.loads(snakemake.params.settings) | checked.model_dump(mode="json", include=set(WHERE)),
     )
 
 

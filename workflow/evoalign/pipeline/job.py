@@ -108,10 +108,10 @@ def _close(stream: TextIO) -> None:
 def _full(snakemake: Any, error: BaseException) -> InputError:
     """Say of a full disk how much is left where, and that nothing is lost."""
     output = Path(snakemake.output[0]).absolute()
-    made = next(folder for folder in output.parents if folder.exists())
+    existing = next(folder for folder in output.parents if folder.exists())
     left = [
         f"{what} in {place}, {shutil.disk_usage(place).free >> 20} MB free"
-        for what, place in {"outputs": made, "temporary files": Path(tempfile.gettempdir())}.items()
+        for what, place in {"outputs": existing, "temporary files": Path(tempfile.gettempdir())}.items()
     ]
     return InputError(
         f"no space left on a disk, or a quota is used up ({error})",
@@ -127,9 +127,9 @@ def _checksums(snakemake: Any) -> dict[str, str]:
 
 def _by_name(checksums: dict[str, str], results: str) -> dict[str, str]:
     """Call the user's own files by name: where they lie, or were fetched to, says nothing of the content."""
-    own = [file for file in checksums if not Path(file).is_relative_to(named(results))]
-    times = Counter(Path(file).name for file in own)
-    alone = {file: Path(file).name for file in own if times[Path(file).name] == 1}
+    user_files = [file for file in checksums if not Path(file).is_relative_to(named(results))]
+    times = Counter(Path(file).name for file in user_files)
+    alone = {file: Path(file).name for file in user_files if times[Path(file).name] == 1}
     return {alone.get(file, file): digest for file, digest in checksums.items()}
 
 

@@ -109,8 +109,8 @@ def unrecorded(results: str | os.PathLike[str], since: float) -> list[IOFile]:
     names = {o for job in read_jobs(results) if job.usage.ended.timestamp() > since for o in job.outputs}
     files = [IOFile(name) for name in sorted(names) if Path(name).exists()]
     times = asyncio.run(_times(files))
-    kept = FilePersistence()
-    records = [kept.metadata(file) for file in files]
+    persistence = FilePersistence()
+    records = [persistence.metadata(file) for file in files]
     return [
         file
         for file, time, record in zip(files, times, records, strict=True)
@@ -143,14 +143,16 @@ def end_slurm_jobs(folder: str | os.PathLike[str]) -> None:
 def _slurm_jobs(folder: str | os.PathLike[str]) -> list[str]:
     """Jobs of Snakemake's runs in a folder, without the one that this run may itself be."""
     command = ["squeue", "--me", "--noheader", "--format", "%i\t%j\t%Z"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 2]
-    own = os.environ.get("SLURM_JOB_ID")
-    here = Path(folder).resolve()
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    rows = [line.split("\t") for line in answer.stdout.splitlines() if line.count("\t") == 2]
+    own_job = os.environ.get("SLURM_JOB_ID")
+    run_folder = Path(folder).resolve()
     return [
         number
         for number, name, place in rows
-        if number != own and _JOB_NAME.fullmatch(name.strip()) and Path(place.strip()).resolve() == here
+        if number != own_job
+        and _JOB_NAME.fullmatch(name.strip())
+        and Path(place.strip()).resolve() == run_folder
     ]
 
 
@@ -170,20 +172,20 @@ def failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
         Rule and session of each -> the message of its InputError; the last line of a
         traceback, and where the whole stands; or that it ended without a word.
     """
-    found = {}
+    messages = {}
     for path in sorted(Path(logs).rglob("*.log")):
-        first, *rest = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        first, *later_lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
         began = _BEGAN.fullmatch(first)
-        if not began or path.stat().st_mtime < since or rest[-1:] == [f"{began[1]}: done"]:
+        if not began or path.stat().st_mtime < since or later_lines[-1:] == [f"{began[1]}: done"]:
             continue
-        start = next((n for n, line in enumerate(rest) if line.startswith(f"{began[1]}: ")), None)
+        start = next((n for n, line in enumerate(later_lines) if line.startswith(f"{began[1]}: ")), None)
         if start is not None:
-            found[began[1]] = "\n".join(rest[start:]).removeprefix(f"{began[1]}: ")
-        elif any(line.startswith("Traceback") for line in rest):
-            found[began[1]] = f"{rest[-1]}\n  a defect of ours: please send {path}"
+            messages[began[1]] = "\n".join(later_lines[start:]).removeprefix(f"{began[1]}: ")
+        elif any(line.startswith("Traceback") for line in later_lines):
+            messages[began[1]] = f"{later_lines[-1]}\n  a defect of ours: please send {path}"
         else:
-            found[began[1]] = f"ended without a word: killed, or out of memory?\n  see {path}"
-    return found
+            messages[began[1]] = f"ended without a word: killed, or out of memory?\n  see {path}"
+    return messages
 
 
 def tell_failures(logs: str | os.PathLike[str], since: float) -> None:

@@ -41,10 +41,10 @@ def of(script: str, lock: str) -> str:
     SyntaxError
         The script or a module that it imports is no valid Python.
     """
-    found = modules(script)
-    versions = pins(found, read_lock(lock))
+    module_files = modules(script)
+    versions = pins(module_files, read_lock(lock))
     parts = [_bare(Path(script).read_text(encoding="utf-8"))]
-    parts += [f"{name}:{_module_text(name)}" for name in sorted(found) if _is_own(name)]
+    parts += [f"{name}:{_module_text(name)}" for name in sorted(module_files) if _is_own(name)]
     parts += [f"{name}=={version}" for name, version in sorted(versions.items())]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -57,17 +57,17 @@ def modules(script: str) -> set[str]:
     """
     graph = _graph()
     waiting = list(_imports(ast.parse(Path(script).read_text(encoding="utf-8"))))
-    found: set[str] = set()
+    reached: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name not in found and name in graph.modules:
-            found.add(name)
+        if name not in reached and name in graph.modules:
+            reached.add(name)
             imported = graph.find_modules_directly_imported_by(name)
             package = name.rpartition(".")[0]
             waiting += [*imported, package]
             if DISCOVERY in imported:
                 waiting += graph.find_children(package)
-    return found
+    return reached
 
 
 def pins(imported: Iterable[str], lock: Mapping[str, str]) -> dict[str, str]:
@@ -81,13 +81,13 @@ def pins(imported: Iterable[str], lock: Mapping[str, str]) -> dict[str, str]:
         Canonical name of each pinned package and its version: `read_lock`.
     """
     waiting = [name for module in imported for name in _distributions().get(module, [])]
-    found: set[str] = set()
+    names: set[str] = set()
     while waiting:
         name = canonicalize_name(waiting.pop())
-        if name not in found:
-            found.add(name)
+        if name not in names:
+            names.add(name)
             waiting += _required(name)
-    return {name: version for name, version in lock.items() if name in found}
+    return {name: version for name, version in lock.items() if name in names}
 
 
 @functools.cache

@@ -214,8 +214,8 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
     projections = [_evenly_picked(first) @ axis, _evenly_picked(second) @ axis]
     labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
-    both = np.concatenate(projections)
-    return len(np.unique(isosplit(both[:, None], labels))) == 1
+    pooled = np.concatenate(projections)
+    return len(np.unique(isosplit(pooled[:, None], labels))) == 1
 
 
 def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:

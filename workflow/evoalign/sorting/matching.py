@@ -261,11 +261,11 @@ def _choose(trace, t, k, waves, energy, precision, cost, cross, before, low, hig
     """Unit, gain, sample, phase and scale of the spike at sample t: unit k's, or one of a better pair's."""
     (n_units, _, length), reach = waves.shape, waves.shape[2] // 2
     value, at, phase, scale = _refine(trace, t, k, waves, energy, precision, before, low, high)
-    rest = np.float32(0)
+    remaining = np.float32(0)
     for i in range(length):
-        rest += (trace[at - before + i] - scale * waves[k, phase, i]) ** 2
+        remaining += (trace[at - before + i] - scale * waves[k, phase, i]) ** 2
     odd = (scale - 1) ** 2 > ODD_SCALE**2 * (1 / precision[k] + 1 / energy[k, phase])
-    odd = odd or rest > length + ODD_REST * np.sqrt(2 * length)
+    odd = odd or remaining > length + ODD_REST * np.sqrt(2 * length)
     inside = before + reach < t < len(trace) - (length - before) - reach - 1
     if not odd or n_units < 2 or not inside:
         return k, value, at, phase, scale
@@ -275,11 +275,11 @@ def _choose(trace, t, k, waves, energy, precision, cost, cross, before, low, hig
     if gain <= value - cost[k] + threshold:
         return k, value, at, phase, scale
     # The first is refined with the second, at its usual size, out of the way.
-    k, other = pair // n_units, pair % n_units
+    k, second_unit = pair // n_units, pair % n_units
     start = at_2 - before
-    trace[start : start + length] -= waves[other, 0]
+    trace[start : start + length] -= waves[second_unit, 0]
     value, at, phase, scale = _refine(trace, at_1, k, waves, energy, precision, before, low, high)
-    trace[start : start + length] += waves[other, 0]
+    trace[start : start + length] += waves[second_unit, 0]
     return k, value, at, phase, scale
 
 

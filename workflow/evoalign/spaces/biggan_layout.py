@@ -88,15 +88,17 @@ def read_architecture(path: str | PathLike[str]) -> Architecture:
     path = Path(path)
     hint = "give the config.json that was published with the weights in spaces.biggan.config, or leave it out"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        layers = tuple((bool(up), int(wide_in), int(wide_out)) for up, wide_in, wide_out in told["layers"])
+        configured = json.loads(path.read_text(encoding="utf-8"))
+        layers = tuple(
+            (bool(up), int(wide_in), int(wide_out)) for up, wide_in, wide_out in configured["layers"]
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"no configuration of a BigGAN: {error!s:.200}", path, hint) from error
     names = {field.name for field in fields(Architecture)}
-    if set(told) != names:
-        differing = ", ".join(sorted(set(told) ^ names))
+    if set(configured) != names:
+        differing = ", ".join(sorted(set(configured) ^ names))
         raise InputError(f"the configuration misses, or has beside the known ones: {differing}", path, hint)
-    architecture = Architecture(**{**told, "layers": layers})
+    architecture = Architecture(**{**configured, "layers": layers})
     _check(architecture, path, hint)
     return architecture
 

@@ -186,10 +186,10 @@ class _Attention(nn.Module):
         queries = theta.flatten(2).transpose(1, 2)
         keys, values = (functional.max_pool2d(part, 2).flatten(2).transpose(1, 2) for part in (phi, g))
         if torch.is_grad_enabled():  # the fused one has no second derivative
-            found = torch.softmax(queries @ keys.transpose(1, 2), dim=-1) @ values
+            weighted = torch.softmax(queries @ keys.transpose(1, 2), dim=-1) @ values
         else:
-            found = functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
-        attended = found.transpose(1, 2).unflatten(2, maps.shape[2:])
+            weighted = functional.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+        attended = weighted.transpose(1, 2).unflatten(2, maps.shape[2:])
         added: Tensor = self.out(attended)
         return maps + added
 

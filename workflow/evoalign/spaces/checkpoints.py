@@ -63,10 +63,10 @@ def load_weights(
     tensors: dict[str, Tensor] = {}
     twice = []
     for name, tensor in read_tensors(path, generator, hint).items():
-        known = rename(name)
-        if known in tensors:
-            twice.append(known)
-        tensors[known] = tensor
+        key = rename(name)
+        if key in tensors:
+            twice.append(key)
+        tensors[key] = tensor
     faults = [*_faults(tensors, shapes), *_fault("there twice", twice)]
     if faults:
         layout = _listed(_with_shape(name, shape) for name, shape in shapes.items())
@@ -106,27 +106,29 @@ def read_tensors(path: Path, generator: str, hint: str = "") -> dict[str, Tensor
         raise InputError(f"no file of weights of {generator}: {error!s:.200}", path, hint) from error
     if not isinstance(state, Mapping):
         raise InputError(f"a {type(state).__name__}, not a mapping of the weights of {generator}", path, hint)
-    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
-    if others:
-        raise InputError(f"among the weights of {generator} are no tensors: {_listed(others)}", path, hint)
+    not_tensors = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if not_tensors:
+        raise InputError(
+            f"among the weights of {generator} are no tensors: {_listed(not_tensors)}", path, hint
+        )
     return {str(name): value for name, value in state.items()}
 
 
 def _faults(tensors: Mapping[str, Tensor], shapes: Shapes) -> list[str]:
     """Every way in which the tensors are not those of the layout, each with the first names."""
-    both = [name for name in shapes if name in tensors]
+    in_both = [name for name in shapes if name in tensors]
     misshaped = [
         f"{_with_shape(name, tuple(tensors[name].shape))}, not {list(shapes[name])}"
-        for name in both
+        for name in in_both
         if tuple(tensors[name].shape) != tuple(shapes[name])
     ]
-    numbers = [name for name in both if tensors[name].is_floating_point()]
+    numbers = [name for name in in_both if tensors[name].is_floating_point()]
     infinite = [name for name in numbers if not bool(torch.isfinite(tensors[name]).all())]
     return [
         *_fault("missing", [name for name in shapes if name not in tensors]),
         *_fault("unknown", [name for name in tensors if name not in shapes]),
         *_fault("of another shape", misshaped),
-        *_fault("no floating point numbers", [name for name in both if name not in numbers]),
+        *_fault("no floating point numbers", [name for name in in_both if name not in numbers]),
         *_fault("with NaN or infinity", infinite),
     ]
 

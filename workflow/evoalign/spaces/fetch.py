@@ -101,10 +101,10 @@ def fetch(
     if new:
         _download(url, path, published, progress)
     try:
-        found = sha256(path)
-        if checksum and found != checksum:
+        found_sha256 = sha256(path)
+        if checksum and found_sha256 != checksum:
             raise InputError(
-                f"the file has the SHA-256 {found}, not {checksum}",
+                f"the file has the SHA-256 {found_sha256}, not {checksum}",
                 f"{path}, from {url}" if new else path,
                 "fetch it again; where its publisher has changed it, give the new one with --sha256",
             )

@@ -102,12 +102,12 @@ def plan_for(
     metric, words = image_metric(settings.metric, prototypes)
     if isinstance(metric, torch.nn.Module):
         metric = metric.to(device)
-    whole = space.latent_dim <= settings.exact_latents
+    is_whole = space.latent_dim <= settings.exact_latents
     blocks = {name: (block.start, block.stop) for name, block in space.blocks.items()}
     return FramePlan(
         n=settings.samples,
         seed=seed,
-        method=settings.method if settings.method != "auto" else "exact" if whole else "lanczos",
+        method=settings.method if settings.method != "auto" else "exact" if is_whole else "lanczos",
         top=settings.top,
         blocks=blocks if len(blocks) > 1 else {},
         metric=metric,
@@ -222,8 +222,8 @@ def _frame(space: Space, plan: FramePlan, name: str, block: Block, parts: list[A
         **plan.metadata,
     }
     if plan.method == "exact":
-        whole = np.mean([part["hessian"] for part in parts], axis=0)
-        small = exact_frame(space.name, whole[slice(*block), slice(*block)], metadata)
+        averaged_hessian = np.mean([part["hessian"] for part in parts], axis=0)
+        small = exact_frame(space.name, averaged_hessian[slice(*block), slice(*block)], metadata)
         values, vectors = small.values, small.vectors
     else:
         values, vectors = _leading(plan, name, block, parts)

@@ -60,12 +60,12 @@ class Eigenframe:
         [latent, latent], orthonormal. What a frame of leading directions leaves
         out has no order that is known: any directions of it stand for its flattest.
         """
-        n, known = self.vectors.shape
-        if known == n:
+        n, n_known = self.vectors.shape
+        if n_known == n:
             return self.vectors
-        drawn = np.random.default_rng(0).standard_normal((n, n - known))
-        rest = drawn - self.vectors @ (self.vectors.T @ drawn)
-        return np.concatenate([self.vectors, np.linalg.qr(rest)[0]], axis=1)
+        drawn = np.random.default_rng(0).standard_normal((n, n - n_known))
+        remaining = drawn - self.vectors @ (self.vectors.T @ drawn)
+        return np.concatenate([self.vectors, np.linalg.qr(remaining)[0]], axis=1)
 
 
 def mean_hessian(space: Space, latents: Tensor, metric: Metric = squared_difference) -> Tensor:

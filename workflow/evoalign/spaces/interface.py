@@ -102,8 +102,8 @@ def project_to_norms(latents: torch.Tensor, like: torch.Tensor, space: Space) ->
     scaled = []
     for block in space.blocks.values():
         norms = latents[:, block].norm(dim=1, keepdim=True)
-        wanted = like[:, block].to(latents).norm(dim=1).mean()
-        scaled.append(latents[:, block] * torch.where(norms > 0, wanted / norms, 0))
+        target_norm = like[:, block].to(latents).norm(dim=1).mean()
+        scaled.append(latents[:, block] * torch.where(norms > 0, target_norm / norms, 0))
     return torch.cat(scaled, dim=1)
 
 

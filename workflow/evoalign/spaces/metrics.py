@@ -75,9 +75,9 @@ def image_metric(name: str, settings: Prototypes) -> tuple[Metric, str]:
     if name in networks:
         network = networks[name].requires_grad_(False)
         return FeatureDistance(network), f"squared difference of unit features of {name}"
-    known = ", ".join([PIXEL, *lpips, *networks])
+    names = ", ".join([PIXEL, *lpips, *networks])
     raise InputError(
         f"no image distance is called '{name}' here",
         "hessian.metric",
-        f"take one of {known}; LPIPS needs its two files of weights in section prototypes",
+        f"take one of {names}; LPIPS needs its two files of weights in section prototypes",
     )

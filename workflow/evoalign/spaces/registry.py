@@ -60,8 +60,8 @@ def get_space(
     """
     if name in _FACTORIES:
         return _FACTORIES[name]()
-    known = generators or Spaces()
-    deepsim, biggan = known.deepsim, known.biggan
+    configured = generators or Spaces()
+    deepsim, biggan = configured.deepsim, configured.biggan
     if name in deepsim.names:
         return _deepsim(name, deepsim, device)
     if name in biggan.names:
@@ -105,12 +105,12 @@ def lacks(name: str, generators: Spaces | None = None, noise: bool = False) -> s
     noise : bool
         Whether the session tells the noise that it kept fixed.
     """
-    known = generators or Spaces()
+    configured = generators or Spaces()
     if name in _FACTORIES:
         return ""
-    if not known.weights_of(name):
+    if not configured.weights_of(name):
         return f"no generator of space '{name}' is configured"
-    if name in known.biggan.class_names and not (noise or known.biggan.noise):
+    if name in configured.biggan.class_names and not (noise or configured.biggan.noise):
         return f"space '{name}' needs the noise that was kept fixed, and nothing tells it"
     return ""
 

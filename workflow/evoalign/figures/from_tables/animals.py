@@ -23,12 +23,18 @@ def draw_animals(tables: Tables, settings: FigureSettings) -> tuple[Figure, Sour
     Tables: `animal_contrast` and `mixed_effects`. Source: panels 'animals' and 'mixed_effects'.
     """
     single, mixed = (tables[name] for name in ("animal_contrast", "mixed_effects"))
-    shown, model = (frame[frame["window"] == "binned"] for frame in (single, mixed))
-    areas = areas_of(shown)
+    single_animals, model = (frame[frame["window"] == "binned"] for frame in (single, mixed))
+    areas = areas_of(single_animals)
     figure, axes = area_axes(areas, height=2.3)
-    names = sorted(shown["subject"].unique())
+    names = sorted(single_animals["subject"].unique())
     for panel, area in zip(axes[0], areas, strict=False):
-        _panel(panel, shown[shown["area"] == area], model[model["area"] == area], names, settings)
+        _panel(
+            panel,
+            single_animals[single_animals["area"] == area],
+            model[model["area"] == area],
+            names,
+            settings,
+        )
         panel.set_title(area_label(area), pad=8)
         panel.set_xlabel("Time from image onset (ms)")
     if areas:
@@ -46,12 +52,12 @@ def _panel(
     reach = stats.t.isf((1 - settings.analysis.interval) / 2, np.maximum(model["n"].to_numpy() - 1, 1)) * sem
     panel.fill_between(middle, mean - reach, mean + reach, color=GREY, linewidth=0)
     for at, name in enumerate(names):
-        own = single[single["subject"] == name].sort_values("start_ms")
-        if own.empty:
+        of_animal = single[single["subject"] == name].sort_values("start_ms")
+        if of_animal.empty:
             continue
-        label = f"{name} (n = {int(own['n'].max())})"
+        label = f"{name} (n = {int(of_animal['n'].max())})"
         style = LINES[at % len(LINES)]
-        panel.plot(middle, own["mean"], color="black", linestyle=style, linewidth=0.9, label=label)
+        panel.plot(middle, of_animal["mean"], color="black", linestyle=style, linewidth=0.9, label=label)
     differ = model["q_animals"].to_numpy() < settings.analysis.fdr
     panel.scatter(
         middle[differ],
@@ -71,7 +77,7 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     evoked = tables["mixed_effects"]
     evoked = evoked[(evoked["window"] == "evoked") & np.isfinite(evoked["mean"])]
     rows = {str(row["area"]): row for _, row in evoked.iterrows()}
-    found = [
+    areas_text = [
         f"{area_label(row['area'])} (n = {row['n']}) {row['mean']:.2g} ± {row['sem']:.1g}, between animals "
         f"F = {row['f_animals']:.2f}, p = {row['p_animals']:.2g}"
         for row in (rows[area] for area in areas_of(evoked))
@@ -82,7 +88,7 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         normalization rate: mean of each animal (lines). Band: {percent(settings.analysis.interval)} interval
         of the mean of a mixed model with the animal as random intercept (REML). Crosses: animals differ
         (one-way ANOVA, Benjamini-Hochberg over bins, q < {settings.analysis.fdr:g}). Evoked window
-        ({span(settings.analysis.evoked_ms)}): {"; ".join(found) or "too few animals or experiments"}.
+        ({span(settings.analysis.evoked_ms)}): {"; ".join(areas_text) or "too few animals or experiments"}.
         """
     )
 

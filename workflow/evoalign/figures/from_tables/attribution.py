@@ -39,12 +39,12 @@ def draw_attribution(tables: Tables, settings: FigureSettings) -> tuple[Figure, 
     areas, widths = areas_of(frame), bin_widths(frame)
     figure, axes = area_axes(areas, height=0.9 + 1.05 * len(widths), rows=max(len(widths), 1))
     for column, area in enumerate(areas):
-        own = frame[frame["area"] == area]
+        of_area = frame[frame["area"] == area]
         for panel, width in zip(axes[:, column], widths, strict=True):
-            _panel(panel, own[own["stop_ms"] - own["start_ms"] == width].sort_values("start_ms"))
+            _panel(panel, of_area[of_area["stop_ms"] - of_area["start_ms"] == width].sort_values("start_ms"))
             show_window(panel, settings.analysis.window_ms)
         _centres(axes[0, column], centres[centres["area"] == area])
-        n = [int(own[f"{kind}_n"].max()) for kind in SPACES]
+        n = [int(of_area[f"{kind}_n"].max()) for kind in SPACES]
         axes[0, column].set_title(f"{area_label(area)} (n = {n[0]}, {n[1]})", pad=8)
         axes[-1, column].set_xlabel("Time from image onset (ms)")
         for panel in axes[:-1, column]:
@@ -91,13 +91,17 @@ def _counts(rows: pd.DataFrame) -> str:
 
 def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
-    found = tables["population_centres"]
-    found = found[(found["curve"] == "attribution") & (found["texture_n"] > 1) & (found["object_n"] > 1)]
-    rows = {str(row["area"]): row for _, row in found.iterrows()}
+    centre_rows = tables["population_centres"]
+    centre_rows = centre_rows[
+        (centre_rows["curve"] == "attribution")
+        & (centre_rows["texture_n"] > 1)
+        & (centre_rows["object_n"] > 1)
+    ]
+    rows = {str(row["area"]): row for _, row in centre_rows.iterrows()}
     centres = [
         f"{area_label(area)} {rows[area]['texture_mean']:.0f} and {rows[area]['object_mean']:.0f} ms, "
         f"{p_words(float(rows[area]['p']))}"
-        for area in areas_of(found)
+        for area in areas_of(centre_rows)
     ]
     frame = tables["population_attribution"]
     n = "; ".join(_counts(frame[frame["area"] == area]) for area in areas_of(frame))
@@ -113,7 +117,7 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         object (two-sample t-test, not corrected):
         {"; ".join(centres) or "fewer than two threads of a space"}. Dots and p are of tests over experiments;
         over the means of recording sites (columns t_site to q_site), centre of mass (sites of texture and
-        object): {site_words(found, "p_site")}.
+        object): {site_words(centre_rows, "p_site")}.
         """
     )
 

@@ -48,9 +48,9 @@ def draw_binned_trajectories(
     frame, width = evoked_bins(tables["population_trajectories"], width_ms)
     rows = {}
     for area in areas_of(frame):
-        own, selection = chosen(frame, area)
+        of_area, selection = chosen(frame, area)
         mark = "" if selection == "both" else f", {selection}"
-        rows[f"{area_label(area)}\n(n = {int(own['n'].max())}{mark})"] = own
+        rows[f"{area_label(area)}\n(n = {int(of_area['n'].max())}{mark})"] = of_area
     return draw_bins(rows, width, empty="no valid experiment")
 
 
@@ -81,14 +81,16 @@ def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tu
     starts = sorted(source["start_ms"].unique())
     figure = new_figure(PAGE, 0.5 + 1.05 * len(rows))
     axes = figure.subplots(len(rows), len(starts), squeeze=False, sharex=True, sharey="row")
-    for own, (label, frame) in zip(axes, rows.items(), strict=True):
-        for panel, start in zip(own, starts, strict=True):
+    for row_axes, (label, frame) in zip(axes, rows.items(), strict=True):
+        for panel, start in zip(row_axes, starts, strict=True):
             _panel(panel, frame[frame["start_ms"] == start].sort_values("block_index"))
-        room_for_strip(own[0])
+        room_for_strip(row_axes[0])
         # Every time bin shows the same blocks: one strip with numbers is enough.
         first = frame[frame["start_ms"] == starts[0]].sort_values("block_index")
-        real_strip(own[0], first["block_index"].to_numpy() + 1, first["n_real"].to_numpy(), numbers=2, size=4)
-        own[0].set_ylabel(label)
+        real_strip(
+            row_axes[0], first["block_index"].to_numpy() + 1, first["n_real"].to_numpy(), numbers=2, size=4
+        )
+        row_axes[0].set_ylabel(label)
     for panel, start in zip(axes[0], starts, strict=True):
         panel.set_title(f"{start}–{start + width_ms}", loc="center", fontsize=6, pad=7)
     figure.supxlabel("Block")

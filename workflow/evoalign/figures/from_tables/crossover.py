@@ -24,22 +24,22 @@ def draw_crossover(tables: Tables, settings: FigureSettings) -> tuple[Figure, So
     """
     frame = tables["population_contrast"]
     frame = frame[frame["window"] == "binned"]
-    found = tables["crossover"]
-    own = _of_areas(found)
+    crossovers = tables["crossover"]
+    of_areas = _of_areas(crossovers)
     areas = areas_of(frame)
     figure, axes = area_axes(areas, height=2.3)
     for panel, area in zip(axes[0], areas, strict=False):
         rows = frame[frame["area"] == area].sort_values("start_ms")
         _panel(panel, rows, settings)
-        _crossover(panel, own[own["area"] == area])
+        _crossover(panel, of_areas[of_areas["area"] == area])
         panel.set_title(f"{area_label(area)} (n = {int(rows['n'].max())})", pad=8)
         panel.set_xlabel("Time from image onset (ms)")
     if areas:
         axes[0, 0].set_ylabel("Late object minus texture\n(of maximum)")
-    if np.isfinite(own["crossover_ms"]).any():
+    if np.isfinite(of_areas["crossover_ms"]).any():
         handle = Line2D([], [], color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8, label="Crossover")
         axes[0, -1].legend(handles=[handle], loc="lower right")
-    return figure, {"a": frame.reset_index(drop=True), "crossover": found.reset_index(drop=True)}
+    return figure, {"a": frame.reset_index(drop=True), "crossover": crossovers.reset_index(drop=True)}
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, settings: FigureSettings) -> None:

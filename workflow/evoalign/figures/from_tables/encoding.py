@@ -48,12 +48,12 @@ def draw_alignment_index(tables: Tables, settings: FigureSettings) -> tuple[Figu
     'share', 'r2' and 'crossover'.
     """
     frame = main_model(tables["population_encoding"]).sort_values(["area", "start_ms"])
-    found = main_model(tables["population_encoding_crossover"])
+    crossovers = main_model(tables["population_encoding_crossover"])
     areas = areas_of(frame)
     figure, axes = area_axes(areas, height=4.6, rows=3, empty="no units")
     for column, area in enumerate(areas):
         rows = frame[frame["area"] == area]
-        _index_panel(axes[0, column], rows, found[found["area"] == area])
+        _index_panel(axes[0, column], rows, crossovers[crossovers["area"] == area])
         _kinds_panel(axes[1, column], rows, dict(zip(SPACES, SPACES, strict=True)))
         _kinds_panel(axes[2, column], rows, {kind: f"r2_{kind}" for kind in SPACES})
         for panel in axes[:, column]:
@@ -74,7 +74,7 @@ def draw_alignment_index(tables: Tables, settings: FigureSettings) -> tuple[Figu
         "index": frame.drop(columns=[*SPACES, *r2]),
         "share": frame[[*identity, *SPACES]],
         "r2": frame[[*identity, *r2]],
-        "crossover": found,
+        "crossover": crossovers,
     }
     return figure, {name: part.reset_index(drop=True) for name, part in source.items()}
 
@@ -143,10 +143,10 @@ def draw_unit_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Sourc
         image = _heatmap(panel, panels[kind], step, cmap=MAP, vmin=0, vmax=top)
         panel.set_title(space_label(kind))
     figure.colorbar(image, ax=axes[:2], label="Linear share", shrink=0.8)
-    shown = _heatmap(axes[2], panels["index"], step, cmap=INDEX_MAP, norm=TwoSlopeNorm(0, -1, 1))
+    index_image = _heatmap(axes[2], panels["index"], step, cmap=INDEX_MAP, norm=TwoSlopeNorm(0, -1, 1))
     _mark(axes[2], frame, units)
     axes[2].set_title("Alignment index")
-    figure.colorbar(shown, ax=axes[2], label="Texture to object", shrink=0.8)
+    figure.colorbar(index_image, ax=axes[2], label="Texture to object", shrink=0.8)
     axes[0].set_ylabel("Unit, by crossover")
     return figure, panels
 
@@ -215,16 +215,16 @@ def _spectrum_panel(panel: Axes, rows: pd.DataFrame) -> AxesImage:
 
 def caption_alignment_index(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests, intervals and the crossover of each area."""
-    found = main_model(tables["population_encoding_crossover"])
+    crossovers = main_model(tables["population_encoding_crossover"])
     frame = main_model(tables["population_encoding"])
     areas = []
-    for area in areas_of(found):
-        row = found[found["area"] == area].iloc[0]
+    for area in areas_of(crossovers):
+        row = crossovers[crossovers["area"] == area].iloc[0]
         explained = frame.loc[frame["area"] == area, "n_explained"].iloc[0]
-        known = f", {int(explained)} explained beyond chance" if np.isfinite(explained) else ""
+        explained_text = f", {int(explained)} explained beyond chance" if np.isfinite(explained) else ""
         areas.append(
             f"{area_label(area)} {_crossing(row)} (n = {int(row['n'])} units of {int(row['n_sessions'])} "
-            f"sessions{known})"
+            f"sessions{explained_text})"
         )
     return words(
         f"""

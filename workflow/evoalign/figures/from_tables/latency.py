@@ -44,9 +44,16 @@ def draw_latency(tables: Tables, settings: FigureSettings) -> tuple[Figure, Sour
             colour = space_colour(kind)
             axes.plot([row["low_ms"], row["high_ms"]], [place, place], color=colour, linewidth=1.2)
             axes.scatter(row["latency_ms"], place, s=16, color=colour, zorder=4)
-        said = _decision(tables, rows.iloc[0])
+        decision_text = _decision(tables, rows.iloc[0])
         nothing = not np.isfinite(rows["latency_ms"]).any()
-        axes.text(left, at if nothing else at + 0.34, said, color=REFERENCE_COLOUR, va="center", size="small")
+        axes.text(
+            left,
+            at if nothing else at + 0.34,
+            decision_text,
+            color=REFERENCE_COLOUR,
+            va="center",
+            size="small",
+        )
     axes.set_yticks(range(len(areas)), [area_label(area) for area in areas])
     axes.set_ylim(len(areas) - 0.5, -0.5)
     show_window(axes, settings.analysis.window_ms)
@@ -57,9 +64,9 @@ def draw_latency(tables: Tables, settings: FigureSettings) -> tuple[Figure, Sour
 
 def _decision(tables: Tables, own: pd.Series) -> str:
     """Words for the crossover of the same experiments."""
-    found = tables["crossover"]
-    same = (found["scope"] == "area") & (found["area"] == own["area"])
-    row = found[same & (found["selection"] == own["selection"])].iloc[0]
+    crossovers = tables["crossover"]
+    same = (crossovers["scope"] == "area") & (crossovers["area"] == own["area"])
+    row = crossovers[same & (crossovers["selection"] == own["selection"])].iloc[0]
     if np.isfinite(row["crossover_ms"]):
         return f"crossover at {row['crossover_ms']:.0f} ms"
     return no_crossover(row)
@@ -68,19 +75,21 @@ def _decision(tables: Tables, own: pd.Series) -> str:
 def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["latencies"]
-    found = []
+    areas_text = []
     for area in areas_of(frame):
         rows, _ = chosen(frame, area)
         for _, row in rows.iterrows():
             if np.isfinite(row["latency_ms"]):
-                found.append(f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms{_interval(row)}")
+                areas_text.append(
+                    f"{area_label(area)} {row['space']} {row['latency_ms']:.0f} ms{_interval(row)}"
+                )
     return words(
         f"""
         First time bin of a space's lead: neighbouring bins in which responses of texture and object in the
         {late_blocks(settings)} differ by a sign-flip cluster test over experiments (family-wise over bins,
         each direction by itself, p < {settings.analysis.lead_p:g}), at least
         {settings.analysis.crossover_bins} of them; bars: {percent(settings.analysis.interval)} interval of a
-        bootstrap over animals, sites and experiments. {"; ".join(found) or "No space leads anywhere"}. A
+        bootstrap over animals, sites and experiments. {"; ".join(areas_text) or "No space leads anywhere"}. A
         space without a dot never leads, or has too few experiments to say. Below each area: the crossover of
         the same experiments. {selected(frame, settings)}.
         """

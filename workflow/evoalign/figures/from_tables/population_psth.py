@@ -36,13 +36,16 @@ def draw_population_psth(tables: Tables, settings: FigureSettings) -> tuple[Figu
     for column, area in enumerate(areas):
         rows, selection = chosen(frame, area)
         for at, stage in enumerate(STAGES):
-            own = rows[rows["stage"] == stage].sort_values("time_ms")
+            of_stage = rows[rows["stage"] == stage].sort_values("time_ms")
             panel = axes[at, column]
             for kind in SPACES:
-                mean, error = own[f"{kind}_mean"].to_numpy(), own[f"{kind}_sem"].fillna(0).to_numpy()
-                shaded(panel, own["time_ms"].to_numpy() + 0.5, mean, error, space_colour(kind))
+                mean, error = (
+                    of_stage[f"{kind}_mean"].to_numpy(),
+                    of_stage[f"{kind}_sem"].fillna(0).to_numpy(),
+                )
+                shaded(panel, of_stage["time_ms"].to_numpy() + 0.5, mean, error, space_colour(kind))
             show_window(panel, settings.analysis.window_ms)
-            parts[stage].append(own)
+            parts[stage].append(of_stage)
         axes[0, column].set_title(title(area, int(rows["n"].max()), selection))
         axes[1, column].set_xlabel("Time from image onset (ms)")
     if areas:

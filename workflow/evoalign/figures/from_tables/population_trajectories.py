@@ -74,9 +74,11 @@ def _mean(panel: Axes, rows: pd.DataFrame, n: int) -> None:
 
 
 def _single(panel: Axes, tables: Tables, area: str, selection: str) -> None:
-    own = tables["experiments"]
+    experiments = tables["experiments"]
     column = {"both": "both_succeed", "any": "any_succeeds"}.get(selection, "valid")
-    sessions = own.loc[own["valid"].astype(bool) & own[column].astype(bool), "session"]
+    sessions = experiments.loc[
+        experiments["valid"].astype(bool) & experiments[column].astype(bool), "session"
+    ]
     padded = tables["padded"]
     padded = padded[(padded["area"] == area) & padded["session"].isin(sessions)]
     for (_, kind), rows in padded.groupby(["session", "kind"], sort=True):

@@ -50,17 +50,24 @@ def draw_specifications(tables: Tables, settings: FigureSettings) -> tuple[Figur
 def _labels(frame: pd.DataFrame) -> list[tuple[str, str]]:
     # The widest first: the evoked window, then its parts.
     order = frame.assign(width=frame["start_ms"] - frame["stop_ms"]).sort_values(["width", "start_ms"])
-    windows = [("window", one) for one in order["window"].unique()]
-    return windows + [(name, one) for name in CHOICES[1:] for one in sorted(frame[name].unique())]
+    windows = [("window", window) for window in order["window"].unique()]
+    return windows + [(name, window) for name in CHOICES[1:] for window in sorted(frame[name].unique())]
 
 
 def _curve(panel: Axes, rows: pd.DataFrame, level: float) -> None:
-    effect, found = rows["effect"].to_numpy(), rows["p"].to_numpy() < level
+    effect, is_significant = rows["effect"].to_numpy(), rows["p"].to_numpy() < level
     at = np.arange(len(rows))
     colour = np.where(effect > 0, space_colour("object"), space_colour("texture"))
     panel.axhline(0, color="black", linewidth=0.5)
-    panel.scatter(at[found], effect[found], s=8, c=colour[found], linewidth=0)
-    panel.scatter(at[~found], effect[~found], s=8, facecolor="none", edgecolor=colour[~found], linewidth=0.7)
+    panel.scatter(at[is_significant], effect[is_significant], s=8, c=colour[is_significant], linewidth=0)
+    panel.scatter(
+        at[~is_significant],
+        effect[~is_significant],
+        s=8,
+        facecolor="none",
+        edgecolor=colour[~is_significant],
+        linewidth=0.7,
+    )
     panel.tick_params(labelbottom=False)
 
 
@@ -77,13 +84,13 @@ def _matrix(panel: Axes, rows: pd.DataFrame, labels: list[tuple[str, str]]) -> N
 def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["specifications"]
-    found = []
+    areas_text = []
     for area in areas_of(frame):
         rows = frame[(frame["area"] == area) & np.isfinite(frame["effect"])]
-        known = rows["p"] < settings.analysis.fdr
-        ahead = {"object": int((known & (rows["effect"] > 0)).sum())}
-        ahead["texture"] = int((known & (rows["effect"] < 0)).sum())
-        found.append(
+        is_significant = rows["p"] < settings.analysis.fdr
+        ahead = {"object": int((is_significant & (rows["effect"] > 0)).sum())}
+        ahead["texture"] = int((is_significant & (rows["effect"] < 0)).sum())
+        areas_text.append(
             f"{area_label(area)}: texture is larger in {ahead['texture']} and object in {ahead['object']} of "
             f"{len(rows)} (n = {int(rows['n'].min())} to {int(rows['n'].max())} experiments"
             f"{_no_crossover(tables, area)})"
@@ -97,17 +104,17 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         (paired t-test over experiments, not corrected; that over site means is in column p_site: the
         specifications share their data, and windows early and late that favour different spaces are no
         crossover by themselves). 'p selected' allows for the choice of the best block.
-        {"; ".join(found) or "No valid experiment"}.
+        {"; ".join(areas_text) or "No valid experiment"}.
         """
     )
 
 
 def _no_crossover(tables: Tables, area: str) -> str:
     """Words for an area without a crossover of all valid experiments; '' where it has one."""
-    found = tables["crossover"]
-    row = found[(found["scope"] == "area") & (found["area"] == area) & (found["selection"] == "valid")].iloc[
-        0
-    ]
+    crossovers = tables["crossover"]
+    row = crossovers[
+        (crossovers["scope"] == "area") & (crossovers["area"] == area) & (crossovers["selection"] == "valid")
+    ].iloc[0]
     return "" if np.isfinite(row["crossover_ms"]) else f"; {no_crossover(row)}"
 
 

@@ -90,8 +90,8 @@ def _smoothing(settings: FigureSettings) -> str:
 def caption(tables: Tables, settings: FigureSettings) -> str:
     """State what is shown and N."""
     experiment = tables["experiments"].iloc[0]
-    shown = tables["psth"].query("stimuli == 'generated'").drop_duplicates(["thread", "block"])["n"]
-    each = f"{int(np.median(shown))} (median)" if len(shown) else "no"
+    n_presentations = tables["psth"].query("stimuli == 'generated'").drop_duplicates(["thread", "block"])["n"]
+    each = f"{int(np.median(n_presentations))} (median)" if len(n_presentations) else "no"
     return words(
         f"""
         PSTHs of the {unit_words(tables)} of {experiment["session"]} ({area_label(experiment["area"])}) by

@@ -20,8 +20,8 @@ def draw_strict_trajectories(tables: Tables, _: FigureSettings) -> tuple[Figure,
     """
     frame, width = evoked_bins(tables["population_trajectories"], None)
     strict = frame[frame["selection"] == STRICT]
-    own = {area: strict[strict["area"] == area] for area in areas_of(strict)}
-    rows = {f"{area_label(area)}\n(n = {int(part['n'].max())})": part for area, part in own.items()}
+    by_area = {area: strict[strict["area"] == area] for area in areas_of(strict)}
+    rows = {f"{area_label(area)}\n(n = {int(part['n'].max())})": part for area, part in by_area.items()}
     return draw_bins(rows, width, empty="no valid experiment in which both threads succeed strictly")
 
 
@@ -30,7 +30,7 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     frame, width = evoked_bins(tables["population_trajectories"], None)
     strict = frame[frame["selection"] == STRICT]
     n = {area: strict.loc[strict["area"] == area, "n"].max() for area in areas_of(strict)}
-    counted = ", ".join(f"{area_label(area)} n = {int(own)}" for area, own in n.items())
+    counted = ", ".join(f"{area_label(area)} n = {int(n_experiments)}" for area, n_experiments in n.items())
     none = [area_label(area) for area in areas_of(frame) if area not in n]
     absent = f"; none in {' and '.join(none)}" if none and n else ""
     single = " Of a single experiment there is no standard error and no test." if 1 in n.values() else ""

@@ -88,14 +88,16 @@ def _activation(axes: Axes, tables: Tables, area: str, limits: tuple[float, floa
     keep = _sessions(tables["experiments"], area, selection)
     points = tables["activation"][tables["activation"]["session"].isin(keep)]
     for at, stage in enumerate(STAGES):
-        own = points[points["stage"] == stage].pivot_table(index="session", columns="kind", values="value")
+        of_stage = points[points["stage"] == stage].pivot_table(
+            index="session", columns="kind", values="value"
+        )
         x = np.array([-0.18, 0.18]) + at
-        for pair in own.reindex(columns=list(SPACES)).to_numpy():
+        for pair in of_stage.reindex(columns=list(SPACES)).to_numpy():
             axes.plot(x, pair, color=REFERENCE_COLOUR, alpha=0.35, linewidth=0.5)
         row = tests[tests["stage"] == stage].iloc[0]
         for kind, place in zip(SPACES, x, strict=True):
             colour = space_colour(kind)
-            values = own[kind].to_numpy() if kind in own else np.array([])
+            values = of_stage[kind].to_numpy() if kind in of_stage else np.array([])
             axes.scatter(np.full(len(values), place), values, s=5, color=colour, alpha=0.5, linewidth=0)
             axes.errorbar(
                 place,
@@ -133,20 +135,22 @@ def _relative(tables: Tables, level: float) -> str:
     frame = tables.get("success")
     if frame is None or frame.empty:
         return ""
-    own = tables["experiments"]
-    valid = set(own.loc[own["valid"].astype(bool), "session"])
+    experiments = tables["experiments"]
+    valid = set(experiments.loc[experiments["valid"].astype(bool), "session"])
     peaks = frame[(frame["statistic"] == "maxinit") & frame["session"].isin(valid)]
-    known = peaks[np.isfinite(peaks["p_relative"])]
-    found = [
+    with_p = peaks[np.isfinite(peaks["p_relative"])]
+    rates_text = [
         f"{int((rows['p_relative'] < level).sum())} of {len(rows)} {space_label(kind)} threads"
-        for kind, rows in known.groupby("kind")
+        for kind, rows in with_p.groupby("kind")
         if kind
     ]
-    without = len(peaks) - len(known)
-    said = f"; not told of {without} with too few references or a block without response" if without else ""
+    without = len(peaks) - len(with_p)
+    missing_text = (
+        f"; not told of {without} with too few references or a block without response" if without else ""
+    )
     return (
         " Relative to the natural references of each block, whatever the unit's gain does, succeed "
-        f"{' and '.join(found) or 'none'} (p_relative < {level:g}{said})."
+        f"{' and '.join(rates_text) or 'none'} (p_relative < {level:g}{missing_text})."
     )
 
 

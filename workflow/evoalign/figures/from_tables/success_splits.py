@@ -23,14 +23,14 @@ def draw_success_splits(tables: Tables, _: FigureSettings) -> tuple[Figure, Sour
     """
     frame = tables["success_splits"]
     parts = [frame[frame["split"] == split].reset_index(drop=True) for split in SPLITS]
-    shown = [part for part in parts if len(part)] or parts[:1]
-    figure = new_figure(PAGE if len(shown) > 1 else 1.4 * COLUMN, 2.4)
-    axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
-    for panel, rows, mark in zip(axes, shown, "ab", strict=False):
+    drawn_parts = [part for part in parts if len(part)] or parts[:1]
+    figure = new_figure(PAGE if len(drawn_parts) > 1 else 1.4 * COLUMN, 2.4)
+    axes = figure.subplots(1, len(drawn_parts), squeeze=False, sharey=True)[0]
+    for panel, rows, mark in zip(axes, drawn_parts, "ab", strict=False):
         _bars(panel, rows)
-        if len(shown) > 1:
+        if len(drawn_parts) > 1:
             letter(panel, mark)
-    return figure, dict(zip("ab", shown, strict=False))
+    return figure, dict(zip("ab", drawn_parts, strict=False))
 
 
 def _bars(panel: Axes, rows: pd.DataFrame) -> None:
@@ -39,18 +39,18 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
         return
     areas = [area for area in areas_of(rows) if area != "all"] + ["all"]
     # Texture before object, as everywhere.
-    known = {kind: sorted(set(rows.loc[rows["kind"] == kind, "name"].astype(str))) for kind in SPACES}
-    groups = [(kind, name) for kind, names in known.items() for name in names]
+    names_of_kind = {kind: sorted(set(rows.loc[rows["kind"] == kind, "name"].astype(str))) for kind in SPACES}
+    groups = [(kind, name) for kind, names in names_of_kind.items() for name in names]
     width = 0.8 / len(groups)
     for at, (kind, name) in enumerate(groups):
-        own = rows[(rows["kind"] == kind) & (rows["name"] == name)].set_index("area").reindex(areas)
+        of_name = rows[(rows["kind"] == kind) & (rows["name"] == name)].set_index("area").reindex(areas)
         x = np.arange(len(areas)) + (at - (len(groups) - 1) / 2) * width
-        colour = _tint(space_colour(kind), known[kind].index(name))
-        panel.bar(x, own["rate"], 0.92 * width, color=colour, label=name)
-        rate, low, high = (own[column].to_numpy(np.float64) for column in ("rate", "low", "high"))
+        colour = _tint(space_colour(kind), names_of_kind[kind].index(name))
+        panel.bar(x, of_name["rate"], 0.92 * width, color=colour, label=name)
+        rate, low, high = (of_name[column].to_numpy(np.float64) for column in ("rate", "low", "high"))
         error = np.clip([rate - low, high - rate], 0, None)
         panel.errorbar(x, rate, error, fmt="none", ecolor="black", elinewidth=0.6)
-        for place, k, n, top in zip(x, own["k"], own["n"], np.fmax(rate, high), strict=True):
+        for place, k, n, top in zip(x, of_name["k"], of_name["n"], np.fmax(rate, high), strict=True):
             if np.isfinite(top):
                 panel.annotate(
                     f"{k:.0f}/{n:.0f}",

@@ -123,13 +123,17 @@ def _test_label(row: Mapping[Any, Any]) -> str:
 def _single(tables: Tables, level: str, theta: float) -> pd.DataFrame:
     frame = tables["time_constants"]
     frame = frame[(frame["level"] == level) & (frame["theta"] == theta)]
-    own = tables["experiments"]
+    experiments = tables["experiments"]
     keep = [
-        own.loc[own["valid"].astype(bool) & own[f"succeeds_{thread}"].astype(bool), "session"]
+        experiments.loc[
+            experiments["valid"].astype(bool) & experiments[f"succeeds_{thread}"].astype(bool), "session"
+        ]
         for thread in (0, 1)
     ]
-    kept = [frame[(frame["thread"] == thread) & frame["session"].isin(keep[thread])] for thread in (0, 1)]
-    return pd.concat(kept).sort_values(["session", "thread"]).reset_index(drop=True)
+    of_threads = [
+        frame[(frame["thread"] == thread) & frame["session"].isin(keep[thread])] for thread in (0, 1)
+    ]
+    return pd.concat(of_threads).sort_values(["session", "thread"]).reset_index(drop=True)
 
 
 def _points(axes: Axes, place: float, values: np.ndarray, row: pd.Series, kind: str) -> None:

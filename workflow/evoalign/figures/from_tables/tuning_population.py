@@ -26,8 +26,8 @@ MEASURE_LABELS = {
 
 def groups_of(frame: pd.DataFrame) -> list[str]:
     """Groups of sessions to draw: by success where an evolution is known, else all as one."""
-    shown = frame[frame["n"] > 0]["success"].unique()
-    return [name for name in ("succeeds", "fails") if name in shown] or ["all"]
+    present = frame[frame["n"] > 0]["success"].unique()
+    return [name for name in ("succeeds", "fails") if name in present] or ["all"]
 
 
 def draw_tuning_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
@@ -41,16 +41,16 @@ def draw_tuning_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Sou
     rows = int(frame.groupby("subspace")["axis"].nunique().max())
     figure = new_figure(PAGE, 0.5 + len(groups) * (0.5 + ROW * rows))
     axes = figure.subplots(len(groups), len(subspaces), squeeze=False)
-    shown = frame[frame["success"].isin(groups)]
-    limits = {"vmin": float(shown["mean"].min()), "vmax": float(shown["mean"].max())}
+    of_groups = frame[frame["success"].isin(groups)]
+    limits = {"vmin": float(of_groups["mean"].min()), "vmax": float(of_groups["mean"].max())}
     source: Source = {}
     for line, group in zip(axes, groups, strict=True):
         for panel, subspace in zip(line, subspaces, strict=True):
-            own = shown[(shown["success"] == group) & (shown["subspace"] == subspace)]
-            image = show_grid(panel, grid_of(own, "mean"), **limits)
-            n = int(own["n"].max()) if len(own) else 0
+            of_subspace = of_groups[(of_groups["success"] == group) & (of_groups["subspace"] == subspace)]
+            image = show_grid(panel, grid_of(of_subspace, "mean"), **limits)
+            n = int(of_subspace["n"].max()) if len(of_subspace) else 0
             panel.set_title(f"{subspace.capitalize()} axes, {GROUP_LABELS[group]} (n = {n})")
-            source[f"{group}_{subspace}"] = own.reset_index(drop=True)
+            source[f"{group}_{subspace}"] = of_subspace.reset_index(drop=True)
         line[0].set_ylabel("Eigenvector")
     for panel in axes[-1]:
         panel.set_xlabel("Image distance from the centre")
@@ -98,13 +98,13 @@ def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
     measures = list(MEASURE_LABELS)
     width = 0.8 / len(groups)
     for place, group in enumerate(groups):
-        own = rows[rows["success"] == group].set_index("measure").loc[measures]
+        of_group = rows[rows["success"] == group].set_index("measure").loc[measures]
         x = np.arange(len(measures)) + (place - (len(groups) - 1) / 2) * width
-        height = own["fraction"].to_numpy()
+        height = of_group["fraction"].to_numpy()
         panel.bar(x, height, width * 0.92, color=GROUP_COLOURS[group], label=GROUP_LABELS[group], alpha=0.85)
-        error = np.clip([height - own["low"], own["high"] - height], 0, None)
+        error = np.clip([height - of_group["low"], of_group["high"] - height], 0, None)
         panel.errorbar(x, height, error, fmt="none", ecolor="black", elinewidth=0.6)
-        for at, k, top in zip(x, own["k"], own["high"], strict=True):
+        for at, k, top in zip(x, of_group["k"], of_group["high"], strict=True):
             if np.isfinite(top):
                 panel.annotate(
                     str(k), (at, top), (0, 1), textcoords="offset points", ha="center", fontsize=4.5
@@ -112,8 +112,8 @@ def _fractions(panel: Axes, rows: pd.DataFrame, tests: pd.DataFrame) -> None:
     by = tests.set_index("measure")
     for at, measure in enumerate(measures):
         for place_p, name in ((1.25, "p"), (1.14, "session_p")):
-            said = p_words(float(by[name][measure]))
-            panel.annotate(said, (at, place_p), ha="center", va="center", fontsize=5)
+            p_text = p_words(float(by[name][measure]))
+            panel.annotate(p_text, (at, place_p), ha="center", va="center", fontsize=5)
     panel.set_xticks(range(len(measures)), list(MEASURE_LABELS.values()), fontsize=5.2)
     panel.set_ylim(0, 1.32)
     panel.set_yticks([0, 0.5, 1])
@@ -146,15 +146,15 @@ def draw_tuning_peaks(tables: Tables, _: FigureSettings) -> tuple[Figure, Source
     axes = figure.subplots(1, 3, sharey=True)
     source: Source = {}
     for panel, subspace, mark in zip(axes, ("both", *SUBSPACES), "abc", strict=True):
-        own = peaks[peaks["subspace"] == subspace]
-        for group in groups_of(own):
-            _peaks(panel, own[own["success"] == group], group)
-        if not (own["n"] > 0).any():
+        of_subspace = peaks[peaks["subspace"] == subspace]
+        for group in groups_of(of_subspace):
+            _peaks(panel, of_subspace[of_subspace["success"] == group], group)
+        if not (of_subspace["n"] > 0).any():
             say_empty(panel, "no tuned axis")
         panel.set_title("All axes" if subspace == "both" else f"{subspace.capitalize()} axes")
         panel.set_xlabel("Peak: distance from the centre")
         letter(panel, mark)
-        source[mark] = own.reset_index(drop=True)
+        source[mark] = of_subspace.reset_index(drop=True)
     axes[0].set_ylabel("Fraction of tuned axes")
     if (peaks["n"] > 0).any():
         axes[0].legend(loc="upper left")
@@ -196,8 +196,8 @@ def _of(frame: pd.DataFrame, area: str, subspace: str) -> pd.DataFrame:
 
 def _areas(fractions: pd.DataFrame) -> list[str]:
     """All areas as one, and each where there are several."""
-    own = in_order(set(fractions["area"]) - {"all"})
-    return ["all", *own] if len(own) > 1 else ["all"]
+    single_areas = in_order(set(fractions["area"]) - {"all"})
+    return ["all", *single_areas] if len(single_areas) > 1 else ["all"]
 
 
 def _area_title(area: str) -> str:
@@ -218,9 +218,13 @@ def _tests_said(tables: Tables) -> str:
 def _directions(tables: Tables) -> str:
     """Say what is tested of each measure."""
     tests = tables["tuning_tests"].drop_duplicates("measure")
-    said = {"larger": "larger after success for", "smaller": "smaller for", "two-sided": "two-sided for"}
+    direction_texts = {
+        "larger": "larger after success for",
+        "smaller": "smaller for",
+        "two-sided": "two-sided for",
+    }
     parts = []
-    for alternative, text in said.items():
+    for alternative, text in direction_texts.items():
         names = tests[tests["alternative"] == alternative]["measure"].map(MEASURE_LABELS)
         parts.append(f"{text} {' and '.join(name.lower() for name in names)}")
     return words(", ".join(parts))
@@ -234,13 +238,13 @@ def _compared(tables: Tables) -> str:
 
 def _sessions(tables: Tables, settings: FigureSettings) -> str:
     counts = tables["tuning_sessions"]["success"].value_counts()
-    said = {
+    group_texts = {
         "succeeds": "after an evolution whose object thread succeeds (last block against first, t-test, "
         f"p < {settings.tuning.success_p:g})",
         "fails": "after one that fails",
         "unknown": "after none",
     }
-    parts = [f"{counts[name]} {text}" for name, text in said.items() if counts.get(name, 0)]
+    parts = [f"{counts[name]} {text}" for name, text in group_texts.items() if counts.get(name, 0)]
     n = len(tables["tuning_sessions"])
     return f"{n} session{'' if n == 1 else 's'}: {', '.join(parts)}"
 

@@ -48,8 +48,8 @@ class Account:
     @property
     def outputs(self) -> list[str]:
         """What the jobs have made under the results, in their order."""
-        made = (file for job in self.jobs for file in job.outputs)
-        return [file for file in made if Path(file).is_relative_to(self.results)]
+        all_outputs = (file for job in self.jobs for file in job.outputs)
+        return [file for file in all_outputs if Path(file).is_relative_to(self.results)]
 
 
 def account(
@@ -71,8 +71,8 @@ def account(
     unmeasured = tuple(file for file in origins if Path(file).is_relative_to(folder))
     sources = tuple(file for file in origins if file not in unmeasured)
     sums = checksums.known(jobs, results) | {named(report): report_sha256}
-    given = dict.fromkeys(file for job in jobs for file in job.inputs if file not in sums)
-    sums |= checksums.taken(list(given), results)
+    inputs = dict.fromkeys(file for job in jobs for file in job.inputs if file not in sums)
+    sums |= checksums.taken(list(inputs), results)
     return Account(folder, named(report), tuple(jobs), sources, unmeasured, sums, settings)
 
 

@@ -27,13 +27,13 @@ def known(jobs: Iterable[Job], results: str | PathLike[str]) -> dict[str, str]:
     results : path
         Folder of the descriptors.
     """
-    found: dict[str, str] = {}
+    sums: dict[str, str] = {}
     for job in sorted(jobs, key=lambda job: job.usage.ended):
         raw = _raw(results, job.wildcards.get("session", ""))
         for file, digest in job.inputs.items():
             if digest or Path(file).name in raw:
-                found[file] = digest or raw[Path(file).name]
-    return found
+                sums[file] = digest or raw[Path(file).name]
+    return sums
 
 
 def _raw(results: str | PathLike[str], session: str) -> Mapping[str, str]:

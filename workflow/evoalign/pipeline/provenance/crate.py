@@ -99,8 +99,8 @@ class _Crate:
         return content
 
     def _add(self, identifier: str, kind: str | list[str], **properties: Any) -> Entity:
-        given = {key: _plain(value) for key, value in properties.items() if value not in ("", None, [])}
-        return self.crate.add(ContextEntity(self.crate, local_id(identifier), {"@type": kind} | given))
+        filled = {key: _plain(value) for key, value in properties.items() if value not in ("", None, [])}
+        return self.crate.add(ContextEntity(self.crate, local_id(identifier), {"@type": kind} | filled))
 
     def _about(self, agents: list[Entity]) -> None:
         """Title, licence, date and profiles of the crate itself."""
@@ -173,7 +173,7 @@ class _Crate:
                 "SoftwareApplication",
                 name=f"evoalign: rule {rule}",
                 softwareVersion=versions[rule].get("version", ""),
-                softwareRequirements=[_ref(one) for one in self._packages(versions[rule])],
+                softwareRequirements=[_ref(package) for package in self._packages(versions[rule])],
             )
             tools.append(tool)
             steps.append(
@@ -183,10 +183,10 @@ class _Crate:
         main["step"] = steps
 
     def _packages(self, facts: Mapping[str, str]) -> list[Entity]:
-        known = {name: facts[name] for name in facts if name not in ("version", "commit", "config")}
+        packages = {name: facts[name] for name in facts if name not in ("version", "commit", "config")}
         return [
             self._add(f"#{name}-{version}", "SoftwareApplication", name=name, softwareVersion=version)
-            for name, version in known.items()
+            for name, version in packages.items()
         ]
 
     def _run(self, main: Entity, agents: list[Entity]) -> tuple[Entity, list[Entity]]:
@@ -204,7 +204,7 @@ class _Crate:
                 )
             )
         config = [str(self.root / self.copied / "config" / name) for name in CONFIGURATION]
-        given = [*self.found.sources, *config]
+        used_files = [*self.found.sources, *config]
         times = [(job.usage.started, job.usage.ended) for job in self.found.jobs]
         run = self._add(
             "#run",
@@ -215,7 +215,7 @@ class _Crate:
             agent=[_ref(agent) for agent in agents],
             startTime=_time(min(times)[0]) if times else None,
             endTime=_time(max(ended for _, ended in times)) if times else None,
-            object=[_ref(self.files.entity(file)) for file in given],
+            object=[_ref(self.files.entity(file)) for file in used_files],
             result=[_ref(self.files.entity(file)) for file in self.found.outputs],
         )
         return run, controls

@@ -116,18 +116,18 @@ def _cpu_model() -> str:
 
 def _cpu_s() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _peak_mb() -> float:
     unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    of_process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     with suppress(OSError, StopIteration, ValueError):
         # The kernel's ru_maxrss may be that of the process which started this one: it survives `exec`.
         status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-        own = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
+        of_process = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    return max(own, children) / 1e6
+    return max(of_process, children) / 1e6
 
 
 def energy_counters() -> dict[str, float]:
@@ -139,17 +139,17 @@ def energy_counters() -> dict[str, float]:
         return {}
     import pynvml
 
-    found: dict[str, float] = {}
+    counters: dict[str, float] = {}
     with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         for index in range(pynvml.nvmlDeviceGetCount()):
             with suppress(pynvml.NVMLError):
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                found[_text(pynvml.nvmlDeviceGetUUID(handle)).removeprefix("GPU-")] = (
+                counters[_text(pynvml.nvmlDeviceGetUUID(handle)).removeprefix("GPU-")] = (
                     pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
                 )
         pynvml.nvmlShutdown()
-    return found
+    return counters
 
 
 def _gpus(before: dict[str, float]) -> tuple[Gpu, ...]:
@@ -157,21 +157,21 @@ def _gpus(before: dict[str, float]) -> tuple[Gpu, ...]:
     if torch is None or not torch.cuda.is_initialized():
         return ()
     after = energy_counters()
-    found = []
+    gpus = []
     for index in range(torch.cuda.device_count()):
         peak = torch.cuda.max_memory_allocated(index)
         if peak:
             about = torch.cuda.get_device_properties(index)
             uuid = str(about.uuid)
-            known = uuid in before and uuid in after
-            found.append(
+            is_counted = uuid in before and uuid in after
+            gpus.append(
                 Gpu(
                     name=about.name,
                     memory_mb=peak / 1e6,
-                    energy_j=after[uuid] - before[uuid] if known else None,
+                    energy_j=after[uuid] - before[uuid] if is_counted else None,
                 )
             )
-    return tuple(found)
+    return tuple(gpus)
 
 
 def _text(value: str | bytes) -> str:

@@ -74,13 +74,13 @@ def write_job(job: Job, results: str | PathLike[str]) -> None:
 
 def read_jobs(results: str | PathLike[str]) -> list[Job]:
     """Return the jobs recorded under a folder of results; one of another version's form is passed over."""
-    found = []
+    jobs = []
     for file in sorted((Path(results) / JOBS).glob("*/*.json")):
         try:
-            found.append(Job.model_validate_json(file.read_text(encoding="utf-8")))
+            jobs.append(Job.model_validate_json(file.read_text(encoding="utf-8")))
         except ValidationError as error:
             log.warning("%s is not read: %s", file, error)
-    return found
+    return jobs
 
 
 def behind(result: str, jobs: Iterable[Job]) -> tuple[list[Job], list[str]]:
@@ -102,26 +102,26 @@ def behind(result: str, jobs: Iterable[Job]) -> tuple[list[Job], list[str]]:
         Files that no recorded job has made, sorted: what the study starts from.
     """
     makers = {output: job for job in sorted(jobs, key=lambda job: job.usage.ended) for output in job.outputs}
-    found: dict[int, Job] = {}
-    seen: set[str] = set()
+    upstream: dict[int, Job] = {}
+    visited: set[str] = set()
     sources: set[str] = set()
     waiting = [result]
     while waiting:
         file = waiting.pop()
-        if file in seen:
+        if file in visited:
             continue
-        seen.add(file)
+        visited.add(file)
         maker = makers.get(file)
         if maker is None:
             sources.add(file)
-        elif id(maker) not in found:
-            found[id(maker)] = maker
+        elif id(maker) not in upstream:
+            upstream[id(maker)] = maker
             waiting += maker.inputs
-    return sorted(found.values(), key=lambda job: (job.usage.started, job.rule, job.of)), sorted(sources)
+    return sorted(upstream.values(), key=lambda job: (job.usage.started, job.rule, job.of)), sorted(sources)
 
 
 def named(file: str | PathLike[str]) -> str:
     """Return a path below the folder of the run: where that folder lies says nothing of the content."""
     path = Path(file)
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    working_directory = Path.cwd()
+    return str(path.relative_to(working_directory) if path.is_relative_to(working_directory) else path)
