@@ -3,7 +3,7 @@
 import numpy as np
 
 from evoalign.formats.neo_rawio import neuroexplorer as nex
-from evoalign.formats.neo_rawio import spike2 as smr
+from evoalign.formats.neo_rawio import spike2_layout as smr
 
 SAMPLES = np.arange(-40, 40, dtype="<i2")
 

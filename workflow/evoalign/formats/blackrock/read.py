@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,15 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.formats.blackrock.ccf import read_ccf
+from evoalign.formats.blackrock.clock import (
+    HINT,
+    Clock,
+    packet_times,
+    pieces_of_packets,
+    pieces_of_runs,
+    shared_clock,
+)
 from evoalign.formats.blackrock.nev import SERIAL_WORD, SPIKE, WORD, Nev, read_nev
 from evoalign.formats.blackrock.nsx import Nsx, read_nsx
 from evoalign.recordings.recording import Recording, channel_table, complete_channels, segment_table
@@ -22,23 +29,7 @@ from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
 from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, WORDS
 
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
-RESET_S = 1.0  # a step back by more is a clock reset, by less packets out of order
-AFTER_RESET_S = 1.0  # between the end of one clock and the start of the next, at least
 MAX_START_DIFFERENCE_S = 5.0  # of the headers' start times of files of one recording
-EPOCH_S = 1e8  # stamps beyond this count from 1970 (PTP), not from the start
-HINT = "give the files of one recording"
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The recording's clock: pieces between resets, laid one after the other.
-
-    ``seconds = ticks / resolution - origin_s + offset_s[piece]``; without a reset
-    it is the vendor's clock, PTP stamps counted from the first one.
-    """
-
-    origin_s: float
-    offset_s: tuple[float, ...]
 
 
 def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
@@ -62,9 +53,9 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     if nev is None and not nsx:
         raise InputError("a .ccf by itself holds no recording", files[0], HINT)
     _check_pair(nev, nsx)
-    runs_of = [_resets(nsx_file) for nsx_file in nsx]
-    nev_pieces = _nev_pieces(nev) if nev else np.empty(0, np.int64)
-    clock = _clock(nev, nev_pieces, nsx, runs_of)
+    runs_of = [pieces_of_runs(nsx_file) for nsx_file in nsx]
+    nev_pieces = pieces_of_packets(nev) if nev else np.empty(0, np.int64)
+    clock = shared_clock(nev, nev_pieces, nsx, runs_of)
     streams = _streams(tuple(files), nsx, runs_of, clock, gap_tolerance_s)
     metadata = _metadata(files, nev, nsx, clock)
     names = {i: label for nsx_file in nsx for i, label in zip(nsx_file.ids, nsx_file.labels, strict=True)}
@@ -72,7 +63,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     analog = {int(i) for nsx_file in nsx for i, a in zip(nsx_file.ids, nsx_file.analog, strict=True) if a}
     channels = channel_table(list(streams.values()), names, dict.fromkeys(analog, "analog"))
     segments = segment_table(list(streams.values()))
-    times = _nev_times(nev, nev_pieces, clock)
+    times = packet_times(nev, nev_pieces, clock)
     reference = next(iter(streams.values()), None)
     return Recording(
         format="blackrock",
@@ -106,65 +97,6 @@ def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
             difference_s = abs((file.start - next_file.start).total_seconds())
             if difference_s > MAX_START_DIFFERENCE_S:
                 raise InputError(f"the files started {difference_s:.1f} s apart", where, HINT)
-
-
-def _resets(nsx: Nsx) -> NDArray[np.int64]:
-    """Piece of each run: a run that starts before the one before it ended follows a reset."""
-    piece, pieces, end = 0, [], -np.inf
-    for run in nsx.runs:
-        if run.tick / nsx.resolution_hz < end - RESET_S:
-            piece += 1
-        pieces.append(piece)
-        end = run.tick / nsx.resolution_hz + run.n / (nsx.measured_hz or nsx.rate_hz)
-    return np.array(pieces, np.int64)
-
-
-def _nev_pieces(nev: Nev) -> NDArray[np.int64]:
-    """Piece of each packet: packets are out of order by milliseconds, a reset steps back further."""
-    if not len(nev.ticks):
-        return np.empty(0, np.int64)
-    seconds = nev.ticks.astype(np.float64) / nev.resolution_hz
-    pieces = np.zeros(len(seconds), np.int64)
-    start = 0
-    while True:
-        latest = np.maximum.accumulate(seconds[start:])
-        behind = np.flatnonzero(seconds[start:] < latest - RESET_S)
-        if not len(behind):
-            return pieces
-        start += int(behind[0])
-        pieces[start:] += 1
-
-
-def _clock(nev: Nev | None, nev_pieces: NDArray[np.int64], nsx: list[Nsx], runs_of: list[Any]) -> Clock:
-    counts = {int(pieces.max(initial=0)) + 1 for pieces in runs_of}
-    from_nev = int(nev_pieces.max(initial=0)) + 1
-    if nev and counts and max(counts) != from_nev:
-        raise InputError(
-            f"time steps back {from_nev - 1} times in the .nev, {max(counts) - 1} times in the .ns files",
-            nev.path,
-            "a clock reset must stand in both; record or export the files again",
-        )
-    if len(counts) > 1:
-        raise InputError(f"the .ns files tell of {sorted(counts)} clocks", nsx[0].path, HINT)
-    n_pieces = max([*counts, from_nev])
-    starts, ends = np.full(n_pieces, np.inf), np.full(n_pieces, -np.inf)
-    for file, pieces in zip(nsx, runs_of, strict=True):
-        for run, piece in zip(file.runs, pieces, strict=True):
-            start_s = run.tick / file.resolution_hz
-            starts[piece] = min(starts[piece], start_s)
-            ends[piece] = max(ends[piece], start_s + run.n / (file.measured_hz or file.rate_hz))
-    if nev and len(nev.ticks):
-        seconds = nev.ticks.astype(np.float64) / nev.resolution_hz
-        np.minimum.at(starts, nev_pieces, seconds)
-        np.maximum.at(ends, nev_pieces, seconds)
-    origin = float(starts[0]) if np.isfinite(starts[0]) and starts[0] > EPOCH_S else 0.0
-    offsets, end = [0.0], float(ends[0]) - origin
-    for piece in range(1, n_pieces):
-        # Whole seconds, so that a time still shows the vendor's.
-        offset = float(np.ceil(end + AFTER_RESET_S - (starts[piece] - origin)))
-        offsets.append(offset)
-        end = float(ends[piece]) - origin + offset
-    return Clock(origin, tuple(offsets))
 
 
 def _streams(
@@ -203,15 +135,6 @@ def _reader(nsx: Nsx, columns: NDArray[np.int64]) -> Any:
         return nsx.read(segment, start, stop, [int(columns[c]) for c in selected])
 
     return read
-
-
-def _nev_times(nev: Nev | None, pieces: NDArray[np.int64], clock: Clock) -> NDArray[np.float64]:
-    if nev is None:
-        return np.empty(0)
-    # PTP stamps are nanoseconds since 1970: the origin goes before the division, or digits are lost.
-    origin = np.uint64(round(clock.origin_s * nev.resolution_hz)) if clock.origin_s else np.uint64(0)
-    ticks = nev.ticks.astype(np.int64) - np.int64(origin)
-    return ticks / nev.resolution_hz + np.asarray(clock.offset_s)[pieces]
 
 
 def _words(
@@ -280,25 +203,3 @@ def _metadata(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clo
         if file.suffix.lower() == ".ccf":
             metadata["configuration"] = read_ccf(file)
     return metadata
-
-
-def read_ccf(path: Path) -> dict[str, Any]:
-    """Read labels and spike thresholds of a Central channel configuration (XML).
-
-    Raises
-    ------
-    InputError
-        The file is no XML of that kind.
-    """
-    try:
-        root = ET.parse(path).getroot()
-    except ET.ParseError as error:
-        raise InputError(f"no valid XML: {error}", path, "save the configuration again in Central") from error
-    if root.tag != "CCF":
-        raise InputError(f"no channel configuration: its root is <{root.tag}>", path)
-    channels = [
-        {"channel": chan.text, "label": (info.findtext("label") or "").strip()}
-        for info in root.iter("ChanInfo_item")
-        if (chan := info.find("chan")) is not None
-    ]
-    return {"file": path.name, "version": root.get("Version", ""), "channels": channels}

@@ -7,11 +7,9 @@ stamps, and no event words.
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,51 +17,27 @@ import numpy as np
 from evoalign.formats.neo_rawio.checked import items, refuse
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.lines import SETTLE_S, rising_bits, settled_words
+from evoalign.formats.neo_rawio.neuralynx_layout import (
+    HEADER,
+    MICROSECONDS,
+    NCS,
+    NEV,
+    RECORD,
+    SUFFIXES,
+    SYSTEM,
+    WIRES,
+    NlxHeader,
+    program,
+    read_header,
+    sign,
+    spike_record,
+)
 from evoalign.formats.plexon.contents import BlockReader
 from evoalign.formats.plexon.runs import backward_step, channel_runs, group_channels
 from evoalign.formats.plexon.streams import NOT_NEURAL, Continuous
 from evoalign.formats.plexon.walk import Blocks
 
-SYSTEM = "Neuralynx"
-HEADER = 16_384
-MAGIC = b"########"
-SUFFIXES = (".ncs", ".nse", ".nst", ".ntt", ".nev")
-MICROSECONDS = 1e6
-RECORD = 512  # samples of a .ncs record
-NCS = np.dtype(
-    [("qwTimeStamp", "<u8"), ("dwChannelNumber", "<u4"), ("dwSampleFreq", "<u4"),
-     ("dwNumValidSamples", "<u4"),
-     ("snSamples", "<i2", (RECORD,))]
-)  # fmt: skip
-NEV = np.dtype(
-    [("nstx", "<i2"), ("npkt_id", "<i2"), ("npkt_data_size", "<i2"), ("qwTimeStamp", "<u8"),
-     ("nevent_id", "<i2"),
-     ("nttl", "<i2"), ("ncrc", "<i2"), ("ndummy1", "<i2"), ("ndummy2", "<i2"), ("dnExtra", "<i4", (8,)),
-     ("EventString", "S128")]
-)  # fmt: skip
-WIRES = {".nse": 1, ".nst": 2, ".ntt": 4}
 RATE_OFF = 0.002  # the header's rate and that of the stamps may differ by this share; more is told
-
-
-@dataclass
-class NlxHeader:
-    """Lines of the text header."""
-
-    values: dict[str, str] = field(default_factory=dict)
-    opened: dt.datetime | None = None
-
-    def numbers(self, key: str) -> list[float]:
-        """Return the numbers of a line; empty where there are none."""
-        try:
-            return [float(part) for part in self.values.get(key, "").split()]
-        except ValueError:
-            return []
-
-
-def is_neuralynx(path: Path) -> bool:
-    """Return whether a file starts as Neuralynx's do; Blackrock's .nev has the same suffix."""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
 
 
 def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> RecordingContents:
@@ -89,53 +63,19 @@ def neuralynx_contents(files: Sequence[Path], gap_tolerance_s: float) -> Recordi
     headers = {path: read_header(path) for path in files}
     ncs = {p: items(SYSTEM, p, NCS, HEADER) for p in files if p.suffix.lower() == ".ncs"}
     spikes = {
-        p: items(SYSTEM, p, _spike_record(headers[p], p), HEADER) for p in files if p.suffix.lower() in WIRES
+        p: items(SYSTEM, p, spike_record(headers[p], p), HEADER) for p in files if p.suffix.lower() in WIRES
     }
     events = {p: items(SYSTEM, p, NEV, HEADER) for p in files if p.suffix.lower() == ".nev"}
     stamps = [r["qwTimeStamp"] for part in (ncs, spikes, events) for r in part.values() if len(r)]
     origin = min((int(s.min()) for s in stamps), default=0)
     contents = RecordingContents(start=min((h.opened for h in headers.values() if h.opened), default=None))
-    contents.metadata = {"first_stamp_us": origin, "cheetah": sorted({_program(h) for h in headers.values()})}
+    contents.metadata = {"first_stamp_us": origin, "cheetah": sorted({program(h) for h in headers.values()})}
     _continuous(contents, ncs, headers, origin, gap_tolerance_s)
     for path, records in spikes.items():
         _spikes(contents, path, headers[path], records, origin)
     for path, records in events.items():
         _events(contents, path, records, origin)
     return contents
-
-
-def read_header(path: Path) -> NlxHeader:
-    """Read the text header of 16 kB."""
-    with path.open("rb") as file:
-        content = file.read(HEADER)
-    if len(content) < HEADER or not content.startswith(MAGIC):
-        raise refuse(SYSTEM, "the file does not start with a header of 16,384 bytes", path, 0)
-    header = NlxHeader()
-    for line in content.split(b"\0")[0].decode("latin-1").splitlines():
-        match = re.match(r"\s*-(\S+)\s+(.*?)\s*$", line)
-        if match:
-            header.values.setdefault(match[1], match[2])
-        when = re.search(r"(?:Opened.*?|-TimeCreated\s+)(\d+)/(\d+)/(\d+)\D+?(\d+):(\d+):(\d+)", line)
-        if when and header.opened is None:
-            header.opened = _date([int(part) for part in when.groups()])
-    return header
-
-
-def _date(parts: list[int]) -> dt.datetime | None:
-    # '-TimeCreated 2019/06/28 17:36:27' and '## Time Opened (m/d/y): 11/28/2016 .. 21:50:33.212'
-    year, month, day = parts[:3] if parts[0] > 31 else (parts[2], parts[0], parts[1])
-    try:
-        return dt.datetime(year, month, day, parts[3], parts[4], parts[5])
-    except ValueError:
-        return None
-
-
-def _program(header: NlxHeader) -> str:
-    return header.values.get("CheetahRev") or header.values.get("ApplicationName", "").strip('"')
-
-
-def _sign(header: NlxHeader) -> float:
-    return -1.0 if header.values.get("InputInverted", "").lower() == "true" else 1.0
 
 
 def _number_and_role(name: str, header: NlxHeader, rate_hz: float) -> tuple[int, str]:
@@ -212,7 +152,7 @@ def _channel(
         raise refuse(SYSTEM, "time runs backwards", path, HEADER + block * NCS.itemsize)
     number, role = _number_and_role(path.stem, header, rate)
     bits = header.numbers("ADBitVolts")
-    gain = 1e6 * _sign(header) * bits[0] if bits else float("nan")
+    gain = 1e6 * sign(header) * bits[0] if bits else float("nan")
     return Continuous(role, number, path.stem, rate, gain, runs, items(SYSTEM, path, "<i2", HEADER))
 
 
@@ -267,22 +207,6 @@ def _measured_rate(records: np.ndarray, wanted: float) -> float:
     return wanted if abs(expected - seen) <= 2 else RECORD * MICROSECONDS * len(step) / seen
 
 
-def _spike_record(header: NlxHeader, path: Path) -> np.dtype:
-    wires = WIRES[path.suffix.lower()]
-    lengths = header.numbers("WaveformLength")
-    points = int(lengths[0]) if lengths else 32
-    if not 1 <= points <= 1024:
-        raise refuse(SYSTEM, f"waveforms of {points} points", path, 0)
-    size = header.numbers("RecordSize")
-    record = np.dtype(
-        [("qwTimeStamp", "<u8"), ("dwScNumber", "<u4"), ("dwCellNumber", "<u4"), ("dnParams", "<u4", (8,)),
-         ("snData", "<i2", (points, wires))]
-    )  # fmt: skip
-    if size and int(size[0]) != record.itemsize:
-        raise refuse(SYSTEM, f"records of {int(size[0])} bytes, {record.itemsize} are expected", path, 0)
-    return record
-
-
 def _spikes(
     contents: RecordingContents, path: Path, header: NlxHeader, records: np.ndarray, origin: int
 ) -> None:
@@ -297,7 +221,7 @@ def _spikes(
             SYSTEM, f"cell number of spike {row} cannot be", path, HEADER + row * records.dtype.itemsize
         )
     rate, gain = header.numbers("SamplingFrequency"), header.numbers("ADBitVolts")
-    scale = 1e6 * _sign(header) * gain[0] if gain else float("nan")
+    scale = 1e6 * sign(header) * gain[0] if gain else float("nan")
     contents.spike_channels[number] = (path.stem, scale, rate[0] if rate else float("nan"))
     time_s = (records["qwTimeStamp"].astype(np.int64) - origin) / MICROSECONDS
     contents.add_spikes(number, records["dwCellNumber"].astype(np.int64), time_s)

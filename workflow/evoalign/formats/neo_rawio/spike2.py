@@ -8,7 +8,6 @@ channel of more than 32,767 blocks is empty.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,51 +15,32 @@ import numpy as np
 from evoalign.formats.neo_rawio.checked import mapped, refuse
 from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Quantised, steps_of
+from evoalign.formats.neo_rawio.spike2_layout import (
+    ADC,
+    ADC_MARK,
+    BIG,
+    CHANNEL,
+    CHANNELS_AT,
+    EVENT_BOTH,
+    HEADER,
+    MARK,
+    REAL_MARK,
+    REAL_WAVE,
+    SYSTEM,
+    TEXT_MARK,
+    Chain,
+    chain_of,
+    channel_at,
+    marks_of,
+    pascal,
+)
 from evoalign.formats.plexon.contents import BlockReader
 from evoalign.formats.plexon.runs import Runs, backward_step, channel_runs, group_channels
 from evoalign.formats.plexon.streams import NOT_NEURAL, Continuous
 from evoalign.formats.plexon.walk import Blocks
 
-SYSTEM = "Spike2"
-HEADER = np.dtype(
-    [("systemID", "<i2"), ("copyright", "S10"), ("creator", "S8"), ("usPerTime", "<i2"),
-     ("timePerADC", "<i2"),
-     ("fileState", "<i2"), ("firstData", "<i4"), ("channels", "<i2"), ("chanSize", "<i2"),
-     ("extraData", "<i2"),
-     ("bufferSz", "<i2"), ("osFormat", "<i2"), ("maxFTime", "<i4"), ("dTimeBase", "<f8"),
-     ("timeDateHundredths", "u1"), ("timeDate", "u1", (5,)), ("timeDateYear", "<i2")]
-)  # fmt: skip
-CHANNEL = np.dtype(
-    [("delSize", "<i2"), ("nextDelBlock", "<i4"), ("firstBlock", "<i4"), ("lastBlock", "<i4"),
-     ("blocks", "<u2"),
-     ("nExtra", "<u2"), ("preTrig", "<i2"), ("free0", "<i2"), ("phySz", "<u2"), ("maxData", "<i2"),
-     ("comment", "S72"), ("maxChanTime", "<i4"), ("lChanDvd", "<i4"), ("phyChan", "<i2"),
-     ("title", "S10"),
-     ("idealRate", "<f4"), ("kind", "u1"), ("pad", "u1"), ("scale", "<f4"), ("offset", "<f4"),
-     ("units", "S6"),
-     ("divide", "<i2")]
-)  # fmt: skip
-BLOCK = np.dtype(
-    [("predBlock", "<i4"), ("succBlock", "<i4"), ("startTime", "<i4"), ("endTime", "<i4"),
-     ("chanNumber", "<u2"),
-     ("items", "<u2")]
-)  # fmt: skip
-ADC, EVENT_FALL, EVENT_RISE, EVENT_BOTH, MARK, ADC_MARK, REAL_MARK, TEXT_MARK, REAL_WAVE = range(1, 10)
-CHANNELS_AT, BIG = 512, 9
 ADC_VOLTS = 6553.6  # counts for `scale` of 1
 MICROVOLTS = {"uv": 1.0, "µv": 1.0, "microvolts": 1.0, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6}
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A channel's header, its number from 1, and its blocks: byte of the first item, items, first tick."""
-
-    number: int
-    head: np.void
-    title: str
-    byte: np.ndarray
-    n: np.ndarray
-    tick: np.ndarray
 
 
 def smr_contents(path: Path, gap_tolerance_s: float) -> RecordingContents:
@@ -97,7 +77,7 @@ def smr_contents(path: Path, gap_tolerance_s: float) -> RecordingContents:
     for place, channel in enumerate(heads):
         if not channel["kind"]:
             continue
-        chain = _chain(path, size, place, channel, 512 if head["systemID"] == BIG else 1)
+        chain = chain_of(path, size, place, channel, 512 if head["systemID"] == BIG else 1)
         if not len(chain.n):
             continue
         if channel["kind"] in (ADC, REAL_WAVE):
@@ -113,81 +93,17 @@ def smr_contents(path: Path, gap_tolerance_s: float) -> RecordingContents:
             events[f"{chain.number} {chain.title}".strip()] = chain.number
             _event(contents, path, chain, tick_s)
         else:
-            raise refuse(SYSTEM, f"channel {chain.number} is of kind {channel['kind']}", path, _at(place))
+            raise refuse(
+                SYSTEM, f"channel {chain.number} is of kind {channel['kind']}", path, channel_at(place)
+            )
     for rate, channels in waves.items():
         _group(contents, channels, rate, tick_s)
     contents.metadata["event_channels"] = events
     return contents
 
 
-def _at(place: int) -> int:
-    return CHANNELS_AT + place * CHANNEL.itemsize
-
-
-def _pascal(raw: bytes) -> str:
-    return raw[1 : 1 + raw[0]].decode("latin-1").strip() if raw else ""
-
-
-def _chain(path: Path, size: int, place: int, channel: np.void, unit: int) -> Chain:
-    """Walk a channel's blocks from the first to the last, and hold each against its neighbour."""
-    words = mapped(path, "u1")
-    rows: list[tuple[int, int, int]] = []
-    at, before = int(channel["firstBlock"]), -1
-    item = _item(channel).itemsize
-    while at != -1 and at * unit > 0:
-        byte = at * unit
-        if byte % 2 or byte + BLOCK.itemsize > size:
-            raise refuse(SYSTEM, f"a block of channel {place + 1} lies outside the file", path, byte)
-        block = np.frombuffer(words[byte : byte + BLOCK.itemsize].tobytes(), BLOCK)[0]
-        n = int(block["items"])
-        begin = byte + BLOCK.itemsize
-        # The upper byte of the channel's number holds the level at the start of the block.
-        if int(block["chanNumber"]) & 0xFF != (place + 1) & 0xFF or int(block["predBlock"]) != before:
-            raise refuse(SYSTEM, f"the chain of channel {place + 1} is broken", path, byte)
-        if begin + n * item > size or (rows and int(block["startTime"]) < rows[-1][2]):
-            raise refuse(SYSTEM, f"a block of channel {place + 1} is cut, or time runs backwards", path, byte)
-        rows.append((begin, n, int(block["startTime"])))
-        before, at = at, int(block["succBlock"])
-        if len(rows) > size // BLOCK.itemsize:
-            raise refuse(SYSTEM, f"the chain of channel {place + 1} has no end", path, byte)
-    if len(rows) % 65_536 != int(channel["blocks"]) or (rows and before != int(channel["lastBlock"])):
-        listed = int(channel["blocks"])
-        raise refuse(
-            SYSTEM, f"channel {place + 1} has {len(rows)} blocks, {listed} in its header", path, _at(place)
-        )
-    columns = np.array(rows, np.int64).reshape(-1, 3)
-    return Chain(place + 1, channel, _pascal(bytes(channel["title"])), *columns.T)
-
-
-def _item(channel: np.void) -> np.dtype:
-    """Return the layout of one item of a channel."""
-    extra = int(channel["nExtra"])
-    by_kind: dict[int, list[tuple]] = {
-        ADC: [("value", "<i2")],
-        REAL_WAVE: [("value", "<f4")],
-        MARK: [("tick", "<i4"), ("code", "u1", (4,))],
-    }
-    for kind in (EVENT_FALL, EVENT_RISE, EVENT_BOTH):
-        by_kind[kind] = [("tick", "<i4")]
-    for kind in (ADC_MARK, REAL_MARK, TEXT_MARK):
-        by_kind[kind] = [*by_kind[MARK], ("more", f"V{extra}")] if extra else by_kind[MARK]
-    return np.dtype(by_kind.get(int(channel["kind"]), [("tick", "<i4")]))
-
-
-def _marks(path: Path, chain: Chain) -> np.ndarray:
-    """Return the items of events and markers."""
-    dtype = _item(chain.head)
-    parts = [
-        np.array(mapped(path, dtype, int(b), int(n))) for b, n in zip(chain.byte, chain.n, strict=True) if n
-    ]
-    marks = np.concatenate(parts) if parts else np.empty(0, dtype)
-    if len(marks) and (np.diff(marks["tick"].astype(np.int64)) < 0).any():
-        raise refuse(SYSTEM, f"times of channel {chain.number} run backwards", path, int(chain.byte[0]))
-    return marks
-
-
 def _event(contents: RecordingContents, path: Path, chain: Chain, tick_s: float) -> None:
-    marks = _marks(path, chain)
+    marks = marks_of(path, chain)
     time_s = marks["tick"].astype(np.int64) * tick_s
     kind = int(chain.head["kind"])
     # Spike2 keeps the digital inputs on channel 32 as markers of one byte.
@@ -208,7 +124,7 @@ def _event(contents: RecordingContents, path: Path, chain: Chain, tick_s: float)
 
 
 def _spikes(contents: RecordingContents, path: Path, chain: Chain, tick_s: float) -> None:
-    marks = _marks(path, chain)
+    marks = marks_of(path, chain)
     unit = marks["code"][:, 0].astype(np.int64)
     gain, _ = _scale(contents, chain)
     contents.spike_channels[chain.number] = (chain.title, gain, 1 / tick_s)
@@ -217,7 +133,7 @@ def _spikes(contents: RecordingContents, path: Path, chain: Chain, tick_s: float
 
 def _scale(contents: RecordingContents, chain: Chain) -> tuple[float, float]:
     """Return microvolts per count and offset; of what is no voltage, the file's unit, which is told."""
-    unit = _pascal(bytes(chain.head["units"]))
+    unit = pascal(bytes(chain.head["units"]))
     contents.metadata["units_of_channels"][chain.title] = unit
     microvolts = MICROVOLTS.get(unit.lower(), 1.0)
     if int(chain.head["kind"]) in (REAL_WAVE, REAL_MARK):
@@ -239,7 +155,7 @@ def _wave(
             SYSTEM,
             f"channel {chain.number} has a sampling interval of {divide} ticks",
             path,
-            _at(chain.number - 1),
+            channel_at(chain.number - 1),
         )
     rate = 1 / (divide * tick_s)
     none = np.zeros(len(chain.n), np.int32)

@@ -11,8 +11,9 @@ from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.contents import RecordingContents, build
 from evoalign.formats.neo_rawio.edf import edf_contents
 from evoalign.formats.neo_rawio.intan import intan_contents
-from evoalign.formats.neo_rawio.neuralynx import SUFFIXES as NEURALYNX
-from evoalign.formats.neo_rawio.neuralynx import is_neuralynx, neuralynx_contents
+from evoalign.formats.neo_rawio.neuralynx import neuralynx_contents
+from evoalign.formats.neo_rawio.neuralynx_layout import SUFFIXES as NEURALYNX
+from evoalign.formats.neo_rawio.neuralynx_layout import is_neuralynx
 from evoalign.formats.neo_rawio.neuroexplorer import nex_contents
 from evoalign.formats.neo_rawio.open_ephys import open_ephys_contents
 from evoalign.formats.neo_rawio.spike2 import smr_contents

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign.files import atomic_write
-from evoalign.formats.neo_rawio.neuralynx import HEADER, MICROSECONDS, NCS, NEV, RECORD
+from evoalign.formats.neo_rawio.neuralynx_layout import HEADER, MICROSECONDS, NCS, NEV, RECORD
 from evoalign.formats.neo_rawio.pulses import word_pulses
 
 NO_WORDS = pd.DataFrame({"time_s": [], "word": []})
