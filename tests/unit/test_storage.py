@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evoalign.errors import InputError
-from evoalign.storage import check_buckets, check_url, is_url, plugin_for
+from evoalign.storage import check_buckets, check_keys, check_url, is_url, plugin_for
 
-KEYS = st.lists(st.text("abcXYZ 019._-+=@ä", min_size=1), min_size=1).map("/".join)
+PARTS = st.text("abcXYZ 019._-+=@ä", min_size=1).filter(lambda part: part != "..")
+KEYS = st.lists(PARTS, min_size=1).map("/".join)
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9.-]{2,20}", fullmatch=True), KEYS)
@@ -99,3 +100,18 @@ def test_missing_credentials_are_told_from_a_server_that_does_not_answer(monkeyp
     with pytest.raises(InputError, match="does not answer") as caught:
         check_buckets([stored("lab", client(**KEY))])
     assert "--storage-s3-endpoint-url" in caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["../a.nev", "x/../../a.nev", "x/%2e%2e/a.nev", "x\\..\\a", "x\x07.nev"])
+def test_a_key_that_leads_out_of_its_folder_is_refused(key):
+    with pytest.raises(InputError, match="leads out of its folder") as caught:
+        check_url(f"s3://lab/{key}", "row 2")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["images/../../.ssh/x", "images//etc/x", "images/a/../b", "images/a\n.png"])
+def test_objects_of_a_folder_that_would_be_fetched_to_elsewhere_are_refused(key):
+    with pytest.raises(InputError, match="outside of its folder") as caught:
+        check_keys(["images/a.png", key], "s3://lab/images")
+    assert caught.value.hint
+    check_keys(["images/a.png", "images/b/c..d.png", "images/.zattrs"], "s3://lab/images")

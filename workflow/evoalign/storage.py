@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from evoalign.errors import InputError
 
@@ -67,6 +67,12 @@ def check_url(url: str, where: str) -> None:
             where,
             "give the object a key without, or download it and give its path",
         )
+    if ".." in re.split(r"[/\\]", unquote(parts.path)) or not url.isprintable():
+        raise InputError(
+            f"the key in {url!r} leads out of its folder",
+            where,
+            "name the object by its own key, without '..' or control characters",
+        )
     if not parts.netloc or not parts.path.strip("/"):
         hint = f"write it as {parts.scheme}://bucket/folder/file"
         raise InputError(f"'{url}' names no object of a bucket", where, hint)
@@ -100,7 +106,7 @@ def plugin_for(url: str) -> str:
 
 
 def check_buckets(objects: Iterable[Any]) -> None:
-    """Ask once for each S3 bucket whether it can be reached with the credentials given.
+    """Ask once for each S3 bucket whether it can be reached, and whether its keys stay in their folders.
 
     Parameters
     ----------
@@ -110,14 +116,45 @@ def check_buckets(objects: Iterable[Any]) -> None:
     Raises
     ------
     InputError
-        No credentials, refused, no such bucket, another region, or no answer.
+        No credentials, refused, no such bucket, another region, or no answer; or
+        an object below a named folder would be fetched to a place outside of it.
     """
     buckets: dict[str, Any] = {}
-    for remote in objects:
+    stored_objects = list(objects)
+    for remote in stored_objects:
         if hasattr(remote.provider, "s3c"):
             buckets.setdefault(remote.bucket, remote.provider)
     for bucket, provider in buckets.items():
         _check_bucket(bucket, provider.s3c.meta.client)
+    for remote in stored_objects:
+        if hasattr(remote, "get_subkeys") and hasattr(remote.provider, "s3c"):
+            check_keys((item.key for item in remote.get_subkeys()), f"s3://{remote.bucket}/{remote.key}")
+
+
+def check_keys(keys: Iterable[str], folder: str) -> None:
+    """Refuse keys that Snakemake's plugin, which joins them to a local folder, would fetch to elsewhere.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Of the objects below a folder.
+    folder : str
+        Its URL.
+
+    Raises
+    ------
+    InputError
+        A key goes up (``..``), begins anew (``//``) or has control characters.
+    """
+    for key in keys:
+        beneath = key.removeprefix(urlsplit(folder).path.strip("/")).removeprefix("/")
+        parts = beneath.split("/")
+        if ".." in parts or "" in parts[:-1] or not beneath.isprintable():
+            raise InputError(
+                f"the key {key!r} would be fetched to a place outside of its folder",
+                folder,
+                "remove or rename the object in the bucket",
+            )
 
 
 def _check_bucket(bucket: str, client: Any) -> None:

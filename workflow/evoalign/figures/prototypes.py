@@ -47,7 +47,8 @@ Pictures = Mapping[str, NDArray[np.uint8]]
 
 def read_pictures(folder: str | PathLike[str]) -> dict[str, NDArray[np.uint8]]:
     """Read the PNG files of a folder by name without suffix."""
-    return {file.stem: np.asarray(Image.open(file)) for file in sorted(Path(folder).glob("*.png"))}
+    files = sorted(Path(folder).glob("*.png"))
+    return {file.stem: np.asarray(Image.open(file, formats=("PNG",))) for file in files}
 
 
 def measure_label(measure: str, mask: str) -> str:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import zarr
 from hdmf.data_utils import AbstractDataChunkIterator, DataChunk
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pynwb.base import ImageReferences, Images
 from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 
@@ -21,12 +21,16 @@ from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import Pixels
 
+# A picture bomb unpacks to far more than this; a screen of 8K has 33 million pixels.
+MAX_PIXELS = 50_000_000
+FORMATS = ("PNG", "BMP", "JPEG", "TIFF", "GIF")
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
 _KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
 SIXTEEN_BIT_STEP = 65_535 / 255  # white to white
 # Modes of PIL that are kept as they are; others become RGB.
 _MODES = ("L", "RGB", "RGBA")
+_READ_MODES = (*_MODES, "1", "LA", "P", "PA", "CMYK", "YCbCr", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 class ImageFolder(Mapping[str, Pixels]):
@@ -65,9 +69,10 @@ class ImageFolder(Mapping[str, Pixels]):
     def __getitem__(self, name: str) -> Pixels:
         file = self._files[name]
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
+                _check_picture(image, file)
                 return _eight_bits(image, file)
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InputError(f"the image cannot be read: {error}", file, "export the image again") from error
 
     def __iter__(self) -> Iterator[str]:
@@ -75,6 +80,15 @@ class ImageFolder(Mapping[str, Pixels]):
 
     def __len__(self) -> int:
         return len(self._files)
+
+
+def _check_picture(image: Image.Image, file: Path) -> None:
+    """Refuse what is too large, or no still picture of grey or colour; pixels are not read."""
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width} x {image.height} pixels, more than {MAX_PIXELS // 10**6} million"
+        raise InputError(f"the image has {size}", file, "save it as it was shown")
+    if image.mode not in _READ_MODES:
+        raise InputError(f"the image is of mode {image.mode}", file, "save it as 8-bit PNG, grey or RGB")
 
 
 def _eight_bits(image: Image.Image, file: Path) -> Pixels:

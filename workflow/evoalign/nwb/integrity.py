@@ -1,4 +1,4 @@
-"""Integrity: whether the libraries that read a file can do so without hanging, crashing or losing data."""
+"""Integrity: whether a file can be read without hanging, crashing, losing data or reading other files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ import zarr
 from evoalign.errors import InputError
 from evoalign.nwb import walk_child
 from evoalign.nwb.backends import is_zarr
+from evoalign.self_contained import EXIT_STATUS, check_zarr_folder, check_zarr_values
+from evoalign.self_contained import HINT as OUTSIDE_HINT
 
 HINT = "copy the file again from where it was whole, or package the session again"
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
 
 
 def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_S) -> None:
-    """Raise an InputError where a file would hang or crash its reader, or would give zeros for lost data.
+    """Raise an InputError where a file would hang or crash its reader, give zeros for data, or open others.
 
     HDF5 is walked in a child process with a limit of processor time for each
     object: its library loops for ever on some damage. In a Zarr folder every
-    chunk must be there: the library takes a lost one for zeros.
+    chunk must be there: the library takes a lost one for zeros. What points into other files is refused (see
+    `evoalign.self_contained`).
 
     Parameters
     ----------
@@ -53,6 +56,9 @@ def _check_hdf5(path: Path, object_cpu_s: float) -> None:
     if child.returncode == 0:
         return
     last_object = (child.stdout.splitlines() or ["/"])[-1]
+    if child.returncode == EXIT_STATUS:
+        what = f"the content lies in another file, which is not read: {child.stderr.strip()}"
+        raise InputError(what, f"{path}, {last_object}", OUTSIDE_HINT)
     reason = _reason(child.returncode, child.stderr, object_cpu_s)
     raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", HINT)
 
@@ -66,6 +72,7 @@ def _reason(code: int, errors: str, object_cpu_s: float) -> str:
 
 
 def _check_zarr(path: Path) -> None:
+    check_zarr_folder(path)
     try:
         is_consolidated = (path / ".zmetadata").exists()
         root = zarr.open_consolidated(str(path)) if is_consolidated else zarr.open_group(str(path), mode="r")
@@ -80,3 +87,6 @@ def _check_chunks(path: Path, node: Any) -> None:
     if isinstance(node, zarr.Array) and node.nchunks_initialized < node.nchunks:
         n_missing = node.nchunks - node.nchunks_initialized
         raise InputError(f"{n_missing} of {node.nchunks} chunks are missing", f"{path}, {node.name}", HINT)
+    # References of data are kept as JSON.
+    if isinstance(node, zarr.Array) and any(codec.codec_id == "json2" for codec in node.filters or ()):
+        check_zarr_values(node[...].tolist(), f"{path}, {node.name}")

@@ -4,8 +4,9 @@ The HDF5 library runs in circles for ever on some damaged files (a heap of
 zeros), and crashes on others. Here that ends a child, not the pipeline;
 `evoalign.nwb.integrity` starts it. Each object's path goes to standard output
 before it is touched, so the last one is where it ended; an object that takes
-more processor time than SECONDS ends the process. Only h5py is imported,
-since the start counts.
+more processor time than SECONDS ends the process, and so
+does one whose content lies in another file (exit status 4). Only h5py is
+imported, since the start counts.
 """
 
 from __future__ import annotations
@@ -13,8 +14,22 @@ from __future__ import annotations
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
+
+# The process is started without the caller's paths.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from evoalign.self_contained import (
+    EXIT_STATUS,
+    OutsideError,
+    check_hdf5_dataset,
+    check_hdf5_link,
+    check_hdf5_reference,
+)
 
 ROWS = 1 << 16  # rows of text that are touched at once: a tenth of a second
 MAX_DEPTH = 64  # damage can put a group inside of itself
@@ -34,8 +49,8 @@ class Walk:
 
     def touch(self, node: h5py.Group | h5py.Dataset, depth: int = 0) -> None:
         """Read what lies in heaps and indices: attributes, links, chunks, text, references."""
-        for _ in node.attrs.values():
-            pass
+        for value in node.attrs.values():
+            _check_references(node, value)
         if isinstance(node, h5py.Group):
             self._touch_inside(node, depth)
         elif node.shape is not None:
@@ -46,19 +61,37 @@ class Walk:
             raise RecursionError(f"more than {MAX_DEPTH} groups inside of each other")
         for name in group:
             self.begin(f"{group.name.rstrip('/')}/{name}")
-            # What lies in another file, or under another name, is not of this object.
+            check_hdf5_link(group, name)
+            # What lies under another name is not of this object.
             if isinstance(group.get(name, getlink=True), h5py.HardLink):
                 self.touch(group[name], depth + 1)
 
     def _touch_data(self, node: h5py.Dataset) -> None:
+        check_hdf5_dataset(node)
         if node.chunks:
             node.id.get_num_chunks()
         if node.dtype.hasobject and node.shape == ():
-            node[()]
+            _check_references(node, node[()])
         elif node.dtype.hasobject:
             for start in range(0, len(node), ROWS):
                 self.begin(node.name)
-                node[start : start + ROWS]
+                _check_references(node, node[start : start + ROWS])
+
+
+def _check_references(node: h5py.HLObject, value: Any) -> None:
+    for reference in _references(value):
+        check_hdf5_reference(node, reference)
+
+
+def _references(value: Any) -> Iterator[h5py.Reference]:
+    """Return the references in a value, or in the fields of its records."""
+    if isinstance(value, h5py.Reference):
+        yield value
+    elif isinstance(value, (np.ndarray, np.void)) and value.dtype.names:
+        for name in value.dtype.names:
+            yield from _references(value[name])
+    elif isinstance(value, np.ndarray) and h5py.check_ref_dtype(value.dtype):
+        yield from (reference for reference in value.ravel() if isinstance(reference, h5py.Reference))
 
 
 def main(path: str, object_cpu_s: float) -> None:
@@ -75,6 +108,9 @@ def main(path: str, object_cpu_s: float) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], float(sys.argv[2]))
+    except OutsideError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_STATUS) from None
     # A damaged file makes h5py raise OSError, KeyError, RuntimeError, ValueError, MemoryError and more.
     except Exception as error:
         print(str(error).splitlines()[0] if str(error) else type(error).__name__, file=sys.stderr)

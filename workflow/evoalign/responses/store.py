@@ -16,6 +16,7 @@ from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
 from evoalign.files import atomic_write
 from evoalign.responses.session_responses import SessionResponses, no_envelope
+from evoalign.self_contained import check_zarr_folder
 from evoalign.sorting.tables import UNITS
 
 FORMAT = 2  # of the responses folder
@@ -84,6 +85,7 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
     if not folder.is_dir():
         raise InputError("the folder of responses does not exist", folder)
     try:
+        check_zarr_folder(folder)
         group = zarr.open_group(str(folder), mode="r")
         attributes = dict(group.attrs)
         counts = _read_array(group["counts"])

@@ -26,6 +26,7 @@ from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.recordings.recording import Recording
+from evoalign.self_contained import check_zarr_folder
 from evoalign.sorting.artefacts import blank, from_table
 from evoalign.sorting.parallel import run
 from evoalign.sorting.session import BROADBAND
@@ -155,6 +156,7 @@ def read_envelope(folder: str | PathLike[str]) -> Envelope:
         The folder is missing or damaged.
     """
     try:
+        check_zarr_folder(folder)
         group = zarr.open_group(str(folder), mode="r")
         starts, channels = group.attrs["starts_s"], group.attrs["channels"]
         arrays = [group[f"segment{segment}"] for segment in range(len(starts))]

@@ -14,6 +14,8 @@ import numpy as np
 from evoalign.errors import InputError
 from evoalign.formats.monkeylogic import hdf5_child
 from evoalign.formats.monkeylogic.bhv2 import box
+from evoalign.self_contained import EXIT_STATUS
+from evoalign.self_contained import HINT as OUTSIDE_HINT
 
 TIMEOUT_S = 600
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -38,7 +40,7 @@ def read_hdf5(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The file is damaged, or no such tree.
+        The file is damaged, no such tree, or points into another file.
     """
     with tempfile.TemporaryDirectory(prefix="evoalign-") as folder:
         out = Path(folder) / "tree.npz"
@@ -47,6 +49,10 @@ def read_hdf5(path: Path) -> dict[str, Any]:
             child = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:
             raise InputError(f"reading did not end within {TIMEOUT_S} s", path, _HINT) from None
+        if child.returncode == EXIT_STATUS:
+            reason = child.stderr.decode(errors="replace").strip()
+            what = f"the content lies in another file, which is not read: {reason}"
+            raise InputError(what, path, OUTSIDE_HINT)
         if child.returncode:
             messages = child.stderr.decode(errors="replace").strip().splitlines()
             reason = (

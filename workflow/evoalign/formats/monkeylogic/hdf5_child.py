@@ -4,8 +4,9 @@ The HDF5 library crashes on some damaged files. Here that ends a child, not the
 pipeline; `evoalign.formats.monkeylogic.hdf5` starts it and takes over the values.
 Writes an .npz of all arrays, and the tree's shape as JSON in ``tree``:
 ``{"d": {name: ..}}`` struct, ``{"c": [..], "n": shape}`` cells or structs,
-``{"s": text}``, ``{"a": number of the array}``. Only numpy and h5py are
-imported, since the start counts.
+``{"s": text}``, ``{"a": number of the array}``. What lies in another
+file is refused (exit status 4). Only numpy and h5py are imported, since the
+start counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from typing import Any
 
 import h5py
 import numpy as np
+
+# The process is started without the caller's paths.
+sys.path.insert(0, str(Path(__file__).parents[3]))
+from evoalign.self_contained import EXIT_STATUS, OutsideError, check_hdf5_dataset, check_hdf5_link
 
 MAX_DEPTH = 64
 # A damaged file can hold groups inside of themselves, and announce data that it does not hold.
@@ -49,6 +54,7 @@ class Tree:
             return self._group(node, depth) if "class" in node.attrs else self._matlab_group(node, depth)
         if not isinstance(node, h5py.Dataset) or node.shape is None:
             raise TreeError(f"{node.name}: neither group nor data")
+        check_hdf5_dataset(node)
         self._bytes -= node.size * node.dtype.itemsize
         if self._bytes < 0:
             raise TreeError(f"{node.name}: more data than a file of this size can hold")
@@ -149,6 +155,10 @@ def main(path: str, out: str) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     tree = Tree(size)
     with h5py.File(path, "r") as file:
+        names: list[str] = []
+        file.visititems_links(lambda name, _: names.append(name))
+        for name in names:
+            check_hdf5_link(file, name)
         # MonkeyLogic keeps everything under /ML, MATLAB at the root beside its #refs#.
         root = file.get("ML", file)
         if not isinstance(root, h5py.Group):
@@ -161,6 +171,9 @@ def main(path: str, out: str) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2])
+    except OutsideError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(EXIT_STATUS) from None
     # A damaged file makes h5py raise OSError, KeyError, RuntimeError, ValueError, MemoryError and more.
     except Exception as error:
         print(
