@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.optimize import elementwise
 
 from evoalign.errors import InputError
+from evoalign.evolution.axis_steps import RENDERED, steps_to_distances
 from evoalign.files import atomic_write
 from evoalign.nwb.contents import SessionContents
 from evoalign.spaces.hessian import Eigenframe, load_eigenframe
@@ -24,13 +23,8 @@ from evoalign.spaces.metrics import Metric
 from evoalign.spaces.settings import Hessian
 
 Floats = NDArray[np.float64]
-DistanceAt = Callable[[NDArray[np.int64], Floats], Floats]  # half-lines and steps -> distances
 
 SUBSPACES = ("class", "noise")  # as the study's file names call them
-GROWTH = 1.2  # from one step of the search's grid to the next
-FIRST, LAST = 0.1, 100.0  # the grid, in steps that the eigenvalue predicts for the distance
-RENDERED = 32  # images in memory at a time
-TOLERANCE = 1e-4  # of a reached distance
 
 
 @dataclass(frozen=True)
@@ -177,7 +171,9 @@ def sample_axes(
             "names hold two decimals: give positive distances that differ by 0.01 or more",
         )
     lines, directions = _lines(frames, axes)
-    steps = _steps(space, centre, lines, directions, np.sort(np.asarray(distances, dtype=float)), metric)
+    steps = steps_to_distances(
+        space, centre, lines, directions, np.sort(np.asarray(distances, dtype=float)), metric
+    )
     first = next(iter(axes))
     rows = [(axis_name(first, 0, 0.0), first, 0, 0.0, 0.0, np.nan)]
     latents, unreached = [centre], []
@@ -253,69 +249,3 @@ def _lines(
                 lines.append((subspace, int(rank), sign, float(frame.values[rank])))
                 directions.append(sign * frame.vectors[:, rank])
     return lines, np.stack(directions)
-
-
-def _steps(
-    space: Space, centre: Floats, lines: list, directions: Floats, distances: Floats, metric: Metric
-) -> Floats:
-    """Step of each half-line to each distance, [line, distance]; NaN where it is not reached."""
-    origin = _rendered(space, centre[None])
-
-    def distance_at(line: NDArray[np.int64], step: Floats) -> Floats:
-        distances_there = np.empty(len(line))
-        for at in range(0, len(line), RENDERED):
-            part = slice(at, at + RENDERED)
-            images = _rendered(space, centre + step[part, None] * directions[line[part]])
-            with torch.no_grad():
-                distances_there[part] = metric(origin.expand_as(images), images).double().cpu().numpy()
-        return distances_there
-
-    below, above = _brackets(lines, distances, distance_at)
-    steps = np.full((len(lines), len(distances)), np.nan)
-    at = np.argwhere(np.isfinite(above))
-    if not len(at):
-        return steps
-    targets = distances[at[:, 1]]
-
-    def excess(step: Floats, *of_line: Any) -> Floats:
-        step, line, distance = np.broadcast_arrays(step, *of_line)
-        reached = distance_at(line.ravel().astype(np.int64), step.ravel())
-        return (reached - distance.ravel()).reshape(step.shape)
-
-    ends = (below[at[:, 0], at[:, 1]], above[at[:, 0], at[:, 1]])
-    roots = elementwise.find_root(
-        excess,
-        ends,
-        args=(at[:, 0].astype(float), targets),
-        tolerances={"xatol": 0.0, "xrtol": 1e-6, "fatol": TOLERANCE * float(targets.min())},
-    )
-    steps[at[:, 0], at[:, 1]] = roots.x
-    return steps
-
-
-def _brackets(lines: list, distances: Floats, distance_at: DistanceAt) -> tuple[Floats, Floats]:
-    """Last step before, and first beyond, each distance, on a growing grid; infinite where none is."""
-    values = np.array([max(value, 0.0) for *_, value in lines])
-    # Near the centre the distance is half the eigenvalue times the square of the step.
-    smallest = values[values > 0].min() if (values > 0).any() else 1.0
-    scale = np.sqrt(2 * distances[0] / np.maximum(values, smallest))
-    last_scale = np.sqrt(2 * distances[-1] / np.maximum(values, smallest))
-    below = np.zeros((len(lines), len(distances)))
-    above = np.full_like(below, np.inf)
-    step, previous = FIRST * scale, np.zeros(len(lines))
-    open_lines = np.arange(len(lines))
-    while len(open_lines):
-        reached = distance_at(open_lines, step[open_lines])
-        for row, line in enumerate(open_lines):
-            crossed = (reached[row] >= distances) & np.isinf(above[line])
-            below[line, crossed], above[line, crossed] = previous[line], step[line]
-        previous[open_lines] = step[open_lines]
-        step[open_lines] *= GROWTH
-        more = np.isinf(above[open_lines, -1]) & (step[open_lines] <= LAST * last_scale[open_lines])
-        open_lines = open_lines[more]
-    return below, above
-
-
-def _rendered(space: Space, latents: Floats) -> torch.Tensor:
-    with torch.no_grad():
-        return space.render(torch.from_numpy(latents))
