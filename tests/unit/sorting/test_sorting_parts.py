@@ -12,12 +12,13 @@ from evoalign.errors import InputError
 from evoalign.sorting.bad_channels import correlation, find_bad_channels
 from evoalign.sorting.clustering import BACKGROUND, coincidence, merge, split, templates_of
 from evoalign.sorting.external import check_sorter
-from evoalign.sorting.matching import Templates, match, shifted
+from evoalign.sorting.matching import match
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
 from evoalign.sorting.quality import RecordedTime, metrics
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort_online_only
+from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.whitening import whiten, whitening_kernels
 

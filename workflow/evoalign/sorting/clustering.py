@@ -17,7 +17,8 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from evoalign.sorting.isosplit import isosplit
-from evoalign.sorting.matching import Templates, match
+from evoalign.sorting.matching import match
+from evoalign.sorting.templates import Templates
 
 COMPONENTS = 10  # principal components that isosplit6 clusters
 BACKGROUND = -2  # label of spikes of far cells

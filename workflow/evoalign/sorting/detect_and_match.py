@@ -18,9 +18,9 @@ from evoalign.sorting.electrode import (
     match_chunk,
 )
 from evoalign.sorting.isosplit import end_children
-from evoalign.sorting.matching import Templates
 from evoalign.sorting.parallel import run
 from evoalign.sorting.result import UnitSpikes
+from evoalign.sorting.templates import Templates
 from evoalign.sorting.traces import Chunk
 from evoalign.sorting.waveforms import BEFORE_MS, UnitKey, WaveSums, time_axis_ms
 

@@ -15,7 +15,8 @@ from scipy import signal
 
 from evoalign.sorting.bad_channels import N_STRETCHES
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, merge, split, templates_of
-from evoalign.sorting.matching import Templates, match, shifted
+from evoalign.sorting.matching import match
+from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
 from evoalign.sorting.whitening import WINDOW, whiten, whitening_kernels

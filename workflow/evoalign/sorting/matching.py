@@ -2,96 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numba
 import numpy as np
 
-PHASES = 4  # sub-sample positions of a template
+from evoalign.sorting.templates import Templates
+
 BLOCK = 1024  # samples
 # A pair of spikes is tried where one has an odd scale or leaves much, in SDs of what is usual.
 ODD_SCALE, ODD_REST = 2.5, 5.0
 SCALES = (0.5, 1.6)  # a spike is not smaller or larger than this, relative to its template
-
-
-@dataclass(frozen=True)
-class Templates:
-    """What the units of one electrode look like in whitened voltages.
-
-    Attributes
-    ----------
-    waves : ndarray
-        float32 ``[unit, phase, sample]``, in noise SDs; phase p is the
-        waveform p/PHASES samples later.
-    before : int
-        Samples before the trough.
-    scale_sd : ndarray
-        float32 ``[unit]``: how much the size of the unit's spikes varies.
-    n_spikes : ndarray
-        float64 ``[unit]``: how often each was seen, in any unit of count.
-    has_background : bool
-        The last template is that of far cells: its spikes are no unit's.
-    """
-
-    waves: np.ndarray
-    before: int
-    scale_sd: np.ndarray
-    n_spikes: np.ndarray
-    has_background: bool = False
-
-    @classmethod
-    def of(
-        cls,
-        mean: np.ndarray,
-        before: int,
-        scale_sd: np.ndarray,
-        n_spikes: np.ndarray | None = None,
-        has_background: bool = False,
-    ) -> Templates:
-        """Make templates from mean waveforms ``[unit, sample]``."""
-        waves = shifted(mean[:, None, :], np.arange(PHASES)[None, :] / PHASES)
-        count = np.ones(len(mean)) if n_spikes is None else n_spikes.astype(np.float64)
-        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32), count, has_background)
-
-    @property
-    def n_units(self) -> int:
-        """Templates of units, which come first."""
-        return len(self.waves) - self.has_background
-
-    def only(self, indices: np.ndarray) -> Templates:
-        """Return these templates; of the background as well if its index is among ``indices [template]``."""
-        background = self.has_background and bool(np.isin(len(self.waves) - 1, indices))
-        return Templates(
-            self.waves[indices], self.before, self.scale_sd[indices], self.n_spikes[indices], background
-        )
-
-    def cost(self) -> np.ndarray:
-        """Return what a spike of each must gain more than one of the commonest, float32 ``[template]``.
-
-        Twice the log of its prior probability, and of the share of the prior
-        on its scale that the data leave (Occam's factor; MacKay 2003, ch. 28).
-        """
-        energy = np.sum(self.waves[:, 0] ** 2, axis=1)
-        occam = np.log1p(energy * self.scale_sd**2)
-        rare = -2 * np.log(self.n_spikes / self.n_spikes.max())
-        return (occam + rare - np.min(occam + rare)).astype(np.float32)
-
-
-def shifted(waves: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """Shift waveforms later by fractions of a sample (band-limited interpolation).
-
-    Parameters
-    ----------
-    waves : ndarray
-        ``[.., sample]``.
-    by : ndarray
-        Samples, of a shape that broadcasts against the leading axes of `waves`.
-    """
-    n = waves.shape[-1]
-    # Twice the length keeps what leaves at one end from coming in at the other.
-    spectrum = np.fft.rfft(waves, 2 * n, axis=-1)
-    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * n) * by[..., None])
-    return np.fft.irfft(spectrum * turn, 2 * n, axis=-1)[..., :n]
 
 
 def match(
