@@ -52,8 +52,18 @@ DIGLABEL = np.dtype([("label", "S16"), ("mode", "u1"), ("reserved", "V7")])
 
 # --- NEV: section "Data Packets": a stamp, an id, then by id
 DIGITAL_PACKET = 0
-FIRST_SPIKE_PACKET, LAST_SPIKE_PACKET = 1, 10_240
+FIRST_SPIKE_PACKET, LAST_SPIKE_PACKET = 1, 5_120
+# Ripple: electrode + 5120 is that electrode's stimulation. Blackrock's systems have no electrode above 5120.
+FIRST_STIMULATION_PACKET, LAST_STIMULATION_PACKET = 5_121, 10_240
 COMMENT_PACKET = 0xFFFF
+
+# --- What is no electrode
+FIRST_ANALOG_GEMINI = 10_241
+ANALOG_LABELS = ("ainp", "analog", "audio")
+ANALOG_GAIN_UV = 5e6 / 32_767  # of an input of +-5 V: 152.5925
+# 152,588 nV a count, an analog input's, in the 16 bits of a NEV's digitization factor.
+WRAPPED_ANALOG_FACTOR, ANALOG_FACTOR = 152_588 - 65_536 * 2, 152_588
+MICROVOLTS = {"": 1.0, "uv": 1.0, "\xb5v": 1.0, "nv": 1e-3, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6}
 
 
 def nev_packet(bytes_in_data_packets: int, wide: bool) -> np.dtype:
@@ -136,6 +146,11 @@ def start_time(origin: np.void) -> dt.datetime | None:
         )
     except ValueError:
         return None
+
+
+def is_analog_label(label: str) -> bool:
+    """Return whether a channel has the name that the system gives an analog input."""
+    return label.lower().startswith(ANALOG_LABELS)
 
 
 def text(raw: bytes) -> str:

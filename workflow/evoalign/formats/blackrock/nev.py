@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,13 @@ class Nev:
     word : int64 array [packet]
         Of words; else 0.
     labels, gain_uv : dict
-        By electrode id.
+        By electrode id, of electrodes and analog inputs.
+    analog : frozenset of int
+        Ids of analog inputs.
+    comments : list of (int, str)
+        Packet and text; a comment that was written twice is there once.
+    stimulation : list of (int, int)
+        Packet and electrode of Ripple's stimulation.
     """
 
     path: Path
@@ -46,10 +53,16 @@ class Nev:
     word: NDArray[np.int64]
     labels: dict[int, str] = field(default_factory=dict)
     gain_uv: dict[int, float] = field(default_factory=dict)
+    analog: frozenset[int] = frozenset()
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    stimulation: list[tuple[int, int]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
 SPIKE, WORD, SERIAL_WORD = 1, 2, 3
+MAX_COMMENTS = 1_000  # told in the descriptor
+TWICE_S = 0.01  # the same text again within this time is the same comment: Gemini writes two packets
+UTF_16 = 1  # a comment's character set
 
 
 def read_nev(path: Path) -> Nev:
@@ -61,7 +74,7 @@ def read_nev(path: Path) -> Nev:
         Wrong magic, unknown version, truncated, or a header that does not add up.
     """
     basic = _basic_header(path)
-    labels, gains, metadata = _extended_headers(path, basic)
+    labels, gains, analog, metadata = _extended_headers(path, basic)
     packets = _packets(path, basic)
     ids, reason = packets["packet_id"], packets["reason"]
     is_spike = (ids >= layout.FIRST_SPIKE_PACKET) & (ids <= layout.LAST_SPIKE_PACKET)
@@ -77,12 +90,12 @@ def read_nev(path: Path) -> Nev:
     metadata |= {
         "nev_packets": len(packets),
         "application": layout.text(basic["application"].tobytes()),
-        "comments": _comments(packets, ids, int(basic["time_resolution_of_time_stamps"])),
     }
+    resolution = int(basic["time_resolution_of_time_stamps"])
     return Nev(
         path=path,
         version=f"{basic['ver_major']}.{basic['ver_minor']}",
-        resolution_hz=int(basic["time_resolution_of_time_stamps"]),
+        resolution_hz=resolution,
         start=layout.start_time(basic["time_origin"]),
         ticks=packets["timestamp"][keep].astype(np.uint64),
         kind=kind[keep],
@@ -91,6 +104,9 @@ def read_nev(path: Path) -> Nev:
         word=words[keep].astype(np.int64),
         labels=labels,
         gain_uv=gains,
+        analog=analog,
+        comments=_comments(packets[keep], resolution),
+        stimulation=_stimulation(packets[keep]),
         metadata=metadata,
     )
 
@@ -121,7 +137,10 @@ def _basic_header(path: Path) -> np.void:
     return basic
 
 
-def _extended_headers(path: Path, basic: np.void) -> tuple[dict[int, str], dict[int, float], dict[str, Any]]:
+def _extended_headers(
+    path: Path, basic: np.void
+) -> tuple[dict[int, str], dict[int, float], frozenset[int], dict[str, Any]]:
+    """Return labels and gains by id, ids of analog inputs, and what else is told."""
     rows = np.fromfile(
         path,
         layout.NEV_EXTENDED,
@@ -130,12 +149,17 @@ def _extended_headers(path: Path, basic: np.void) -> tuple[dict[int, str], dict[
     )
     labels: dict[int, str] = {}
     gains: dict[int, float] = {}
+    analog: set[int] = set()
     metadata: dict[str, Any] = {}
     for packet_id, content in zip(rows["packet_id"], rows["content"], strict=True):
         raw = content.tobytes()
         if packet_id == b"NEUEVWAV":
             wave = np.frombuffer(raw, layout.NEUEVWAV)[0]
-            gains[int(wave["electrode_id"])] = float(wave["digitization_factor"]) / 1000
+            factor = int(wave["digitization_factor"])
+            if factor == layout.WRAPPED_ANALOG_FACTOR:
+                factor = layout.ANALOG_FACTOR
+                analog.add(int(wave["electrode_id"]))
+            gains[int(wave["electrode_id"])] = factor / 1000
         elif packet_id == b"NEUEVLBL":
             label = np.frombuffer(raw, layout.NEUEVLBL)[0]
             labels[int(label["electrode_id"])] = layout.text(label["label"])
@@ -144,7 +168,13 @@ def _extended_headers(path: Path, basic: np.void) -> tuple[dict[int, str], dict[
             metadata.setdefault("digital_inputs", []).append(layout.text(label["label"]))
         elif packet_id in (b"ARRAYNME", b"MAPFILE"):
             metadata[packet_id.decode().lower()] = layout.text(raw)
-    return labels, gains, metadata
+    analog |= {i for i, label in labels.items() if layout.is_analog_label(label)}
+    analog |= {i for i in (*labels, *gains) if i >= layout.FIRST_ANALOG_GEMINI}
+    electrodes = {i for i in (*labels, *gains) if i <= layout.LAST_SPIKE_PACKET}
+    listed = electrodes | analog  # ids of stimulation are no channels
+    labels = {i: label for i, label in labels.items() if i in listed}
+    gains = {i: gain for i, gain in gains.items() if i in listed}
+    return labels, gains, frozenset(analog), metadata
 
 
 def _packets(path: Path, basic: np.void) -> np.ndarray:
@@ -166,9 +196,32 @@ def _packets(path: Path, basic: np.void) -> np.ndarray:
     return np.memmap(path, dtype, mode="r", offset=start, shape=(n,))
 
 
-def _comments(packets: np.ndarray, ids: np.ndarray, resolution_hz: int) -> list[dict[str, Any]]:
-    # The text ends at its first zero; what trails it is left from the packet before.
-    return [
-        {"time_s": int(packet["timestamp"]) / resolution_hz, "text": layout.text(packet["text"])}
-        for packet in packets[ids == layout.COMMENT_PACKET][:1000]
-    ]
+def _comments(packets: np.ndarray, resolution_hz: int) -> list[tuple[int, str]]:
+    """Return packet and text of each comment, the first of two equal ones at one time."""
+    last_tick: dict[str, int] = {}
+    comments: list[tuple[int, str]] = []
+    for row in np.flatnonzero(packets["packet_id"] == layout.COMMENT_PACKET).tolist():
+        text, tick = _comment_text(packets[row]), int(packets["timestamp"][row])
+        if abs(tick - last_tick.get(text, -(1 << 62))) > TWICE_S * resolution_hz:
+            comments.append((row, text))
+        last_tick[text] = tick
+        if len(comments) == MAX_COMMENTS:
+            break
+    return comments
+
+
+def _comment_text(packet: np.void) -> str:
+    """Return the text up to its first zero or control character; what follows is left from other packets."""
+    raw = packet["text"]
+    if packet["charset"] == UTF_16:
+        text = (raw + b"\0" * (len(raw) % 2)).decode("utf-16-le", "replace")
+    else:
+        text = raw.decode("latin-1")
+    return re.split(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", text, maxsplit=1)[0].strip()
+
+
+def _stimulation(packets: np.ndarray) -> list[tuple[int, int]]:
+    ids = packets["packet_id"]
+    rows = np.flatnonzero((ids >= layout.FIRST_STIMULATION_PACKET) & (ids <= layout.LAST_STIMULATION_PACKET))
+    electrodes = ids[rows].astype(int) - layout.LAST_SPIKE_PACKET
+    return list(zip(rows.tolist(), electrodes.tolist(), strict=True))

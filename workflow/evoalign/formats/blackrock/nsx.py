@@ -17,8 +17,8 @@ from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 MAX_CHANNELS = 10_000
 ANALOG_ID = 129  # up to here electrodes; 10241 on Gemini systems
-ANALOG_ID_GEMINI = 10_241
-ANALOG_LABELS = ("ainp", "analog", "audio")
+ELECTRODE_GAIN_UV = 0.25
+ANALOG_RANGE_UV = 1e6  # no electrode is recorded in a range of a volt
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Nsx:
     ids: tuple[int, ...]
     labels: tuple[str, ...]
     analog: NDArray[np.bool_]
+    units: tuple[str, ...]
     gain_uv: NDArray[np.float64]
     offset_uv: NDArray[np.float64]
     runs: tuple[Run, ...]
@@ -112,6 +113,7 @@ def _read_21(path: Path) -> Nsx:
             f"{path}, byte {path.stat().st_size}",
             HINT,
         )
+    analog = ids >= ANALOG_ID
     return Nsx(
         path=path,
         version="2.1",
@@ -120,9 +122,10 @@ def _read_21(path: Path) -> Nsx:
         start=None,
         ids=tuple(int(i) for i in ids),
         labels=tuple(f"chan{i}" for i in ids),
-        analog=ids >= ANALOG_ID,
-        # The header has no scale; 0.25 uV per count is Blackrock's for electrodes.
-        gain_uv=np.full(n, 0.25),
+        analog=analog,
+        units=("",) * n,
+        # The header has no scale: these are Blackrock's for electrodes and for inputs of +-5 V.
+        gain_uv=np.where(analog, layout.ANALOG_GAIN_UV, ELECTRODE_GAIN_UV),
         offset_uv=np.zeros(n),
         runs=(Run(0, samples, ((samples, data_start),)),) if samples else (),
     )
@@ -166,6 +169,7 @@ def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
         ids=tuple(int(i) for i in channels["electrode_id"]),
         labels=tuple(layout.text(label) for label in channels["electrode_label"]),
         analog=_is_analog(channels),
+        units=tuple(layout.text(unit) for unit in channels["units"]),
         gain_uv=gain,
         offset_uv=offset,
         runs=runs,
@@ -185,15 +189,22 @@ def _scale(path: Path, channels: np.ndarray) -> tuple[NDArray[np.float64], NDArr
             f"{path}, byte {at}",
             HINT,
         )
-    millivolts = np.array([layout.text(u).lower() == "mv" for u in channels["units"]])
-    unit_uv = np.where(millivolts, 1000.0, 1.0)
+    # Of what is no voltage, one of its unit: the descriptor tells which.
+    unit_uv = np.array([layout.MICROVOLTS.get(layout.text(u).lower(), 1.0) for u in channels["units"]])
     gain = analog / digital * unit_uv
     return gain, channels["minimum_analog_value"] * unit_uv - channels["minimum_digital_value"] * gain
 
 
 def _is_analog(channels: np.ndarray) -> NDArray[np.bool_]:
-    labels = [layout.text(label).lower() for label in channels["electrode_label"]]
-    labelled_analog = np.array([label.startswith(ANALOG_LABELS) for label in labels])
-    millivolts = np.array([layout.text(u).lower() == "mv" for u in channels["units"]])
+    """Tell analog inputs, renamed ones too: by label, id, range, or a unit that is no voltage."""
+    labelled = np.array([layout.is_analog_label(layout.text(label)) for label in channels["electrode_label"]])
+    units = [layout.text(unit).lower() for unit in channels["units"]]
+    unit_uv = np.array([layout.MICROVOLTS.get(unit, np.inf) for unit in units])
+    largest = np.maximum(np.abs(channels["maximum_analog_value"].astype(float)), 1.0)
     ids = channels["electrode_id"]
-    return labelled_analog | (ids >= ANALOG_ID_GEMINI) | (millivolts & (ids >= ANALOG_ID))
+    return (
+        labelled
+        | (ids >= layout.FIRST_ANALOG_GEMINI)
+        | ((unit_uv >= layout.MICROVOLTS["mv"]) & (ids >= ANALOG_ID))
+        | (unit_uv * largest >= ANALOG_RANGE_UV)
+    )

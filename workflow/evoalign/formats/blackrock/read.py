@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.formats.blackrock import layout
 from evoalign.formats.blackrock.ccf import read_ccf
 from evoalign.formats.blackrock.clock import (
     HINT,
@@ -23,13 +26,18 @@ from evoalign.formats.blackrock.clock import (
     shared_clock,
 )
 from evoalign.formats.blackrock.nev import SERIAL_WORD, SPIKE, WORD, Nev, read_nev
-from evoalign.formats.blackrock.nsx import Nsx, read_nsx
+from evoalign.formats.blackrock.nsx import ELECTRODE_GAIN_UV, Nsx, read_nsx
 from evoalign.recordings.recording import Recording, channel_table, complete_channels, segment_table
 from evoalign.recordings.stream import GAP_TOLERANCE_S, Stream
 from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES, WORDS
 
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 MAX_START_DIFFERENCE_S = 5.0  # of the headers' start times of files of one recording
+MAX_TOLD = 1_000  # pulses of stimulation in the descriptor
+# What file names tell: nsp1 and nsp2 of two processors; -001 and -002 of parts.
+PROCESSOR = re.compile(r"(?:nsp|hub)[-_ ]?(\d+)", re.IGNORECASE)
+PART = re.compile(r"-(\d{3})$")
+ROWS = "give the .nev and the .nsX of one processor and one part; others are rows of their own in the sheet"
 
 
 def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
@@ -53,23 +61,24 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     if nev is None and not nsx:
         raise InputError("a .ccf by itself holds no recording", files[0], HINT)
     _check_pair(nev, nsx)
+    nsx = [_scaled_by_nev(nsx_file, nev) for nsx_file in nsx]
     runs_of = [pieces_of_runs(nsx_file) for nsx_file in nsx]
     nev_pieces = pieces_of_packets(nev) if nev else np.empty(0, np.int64)
     clock = shared_clock(nev, nev_pieces, nsx, runs_of)
     streams = _streams(tuple(files), nsx, runs_of, clock, gap_tolerance_s)
-    metadata = _metadata(files, nev, nsx, clock)
+    times = packet_times(nev, nev_pieces, clock)
+    metadata = _metadata(files, nev, nsx, clock, times)
     names = {i: label for nsx_file in nsx for i, label in zip(nsx_file.ids, nsx_file.labels, strict=True)}
     names |= nev.labels if nev else {}
     analog = {int(i) for nsx_file in nsx for i, a in zip(nsx_file.ids, nsx_file.analog, strict=True) if a}
     channels = channel_table(list(streams.values()), names, dict.fromkeys(analog, "analog"))
     segments = segment_table(list(streams.values()))
-    times = packet_times(nev, nev_pieces, clock)
     reference = next(iter(streams.values()), None)
     return Recording(
         format="blackrock",
         files=tuple(files),
         start=next((nsx_file.start for nsx_file in _headers(nev, nsx) if nsx_file.start), None),
-        channels=_add_spike_channels(channels, nev),
+        channels=_add_spike_channels(_without_scale(channels, nsx), nev),
         segments=segments,
         words=_words(nev, times, nev_pieces, reference),
         online_spikes=_online_spikes(nev, times),
@@ -84,6 +93,10 @@ def _headers(nev: Nev | None, nsx: list[Nsx]) -> list[Nev | Nsx]:
 
 def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
     headers = _headers(nev, nsx)
+    _check_names([header.path for header in headers])
+    if nev:
+        for nsx_file in nsx:
+            _check_channels(nev, nsx_file)
     for file, next_file in itertools.pairwise(headers):
         where = f"{file.path} and {next_file.path}"
         if file.resolution_hz != next_file.resolution_hz:
@@ -97,6 +110,37 @@ def _check_pair(nev: Nev | None, nsx: list[Nsx]) -> None:
             difference_s = abs((file.start - next_file.start).total_seconds())
             if difference_s > MAX_START_DIFFERENCE_S:
                 raise InputError(f"the files started {difference_s:.1f} s apart", where, HINT)
+
+
+def _check_names(paths: Sequence[Path]) -> None:
+    """Raise an InputError when names tell of two processors, or of two parts of a recording."""
+    for what, pattern in (("processors", PROCESSOR), ("parts", PART)):
+        named = {match[1].lstrip("0") for path in paths if (match := pattern.search(path.stem))}
+        if len(named) > 1:
+            names = ", ".join(path.name for path in paths)
+            raise InputError(f"the names are of {len(named)} {what}: {names}", paths[0], ROWS)
+
+
+def _check_channels(nev: Nev, nsx: Nsx) -> None:
+    """Raise an InputError when a .nev and a .nsX list other electrodes, or label most of them differently."""
+    in_nev = {i for i in (*nev.labels, *nev.gain_uv) if i not in nev.analog}
+    in_nsx = {i for i, analog in zip(nsx.ids, nsx.analog, strict=True) if not analog} - nev.analog
+    where = f"{nev.path} and {nsx.path}"
+    if in_nev and in_nsx and not in_nev & in_nsx:
+        raise InputError("no electrode of one file is in the other: they are of two processors", where, ROWS)
+    if nsx.version == "2.1":
+        return  # it has no labels
+    of_nsx = dict(zip(nsx.ids, nsx.labels, strict=True))
+    shared = [i for i in sorted(in_nsx) if nev.labels.get(i) and of_nsx[i]]
+    differ = [i for i in shared if nev.labels[i].lower() != of_nsx[i].lower()]
+    if len(differ) > len(shared) / 2:
+        i = differ[0]
+        raise InputError(
+            f"{len(differ)} of {len(shared)} electrodes have another label in the other file, as electrode "
+            f"{i}: '{nev.labels[i]}' and '{of_nsx[i]}'",
+            where,
+            ROWS,
+        )
 
 
 def _streams(
@@ -181,7 +225,7 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
         {
             "channel": missing,
             "name": [nev.labels.get(c, f"chan{c}") for c in missing],
-            "kind": "neural",
+            "kind": ["analog" if c in nev.analog else "neural" for c in missing],
             "stream": "",
             "sampling_rate_hz": float(nev.resolution_hz),
             "gain_uv": [nev.gain_uv.get(c, float("nan")) for c in missing],
@@ -191,14 +235,48 @@ def _add_spike_channels(channels: pd.DataFrame, nev: Nev | None) -> pd.DataFrame
     return tables.conform(pd.concat(frames).sort_values("channel"), CHANNELS)
 
 
-def _metadata(files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock) -> dict[str, Any]:
+def _scaled_by_nev(nsx: Nsx, nev: Nev | None) -> Nsx:
+    """Take from the NEV which channels of an NSx 2.1, whose header has no scale, are analog inputs."""
+    if nsx.version != "2.1" or nev is None:
+        return nsx
+    analog = nsx.analog | np.isin(nsx.ids, list(nev.analog))
+    return replace(nsx, analog=analog, gain_uv=np.where(analog, layout.ANALOG_GAIN_UV, ELECTRODE_GAIN_UV))
+
+
+def _no_voltage(nsx: list[Nsx]) -> dict[int, str]:
+    """Return the unit of each channel that is no voltage."""
+    return {
+        i: unit
+        for nsx_file in nsx
+        for i, unit in zip(nsx_file.ids, nsx_file.units, strict=True)
+        if unit.lower() not in layout.MICROVOLTS
+    }
+
+
+def _without_scale(channels: pd.DataFrame, nsx: list[Nsx]) -> pd.DataFrame:
+    """Leave out microvolts a count of what is no voltage."""
+    gain = channels["gain_uv"].mask(channels["channel"].isin(_no_voltage(nsx)))
+    return channels.assign(gain_uv=gain)
+
+
+def _metadata(
+    files: Sequence[Path], nev: Nev | None, nsx: list[Nsx], clock: Clock, times: NDArray[np.float64]
+) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "versions": {header.path.name: header.version for header in _headers(nev, nsx)},
         "clock_resets": len(clock.offset_s) - 1,
         "clock_offsets_s": list(clock.offset_s),
         "clock_origin_s": clock.origin_s,
     }
-    metadata |= nev.metadata if nev else {}
+    if nev:
+        metadata |= nev.metadata
+        metadata["comments"] = [{"time_s": float(times[row]), "text": text} for row, text in nev.comments]
+    if nev and nev.stimulation:
+        metadata["stimulation_packets"] = len(nev.stimulation)
+        first = nev.stimulation[:MAX_TOLD]
+        metadata["stimulation"] = [[float(times[row]), electrode] for row, electrode in first]
+    if units := _no_voltage(nsx):
+        metadata["scale"] = {str(channel): f"in {unit}" for channel, unit in units.items()}
     for file in files:
         if file.suffix.lower() == ".ccf":
             metadata["configuration"] = read_ccf(file)

@@ -11,7 +11,7 @@ import numpy as np
 from evoalign.errors import InputError
 from evoalign.formats.pl2 import layout as pl2
 from evoalign.formats.plexon.runs import Runs, backward_step, channel_runs
-from evoalign.formats.plexon.streams import Continuous, number_of, role_of
+from evoalign.formats.plexon.streams import Continuous, named_role, number_of, role_of
 from evoalign.formats.plexon.walk import Blocks
 
 # Events without a value of their own get the number that the same event has in .plx files, or one above it.
@@ -87,7 +87,9 @@ def continuous(
     if backward_run >= 0:
         time_s = runs.tick[backward_run] / clock_hz
         raise InputError(f"channel {head.name}: time runs backwards to {time_s:.6f} s", where, hint)
-    neural_name = NEURAL_ROLE.get(head.source)
+    # Numbers of sources differ by the version of OmniPlex: the source's or channel's own name counts first.
+    named = next((name for name in (head.source_name, head.name) if named_role(name)), "")
+    neural_name = named or NEURAL_ROLE.get(head.source)
     role = role_of(neural_name or head.source_name or head.name, rate)
     if role == "analog" and not neural_name:
         role = role_of(head.name, rate)

@@ -76,6 +76,7 @@ class Contents:
 def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s: float) -> Recording:
     """Return the recording of a Plexon file's contents."""
     streams: dict[str, Stream] = {}
+    names: dict[int, str] = {}  # of each channel, as in the first stream that holds it
     metadata = dict(contents.metadata)
     for name, (channels, group) in split_ragged(name_streams(contents.continuous), contents.clock_hz).items():
         starts = (group.tick / contents.clock_hz).tolist()
@@ -90,6 +91,8 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
             files=tuple(files),
             gap_tolerance_s=gap_tolerance_s,
         )
+        for channel in channels:
+            names.setdefault(channel.number, channel.name)
         if group.lost:
             metadata.setdefault("samples_outside_shared_segments", {})[name] = group.lost
     in_order = list(streams.values())
@@ -103,20 +106,10 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
         format=kind,
         files=tuple(files),
         start=contents.start,
-        channels=channel_table(in_order, _names(in_order, contents), spike_channels=with_spikes),
+        channels=channel_table(in_order, names, spike_channels=with_spikes),
         segments=segments,
         words=word_table(word_s, contents.word, contents.word_source, segments),
         online_spikes=spike_table(contents.spike_channel, contents.spike_unit, spike_s),
         streams=streams,
         metadata=metadata,
     )
-
-
-def _names(streams: Sequence[Stream], contents: Contents) -> dict[int, str]:
-    """Label of each channel, as in the first stream that holds it."""
-    label = {(c.number, c.rate_hz, c.gain_uv): c.name for c in contents.continuous}
-    names: dict[int, str] = {}
-    for stream in streams:
-        for number, gain in zip(stream.channels, stream.gain_uv.tolist(), strict=True):
-            names.setdefault(number, label[number, stream.sampling_rate_hz, gain])
-    return names

@@ -49,6 +49,12 @@ class Continuous:
     samples: np.ndarray
 
 
+def named_role(name: str) -> str:
+    """Return the role that Plexon's own names tell (``WB001``, ``AI01``); '' for other names."""
+    match = re.match(r"[A-Za-z]+", name)
+    return PREFIX_ROLE.get(match[0].upper() if match else "", "")
+
+
 def role_of(name: str, rate_hz: float, spike_channel: int = 0) -> str:
     """Return what a channel carries, by its name, its rate and the header's link to a spike channel.
 
@@ -59,8 +65,7 @@ def role_of(name: str, rate_hz: float, spike_channel: int = 0) -> str:
     sampled like spikes (>= 20 kHz) and its name does not mention a photodiode,
     an eye or the like; else it is an analog input.
     """
-    match = re.match(r"[A-Za-z]+", name)
-    role = PREFIX_ROLE.get(match[0].upper() if match else "", "")
+    role = named_role(name)
     if not role and not NOT_NEURAL.search(name) and (spike_channel > 0 or rate_hz >= BROADBAND_HZ):
         role = "neural"
     if role in ("neural", "broadband", "highpass"):

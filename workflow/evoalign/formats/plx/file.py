@@ -95,7 +95,7 @@ def read_plx(path: Path) -> PlxFile:
         at += n * dtype.itemsize
     if not len(tables[0]) and not len(tables[2]):
         raise InputError("the file has no spike and no continuous channels", path, "record it again")
-    for table in tables:
+    for table in (tables[0], tables[2]):  # OmniPlex 1.1.9 repeats channels among the headers of events
         _check_unique(table, path)
     blocks, ended, end = walk(as_words(content), at // 2)
     _check_end(content, ended, end, path)
@@ -158,7 +158,11 @@ def _check_channels(file: PlxFile) -> None:
         ("event", file.events, np.append(file.event_headers["Channel"], special)),
         ("continuous", file.continuous, file.slow_headers["Channel"]),
     )
+    of_events = file.event_headers["Channel"]
+    repeated = np.unique(of_events).size < of_events.size  # their numbers say nothing then
     for name, blocks, channels in with_header:
+        if name == "event" and repeated:
+            continue
         without_header = np.flatnonzero(~np.isin(blocks.channel, channels))
         if without_header.size:
             what = f"a {name} block of channel {blocks.channel[without_header[0]]}, which has no header"

@@ -19,7 +19,7 @@ from evoalign.errors import InputError
 from evoalign.formats.plexon.contents import Contents, build
 from evoalign.formats.plexon.raw_bytes import as_words, text
 from evoalign.formats.plexon.runs import backward_step, channel_runs
-from evoalign.formats.plexon.streams import Continuous, number_of, role_of
+from evoalign.formats.plexon.streams import Continuous, named_role, number_of, role_of
 from evoalign.formats.plx import layout as plx
 from evoalign.formats.plx.file import AGAIN, PlxFile, read_plx
 from evoalign.recordings.recording import Recording
@@ -148,10 +148,25 @@ def _continuous(file: PlxFile, gap_tolerance_s: float) -> tuple[list[Continuous]
             where = f"{file.path}, byte {2 * int(blocks.word[block]) - 16}"
             raise InputError(f"channel {name}: time runs backwards", where, AGAIN)
         linked = int(head["SpikeChannel"]) if file.header["Version"] >= 104 else 0
-        role = role_of(name, rate, linked)
+        role = "analog" if _of_own_source(file, head, name) else role_of(name, rate, linked)
         number = number_of(name, role, row + 1, linked)
         channels.append(Continuous(role, number, name, rate, gain, runs, samples))
     return channels, without_samples
+
+
+def _of_own_source(file: PlxFile, head: np.void, name: str) -> bool:
+    """Return whether an `AD` channel beside OmniPlex's neural ones comes from another source: an input.
+
+    The older MAP system calls its neural channels so, and has no others.
+    """
+    if file.header["Version"] < 106 or named_role(name) != "neural":
+        return False
+    neural = {
+        int(other["SrcId"])
+        for other in file.slow_headers
+        if named_role(text(other["Name"])) in ("broadband", "highpass", "field")
+    }
+    return bool(neural) and int(head["SrcId"]) not in neural
 
 
 def _events(file: PlxFile) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
