@@ -20,7 +20,7 @@ from evoalign.simulate.spiketrains import (
 )
 from evoalign.simulate.subject import random_unit
 from evoalign.simulate.tables import TRUE_UNITS
-from evoalign.simulate.ventral_stream import ModelUnit, figures, texture_statistics
+from evoalign.simulate.ventral_stream import ModelUnit, figures
 from evoalign.simulate.voltages import Shape, random_shape
 
 AMPLITUDES_UV = (60.0, 180.0)
@@ -140,15 +140,17 @@ def _neighbour(
 def _matches(evolved: Evolved, models: list[ModelUnit]) -> np.ndarray:
     """Return T and O of every unit for every presentation, ``[unit, 2, presentation]``."""
     images = evolved.subject.shown
-    unique = {image.name: image for image in images}
-    rows = {name: row for row, name in enumerate(unique)}
-    pixels = [image.pixels for image in unique.values()]
+    # Of equal images the last one shown stands for all.
+    last = {image.name: place for place, image in enumerate(images)}
+    rows = {name: row for row, name in enumerate(last)}
+    pixels = [images[place].pixels for place in last.values()]
+    statistics = evolved.subject.statistics[list(last.values())]
     matches = np.empty((len(models), 2, len(pixels)))
     for start in range(0, len(pixels), _IMAGES_AT_ONCE):
         stack = np.stack(pixels[start : start + _IMAGES_AT_ONCE])
-        statistics, coarse = texture_statistics(stack), figures(stack)
+        here, coarse = statistics[start : start + len(stack)], figures(stack)
         for row, model in zip(matches, models, strict=True):
-            row[0, start : start + len(stack)] = model.texture_match(statistics)
+            row[0, start : start + len(stack)] = model.texture_match(here)
             row[1, start : start + len(stack)] = model.object_match(coarse)
     return matches[:, :, [rows[image.name] for image in images]]
 

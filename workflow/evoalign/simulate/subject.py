@@ -103,6 +103,8 @@ class ModelSubject:
         Every presentation, in order.
     matches : ndarray
         T and O of the presentations so far, ``[2, presentation]``.
+    statistics : ndarray
+        `texture_statistics` of the presentations so far, ``[presentation, band]``: costly, so kept.
     spikes : ndarray
         The unit's spike times so far, s.
     """
@@ -115,21 +117,19 @@ class ModelSubject:
         self._reached = 0.0
         self.shown: list[ShownImage] = []
         self.matches = np.empty((2, 0))
+        self.statistics = texture_statistics(np.empty((0, 1, 1, 3), np.uint8))
         self.spikes = np.empty(0)
 
     def show(self, images: Sequence[ShownImage]) -> np.ndarray:
         """Return the mean rate in [50, 200) ms after each image's onset, spikes/s."""
         onsets = self._rig.run_block(images)
         pixels = np.stack([image.pixels for image in images])
-        matches = np.stack(
-            [
-                self.unit.texture_match(texture_statistics(pixels)),
-                self.unit.object_match(figures(pixels)),
-            ]
-        )
+        statistics = texture_statistics(pixels)
+        matches = np.stack([self.unit.texture_match(statistics), self.unit.object_match(figures(pixels))])
         self._fire(onsets, matches, self._rig.now)
         self.shown += images
         self.matches = np.concatenate([self.matches, matches], axis=1)
+        self.statistics = np.concatenate([self.statistics, statistics])
         first, last = (np.searchsorted(self.spikes, onsets + edge) for edge in EVOKED_S)
         return (last - first) / (EVOKED_S[1] - EVOKED_S[0])
 
