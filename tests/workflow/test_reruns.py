@@ -19,10 +19,12 @@ from running import jobs, small_study, snakemake
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
+from evoalign.errors import InputError
 from evoalign.pipeline import versions
 from evoalign.pipeline.declared import WHERE
 from evoalign.pipeline.provenance.records import read_jobs
 from evoalign.study import Config
+from evoalign.study_checks import check_consistency
 
 pytestmark = pytest.mark.slow
 
@@ -246,10 +248,11 @@ def other_values(value):
             )
         case list():
             yield from (value[:1], value[::-1], [*value, "Ada"], [*value, "top"], [*value, "block"])
+            yield [-50, 250]  # a window that all bins tile
             yield from ([*value[:-1], other] for last in value[-1:] for other in other_values(last))
         case dict():
             yield from ({**value, key: other} for key in value for other in other_values(value[key]))
-            yield from ({"a": "b"}, {"a": {"age": "P1Y"}})
+            yield from ({"a": "b"}, {"a": {"age": "P1Y"}}, {"image": "b"}, {"label": "b"})
 
 
 def changed(section, name, own):
@@ -257,8 +260,9 @@ def changed(section, name, own):
     value = own[section][name] if section else own[name]
     for other in other_values(value):
         try:
-            Config.model_validate({section: {name: other}} if section else {name: other})
-        except ValidationError:
+            new = {section: {name: other}} if section else {name: other}
+            check_consistency(Config.model_validate(new), "")
+        except (ValidationError, InputError):
             continue
         if other != value:
             return {section: {name: other}} if section else {name: other}

@@ -7,6 +7,7 @@ one-line reasons; a unit stands at the end of a key's name (``_ms``, ``_uv``).
 
 from __future__ import annotations
 
+import re
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +49,8 @@ def explain(error: ValidationError, where: str | PathLike[str], model: type[Base
         else:
             found_text = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
             problems.append(f"{key}: {item['msg']}{found_text}" if key else str(item["msg"]))
+            if item["type"] == "literal_error":
+                hint = hint or nearest(str(item["input"]), re.findall("'([^']*)'", item["ctx"]["expected"]))
     return InputError("; ".join(problems), where, hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
@@ -120,6 +121,7 @@ def load_sessions(
     """
     sessions: list[Session] = []
     rows: dict[str, str] = {}
+    recorded: dict[str, str] = {}
     for where, cells in _sheet_rows(Path(path)):
         try:
             session = Session.model_validate(cells)
@@ -132,6 +134,8 @@ def load_sessions(
                 "give each row a name of its own",
             )
         _check_files(session, where, exists)
+        for file in (*session.raw, session.nwb) if session.raw or session.nwb else ():
+            _check_recorded_once(file, where, recorded)
         rows[session.session] = where
         sessions.append(session)
     if not sessions:
@@ -195,6 +199,9 @@ def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if column not in columns:
             where = f"{path}, row {lines[0][0]}"
             raise InputError(f"unknown column '{column}'", where, nearest(column, columns))
+        if (reader.fieldnames or []).count(column) > 1:
+            where = f"{path}, row {lines[0][0]}"
+            raise InputError(f"column '{column}' stands twice", where, "keep one of them")
     for (number, _), row in zip(lines[1:], reader, strict=True):
         where = f"{path}, row {number}"
         if None in row or any(cell is None for cell in row.values()):
@@ -202,6 +209,20 @@ def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 "the row has not as many cells as the header", where, "separate cells by one tab"
             )
         yield where, {column: cell.strip() for column, cell in row.items()}
+
+
+def _check_recorded_once(file: str, where: str, recorded: dict[str, str]) -> None:
+    """Refuse a recording of an earlier row: one experiment would count as two."""
+    if not file:
+        return
+    place = file if storage.is_url(file) else os.path.realpath(file)
+    if place in recorded:
+        raise InputError(
+            f"'{file}' stands in two places, and would count as two recordings",
+            f"{recorded[place]} and {where}",
+            "keep one of the rows; a recording that holds two experiments is cut into two files first",
+        )
+    recorded[place] = where
 
 
 def _check_files(session: Session, where: str, exists: Callable[[str], bool]) -> None:

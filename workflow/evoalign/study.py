@@ -92,6 +92,9 @@ def load_config(path: str | PathLike[str]) -> Config:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the configuration: {error.strerror}", path) from error
+    except UnicodeDecodeError as error:
+        problem = "the configuration is not UTF-8 text"
+        raise InputError(problem, f"{path}, byte {error.start}", "save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise InputError(f"no valid YAML: {error}", path) from error
     return check_config(content or {}, path)

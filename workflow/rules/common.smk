@@ -11,6 +11,7 @@ from evoalign.pipeline import declared, process, versions
 from evoalign.sheet import check_curations, load_sessions
 from evoalign.spaces.settings import GENERATED_SPACES
 from evoalign.study import check_config, check_generators
+from evoalign.study_checks import check_consistency, check_yaml
 
 DEMO = "data/demo"
 # What is read of a folder of phy.
@@ -45,7 +46,10 @@ def check_storage(rows):
 def load_study():
     """Check config and sample sheet before any job starts."""
     try:
+        for file in workflow.configfiles:
+            check_yaml(file)
         study = check_config(config, ", ".join(map(str, workflow.configfiles)))
+        check_consistency(study, ", ".join(map(str, workflow.configfiles)))
         # Raw files of the demo need not be there: the demo's rules make them.
         rows = load_sessions(
             study.sessions,

@@ -342,4 +342,14 @@ def test_preferred_is_the_sorted_unit_that_agrees_or_else_the_multiunit():
     strange = online.assign(time_s=online["time_s"] + np.where(online["unit"] == 2, 0.11, 0))
     poor = choose_preferred(candidates(online), strange, 1, 2).units
     assert poor["preferred"].tolist() == [False, False, True]
-    assert not choose_preferred(candidates(online), online, 2, 1).units["preferred"].any()
+    assert not choose_preferred(candidates(online), online, 2, 0).units["preferred"].any()
+
+
+@pytest.mark.parametrize(
+    ("channel", "unit", "name", "there"), [(1, 4, "1d", "1a, 1b, 1c"), (2, 1, "2a", "none")]
+)
+def test_a_letter_that_the_rig_did_not_give_is_refused_with_those_it_gave(channel, unit, name, there):
+    online = pd.DataFrame({"channel": 1, "unit": [1, 2, 3], "time_s": [0.1, 0.2, 0.3]})
+    with pytest.raises(InputError, match=f"no online unit {name}") as caught:
+        choose_preferred(candidates(online), online, channel, unit)
+    assert f"units of that channel: {there};" in caught.value.hint

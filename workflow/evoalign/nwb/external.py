@@ -17,6 +17,7 @@ from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import HINT, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
+from evoalign.nwb.external_checks import check_presentations, check_spikes, preferred_units
 from evoalign.nwb.observed import observation, observed_alone
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
@@ -61,10 +62,9 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
         Units, spike times, the table or a mapped column are missing, damaged
         or of another kind; file and path in it are named.
     """
-    preferred = session.preferred_channel if session else _UNKNOWN
     channels = _channels(nwb, path)
     presentations = _presentations(nwb, path, settings, session.spaces if session else ())
-    units, spikes, observed = _units(nwb, path, settings.unit_columns, channels, preferred)
+    units, spikes, observed = _units(nwb, path, settings.unit_columns, channels, session)
     if channels.empty:
         channels = _made_up(units["channel"])
     presentations = observed_alone(nwb, path, presentations, units, observed)
@@ -124,11 +124,12 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
     has_onset = np.isfinite(frame["onset_s"].to_numpy(np.float64))
     frame["valid"] = has_onset & (frame["valid"].to_numpy() if "valid" in mapped else True)
     frame.loc[~has_onset, "reason"] = "no onset"
+    check_presentations(frame, location)
     return tables.conform(frame, PRESENTATIONS)
 
 
 def _units(
-    nwb: NWBFile, path: str, name_in_file: dict[str, str], channels: pd.DataFrame, preferred: int
+    nwb: NWBFile, path: str, name_in_file: dict[str, str], channels: pd.DataFrame, session: Session | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[NDArray[np.float64]] | None]:
     """Units, their spikes, and when each unit was observed (`observation`)."""
     location = f"{path}, {PLACE}"
@@ -136,6 +137,7 @@ def _units(
         raise InputError("the file holds no units", location, "give a file with units and their spike times")
     numbers = np.asarray(nwb.units.id[:], np.int64)
     spikes = read_spikes(nwb.units, numbers, location)
+    check_spikes(spikes, location)
     observed = observation(nwb.units, location)
     mapped = _mapped(nwb.units, UNITS_TABLE, name_in_file, name_in_file, location)
     frame = _filled(mapped, UNITS_TABLE, len(numbers))
@@ -150,7 +152,7 @@ def _units(
         frame["n_spikes"].to_numpy(np.float64), _observed_s(observed, spikes, len(numbers))
     )
     if "preferred" not in mapped:
-        frame["preferred"] = (frame["channel"] == preferred) & (preferred != _UNKNOWN)
+        frame["preferred"] = preferred_units(frame, session, location)
     return tables.conform(frame, UNITS_TABLE), spikes, observed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evoalign.settings import Section, setting
+from evoalign.settings import Section, UnitKind, setting
 
 
 class Responses(Section):
@@ -10,6 +10,6 @@ class Responses(Section):
 
     start_ms: int = setting(-50, "first ms of the count tensor, relative to image onset", ge=-1000, le=0)
     stop_ms: int = setting(250, "end of the count tensor, relative to image onset", ge=50, le=5000)
-    kinds: tuple[str, ...] = setting(
+    kinds: tuple[UnitKind, ...] = setting(
         ("sorted", "multiunit", "online", "envelope"), "unit kinds that are carried on"
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import spikeinterface as si
 from spikeinterface.comparison import compare_two_sorters
 
+from evoalign.errors import InputError
 from evoalign.sorting.result import SortingResult
 
 CLOCK_HZ = 30_000.0  # of the comparison's time grid
@@ -49,7 +50,14 @@ def choose_preferred(
     SortingResult
         With columns preferred and preferred_agreement set. Nothing is marked
         for a channel without units.
+
+    Raises
+    ------
+    InputError
+        The rig sorted units online, and none of that channel and letter.
     """
+    if unit > 0:
+        _check_there(online_spikes, channel, unit)
     units = sorted_units.units.copy()
     units["preferred"], units["preferred_agreement"] = False, np.nan
     of_channel = online_spikes[online_spikes["channel"] == channel]
@@ -64,6 +72,19 @@ def choose_preferred(
     for row in _preferred_rows(units[on_channel], unit, min_agreement):
         units.loc[row, "preferred"] = True
     return replace(sorted_units, units=units)
+
+
+def _check_there(online_spikes: pd.DataFrame, channel: int, unit: int) -> None:
+    """Refuse a letter that the rig did not give: the channel's multi-unit would stand in without a word."""
+    of_channel = np.unique(online_spikes.loc[online_spikes["channel"] == channel, "unit"])
+    if online_spikes.empty or unit in of_channel:
+        return
+    letters = [f"{channel}{chr(ord('a') + number - 1)}" for number in of_channel.tolist() if 0 < number <= 26]
+    raise InputError(
+        f"there is no online unit {channel}{chr(ord('a') + unit - 1)}",
+        "sample sheet, column preferred",
+        f"units of that channel: {', '.join(letters) or 'none'}; without a letter, {channel}, its multi-unit",
+    )
 
 
 def _preferred_rows(units: pd.DataFrame, unit: int, min_agreement: float) -> list[int]:
