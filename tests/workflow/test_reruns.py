@@ -245,6 +245,7 @@ def other_values(value):
                 "average",
                 "runs",
                 "exact",
+                "Asia/Tokyo",
             )
         case list():
             yield from (value[:1], value[::-1], [*value, "Ada"], [*value, "top"], [*value, "block"])

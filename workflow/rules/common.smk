@@ -79,7 +79,12 @@ STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row
 PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
 
 # Settings by which an NWB file that another tool made is read.
-READING_NWB = ["nwb.presentations", "nwb.columns", "nwb.unit_columns"]
+READING_NWB = [
+    "nwb.presentations",
+    "nwb.columns",
+    "nwb.unit_columns",
+    "nwb.time_zone",
+]
 # Fields of a session that an NWB file holds, or the sheet in the place of such a file.
 SESSION_IN_NWB = [
     "session",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -21,6 +20,7 @@ from evoalign.formats.opening import open_recording
 from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
 from evoalign.nwb.metadata import flat
+from evoalign.nwb.session_start import start_of
 from evoalign.nwb.settings import Nwb, Packaging
 from evoalign.nwb.tables import GENERATORS, RAW_FILES
 from evoalign.recordings.stream import Stream
@@ -99,7 +99,7 @@ def assemble(
             unstable_baseline=session.unstable_baseline,
             recorder=str(descriptor.get("format", "")),
         ),
-        start=start_of(session, descriptor.get("start")),
+        start=start_of(session, descriptor.get("start"), config.nwb.time_zone),
         **session_tables,
         presentations=presentations,
         alignment=alignment,
@@ -122,29 +122,6 @@ def _presentations(files: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
         for name, contract in tables.by_name(PRESENTATIONS, ALIGNMENT).items()
     }
     return frames["presentations"], frames["alignment"]
-
-
-def start_of(session: Session, header: str | None) -> dt.datetime:
-    """Return when the recording began: the header's time, on the sheet's day where it names one.
-
-    Raises
-    ------
-    InputError
-        Neither has the day.
-    """
-    start = None if header is None else dt.datetime.fromisoformat(header)
-    if start is not None and start.tzinfo is None:
-        start = start.replace(tzinfo=dt.UTC)
-    if session.date is not None:
-        time = start.timetz() if start is not None else dt.time(tzinfo=dt.UTC)
-        start = dt.datetime.combine(session.date, time)
-    if start is None:
-        raise InputError(
-            "the recording's header has no date",
-            f"session {session.session}",
-            "give the column date in sessions.tsv",
-        )
-    return start
 
 
 def generators(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from evoalign.nwb.columns import HINT, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.external_checks import check_presentations, check_spikes, preferred_units
 from evoalign.nwb.observed import observation, observed_alone
+from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
@@ -78,7 +78,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
             unstable_baseline=session.unstable_baseline if session else "",
             identifier=str(nwb.identifier),
         ),
-        start=nwb.timestamps_reference_time.astimezone(dt.UTC),
+        start=external_start(path, settings.time_zone),
         channels=channels,
         units=units,
         spikes=spikes,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from typing import Literal
+from zoneinfo import available_timezones
+
+from pydantic import field_validator
+from rapidfuzz import process
 
 from evoalign.recordings.settings import Recordings
 from evoalign.settings import Section, setting
@@ -43,6 +47,11 @@ class Nwb(Section):
     subjects: dict[str, dict[SubjectField, str]] = setting(
         {}, "animal -> sex, age, species, description, weight, strain, where these differ"
     )
+    time_zone: str = setting(
+        "",
+        "the lab's time zone by its IANA name, as 'America/New_York': of starts without a zone, and of the "
+        "column date; '' = UTC",
+    )
     weights: dict[str, str] = setting({}, "space -> file of its generator's weights, whose checksum is kept")
     metrics: dict[str, str] = setting({}, "space -> image metric of its Hessian frame, as LPIPS")
     presentations: str = setting("presentations", "table of intervals in NWB files that other tools made")
@@ -50,6 +59,15 @@ class Nwb(Section):
         {}, "column of presentations -> its name in such a file, as 'image: stimulus_name'"
     )
     unit_columns: dict[str, str] = setting({}, "the same for the units, as 'label: quality'")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, time_zone: str) -> str:
+        if time_zone and time_zone not in available_timezones():
+            nearest = process.extractOne(time_zone, sorted(available_timezones()), score_cutoff=50)
+            hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+            raise ValueError(f"no time zone is called '{time_zone}'{hint}")
+        return time_zone
 
     @property
     def suffix(self) -> str:
