@@ -20,6 +20,7 @@ from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
 from evoalign.sorting.templates import Templates
 
+TIE_SD = 1e-3  # spikes that differ by less, in noise SDs, are copies of one
 COMPONENTS = 10  # principal components that isosplit6 clusters
 BACKGROUND = -2  # label of spikes of far cells
 COLLIDED_SD = 4.0  # a spike that its cluster's mean leaves this much more than usual of, in robust SDs
@@ -47,6 +48,20 @@ def components(waves: np.ndarray, n: int = COMPONENTS) -> np.ndarray:
     return np.ascontiguousarray(centred @ axes[:, ::-1][:, :n])
 
 
+def distinct(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows that differ, and of which of them each point ``[point, dimension]`` is a copy.
+
+    isosplit6 counts on densities, which points that repeat exactly do not
+    have: those of a recording that was replayed in a loop. Noise small enough
+    to keep the shapes does not help (232 clusters of two), so each is taken
+    once.
+    """
+    _, first, copy_of = np.unique(np.round(points / TIE_SD), axis=0, return_index=True, return_inverse=True)
+    if len(first) == len(points):
+        return np.arange(len(points)), np.arange(len(points))
+    return first, copy_of.reshape(-1)
+
+
 def cluster(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     """Cluster the spikes of one electrode.
 
@@ -64,7 +79,9 @@ def cluster(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     """
     if len(waves) < min_spikes:
         return np.full(len(waves), -1)
-    labels = isosplit(components(waves)).astype(np.int64) - 1
+    scores = components(waves)
+    first, copy_of = distinct(scores)
+    labels = isosplit(scores[first])[copy_of].astype(np.int64) - 1
     return _renumbered(labels, min_spikes)
 
 

@@ -9,7 +9,9 @@ counts.
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import BinaryIO
 
 import numpy as np
 import psutil
@@ -18,7 +20,7 @@ from isosplit6 import isosplit6
 
 def main(max_rss: int) -> None:
     """Answer requests on standard input, until this process takes more than `max_rss` bytes."""
-    requests, answers, process = sys.stdin.buffer, sys.stdout.buffer, psutil.Process()
+    requests, answers, process = sys.stdin.buffer, _private_answers(), psutil.Process()
     goes_on = True
     while goes_on and len(header := requests.read(24)) == 24:
         n, m, has_labels = np.frombuffer(header, np.int64).tolist()
@@ -28,6 +30,13 @@ def main(max_rss: int) -> None:
         goes_on = process.memory_info().rss < max_rss
         answers.write(clusters.tobytes() + bytes([not goes_on]))
         answers.flush()
+
+
+def _private_answers() -> BinaryIO:
+    """Keep the pipe for answers alone: isosplit6 prints warnings on standard output."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
 
 
 if __name__ == "__main__":
