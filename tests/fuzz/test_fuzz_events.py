@@ -15,7 +15,8 @@ from evoalign.events.log import read_log
 from evoalign.events.settings import Events
 from evoalign.formats.monkeylogic.behavior import read_behavior
 from evoalign.formats.monkeylogic.write import behavior_tree, write_behavior, write_bhv2
-from evoalign.simulate.rig import NO_FAULTS, simulate_rig
+from evoalign.simulate.rig import simulate_rig
+from evoalign.simulate.rig_faults import NO_FAULTS
 
 pytestmark = pytest.mark.fuzz
 

@@ -308,7 +308,7 @@ def test_animals_latencies_and_specifications(pooled, plain):
                 assert own["latency_ms"] == pytest.approx(time, nan_ok=True)
         for row in panels["specifications"].itertuples():
             if "selected" not in row.selection:  # its draws differ
-                own = curve.loc[(area, row.selection, row.start, row.stop, row.normalization_rate)]
+                own = curve.loc[(area, row.selection, row.start, row.stop, row.normaliser)]
                 assert (own["n"], own["t"], own["p"]) == pytest.approx((row.n, row.t, row.p), rel=1e-6)
     ours, fitted = np.array([pair for pair in means if np.isfinite(pair[1])]).T
     assert len(fitted) > 0.8 * len(means) >= 20

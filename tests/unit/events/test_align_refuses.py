@@ -15,7 +15,8 @@ from evoalign.events.photodiode import Photodiode
 from evoalign.events.settings import Events
 from evoalign.events.tables import LOG
 from evoalign.recordings.tables import WORDS
-from evoalign.simulate.rig import NO_FAULTS, Faults, simulate_rig
+from evoalign.simulate.rig import simulate_rig
+from evoalign.simulate.rig_faults import NO_FAULTS, Faults
 
 PLAIN = replace(NO_FAULTS, log_jitter_ms=0.2)
 

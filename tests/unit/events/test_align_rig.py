@@ -10,7 +10,8 @@ from evoalign import tables
 from evoalign.events.align import Alignment, align
 from evoalign.events.settings import Events
 from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
-from evoalign.simulate.rig import Faults, RigSession, simulate_rig
+from evoalign.simulate.rig import RigSession, simulate_rig
+from evoalign.simulate.rig_faults import Faults
 
 SETTINGS = Events()
 FAULTS = Faults()

@@ -13,7 +13,8 @@ from evoalign.recordings.recording import Recording
 from evoalign.recordings.tables import CHANNELS, ONLINE_SPIKES
 from evoalign.sheet import Session
 from evoalign.simulate.flashes import photodiode_stream
-from evoalign.simulate.rig import Faults, simulate_rig
+from evoalign.simulate.rig import simulate_rig
+from evoalign.simulate.rig_faults import Faults
 
 
 @pytest.fixture(scope="module")

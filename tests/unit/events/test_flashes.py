@@ -8,7 +8,8 @@ import pytest
 from evoalign.events.align import Alignment, align
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.settings import Events
-from evoalign.simulate.rig import NO_FAULTS, Faults, RigSession, simulate_rig
+from evoalign.simulate.rig import RigSession, simulate_rig
+from evoalign.simulate.rig_faults import NO_FAULTS, Faults
 
 DELAYED = replace(NO_FAULTS, delay_ms=(0.0, 17.0), log_jitter_ms=0.2)
 

@@ -11,7 +11,8 @@ from evoalign.errors import InputError
 from evoalign.events.align import align
 from evoalign.events.settings import Events
 from evoalign.recordings.tables import WORDS
-from evoalign.simulate.rig import NO_FAULTS, simulate_rig
+from evoalign.simulate.rig import simulate_rig
+from evoalign.simulate.rig_faults import NO_FAULTS
 
 RIG = simulate_rig(0, n_presentations=1200, faults=replace(NO_FAULTS, log_jitter_ms=0.2))
 EIGHT_BITS = Events(word_mask=255)

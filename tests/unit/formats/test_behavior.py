@@ -18,7 +18,8 @@ from evoalign.events.settings import Events
 from evoalign.formats.monkeylogic.behavior import read_behavior, trials
 from evoalign.formats.monkeylogic.bhv2 import Bhv2
 from evoalign.formats.monkeylogic.write import FunctionHandle, behavior_tree, write_behavior, write_bhv2
-from evoalign.simulate.rig import NO_FAULTS, simulate_rig
+from evoalign.simulate.rig import simulate_rig
+from evoalign.simulate.rig_faults import NO_FAULTS
 
 REAL = Path(__file__).parents[4] / "shared/data/monkeylogic/231206__dms_younes2.bhv2"
 needs_real = pytest.mark.skipif(

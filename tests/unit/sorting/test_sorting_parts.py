@@ -10,7 +10,8 @@ from scipy import signal
 
 from evoalign.errors import InputError
 from evoalign.sorting.bad_channels import correlation, find_bad_channels
-from evoalign.sorting.clustering import BACKGROUND, coincidence, merge, split, templates_of
+from evoalign.sorting.clustering import BACKGROUND, merge, split, templates_of
+from evoalign.sorting.coincidences import coincidence
 from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import match
 from evoalign.sorting.preferred import agreement, choose_preferred, lag

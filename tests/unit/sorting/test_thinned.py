@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 
-from evoalign.sorting.clustering import coincidence
+from evoalign.sorting.coincidences import coincidence
 from evoalign.sorting.detect_and_match import _crossings_of_row
 from evoalign.sorting.electrode import Crossings, detect, learn_noise
 from evoalign.sorting.settings import Sorting

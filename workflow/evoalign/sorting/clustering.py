@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
+from evoalign.sorting.coincidences import coincidence
 from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
 from evoalign.sorting.templates import Templates
@@ -33,7 +34,6 @@ SPLIT_BIC = 10.0  # one part more must lower BIC by this: very strong evidence (
 NARROW = 2.5  # largest mean variance of a unit's cloud, its largest axis left out; the noise's is 1
 SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
-MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
 MAX_COINCIDENT = 0.1  # coincidences relative to those expected: fewer are a refractory period
 MIN_INDEPENDENT = 0.5  # and more are two neurons
 MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
@@ -234,33 +234,6 @@ def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
     labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
     pooled = np.concatenate(projections)
     return len(np.unique(isosplit(pooled[:, None], labels))) == 1
-
-
-def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
-    """Return coincidences of two spike trains over those expected of independent ones.
-
-    The spike times ``[spike]`` rise, in s.
-    Counted are intervals from half to one and a half refractory period: the
-    detector's own dead time leaves out shorter ones. NaN when too few are expected.
-    """
-    if len(first_s) == 0 or len(second_s) == 0:
-        return np.nan
-    duration = max(first_s[-1], second_s[-1]) - min(first_s[0], second_s[0])
-    counted, expected = coincidences(first_s, second_s, refractory_s, max(duration, 1.5 * refractory_s))
-    return counted / expected if expected >= MIN_EXPECTED else np.nan
-
-
-def coincidences(
-    first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float
-) -> tuple[int, float]:
-    """Return how many intervals of two rising trains are near the refractory period, and how many by chance.
-
-    Near is from half to one and a half of it, in either order.
-    """
-    lower, upper = 0.5 * refractory_s, 1.5 * refractory_s
-    edges = np.searchsorted(second_s, first_s[:, None] + np.array([-upper, -lower, lower, upper]))
-    counted = np.sum(edges[:, 1] - edges[:, 0]) + np.sum(edges[:, 3] - edges[:, 2])
-    return int(counted), len(first_s) * len(second_s) * 2 * (upper - lower) / duration_s
 
 
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:

@@ -12,7 +12,8 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import poisson
 
-from evoalign.sorting.clustering import MIXTURE_COUNT, coincidences
+from evoalign.sorting.clustering import MIXTURE_COUNT
+from evoalign.sorting.coincidences import coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.waveforms import UnitKey, WaveSums
 

@@ -9,7 +9,8 @@ from scipy import optimize, stats
 
 from evoalign.analysis.columns import AREA, FAMILY, START, STOP, experiment_columns
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.population.experiments import Study, over_experiments
+from evoalign.analysis.population.experiments import Study
+from evoalign.analysis.population.space_tests import over_experiments
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.tables import FLOAT, INT, TEXT, column, table

@@ -14,9 +14,8 @@ from scipy import stats
 from evoalign.analysis.columns import AREA, site_columns, space_columns, t_test_columns
 from evoalign.analysis.frames import long_table
 from evoalign.analysis.levels import DIFFERENCE_LEVEL
-from evoalign.analysis.population.experiments import (
-    SPACES,
-    Study,
+from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.space_tests import (
     over_experiments,
     successful,
     test_columns,

@@ -19,9 +19,9 @@ from evoalign.analysis.columns import (
     t_test_columns,
 )
 from evoalign.analysis.frames import long_table, table_of
-from evoalign.analysis.population.experiments import (
-    SPACES,
-    Study,
+from evoalign.analysis.population.clusters import CLUSTERS, clusters
+from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.space_tests import (
     over_experiments,
     paired_columns,
     preferred_space,
@@ -32,8 +32,8 @@ from evoalign.analysis.population.experiments import (
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.dynamics_tables import crossover_row
 from evoalign.analysis.statistics.crossover import Bins
-from evoalign.analysis.statistics.resampling import cluster_test, interval, mean_draws, seeded
-from evoalign.analysis.statistics.sites import paired_over_sites, site_means
+from evoalign.analysis.statistics.resampling import interval, mean_draws, seeded
+from evoalign.analysis.statistics.sites import paired_over_sites
 from evoalign.analysis.statistics.tests import benjamini_hochberg, one_sample_t
 from evoalign.analysis.tables import CROSSOVER
 from evoalign.tables import FLOAT, INT, TEXT, column, table
@@ -86,20 +86,6 @@ POPULATION_CONTRAST = table(
     column("z", FLOAT, "", "inverse-variance mean over its error: speaks of these experiments only"),
     column("z_p", FLOAT, "", "its two-sided p value"),
     column("z_q", FLOAT, "", "the same, Benjamini-Hochberg adjusted over the bins"),
-)
-
-CLUSTERS = table(
-    "clusters",
-    AREA,
-    SELECTION,
-    START,
-    STOP,
-    column("mass", FLOAT, "", "sum of t over the cluster's bins, object minus texture"),
-    column("p", FLOAT, "", "share of sign flips of sites with a cluster of that mass"),
-    column("larger", TEXT, "", "the larger space in the cluster"),
-    column("n", INT, "", "experiments"),
-    column("n_sites", INT, "", "sites, over whose means it is tested"),
-    column("n_flips", INT, "", "sign flips, all of them when sites are few"),
 )
 
 
@@ -261,36 +247,6 @@ def area_crossovers(study_: Study) -> pd.DataFrame:
         scope = {"scope": "area", "session": "", "area": area, "selection": selection}
         parts.append(table_of(CROSSOVER, row | scope))
     return pd.concat(parts, ignore_index=True)
-
-
-def clusters(study_: Study) -> pd.DataFrame:
-    """Cluster permutation test of late object minus texture over the time bins, over site means."""
-    frame = study_.tables["contrast"]
-    binned = frame[frame["window"] == "binned"]
-    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
-    settings = study_.settings
-    cluster_rows = []
-    for area, selection, rows in study_.selections():
-        generator = seeded(study_.seed, "clusters", area, selection)
-        complete = rows[~np.isnan(values[rows]).any(1)]
-        means = site_means(values[complete], study_.sites(complete))
-        runs, n_flips = cluster_test(means, settings.cluster_p, settings.n_permutations, generator)
-        cluster_rows += [
-            {
-                "area": area,
-                "selection": selection,
-                "start_ms": starts[run.first],
-                "stop_ms": starts[run.last - 1] + settings.figure_bin_ms,
-                "mass": run.mass,
-                "p": run.p,
-                "larger": "object" if run.mass > 0 else "texture",
-                "n": len(rows),
-                "n_sites": len(means),
-                "n_flips": n_flips,
-            }
-            for run in runs
-        ]
-    return pd.DataFrame(cluster_rows)
 
 
 POOLED = (

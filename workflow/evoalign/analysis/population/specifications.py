@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from evoalign.analysis.columns import AREA, START, STOP, site_columns, t_test_columns
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.population.experiments import SPACES, Study, over_experiments, test_columns
+from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.space_tests import over_experiments, test_columns
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.dynamics import late_blocks
 from evoalign.analysis.statistics.sites import paired_over_sites

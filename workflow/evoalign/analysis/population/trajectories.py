@@ -23,13 +23,8 @@ from evoalign.analysis.columns import (
     t_test_columns,
 )
 from evoalign.analysis.frames import long_table
-from evoalign.analysis.population.experiments import (
-    SPACES,
-    Study,
-    paired_columns,
-    preferred_space,
-    test_columns,
-)
+from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.space_tests import paired_columns, preferred_space, test_columns
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.trajectories import pad
 from evoalign.analysis.statistics.sites import paired_over_sites

@@ -1,0 +1,34 @@
+"""Spikes of two units that lie near each other, against those expected by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
+
+
+def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) -> float:
+    """Return coincidences of two spike trains over those expected of independent ones.
+
+    The spike times ``[spike]`` rise, in s.
+    Counted are intervals from half to one and a half refractory period: the
+    detector's own dead time leaves out shorter ones. NaN when too few are expected.
+    """
+    if len(first_s) == 0 or len(second_s) == 0:
+        return np.nan
+    duration = max(first_s[-1], second_s[-1]) - min(first_s[0], second_s[0])
+    counted, expected = coincidences(first_s, second_s, refractory_s, max(duration, 1.5 * refractory_s))
+    return counted / expected if expected >= MIN_EXPECTED else np.nan
+
+
+def coincidences(
+    first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float
+) -> tuple[int, float]:
+    """Return how many intervals of two rising trains are near the refractory period, and how many by chance.
+
+    Near is from half to one and a half of it, in either order.
+    """
+    lower, upper = 0.5 * refractory_s, 1.5 * refractory_s
+    edges = np.searchsorted(second_s, first_s[:, None] + np.array([-upper, -lower, lower, upper]))
+    counted = np.sum(edges[:, 1] - edges[:, 0]) + np.sum(edges[:, 3] - edges[:, 2])
+    return int(counted), len(first_s) * len(second_s) * 2 * (upper - lower) / duration_s
