@@ -12,10 +12,13 @@ from running import SMALL_SETTINGS, copy_checkout, snakemake
 from evoalign.nwb.read import read_nwb
 from evoalign.simulate.demo import PHOTODIODE, demo_array_map, preferred_channel, simulate_session
 from evoalign.simulate.settings import Demo
+from evoalign.sorting.settings import Sorting
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = Demo(**SMALL_SETTINGS["demo"])
+# Five late blocks, the fewest that a crossover is told of.
+SETTINGS = Demo(**SMALL_SETTINGS["demo"] | {"n_blocks": 6})
+LATE_FRACTION = 0.9
 RAW = {
     "blackrock": ("{0}.nev", "{0}.ns6"),
     "plexon": ("{0}.plx",),
@@ -32,9 +35,9 @@ LIGHT_S = dict.fromkeys(RAW, 0.5 / 30_000) | {"plexon": 0.5 / 1_000}
 OTHER_VOLTAGES = ("intan", "plexon")
 # Of Blackrock's spikes, at least this share is a rig's too. Other noise has other multi-unit crossings.
 SHARED_SPIKES = {
-    ("intan", "sorted"): 0.98,
-    ("intan", "multiunit"): 0.98,
-    ("plexon", "sorted"): 0.96,
+    ("intan", "sorted"): 0.95,
+    ("intan", "multiunit"): 0.95,
+    ("plexon", "sorted"): 0.9,
     ("plexon", "multiunit"): 0.75,
 }
 COLUMNS = (
@@ -70,6 +73,7 @@ def run(tmp_path_factory):
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
     for section, settings in SMALL_SETTINGS.items():
         config.setdefault(section, {}).update(settings)
+    config["analysis"]["late_fraction"] = LATE_FRACTION
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
     lines = ["\t".join(COLUMNS), *("\t".join(row(vendor)) for vendor in RAW)]
     (folder / "config/sessions.tsv").write_text("\n".join(lines) + "\n")
@@ -154,6 +158,13 @@ def test_the_nwb_file_holds_the_same_units_and_spikes_to_the_sample(run, vendor,
         np.testing.assert_allclose(ours[unit], times, rtol=0, atol=STAMP_S[vendor])
 
 
+def units_near_refractoriness(spikes):
+    """Units with an interval within 3 µs of the refractory period."""
+    interval = spikes.sort_values(["unit", "time_s"]).groupby("unit")["time_s"].diff()
+    near = np.abs(interval - 1e-3 * Sorting().refractory_ms) < 3e-6
+    return set(spikes.loc[near[near].index, "unit"])
+
+
 def alike(ours, theirs, channel):
     """Pair the units of a channel in their order, where both have as many."""
     a, b = ([train for (c, _), train in units.items() if c == channel] for units in (ours, theirs))
@@ -174,6 +185,12 @@ def test_the_nwb_files_tables_are_blackrocks_but_for_names_of_the_rig(run, vendo
                 a_units, b_units = (one[one["kind"] != "online"][column] for one in (a, b))
                 np.testing.assert_allclose(a_units, b_units, rtol=1e-6, err_msg=column)
                 continue
+            if column == "isi_violations_ratio":
+                # An interval of the refractory period itself falls on either side by a rounded stamp.
+                clear = ~b["unit"].isin(units_near_refractoriness(theirs.spikes)).to_numpy()
+                assert clear.mean() > 0.8
+                np.testing.assert_allclose(a[column][clear], b[column][clear], rtol=1e-6, err_msg=column)
+                continue
             if b[column].dtype.kind == "f":
                 # Neuralynx stamps are whole microseconds.
                 near = 2e-3 if column.endswith("_ms") else 2e-5
@@ -183,13 +200,19 @@ def test_the_nwb_files_tables_are_blackrocks_but_for_names_of_the_rig(run, vendo
 
 
 def test_the_crossover_is_the_same_from_every_rig_that_tells_the_preferred_unit(run):
-    found = pd.read_parquet(run / "results/population/trajectories/crossover.parquet")
-    found = found[found["scope"] == "session"].set_index("session")
-    assert {"blackrock", "plexon", "open_ephys", "neuralynx"} <= set(found.index)
+    crossovers = pd.read_parquet(run / "results/population/trajectories/crossover.parquet")
+    crossovers = crossovers[crossovers["scope"] == "session"].set_index("session")
+    assert {"blackrock", "plexon", "open_ephys", "neuralynx"} <= set(crossovers.index)
+    assert not crossovers["reason"].str.startswith("fewer").any(), "nothing would be compared"
+    expected = table(run, "blackrock", "trajectories/contrast")
+    assert np.isfinite(expected["difference"]).all() and expected["difference"].std() > 0
     for vendor in ("open_ephys", "neuralynx"):
-        ours, theirs = found.loc[vendor], found.loc["blackrock"]
+        ours, theirs = crossovers.loc[vendor], crossovers.loc["blackrock"]
         assert ours["reason"] == theirs["reason"]
         np.testing.assert_allclose(ours["crossover_ms"], theirs["crossover_ms"], atol=1e-6)
+        contrast = table(run, vendor, "trajectories/contrast")
+        np.testing.assert_allclose(contrast["difference"], expected["difference"], atol=1e-6)
+        assert contrast["window"].tolist() == expected["window"].tolist()
 
 
 def test_sessions_start_when_the_sheet_or_the_header_says(run):

@@ -78,13 +78,9 @@ LOGGED = [name for name, row in SESSIONS.items() if row.log]
 STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row.log)]
 PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
 
-# Settings by which an NWB file that another tool made is read.
-READING_NWB = [
-    "nwb.presentations",
-    "nwb.columns",
-    "nwb.unit_columns",
-    "nwb.time_zone",
-]
+# How an NWB file that another tool made calls what is read; and all settings by which one is read.
+EXTERNAL_NAMES = ["nwb.presentations", "nwb.columns", "nwb.unit_columns"]
+READING_NWB = [*EXTERNAL_NAMES, "nwb.time_zone"]
 # Fields of a session that an NWB file holds, or the sheet in the place of such a file.
 SESSION_IN_NWB = [
     "session",

@@ -34,7 +34,7 @@ rule nwb:
             "institution",
             "lab",
             "species",
-            without=["nwb.strict", *READING_NWB, *STABILITY],
+            without=["nwb.strict", *EXTERNAL_NAMES, *STABILITY],
         ),
         session=session_fields(
             "session",
