@@ -151,6 +151,7 @@ def write_external(path, study, session="V1_plexon"):
     for site in sorted(units["channel"].unique()):
         nwb.add_electrode(id=int(site), location="V1", group=array)
     nwb.add_unit_column("cluster_label", "by eye")
+    nwb.add_unit_column("drove", "the evolution followed this unit")
     rows = nwb.electrodes.id[:]
     for _, unit in units.iterrows():
         nwb.add_unit(
@@ -158,6 +159,7 @@ def write_external(path, study, session="V1_plexon"):
             spike_times=np.sort(spikes.loc[spikes["unit"] == unit["unit"], "time_s"].to_numpy()),
             electrodes=[list(rows).index(unit["channel"])],
             cluster_label=unit["label"],
+            drove=bool(unit["preferred"]),
         )
     for name in ("picture", "picture_on", "picture_off", "generation", "arm", "natural"):
         nwb.add_trial_column(name, "of the picture")
@@ -178,7 +180,8 @@ FOREIGN = {
         "image": "picture", "onset_s": "picture_on", "offset_s": "picture_off",
         "block": "generation", "thread": "arm", "reference": "natural",
     },
-    "unit_columns": {"label": "cluster_label"},
+    # Two units lie on the electrode that the sheet names.
+    "unit_columns": {"label": "cluster_label", "preferred": "drove"},
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import os
 import re
@@ -15,6 +14,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from evoalign import storage
 from evoalign.errors import InputError
 from evoalign.settings import Section, explain, nearest
+from evoalign.tabbed import read_tabbed
+
+EXCEL_DAY_0 = dt.date(1899, 12, 30)
 
 
 class Session(Section):
@@ -62,8 +64,19 @@ class Session(Section):
 
     @field_validator("date", mode="before")
     @classmethod
-    def _no_date(cls, cell: object) -> object:
-        return None if cell == "" else cell
+    def _day(cls, cell: object) -> object:
+        """Take yyyy-mm-dd and yyyymmdd; pydantic would take other numbers for seconds since 1970."""
+        if not isinstance(cell, str):
+            return cell
+        if not cell:
+            return None
+        if re.fullmatch(r"\d{5}(\.0*)?", cell):
+            day = EXCEL_DAY_0 + dt.timedelta(days=int(cell[:5]))
+            raise ValueError(f"'{cell}' counts days as a spreadsheet does (Excel's {day}): write yyyy-mm-dd")
+        try:
+            return dt.datetime.strptime(cell, "%Y%m%d" if cell.isdigit() else "%Y-%m-%d").date()
+        except ValueError:
+            raise ValueError(f"'{cell}' is no day written yyyy-mm-dd") from None
 
     @model_validator(mode="after")
     def _raw_or_nwb(self) -> Session:
@@ -182,33 +195,16 @@ def check_curations(sessions: Iterable[Session], results: str | PathLike[str]) -
 
 
 def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read the sample sheet: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise InputError("the sample sheet is not UTF-8 text", f"{path}, byte {error.start}") from error
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and not line.startswith("#")
-    ]
-    reader = csv.DictReader((line for _, line in lines), delimiter="\t")
+    number, header, rows = read_tabbed(path, "the sample sheet")
     columns = list(Session.model_fields)
-    for column in reader.fieldnames or []:
-        if column not in columns:
-            where = f"{path}, row {lines[0][0]}"
-            raise InputError(f"unknown column '{column}'", where, nearest(column, columns))
-        if (reader.fieldnames or []).count(column) > 1:
-            where = f"{path}, row {lines[0][0]}"
-            raise InputError(f"column '{column}' stands twice", where, "keep one of them")
-    for (number, _), row in zip(lines[1:], reader, strict=True):
+    for column in header:
         where = f"{path}, row {number}"
-        if None in row or any(cell is None for cell in row.values()):
-            raise InputError(
-                "the row has not as many cells as the header", where, "separate cells by one tab"
-            )
-        yield where, {column: cell.strip() for column, cell in row.items()}
+        if column not in columns:
+            raise InputError(f"unknown column '{column}'", where, nearest(column, columns))
+        if header.count(column) > 1:
+            raise InputError(f"column '{column}' stands twice", where, "keep one of them")
+    for row in rows:
+        yield f"{path}, row {row.number}", row.cells
 
 
 def _check_recorded_once(file: str, where: str, recorded: dict[str, str]) -> None:

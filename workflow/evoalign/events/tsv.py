@@ -14,10 +14,11 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.log_order import DAMAGED, MAX_SHARE
 from evoalign.events.tables import LOG
+from evoalign.tabbed import read_tabbed, whole_number
 
 REQUIRED = ("trial", "image", "onset_word", "onset_s", "offset_s")
 _NO_OFFSET_WORD = -1
-_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+_FLAGS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
 def read_tsv(path: Path) -> pd.DataFrame:
@@ -58,31 +59,12 @@ def read_tsv(path: Path) -> pd.DataFrame:
 
 
 def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read the log: {error.strerror}", path, "check the path") from error
-    except UnicodeDecodeError as error:
-        raise InputError("the log is not UTF-8 text", f"{path}, byte {error.start}") from error
-    # Only line feeds end a row: str.splitlines would also split at form feeds and the like.
-    lines = [
-        (number, line.rstrip("\r"))
-        for number, line in enumerate(text.split("\n"), 1)
-        if line.strip() and not line.startswith("#")
-    ]
-    if not lines:
+    number, header, rows = read_tabbed(path, "the log")
+    if not header:
         raise InputError("the log is empty", path, f"give the columns {', '.join(REQUIRED)}")
-    header = [name.strip() for name in lines[0][1].split("\t")]
-    _check_header(header, f"{path}, row {lines[0][0]}")
-    rows = [(number, line.split("\t")) for number, line in lines[1:]]
-    for number, row in rows:
-        if len(row) != len(header):
-            raise InputError(
-                f"the row has {len(row)} cells, the header {len(header)}",
-                f"{path}, row {number}",
-                "separate cells by one tab",
-            )
-    return [number for number, _ in rows], header, [[cell.strip() for cell in row] for _, row in rows]
+    _check_header(header, f"{path}, row {number}")
+    numbered = [(row.number, list(row.cells.values())) for row in rows]
+    return [number for number, _ in numbered], header, [cells for _, cells in numbered]
 
 
 def _check_header(header: list[str], where: str) -> None:
@@ -113,12 +95,15 @@ def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
         try:
             converted.append(convert(cell))
         except (ValueError, KeyError):
-            raise InputError(f"'{cell[:40]}' is no {_words(kind)}", f"{row_name}, column {name}") from None
+            hint = "write a decimal point, not a comma" if kind == tables.FLOAT and "," in cell else ""
+            raise InputError(
+                f"'{cell[:40]}' is no {_words(kind)}", f"{row_name}, column {name}", hint
+            ) from None
     return converted
 
 
 def _whole_number(cell: str) -> int:
-    value = int(cell)
+    value = whole_number(cell)
     if abs(value) > 2**53:
         raise ValueError(cell)
     return value

@@ -11,6 +11,7 @@ import pandas as pd
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.recordings.tables import CHANNELS
+from evoalign.tabbed import read_tabbed, read_text, whole_number
 
 COLUMNS = ("channel", "array", "connector", "area", "x_um", "y_um")
 PITCH_UM = 400.0  # of Utah arrays, on whose grid .cmp files count
@@ -39,13 +40,7 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
         The file is missing, or a row is damaged or doubled.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read the array map: {error.strerror}", path) from error
-    except UnicodeDecodeError as error:
-        raise InputError("the array map is not UTF-8 text", f"{path}, byte {error.start}", HINT) from error
-    rows = _cmp_rows(path, text) if path.suffix.lower() == ".cmp" else _tsv_rows(path, text)
+    rows = _cmp_rows(path) if path.suffix.lower() == ".cmp" else _tsv_rows(path)
     frame = pd.DataFrame(rows, columns=["row", *COLUMNS])
     doubled = frame[frame["channel"].duplicated()]
     if not doubled.empty:
@@ -61,30 +56,23 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
     return frame.drop(columns="row").astype(types)
 
 
-def _tsv_rows(path: Path, text: str) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    header: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        cells = [cell.strip() for cell in line.split("\t")]
-        if not header:
-            header = cells
-            if sorted(header) != sorted(COLUMNS):
-                raise InputError(f"the columns are {header}", f"{path}, row {number}", HINT)
-            continue
-        if len(cells) != len(header):
-            raise InputError("the row has not as many cells as the header", f"{path}, row {number}", HINT)
-        row = dict(zip(header, cells, strict=True))
-        position_um = [_number(row[axis], path, number) if row[axis] else np.nan for axis in ("x_um", "y_um")]
-        channel = _channel(row["channel"], path, number)
-        rows.append((number, channel, row["array"], row["connector"], row["area"], *position_um))
-    return rows
+def _tsv_rows(path: Path) -> list[tuple[object, ...]]:
+    number, header, rows = read_tabbed(path, "the array map")
+    if sorted(header) != sorted(COLUMNS) and header:
+        raise InputError(f"the columns are {header}", f"{path}, row {number}", HINT)
+    return [_mapped(path, *row) for row in rows]
 
 
-def _cmp_rows(path: Path, text: str) -> list[tuple[object, ...]]:
+def _mapped(path: Path, number: int, row: dict[str, str]) -> tuple[object, ...]:
+    position_um = [_number(row[axis], path, number) if row[axis] else np.nan for axis in ("x_um", "y_um")]
+    channel = _channel(row["channel"], path, number)
+    return (number, channel, row["array"], row["connector"], row["area"], *position_um)
+
+
+def _cmp_rows(path: Path) -> list[tuple[object, ...]]:
     # 'column row bank electrode label', after comments and one line of description.
     rows: list[tuple[object, ...]] = []
+    text = read_text(path, "the array map")
     lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     for number, line in [(n, line) for n, line in lines if not line.startswith("//")][1:]:
         cells = line.split()
@@ -114,9 +102,13 @@ def _number(cell: str, path: Path, row: int) -> float:
 
 
 def _channel(cell: str, path: Path, row: int) -> int:
-    if not (cell.isascii() and cell.isdigit() and 0 < int(cell) < 1_000_000):
+    try:
+        channel = whole_number(cell) if cell.isascii() else 0
+    except ValueError:
+        channel = 0
+    if not 0 < channel < 1_000_000:
         raise InputError(f"'{cell}' is no channel number", f"{path}, row {row}", HINT)
-    return int(cell)
+    return channel
 
 
 def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataFrame:
