@@ -47,6 +47,7 @@ fuzz: $(READY)  ## many more mutated files than `make test` tries
 bench: $(READY)  ## reading, NWB, encoding and the population's panels against their peers
 	python benchmarks/reading.py
 	python benchmarks/reading_rigs.py
+	python benchmarks/frames.py
 	python benchmarks/encoding.py
 	python benchmarks/nwb.py
 	python benchmarks/population.py

@@ -85,7 +85,9 @@ def _header(rate_hz: int, n_channels: int, analog: Sequence[str], version: tuple
     parts.append(struct.pack("<h6f", 1, 1.0, 0.1, 7_500.0, 1.0, 0.1, 7_500.0))
     parts.append(struct.pack("<h2f", 0, 1_000.0, 1_000.0))
     parts += [_qstring("")] * 3
-    parts.append(struct.pack("<hh", 0, ADC_MODE))
+    # Temperature sensors, then the board's mode, whose absence stands for mode 0.
+    parts += [struct.pack("<h", 0)] if version >= (1, 1) else []
+    parts += [struct.pack("<h", ADC_MODE)] if version >= (1, 3) else []
     parts += [_qstring("n/a")] if version[0] >= 2 else []
     groups = [
         ("Port A", "A", [(f"A-{c:03d}", f"A-{c:03d}", c, 0) for c in range(n_channels)]),
