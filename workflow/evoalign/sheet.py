@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from evoalign import storage
 from evoalign.errors import InputError
 from evoalign.settings import Section, explain, nearest
-from evoalign.tabbed import read_tabbed
+from evoalign.tabbed import check_columns, read_tabbed
 
 EXCEL_DAY_0 = dt.date(1899, 12, 30)
 
@@ -196,13 +196,7 @@ def check_curations(sessions: Iterable[Session], results: str | PathLike[str]) -
 
 def _sheet_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     number, header, rows = read_tabbed(path, "the sample sheet")
-    columns = list(Session.model_fields)
-    for column in header:
-        where = f"{path}, row {number}"
-        if column not in columns:
-            raise InputError(f"unknown column '{column}'", where, nearest(column, columns))
-        if header.count(column) > 1:
-            raise InputError(f"column '{column}' stands twice", where, "keep one of them")
+    check_columns(header, list(Session.model_fields), f"{path}, row {number}")
     for row in rows:
         yield f"{path}, row {row.number}", row.cells
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from evoalign.errors import InputError
+from evoalign.settings import nearest
 
 SAVE_AS = "save it as tab-separated text"
 
@@ -77,6 +78,21 @@ def _rows(path: Path, header: list[str], lines: list[tuple[int, str]]) -> Iterat
         yield TabbedRow(number, dict(zip(header, cells, strict=True)))
 
 
+def check_columns(header: list[str], known: list[str], where: str) -> None:
+    """Refuse columns that are not known, with the nearest that is, and those that stand twice.
+
+    Raises
+    ------
+    InputError
+        Naming the column; `where` names the file and the row.
+    """
+    for column in header:
+        if column not in known:
+            raise InputError(f"unknown column '{column}'", where, nearest(column, known))
+        if header.count(column) > 1:
+            raise InputError(f"column '{column}' stands twice", where, "keep one of them")
+
+
 def whole_number(cell: str) -> int:
     """Return the number in a cell; ``1.0``, as spreadsheet programs and MATLAB write it, is 1.
 
@@ -85,7 +101,8 @@ def whole_number(cell: str) -> int:
     ValueError
         It is none.
     """
-    return int(re.sub(r"\.0*$", "", cell) if re.fullmatch(r"[+-]?\d+\.0*", cell) else cell)
+    with_point = re.fullmatch(r"([+-]?\d+)\.0*", cell)
+    return int(with_point[1] if with_point else cell)
 
 
 def read_text(path: Path, what: str) -> str:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rapidfuzz import process
 
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.log_order import DAMAGED, MAX_SHARE
 from evoalign.events.tables import LOG
-from evoalign.tabbed import read_tabbed, whole_number
+from evoalign.tabbed import check_columns, read_tabbed, whole_number
 
 REQUIRED = ("trial", "image", "onset_word", "onset_s", "offset_s")
 _NO_OFFSET_WORD = -1
@@ -68,14 +67,7 @@ def _cells(path: Path) -> tuple[list[int], list[str], list[list[str]]]:
 
 
 def _check_header(header: list[str], where: str) -> None:
-    valid_names = LOG.names
-    for name in header:
-        if name not in valid_names:
-            best = process.extractOne(name, valid_names, score_cutoff=50)
-            hint = f"did you mean '{best[0]}'?" if best else f"valid: {', '.join(valid_names)}"
-            raise InputError(f"unknown column '{name}'", where, hint)
-        if header.count(name) > 1:
-            raise InputError(f"column '{name}' stands twice", where)
+    check_columns(header, LOG.names, where)
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise InputError(f"columns {missing} are missing", where, f"give {', '.join(REQUIRED)}")

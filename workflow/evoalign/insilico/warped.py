@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -62,9 +63,14 @@ class WarpedLandscape:
         spread = 1.4826 * (coordinates - middle).abs().median(0).values
         return cls(lambda latents: (transform(latents) - middle) / spread, optimum)
 
+    @cached_property
+    def _peak(self) -> Tensor:
+        """Coordinates of the optimum, ``[1, dimension]``."""
+        return self.warp(self.optimum[None])
+
     def score(self, latents: Tensor) -> Tensor:
         """Return the height of the hill ``[n]`` at latents ``[n, dimension]``, 0 to 1."""
-        away = self.warp(latents) - self.warp(self.optimum[None])
+        away = self.warp(latents) - self._peak
         return torch.exp(-away.square().mean(1) / (2 * WIDTH))
 
 

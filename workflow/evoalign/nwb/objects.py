@@ -46,11 +46,27 @@ class StoredObject:
 @contextmanager
 def stored_objects(path: str | PathLike[str]) -> Iterator[dict[str, StoredObject]]:
     """Open an undamaged file (see `check_integrity`) and yield its objects by path, in the order of paths."""
-    path = Path(path)
+    with _root(Path(path)) as root:
+        walk = _hdf5_tree if isinstance(root, h5py.File) else _zarr_tree
+        yield dict(sorted(walk(root)))
+
+
+@contextmanager
+def stored_dataset(path: str | PathLike[str], name: str) -> Iterator[StoredObject | None]:
+    """Open an undamaged file and yield one data set by its path, or None; nothing else is looked at."""
+    with _root(Path(path)) as root:
+        node = root.get(name)
+        if isinstance(node, h5py.Dataset):
+            yield _hdf5_dataset(node)
+        else:
+            yield _zarr_dataset(node) if isinstance(node, zarr.Array) else None
+
+
+@contextmanager
+def _root(path: Path) -> Iterator[h5py.File | zarr.Group]:
     root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
     try:
-        walk = _zarr_tree if is_zarr(path) else _hdf5_tree
-        yield dict(sorted(walk(root)))
+        yield root
     finally:
         if isinstance(root, h5py.File):
             root.close()

@@ -8,7 +8,7 @@ from os import PathLike
 from zoneinfo import ZoneInfo
 
 from evoalign.errors import InputError
-from evoalign.nwb.objects import stored_objects
+from evoalign.nwb.objects import stored_dataset
 from evoalign.sheet import Session
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,7 @@ def external_start(path: str | PathLike[str], time_zone: str = "") -> dt.datetim
     InputError
         The file's time is none.
     """
-    with stored_objects(path) as objects:
-        stored = objects.get(REFERENCE_TIME)
+    with stored_dataset(path, REFERENCE_TIME) as stored:
         text = str(stored.read(())) if stored is not None and stored.read is not None else ""
     try:
         start = dt.datetime.fromisoformat(text.strip())

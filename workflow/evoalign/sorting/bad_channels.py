@@ -170,20 +170,26 @@ def _hum_share(blocks: list[np.ndarray], rate_hz: float) -> np.ndarray:
 
     The median over blocks, of the frequency that has more of it.
     """
-    return np.max([_share_at(blocks, hz, rate_hz) for hz in HUM_HZ], axis=0)
-
-
-def _share_at(blocks: list[np.ndarray], hum_hz: float, rate_hz: float) -> np.ndarray:
-    shares = []
+    shares = []  # [block, frequency of the mains, channel]
     for block in blocks:
         frequency, power = signal.periodogram(
             block.astype(np.float64), rate_hz, "hann", detrend="constant", axis=0
         )
-        harmonic = hum_hz * np.arange(1, HUM_HARMONICS + 1)
-        is_hum = np.abs(frequency[:, None] - harmonic).min(axis=1) <= max(1.0, 1.5 * rate_hz / len(block))
         total = power.sum(axis=0)
-        shares.append(power[is_hum].sum(axis=0) / np.where(total > 0, total, 1.0))
-    return np.median(shares, axis=0)
+        near_hz = max(1.0, 1.5 * rate_hz / len(block))
+        shares.append(
+            [
+                power[_is_hum(frequency, hz, near_hz)].sum(axis=0) / np.where(total > 0, total, 1.0)
+                for hz in HUM_HZ
+            ]
+        )
+    return np.max(np.median(shares, axis=0), axis=0)
+
+
+def _is_hum(frequency: np.ndarray, hum_hz: float, near_hz: float) -> np.ndarray:
+    """Mark frequencies near a mains frequency or its harmonics."""
+    harmonic = hum_hz * np.arange(1, HUM_HARMONICS + 1)
+    return np.abs(frequency[:, None] - harmonic).min(axis=1) <= near_hz
 
 
 def _duplicates(stretches: list[np.ndarray], good: np.ndarray, limit: float) -> np.ndarray:

@@ -10,6 +10,8 @@ import datetime as dt
 
 import numpy as np
 
+from evoalign.formats import units
+
 SYSTEMTIME = [(name, "<u2") for name in ("year", "month", "weekday", "day", "hour", "minute", "second", "ms")]
 
 # --- NEV: section "Basic Header"
@@ -63,7 +65,7 @@ ANALOG_LABELS = ("ainp", "analog", "audio")
 ANALOG_GAIN_UV = 5e6 / 32_767  # of an input of +-5 V: 152.5925
 # 152,588 nV a count, an analog input's, in the 16 bits of a NEV's digitization factor.
 WRAPPED_ANALOG_FACTOR, ANALOG_FACTOR = 152_588 - 65_536 * 2, 152_588
-MICROVOLTS = {"": 1.0, "uv": 1.0, "\xb5v": 1.0, "nv": 1e-3, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6}
+MICROVOLTS = {"": 1.0, **units.MICROVOLTS}  # a header that names no unit counts microvolts
 
 
 def nev_packet(bytes_in_data_packets: int, wide: bool) -> np.dtype:

@@ -14,13 +14,13 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.formats.plexon.streams import NOT_NEURAL
+from evoalign.formats.units import MICROVOLTS
 from evoalign.recordings.recording import Recording, channel_table, segment_table, spike_table, word_table
 from evoalign.recordings.stream import Reader, Stream
 
 ROLES = ("broadband", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
 FIRST_ANALOG = 10_000  # analog input 1 is channel 10001: it shares no number with an electrode
-MICROVOLTS = {"uv": 1.0, "µv": 1.0, "mv": 1e3, "v": 1e6, "volt": 1e6, "volts": 1e6, "nv": 1e-3}
 ANALOG = re.compile(r"(AI|ADC|AUX|ANA|SYNC|ACC|GYR|BNC)", re.IGNORECASE)
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from evoalign.formats.neo_rawio.checked import mapped, refuse
 from evoalign.formats.neo_rawio.contents import (
     FIRST_ANALOG,
-    MICROVOLTS,
     Channel,
     Group,
     RecordingContents,
     role_of,
 )
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader
+from evoalign.formats.units import MICROVOLTS
 
 SYSTEM = "EDF"
 ANNOTATIONS = "EDF Annotations"

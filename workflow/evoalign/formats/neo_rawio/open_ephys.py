@@ -101,19 +101,19 @@ def _continuous(
     clock: Clock,
     place: int,
 ) -> None:
-    structures = stream.get("channels")
-    if not isinstance(structures, list) or not all(isinstance(c, dict) for c in structures) or not structures:
+    listed = stream.get("channels")
+    if not isinstance(listed, list) or not all(isinstance(c, dict) for c in listed) or not listed:
         raise refuse(
             SYSTEM, f"stream {folder_name(stream)} has no channels", recordings[0] / "structure.oebin"
         )
     runs = []
     for folder, counter in zip(recordings, counters, strict=True):
         path = folder / "continuous" / folder_name(stream) / "continuous.dat"
-        table = items(SYSTEM, path, "<i2", columns=len(structures)).reshape(-1, len(structures))
+        table = items(SYSTEM, path, "<i2", columns=len(listed)).reshape(-1, len(listed))
         if len(table) != len(counter):
             raise refuse(
                 SYSTEM,
-                f"{len(table)} samples of {len(structures)} channels, but {len(counter)} sample numbers",
+                f"{len(table)} samples of {len(listed)} channels, but {len(counter)} sample numbers",
                 path,
             )
         parts = stretches(counter_breaks(slice_of(counter), len(counter)), len(counter))
@@ -122,13 +122,13 @@ def _continuous(
         return
     starts = tuple(((c - clock.origin) / clock.rate_hz, n) for c, _, _, n in runs)
     by_role: dict[str, list[int]] = {}
-    for column, channel in enumerate(structures):
+    for column, channel in enumerate(listed):
         by_role.setdefault(_role(str(channel.get("channel_name", "")), stream, clock.rate_hz), []).append(
             column
         )
     by_role.pop("sync", None)
     for role, columns in by_role.items():
-        channels = tuple(_channel(structures[c], role, rank, place) for rank, c in enumerate(columns))
+        channels = tuple(_channel(listed[c], role, rank, place) for rank, c in enumerate(columns))
         pieces = [[Piece(Table(table, columns), first, n)] for _, table, first, n in runs]
         contents.groups.append(Group(role, clock.rate_hz, channels, starts, PieceReader(pieces)))
 
@@ -142,17 +142,17 @@ def _role(name: str, stream: dict[str, Any], rate_hz: float) -> str:
     return neural_role(rate_hz)
 
 
-def _channel(structures: dict[str, Any], role: str, rank: int, place: int) -> Channel:
-    name = str(structures.get("channel_name", ""))
+def _channel(header: dict[str, Any], role: str, rank: int, place: int) -> Channel:
+    name = str(header.get("channel_name", ""))
     digits = re.search(r"(\d+)$", name)
     number = int(digits[1]) if digits and 0 < int(digits[1]) < 1_000 else rank + 1
     if role == "analog":
         number += AUX_FROM if "AUX" in name.upper() else FIRST_ANALOG
     # Two probes number their channels alike: those of the second stream are 100001 and up.
     number += 100_000 * place
-    unit = str(structures.get("units", "")) or ("V" if "ADC" in name.upper() else "uV")
+    unit = str(header.get("units", "")) or ("V" if "ADC" in name.upper() else "uV")
     try:
-        gain = float(structures["bit_volts"]) * MICROVOLTS[unit]
+        gain = float(header["bit_volts"]) * MICROVOLTS[unit]
     except (KeyError, TypeError, ValueError):
         gain = float("nan")
     return Channel(number, name, gain)

@@ -22,13 +22,13 @@ from evoalign.errors import InputError
 from evoalign.formats.neo_rawio.checked import refuse
 from evoalign.formats.neo_rawio.contents import (
     FIRST_ANALOG,
-    MICROVOLTS,
     Channel,
     Group,
     RecordingContents,
     role_of,
 )
 from evoalign.formats.neo_rawio.pieces import signed, steps_of
+from evoalign.formats.units import MICROVOLTS
 
 PART = 100_000  # samples read together where all are looked at
 OUTSIDE_S = 5.0  # an event may lie this far outside the samples; further off it is on another clock

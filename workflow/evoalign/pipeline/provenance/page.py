@@ -53,7 +53,7 @@ def write_pages(
         autoescape=jinja2.select_autoescape(default=True),
         undefined=jinja2.StrictUndefined,
     )
-    pages = {
+    values = {
         "study": study,
         "totals": shown_totals(found, jobs),
         "span": _span(found),
@@ -69,7 +69,7 @@ def write_pages(
     }
     for name, source in (("page", Path(template).name), ("totals", "totals.html.j2")):
         with atomic_write(files[name]) as partial:
-            partial.write_text(environment.get_template(source).render(pages), encoding="utf-8")
+            partial.write_text(environment.get_template(source).render(values), encoding="utf-8")
     with atomic_write(files["jobs"]) as partial:
         jobs.to_csv(partial, sep="\t", index=False)
 
@@ -143,15 +143,15 @@ def machines_table(found: Account) -> pd.DataFrame:
     return pd.DataFrame(listed)
 
 
-def software(version_set: Account) -> dict[str, str]:
+def software(found: Account) -> dict[str, str]:
     """Return the version of each package that a job told of; several where jobs ran under several."""
     versions: dict[str, list[str]] = {}
-    for job in version_set.jobs:
+    for job in found.jobs:
         for name, version in job.facts.items():
             # The hash of a job's own settings differs from rule to rule.
             if name != "config" and version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    listed = {name: ", ".join(sorted(version_set)) for name, version_set in versions.items()}
+    listed = {name: ", ".join(sorted(of_jobs)) for name, of_jobs in versions.items()}
     return {"snakemake": importlib.metadata.version("snakemake")} | listed
 
 
