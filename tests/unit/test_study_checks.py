@@ -35,6 +35,13 @@ ROOT = Path(__file__).parents[2]
         ("analysis", {"bins_ms": [7]}, "bins of 7 ms do not tile the 200 ms", "1, 2, 4, 5, 8, 10"),
         ("analysis", {"bins_ms": [0]}, "bins of 0 ms", "1, 2, 4, 5, 8, 10"),
         ("analysis", {"figure_bin_ms": 30}, "figure_bin_ms: bins of 30 ms", "1, 2, 4, 5, 8, 10"),
+        ("figures", {"raster_ms": [400, -100]}, "figures.raster_ms: the lower edge 400", "exchange"),
+        (
+            "figures",
+            {"raster_bin_ms": 30},
+            "bins of 30 ms do not tile the 500 ms of figures.raster_ms",
+            "1, 2, 4, 5",
+        ),
         ("encoding", {"schemes": ["block"]}, "'image' is not among encoding.schemes", "computed: block"),
         ("encoding", {"permuted_projections": ["top"], "projections": ["full"]}, "'top' is not", "full"),
         ("nwb", {"columns": {"vaild": "ok"}}, "there is no column 'vaild'", "did you mean 'valid'?"),

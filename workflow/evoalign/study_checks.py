@@ -116,6 +116,7 @@ def _bands(config: Config) -> Problems:
         "sorting.envelope_band_hz": sorting.envelope_band_hz,
         "events.onset_words": config.events.onset_words,
         "events.offset_words": config.events.offset_words,
+        "figures.raster_ms": config.figures.raster_ms,
         "encoding.alpha_log10": config.encoding.alpha_log10,
     }
     may_be_equal = ("events", "encoding")
@@ -141,17 +142,21 @@ def _windows(config: Config) -> Problems:
 
 
 def _tiles(config: Config) -> Problems:
-    first, end = config.analysis.window_ms
-    widths = {
-        "analysis.bins_ms": config.analysis.bins_ms,
-        "analysis.figure_bin_ms": (config.analysis.figure_bin_ms,),
-    }
-    for name, values in widths.items():
+    analysed = ("analysis.window_ms", config.analysis.window_ms)
+    for name, values, (tiled, (first, end)) in (
+        ("analysis.bins_ms", config.analysis.bins_ms, analysed),
+        ("analysis.figure_bin_ms", (config.analysis.figure_bin_ms,), analysed),
+        (
+            "figures.raster_bin_ms",
+            (config.figures.raster_bin_ms,),
+            ("figures.raster_ms", config.figures.raster_ms),
+        ),
+    ):
         for width in values:
             if width < 1 or (end - first) % width:
                 tiling = ", ".join(str(n) for n in range(1, end - first + 1) if (end - first) % n == 0)
                 yield (
-                    f"{name}: bins of {width} ms do not tile the {end - first} ms of analysis.window_ms",
+                    f"{name}: bins of {width} ms do not tile the {end - first} ms of {tiled}",
                     f"these do: {tiling}",
                 )
 

@@ -13,5 +13,5 @@ with job(snakemake) as (config, _):
     }
     settings = FigureSettings(config.analysis, config.encoding, config.tuning)
     contents = read_nwb(snakemake.input.nwb, config.nwb, row)
-    drawn = draw_session(contents, found, settings, config.sorting)
+    drawn = draw_session(contents, found, settings, config.sorting, config.figures)
     save_all(drawn, snakemake.output.figures, snakemake.input.style, config.figures.dpi)

@@ -30,6 +30,32 @@ from evoalign.analysis.encoding.within import within_blocks
 from evoalign.errors import InputError
 
 
+@pytest.mark.parametrize(
+    ("n_groups", "hint"),
+    [
+        (1, "drop 'block' from encoding.schemes and encoding.permuted_schemes"),
+        (2, "drop 'block' from encoding.schemes and encoding.permuted_schemes"),
+        (4, "set it to at most 4, or drop 'block' from encoding.schemes and encoding.permuted_schemes"),
+    ],
+)
+def test_blocks_that_share_their_images_are_told_what_is_allowed(n_groups, hint):
+    blocks = np.repeat(np.arange(8), 10)
+    images = np.char.add(np.tile(np.arange(10), 8).astype(str), [f" {b % n_groups}" for b in blocks])
+    with pytest.raises(InputError) as error:
+        block_folds(images, blocks, 5, np.random.default_rng(0))
+    assert error.value.what == f"{n_groups} blocks without shared images cannot make 5 folds"
+    assert error.value.hint == hint
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 4])
+def test_too_few_images_are_told_a_number_of_folds_that_is_allowed(n_images):
+    names = np.tile(np.arange(n_images), 10)
+    with pytest.raises(InputError) as error:
+        image_folds(names, np.zeros(len(names)), 5, np.random.default_rng(0))
+    assert ("at most 4" in error.value.hint) == (n_images == 4)
+    assert "at most 1" not in error.value.hint and "at most 2" not in error.value.hint
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 8)), min_size=40, max_size=120),

@@ -101,6 +101,20 @@ def test_every_model_window_unit_and_space_has_its_row(encoded):
     assert spectrum["rank_last"].max() == DIMS[1] - 1
 
 
+def test_mean_rates_are_those_of_the_presentations_of_their_row():
+    responses = small_session()
+    shown = responses.presentations
+    responses.counts[:, (shown["thread"] == 1).to_numpy()] += 1  # objects drive a spike more each ms
+    once = {"schemes": ("image",), "projections": ("full",), "n_permutations": 0}
+    table = encode_session(responses, config(**once, permuted_schemes=(), permuted_projections=()), frames())
+    for row in table["encoding"].itertuples():
+        at = slice(row.start_ms + 50, row.stop_ms + 50)
+        rows = (shown["space"] == row.space).to_numpy()
+        counts = responses.counts[row.unit - 5][rows][:, at]
+        assert row.n == len(counts)
+        assert row.rate_hz == pytest.approx(1000 * counts.mean(), rel=1e-6)
+
+
 def test_tables_keep_their_contracts_and_become_a_dataset(encoded):
     for name, frame in encoded.items():
         pd.testing.assert_frame_equal(tables.conform(frame, tables.contract_of(name)), frame)

@@ -7,7 +7,9 @@ import pytest
 from evoalign import tables
 from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
-from evoalign.figures.raster import around, draw_raster, most_frequent_word
+from evoalign.figures.raster import caption as raster_caption
+from evoalign.figures.raster import draw_raster, most_frequent_word
+from evoalign.figures.settings import Figures
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 from evoalign.sorting.tables import BAD_CHANNELS as BAD_CHANNELS_TABLE
@@ -142,25 +144,38 @@ def test_many_electrodes_fit_on_the_page(session, tmp_path):
     assert source["waveforms"]["unit"].nunique() == n, "source data hold every unit, drawn or not"
 
 
-def test_lags_around_events_are_those_of_all_pairs():
-    rng = np.random.default_rng(0)
-    times, events = np.sort(rng.uniform(0, 10, 500)), np.sort(rng.uniform(0, 10, 40))
-    event, lag = around(times, events, (-100, 400))
-    pairs = 1000 * (times[None, :] - events[:, None])
-    rows, columns = np.nonzero((pairs >= -100) & (pairs < 400))
-    np.testing.assert_array_equal(event, rows)
-    np.testing.assert_allclose(lag, pairs[rows, columns])
-
-
 def test_psth_is_in_spikes_per_second_and_starts_with_the_preferred_unit(session, tmp_path):
     events = np.arange(1, 59, 0.5)
     spikes = pd.DataFrame({"unit": 0, "time_s": np.repeat(events, 2) + np.tile([0.101, 0.103], len(events))})
-    figure, source = draw_raster(spikes, session["units"], events, (-100, 400), "s1", "image onset")
+    figure, source = draw_raster(spikes, session["units"], events, Figures(), "s1", "image onset")
     figure.savefig(tmp_path / "raster.png", dpi=50)
     psth = source["psth"].query("unit == 0").set_index("time_ms")["rate_hz"]
     assert psth.loc[105.0] == pytest.approx(200)
     assert psth.drop(105.0).sum() == 0
     assert list(source["psth"]["unit"].unique()) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("start_s", [0.0, 3414.0, 56_243.0])
+def test_a_spike_on_the_edge_of_a_bin_counts_in_the_bin_that_starts_there(session, start_s):
+    events = start_s + np.array([0.3, 1.1, 1000.7])
+    lags_ms = np.arange(-110, 411, 10)  # every edge, one bin before and one after the window
+    times = np.sort((events[:, None] + lags_ms / 1000).ravel())
+    spikes = pd.DataFrame({"unit": 0, "time_s": times})
+    _, source = draw_raster(spikes, session["units"], events)
+    psth = source["psth"].query("unit == 0")
+    assert psth["time_ms"].tolist() == [edge + 5.0 for edge in range(-100, 400, 10)]
+    np.testing.assert_array_equal(psth["rate_hz"], 100.0)  # one spike a bin and event
+    shown = source["raster"].query("unit == 0")
+    assert sorted(set(shown["time_ms"])) == [float(edge) for edge in range(-100, 400, 10)]
+
+
+def test_window_and_bins_of_the_raster_are_those_of_the_settings(session):
+    settings = Figures(raster_ms=(-200, 700), raster_bin_ms=25)
+    figure, source = draw_raster(session["spikes"], session["units"], np.arange(1, 59, 1.0), settings)
+    psth = source["psth"].query("unit == 0")
+    assert psth["time_ms"].tolist() == [edge + 12.5 for edge in range(-200, 700, 25)]
+    assert figure.axes[0].get_xlim() == (-200, 700)
+    assert "bins of 25 ms" in raster_caption(58, "image onset", settings)
 
 
 @pytest.mark.parametrize("events", [None, np.zeros(0)])
@@ -180,6 +195,16 @@ def test_the_most_frequent_word_is_found():
     word, times = most_frequent_word(words)
     assert (word, times.tolist()) == (5, [2.0, 5.0])
     assert most_frequent_word(words.iloc[:0]) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "centre"),
+    [([0, 255, 128], 128), ([0, 0, 0, 9], 9), ([0], None), ([0, 0, 4, 4, 4], 4)],
+)
+def test_the_rest_of_a_port_is_no_event(sent, centre):
+    words = pd.DataFrame({"time_s": np.arange(len(sent)) * 1.0, "word": sent})
+    found = most_frequent_word(words)
+    assert (found and found[0]) == centre
 
 
 def test_a_file_without_voltages_gets_no_panels_of_them(session, tmp_path):

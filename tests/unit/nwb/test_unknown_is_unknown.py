@@ -127,6 +127,23 @@ def test_presentations_in_an_invalid_time_are_not_valid(tmp_path, invalid, reaso
         assert shown["reason"][row] == (f"{text}: {tag}" if tag else text)
 
 
+@pytest.mark.parametrize(
+    "stored", [np.array([1, 0] * 5, bool), np.array([1.0, 0.0] * 5), np.array([1, 0] * 5)]
+)
+def test_presentations_that_the_file_calls_not_valid_have_a_reason(tmp_path, stored):
+    path = plain(tmp_path / "a.nwb", invalid=[(1.9, 2.2, "artefact")])
+    with NWBHDF5IO(str(path), "a") as io:
+        nwb = io.read()
+        nwb.trials.add_column("fixated", "kept fixation", data=stored)
+        io.write(nwb)
+    settings = TRIALS.model_copy(update={"columns": TRIALS.columns | {"valid": "fixated"}})
+    shown = read_nwb(path, settings, ROW).presentations
+    assert shown["valid"].tolist() == [True, False] * 5
+    marked = "marked as not valid in the file"
+    # Where the file says more than that, it is told.
+    assert shown["reason"].tolist() == ["", "in an invalid time of the file: artefact", *["", marked] * 4]
+
+
 HALF = [[[1.0, 11.0]], [[1.0, 6.0]], [[1.0, 3.0], [3.0, 4.0], [8.0, 11.0]]]
 
 

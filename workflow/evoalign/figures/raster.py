@@ -7,12 +7,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.events.lags import NS_PER_MS, lags_around
 from evoalign.figures.panels import Source, words
+from evoalign.figures.settings import Figures
 from evoalign.figures.style import PAGE, letter, say_empty
 
-BIN_MS = 10.0
 MAX_UNITS = 6  # units that fit on a page
 MAX_TRIALS = 300  # events that a raster shows, evenly picked
+REST = 0  # word of a digital port whose lines are all low
 PLAIN_S = 5.0  # stretch of a raster without events
 KIND_RANK = {"sorted": 0, "online": 1, "multiunit": 2}
 COLOUR, PREFERRED_COLOUR = "#0072B2", "#D55E00"
@@ -21,8 +23,10 @@ COLOUR, PREFERRED_COLOUR = "#0072B2", "#D55E00"
 def most_frequent_word(event_words: pd.DataFrame) -> tuple[int, np.ndarray] | None:
     """Return the event word that was sent most often and its times, s; None without words.
 
-    Of equally frequent words the smallest is taken.
+    Of equally frequent words the smallest is taken. Word 0 counts not: a digital port at
+    rest, as at the start of a recording.
     """
+    event_words = event_words[event_words["word"] != REST]
     if event_words.empty:
         return None
     counts = event_words["word"].value_counts()
@@ -34,7 +38,7 @@ def draw_raster(
     spikes: pd.DataFrame,
     units: pd.DataFrame,
     event_times: np.ndarray | None,
-    window_ms: tuple[float, float] = (-100.0, 400.0),
+    settings: Figures | None = None,
     title: str = "",
     event: str = "event",
 ) -> tuple[Figure, Source]:
@@ -49,8 +53,9 @@ def draw_raster(
         `SPIKES` and `UNITS`.
     event_times : ndarray or None
         Times of presentations or of a word, s on the recording's clock.
-    window_ms : (float, float)
-        Window around each event.
+    settings : Figures, optional
+        Window around each event (`raster_ms`) and bins of the PSTHs
+        (`raster_bin_ms`), half-open.
     title : str
         Of the figure.
     event : str
@@ -63,6 +68,7 @@ def draw_raster(
         'raster' (unit, event, time_ms) and 'psth' (unit, time_ms, rate_hz,
         n_events), or without events 'raster' (unit, time_s) alone.
     """
+    settings = settings or Figures()
     rank = units["kind"].map(KIND_RANK)
     order = ["preferred", "rank", "n_spikes", "unit"]
     displayed = units.assign(rank=rank).sort_values(order, ascending=[False, True, False, True])[:MAX_UNITS]
@@ -81,7 +87,7 @@ def draw_raster(
         pair = grid[2 * row, column], grid[2 * row + 1, column]
         times = np.sort(spikes.loc[spikes["unit"] == number, "time_s"].to_numpy())
         colour = PREFERRED_COLOUR if preferred else COLOUR
-        raster, psth = _one(pair, times, np.sort(event_times), window_ms, colour)
+        raster, psth = _one(pair, times, np.sort(event_times), settings, colour)
         pair[0].set_title(f"{_name(unit)}", color=colour)
         rasters.append(raster.assign(unit=number))
         psths.append(psth.assign(unit=number))
@@ -98,15 +104,16 @@ def draw_raster(
     }
 
 
-def caption(n_events: int, event: str) -> str:
+def caption(n_events: int, event: str, settings: Figures | None = None) -> str:
     """State N and the bins."""
+    bin_ms = (settings or Figures()).raster_bin_ms
     if not n_events:
         return "Spikes of all units over a few seconds from the middle of the recording: it has no events."
     drawn = "" if n_events <= MAX_TRIALS else f", of which {MAX_TRIALS}, evenly picked, are drawn"
     return words(
         f"""
         Spikes around {event} (n = {n_events}{drawn}): rasters, and PSTHs of all of them in bins of
-        {BIN_MS:g} ms. Preferred units first, then those with the most spikes, at most {MAX_UNITS}.
+        {bin_ms} ms. Preferred units first, then those with the most spikes, at most {MAX_UNITS}.
         """
     )
 
@@ -123,35 +130,19 @@ def _letter(vendor_unit: int) -> str:
     return "unsorted" if vendor_unit == 0 else chr(ord("a") + int(vendor_unit) - 1)
 
 
-def around(
-    times: np.ndarray, events: np.ndarray, window_ms: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of each spike in a window around an event, the event's index and the lag in ms.
-
-    Parameters
-    ----------
-    times, events : ndarray
-        s, rising.
-    window_ms : (float, float)
-        Half-open window; a spike in several windows counts in each.
-    """
-    first = np.searchsorted(times, events + window_ms[0] / 1000)
-    last = np.searchsorted(times, events + window_ms[1] / 1000)
-    event = np.repeat(np.arange(len(events)), last - first)
-    start = np.repeat(first - np.concatenate([[0], np.cumsum(last - first)[:-1]]), last - first)
-    return event, 1000 * (times[start + np.arange(len(event))] - events[event])
-
-
 def _one(
     pair: tuple[Axes, Axes],
     times: np.ndarray,
     events: np.ndarray,
-    window_ms: tuple[float, float],
+    settings: Figures,
     colour: str,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    event, lag_ms = around(times, events, window_ms)
-    edges = np.arange(window_ms[0], window_ms[1] + BIN_MS / 2, BIN_MS)
-    rate = np.histogram(lag_ms, edges)[0] / (len(events) * BIN_MS / 1000)
+    window_ms, bin_ms = settings.raster_ms, settings.raster_bin_ms
+    event, lag_ns = lags_around(times, events, window_ms)
+    edges = np.arange(window_ms[0], window_ms[1] + 1, bin_ms)
+    bins = (lag_ns - window_ms[0] * NS_PER_MS) // (bin_ms * NS_PER_MS)
+    rate = np.bincount(bins, minlength=len(edges) - 1) / (len(events) * bin_ms / 1000)
+    lag_ms = lag_ns / NS_PER_MS
     drawn = np.unique(np.linspace(0, len(events) - 1, min(len(events), MAX_TRIALS)).round().astype(int))
     inside = np.isin(event, drawn)
     line = np.searchsorted(drawn, event[inside])
@@ -166,7 +157,7 @@ def _one(
         axes.set_visible(True)
         axes.axvline(0, color="black", linewidth=0.6, linestyle=(0, (3, 2)))
         axes.set_xlim(*window_ms)
-    psth = {"time_ms": edges[:-1] + BIN_MS / 2, "rate_hz": rate, "n_events": len(events)}
+    psth = {"time_ms": edges[:-1] + bin_ms / 2, "rate_hz": rate, "n_events": len(events)}
     return pd.DataFrame({"event": event[inside], "time_ms": lag_ms[inside]}), pd.DataFrame(psth)
 
 

@@ -12,13 +12,18 @@ from evoalign.figures import alignment, evolved_images, paired_evolution, qualit
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import Tables
 from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
+from evoalign.figures.settings import Figures
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.envelope import envelope_units
 from evoalign.sorting.settings import Sorting
 
 
 def draw_session(
-    contents: SessionContents, tables: Tables, settings: FigureSettings, sorting: Sorting
+    contents: SessionContents,
+    tables: Tables,
+    settings: FigureSettings,
+    sorting: Sorting,
+    figures: Figures | None = None,
 ) -> Iterator[Drawn]:
     """Draw what a session's content allows, one figure at a time.
 
@@ -33,6 +38,8 @@ def draw_session(
         Settings that the tables were made with.
     sorting : Sorting
         What the quality page marks: refractory period, limits of stability.
+    figures : Figures, optional
+        Window and bins of the rasters.
 
     Yields
     ------
@@ -60,9 +67,9 @@ def draw_session(
     )
     times, event = _events(contents)
     drawn = raster.draw_raster(
-        contents.spikes, contents.units, times, title=contents.session, event=event or "event"
+        contents.spikes, contents.units, times, figures, title=contents.session, event=event or "event"
     )
-    yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event))
+    yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event, figures))
     tables = {**tables, "unit": _analysed(contents, tables)}
     if "tuning_axes" in tables:
         yield from draw_all(tables, settings, TUNING_FIGURES)

@@ -14,6 +14,7 @@ import zarr
 from evoalign.errors import InputError
 from evoalign.nwb import walk_child
 from evoalign.nwb.backends import is_zarr
+from evoalign.nwb.version import check_is_hdf5
 from evoalign.self_contained import EXIT_STATUS, check_zarr_folder, check_zarr_values
 from evoalign.self_contained import HINT as OUTSIDE_HINT
 
@@ -47,6 +48,7 @@ def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_C
     if is_zarr(path):
         _check_zarr(path)
     else:
+        check_is_hdf5(path)
         _check_hdf5(path, object_cpu_s)
 
 

@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 INVALID = "in an invalid time of the file"
+MARKED = "marked as not valid in the file"
 NOT_OBSERVED = "the unit was not observed (obs_intervals)"
 
 
@@ -96,9 +97,11 @@ def observed_alone(
                 path,
                 ", ".join(map(str, partly)),
             )
-    # What the file itself calls not valid stays so, also without a reason.
     newly = (reason != "") & (presentations["reason"].to_numpy(object) == "")
-    return presentations.assign(reason=reason, valid=presentations["valid"].to_numpy(bool) & ~newly)
+    # What the file itself calls not valid stays so, also where it gives no reason.
+    valid = presentations["valid"].to_numpy(bool) & ~newly
+    reason[~valid & (reason == "")] = MARKED
+    return presentations.assign(reason=reason, valid=valid)
 
 
 def _inside(spans: Floats, onset_s: Floats, offset_s: Floats) -> Flags:

@@ -24,6 +24,7 @@ from evoalign.nwb.metadata import METADATA_TABLE, read_metadata
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
+from evoalign.nwb.version import check_version
 from evoalign.sheet import Session
 
 OURS = "evoalign"  # begins source_script in files of this pipeline
@@ -82,6 +83,7 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
     """
     path = Path(path)
     check_integrity(path)
+    check_version(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

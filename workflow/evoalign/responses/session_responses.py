@@ -11,16 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evoalign.errors import InputError
+from evoalign.events.lags import NS_PER_MS, lags_around
 from evoalign.responses.settings import Responses
 
 # What reads responses needs no NWB library: loading it takes a second of each job.
 if TYPE_CHECKING:
     from evoalign.events.latent_codes import Codes
     from evoalign.nwb.contents import SessionContents
-
-# Times are compared in whole nanoseconds: a spike at the very edge of a bin
-# belongs to the bin that starts there, whatever the rounding of its seconds.
-NS_PER_MS = 1_000_000
 
 
 def no_envelope() -> NDArray[np.float32]:
@@ -170,18 +167,8 @@ def count_spikes(
 def _count_unit(
     times_s: NDArray[np.float64], onsets_s: NDArray[np.float64], start_ms: int, n_bins: int, unit: int
 ) -> NDArray[np.uint16]:
-    finite = np.flatnonzero(np.isfinite(onsets_s))
-    onsets = onsets_s[finite]
-    # A microsecond wider than the window; the bins below decide.
-    first = np.searchsorted(times_s, onsets + start_ms / 1000 - 1e-6)
-    last = np.searchsorted(times_s, onsets + (start_ms + n_bins) / 1000 + 1e-6)
-    n = np.maximum(last - first, 0)
-    onset_of_spike = np.repeat(np.arange(len(finite)), n)
-    spike = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n) + np.repeat(first, n)
-    since_ns = np.rint((times_s[spike] - onsets[onset_of_spike]) * 1e9).astype(np.int64)
-    bins = since_ns // NS_PER_MS - start_ms
-    in_window = (bins >= 0) & (bins < n_bins)
-    flat = finite[onset_of_spike[in_window]] * n_bins + bins[in_window]
+    onset, lag_ns = lags_around(times_s, onsets_s, (start_ms, start_ms + n_bins))
+    flat = onset * n_bins + lag_ns // NS_PER_MS - start_ms
     counts = np.bincount(flat, minlength=len(onsets_s) * n_bins)
     if counts.size and counts.max() > np.iinfo(np.uint16).max:
         raise InputError(f"unit {unit} has {counts.max()} spikes within one ms", "table spikes")

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from evoalign import tables
+from evoalign.events.lags import lags_around
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import UNITS
 
@@ -81,5 +82,5 @@ def _order(presented: pd.DataFrame) -> np.ndarray:
 
 
 def _rates(times_s: np.ndarray, onset_s: np.ndarray, window_ms: tuple[int, int]) -> np.ndarray:
-    first, last = (np.searchsorted(times_s, onset_s + edge / 1000) for edge in window_ms)
-    return (last - first) / (1e-3 * (window_ms[1] - window_ms[0]))
+    onset, _ = lags_around(times_s, onset_s, window_ms)
+    return np.bincount(onset, minlength=len(onset_s)) / (1e-3 * (window_ms[1] - window_ms[0]))

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from evoalign.errors import InputError
 
 Labels = NDArray[np.int64]
+MIN_FOLDS = 3  # nested cross-validation needs an outer fold and two inner ones
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def image_folds(images: ArrayLike, blocks: ArrayLike, n_folds: int, generator: n
     """
     _, first, image = np.unique(np.asarray(images, dtype=str), return_index=True, return_inverse=True)
     block = np.asarray(blocks)[first]
-    return Folds(_deal(block, n_folds, generator, "images")[image])
+    hint = f"each thread needs {MIN_FOLDS} images or more with latents to be encoded"
+    return Folds(_deal(block, n_folds, generator, "images", hint)[image])
 
 
 def block_folds(images: ArrayLike, blocks: ArrayLike, n_folds: int, generator: np.random.Generator) -> Folds:
@@ -91,18 +93,21 @@ def block_folds(images: ArrayLike, blocks: ArrayLike, n_folds: int, generator: n
     _, component = connected_components(image_in_block, directed=False)
     _, together = np.unique(component[len(names) :], return_inverse=True)
     dealt = _deal(
-        np.zeros(together.max() + 1, dtype=np.int64), n_folds, generator, "blocks without shared images"
+        np.zeros(together.max() + 1, dtype=np.int64),
+        n_folds,
+        generator,
+        "blocks without shared images",
+        "drop 'block' from encoding.schemes and encoding.permuted_schemes",
     )
     return Folds(dealt[together][block])
 
 
-def _deal(stratum: NDArray, n_folds: int, generator: np.random.Generator, what: str) -> Labels:
+def _deal(stratum: NDArray, n_folds: int, generator: np.random.Generator, what: str, hint: str) -> Labels:
     """Deal items over folds in turn, by strata, at random within a stratum."""
     n = len(stratum)
     if n < n_folds:
-        raise InputError(
-            f"{n} {what} cannot make {n_folds} folds", "encoding.n_folds", f"set it to at most {n}"
-        )
+        fewer = f"set it to at most {n}, or " if n >= MIN_FOLDS else ""
+        raise InputError(f"{n} {what} cannot make {n_folds} folds", "encoding.n_folds", fewer + hint)
     order = np.lexsort((generator.random(n), stratum))
     label = np.empty(n, dtype=np.int64)
     label[order] = np.arange(n) % n_folds
@@ -121,7 +126,7 @@ def check_folds(labels: Sequence[int] | NDArray, n: int) -> Folds:
     fold_numbers = np.unique(label)
     if label.shape != (n,):
         raise InputError(f"{label.size} fold labels for {n} presentations")
-    if len(fold_numbers) < 3 or not np.array_equal(fold_numbers, np.arange(len(fold_numbers))):
+    if len(fold_numbers) < MIN_FOLDS or not np.array_equal(fold_numbers, np.arange(len(fold_numbers))):
         raise InputError(
             f"fold labels {fold_numbers.tolist()[:10]} are not 0, 1, .. with at least three folds",
             hint="nested cross-validation needs an outer fold and two inner ones",

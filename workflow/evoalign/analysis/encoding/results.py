@@ -46,11 +46,8 @@ def session_tables(job: EncodingJob, parts: list[ThreadParts], rates: Floats) ->
         Of all presentations of the session.
     """
     index, crossover = compared(job, parts)
-    mean_rates = rates.mean(-1)
     frames = {
-        "encoding": pd.concat(
-            [_encoding(job, part, fit, mean_rates) for part in parts for fit in part.fitted]
-        ),
+        "encoding": pd.concat([_encoding(job, part, fit, rates) for part in parts for fit in part.fitted]),
         "encoding_index": index,
         "encoding_crossover": crossover,
         "encoding_order": pd.DataFrame([_order(job, part) for part in parts]),
@@ -68,7 +65,7 @@ def _finish(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     return tables.conform(frame, contract)
 
 
-def _encoding(job: EncodingJob, part: ThreadParts, fit: Fitted, mean_rates: Floats) -> pd.DataFrame:
+def _encoding(job: EncodingJob, part: ThreadParts, fit: Fitted, rates: Floats) -> pd.DataFrame:
     r2 = fit.nested.r2.cpu().numpy().reshape(job.shape)
     blank = np.full(job.shape, np.nan)
     test = fit.test or {"p": blank, "p_fwe": blank, "null_r2": blank}
@@ -89,7 +86,7 @@ def _encoding(job: EncodingJob, part: ThreadParts, fit: Fitted, mean_rates: Floa
         "normalised_r2": r2 / np.where(ceiling.usable(job.settings.ceiling_floor), ceiling.value, np.nan),
         "alpha": alphas.log().mean(1).exp().cpu().numpy().reshape(job.shape),
         "alpha_at_end": at_end.double().mean(1).cpu().numpy().reshape(job.shape),
-        "rate_hz": mean_rates,
+        "rate_hz": rates[:, :, fit.thread.rows].mean(-1),
         "null_r2": test["null_r2"],
         "p": test["p"],
         "p_fwe": test["p_fwe"],

@@ -13,7 +13,7 @@ ENCODING = table(
     START,
     STOP,
     column("n", INT, "", "presentations"),
-    column("rate_hz", FLOAT, "spikes/s", "mean response"),
+    column("rate_hz", FLOAT, "spikes/s", "mean response over the row's n presentations"),
     column("r2", FLOAT, "", "held-out R2 of single presentations; NaN without variance"),
     column("r", FLOAT, "", "held-out Pearson correlation; NaN when a side does not vary"),
     column("linear_share", FLOAT, "", "share of variance within blocks that is linear in the latents (REML)"),
