@@ -151,6 +151,15 @@ def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:
     return frame.astype(wide_types)
 
 
+def vector(data: Any) -> NDArray[Any]:
+    """Return what is stored as one dimension, or as MATLAB's vectors of two, ``[row]``; all else as it is.
+
+    MATLAB knows no vector of one dimension, and its exports store ``[row, 1]``.
+    """
+    values = np.asarray(data)
+    return values.ravel() if values.ndim == 2 and 1 in values.shape else values
+
+
 def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
     """Return a column's values, ``[row, ..]``.
 
@@ -165,7 +174,7 @@ def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
     try:
         column = nwb_table[name]
         ragged = isinstance(column, VectorIndex)
-        values = np.asarray(column.target.data[:] if ragged else column.data[:])
+        values = vector(column.target.data[:]) if ragged else np.asarray(column.data[:])
         ends = np.asarray(column.data[:], np.int64).ravel() if ragged else None
     except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
         raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", HINT) from error

@@ -16,7 +16,12 @@ from evoalign.errors import InputError
 from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import HINT, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
-from evoalign.nwb.external_checks import check_presentations, check_spikes, preferred_units
+from evoalign.nwb.external_checks import (
+    check_presentations,
+    check_spikes,
+    preferred_units,
+    presentations_table,
+)
 from evoalign.nwb.observed import observation, observed_alone
 from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
@@ -91,18 +96,8 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
 
 
 def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ...]) -> pd.DataFrame:
-    interval_tables = {"trials": nwb.trials, "epochs": nwb.epochs, **(nwb.intervals or {})}
-    table = interval_tables.get(settings.presentations)
-    if table is None:
-        available = (
-            ", ".join(sorted(name for name, value in interval_tables.items() if value is not None)) or "none"
-        )
-        raise InputError(
-            f"there is no table of intervals '{settings.presentations}'; there are: {available}",
-            f"{path}, /intervals/{settings.presentations}",
-            "name the table of presentations in config under nwb.presentations",
-        )
-    location = f"{path}, /intervals/{settings.presentations}"
+    table, place = presentations_table(nwb, path, settings.presentations)
+    location = f"{path}, {place}"
     n = len(table.id)
     mapped = _mapped(table, PRESENTATIONS, RENAME | settings.columns, settings.columns, location)
     for required in ("image", "onset_s"):

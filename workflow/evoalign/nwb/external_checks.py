@@ -1,10 +1,14 @@
-"""What contradicts itself in an NWB file of another tool, and which of its units the sample sheet means."""
+"""What contradicts itself in an NWB file of another tool; which of its units and tables are meant."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from hdmf.common import DynamicTable
+from hdmf.container import AbstractContainer
 from numpy.typing import NDArray
+from pynwb import NWBFile
+from pynwb.epoch import TimeIntervals
 
 from evoalign.errors import InputError
 from evoalign.sheet import Session
@@ -50,6 +54,53 @@ def preferred_units(units: pd.DataFrame, session: Session | None, location: str)
         "say which: nwb.unit_columns names the file's column of letters' numbers (vendor_unit: NAME; a = 1) "
         "or of a flag (preferred: NAME)",
     )
+
+
+def presentations_table(nwb: NWBFile, path: str, name: str) -> tuple[DynamicTable, str]:
+    """Return the table of presentations, and its place in the file.
+
+    Parameters
+    ----------
+    nwb : NWBFile
+    path : str
+        The file, for errors.
+    name : str
+        Of the table. One of intervals comes before any other of the name, as of a
+        processing module or of events.
+
+    Raises
+    ------
+    InputError
+        No table has the name, or several in other places do; those that there are are named.
+    """
+    intervals = {"trials": nwb.trials, "epochs": nwb.epochs, **(nwb.intervals or {})}
+    if intervals.get(name) is not None:
+        return intervals[name], f"/intervals/{name}"
+    named = {_place(child): child for child in nwb.all_children() if isinstance(child, DynamicTable)}
+    matches = [place for place, table in named.items() if table.name == name]
+    if len(matches) == 1:
+        return named[matches[0]], matches[0]
+    of_times = {key for key, table in intervals.items() if table is not None}
+    of_times |= {table.name for table in named.values() if isinstance(table, TimeIntervals)}
+    what = (
+        f"there are {len(matches)} tables '{name}': {', '.join(matches)}"
+        if matches
+        else f"there is no table of intervals '{name}'; there are: {', '.join(sorted(of_times)) or 'none'}"
+    )
+    raise InputError(
+        what,
+        f"{path}, /intervals/{name}",
+        "name the table of presentations in config under nwb.presentations",
+    )
+
+
+def _place(child: AbstractContainer) -> str:
+    """Path of an object in the file, as far as its parents tell."""
+    names = []
+    while child is not None and child.name != "root":
+        names.append(child.name)
+        child = child.parent
+    return "/" + "/".join(reversed(names))
 
 
 def check_presentations(presentations: pd.DataFrame, location: str) -> None:

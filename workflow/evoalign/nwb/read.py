@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 
+from hdmf.build.errors import ConstructError
 from pynwb import NWBFile
 
 from evoalign.errors import InputError
@@ -86,11 +87,16 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
     check_version(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            io = reader(path)
-            nwb = io.read()
-        except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
-            raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", HINT) from error
+        with ExitStack() as open_files:
+            try:
+                io = reader(path)
+                open_files.callback(io.close)
+                nwb = io.read()
+            except ConstructError as error:
+                raise _not_as_the_schema(error, path) from error
+            except Exception as error:  # HDF5 and hdmf raise almost anything on damaged bytes
+                raise InputError(f"no readable NWB file: {_reason(error)}", f"{path}, /", HINT) from error
+            open_files.pop_all()
         try:
             yield nwb
         except InputError:
@@ -99,6 +105,14 @@ def opened(path: str | PathLike[str]) -> Iterator[NWBFile]:
             raise InputError(f"the file cannot be read: {_reason(error)}", f"{path}, /", HINT) from error
         finally:
             io.close()
+
+
+def _not_as_the_schema(error: ConstructError, path: Path) -> InputError:
+    """Name the object of which pynwb can make nothing, without all that lies in it."""
+    place = str(error.args[0].path).removeprefix("root") or "/"
+    reason = str(error.args[-1]).rsplit("due to: ", 1)[-1].splitlines()[0][:300]
+    hint = "pynwb cannot read this object either: write it as the NWB schema says, or give an undamaged file"
+    return InputError(f"no readable NWB file: {reason}", f"{path}, {place}", hint)
 
 
 def _reason(error: Exception) -> str:

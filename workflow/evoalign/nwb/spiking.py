@@ -13,7 +13,7 @@ from pynwb.misc import Units
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import HINT, Pack, column_values, columns, frame_of
+from evoalign.nwb.columns import HINT, Pack, column_values, columns, frame_of, vector
 from evoalign.nwb.contents import SessionContents
 from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 
@@ -141,8 +141,8 @@ def read_spikes(units: Units, numbers: NDArray[np.int64], location: str) -> pd.D
         raise InputError("the units have no spike times", f"{location}/spike_times", HINT)
     index = units["spike_times"]
     try:
-        ends = np.asarray(index.data[:], np.int64)
-        times = np.asarray(index.target.data[:], np.float64)
+        ends = vector(index.data[:]).astype(np.int64)
+        times = vector(index.target.data[:]).astype(np.float64)
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         raise InputError(f"spike times cannot be read: {error}", f"{location}/spike_times", HINT) from error
     counts = np.diff(ends, prepend=0)
