@@ -8,14 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import spikeinterface as si
-from planted_spikes import RATE
+from planted_spikes import RATE, make_channels
 
+from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.formats.blackrock.write import write_nsx
+from evoalign.formats.opening import open_recording
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sorting.artefacts import from_table
 from evoalign.sorting.export import joined_samples, preprocessed, write_analyzer
 from evoalign.sorting.settings import Sorting
-from evoalign.sorting.tables import ARTEFACTS
+from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS
 from evoalign.sorting.traces import Chunk, Traces
 
 
@@ -78,7 +81,7 @@ def test_voltages_are_those_that_the_sorter_saw(recorded):
     traces.blank([(one.period, one.rows) for one in from_table(traces, artefacts)])
     ours = traces.filtered(Chunk(1, 30_000, 60_000))[:3]
     shown = theirs.get_traces(start_frame=210_000, end_frame=240_000, return_in_uV=True).T
-    # Theirs is rounded to counts, and filtered before it is blanked.
+    # Theirs is filtered before it is blanked.
     assert np.abs(ours - shown)[:, 9000:].max() < 1.0
     assert (shown[:, 500:7000] == 0).all() and (ours[:, 500:7000] == 0).all()
 
@@ -109,3 +112,20 @@ def test_a_session_without_sorted_units_or_voltages_is_one_message(recorded, tmp
 def test_times_in_two_segments_are_counted_on(recorded):
     voltages = stream_recording(recorded[0].streams["broadband"])
     assert joined_samples(np.array([0.0, 5.0, 7.0, 8.0]), voltages).tolist() == [0, 150_000, 180_000, 210_000]
+
+
+def test_voltages_at_full_scale_do_not_wrap_around(tmp_path):
+    """A square wave from one end of 16 bits to the other, as of a stimulator: its fundamental is 4 / pi of it."""
+    rng = np.random.default_rng(0)
+    counts = np.rint(rng.normal(0, 40, (30_000, 4))).astype(np.int16)
+    counts[9_000:12_000, 1] = np.where(np.arange(3_000) // 12 % 2, 32_767, -32_768)
+    write_nsx(tmp_path / "a.ns6", [counts], channel_ids=[1, 2, 3, 4], gain_uv=0.25)
+    recording = open_recording([tmp_path / "a.ns6"])
+    settings = Sorting(reference_min_channels=2, blank_artefacts=False)
+    voltages, channels = stream_recording(recording.streams["broadband"]), make_channels(4, "A")
+    nothing = {"bad_channels": tables.empty(BAD_CHANNELS), "artefacts": tables.empty(ARTEFACTS)}
+    theirs = preprocessed(voltages, nothing | {"channels": channels}, settings)
+    shown = theirs.get_traces(start_frame=0, end_frame=30_000, return_in_uV=True).T
+    ours = Traces(voltages, channels, settings).filtered(Chunk(0, 0, 30_000))
+    assert np.abs(ours).max() > 8192, "filtered voltages go beyond 16 bits of 0.25 microvolts"
+    assert np.abs(ours - shown)[:, 3_000:-3_000].max() < 1.0

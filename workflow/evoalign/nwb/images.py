@@ -27,7 +27,9 @@ FORMATS = ("PNG", "BMP", "JPEG", "TIFF", "GIF")
 SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
 _KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
-SIXTEEN_BIT_STEP = 65_535 / 255  # white to white
+WHITE = {"I;12": 4095}  # of PIL's raw modes whose numbers are narrower than the 16 bits they are read to
+SIXTEEN_BIT_WHITE = 65_535
+PHOTOMETRIC = 262  # tag of TIFF: 0 = the number 0 is white
 # Modes of PIL that are kept as they are; others become RGB.
 _MODES = ("L", "RGB", "RGBA")
 _READ_MODES = (*_MODES, "1", "LA", "P", "PA", "CMYK", "YCbCr", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
@@ -50,8 +52,8 @@ class ImageFolder(Mapping[str, Pixels]):
 
     Notes
     -----
-    8-bit images are kept; 16-bit grey is scaled to 8 bits, white to white; images of 32-bit or
-    floating-point numbers are refused.
+    8-bit images are kept; 12- and 16-bit grey is scaled to 8 bits, white to white; colours of 16
+    bits, and images of 32-bit or floating-point numbers, are refused.
     """
 
     def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
@@ -92,17 +94,33 @@ def _check_picture(image: Image.Image, file: Path) -> None:
 
 
 def _eight_bits(image: Image.Image, file: Path) -> Pixels:
-    """Return pixels of 8 bits: 16-bit grey is scaled, what has no known white is refused."""
+    """Return pixels of 8 bits: grey of more bits is scaled, what has no known white is refused."""
+    stored = _stored_mode(image)
+    if not image.mode.startswith("I") and ";16" in stored:
+        # PIL would keep the upper byte alone.
+        problem = "the image holds 16 bits a colour, of which 8 can be read"
+        raise InputError(problem, file, "save it as 8-bit PNG as it was shown")
     if image.mode in _MODES:
         return np.asarray(image)
     if image.mode.startswith("I;16"):
-        return np.round(np.asarray(image).astype(np.float64) / SIXTEEN_BIT_STEP).astype(np.uint8)
+        white = WHITE.get(stored, SIXTEEN_BIT_WHITE)
+        grey = np.round(np.asarray(image).astype(np.float64) * 255 / white).astype(np.uint8)
+        # PIL turns grey whose 0 is white around, but not of 16 bits.
+        tags = getattr(image, "tag_v2", {})
+        return np.asarray(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey, np.uint8)
     if image.mode in ("I", "F"):
         kind = "32-bit whole numbers" if image.mode == "I" else "floating-point numbers"
         raise InputError(
             f"the image holds {kind}, whose white is not known", file, "save it as 8-bit PNG as it was shown"
         )
     return np.asarray(image.convert("RGB"))
+
+
+def _stored_mode(image: Image.Image) -> str:
+    """How the pixels lie in the file, by PIL's name of it, as ``RGB;16B``; '' where it does not say."""
+    arguments = image.tile[0].args if image.tile else ""
+    first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return first if isinstance(first, str) else ""
 
 
 class StoredImages(Mapping[str, Pixels]):

@@ -160,7 +160,8 @@ def preprocessed(
     artefacts = from_table(Traces(voltages, tables_of["channels"], settings), tables_of["artefacts"])
     nyquist = voltages.get_sampling_frequency() / 2
     filtered = preprocessing.bandpass_filter(
-        voltages.select_channels(good),
+        # Beside a step of full scale a filter swings beyond 16 bits, and whole numbers would wrap around.
+        preprocessing.astype(voltages.select_channels(good), "float32"),
         freq_min=settings.highpass_hz,
         freq_max=min(settings.lowpass_hz, 0.95 * nyquist),
         filter_order=FILTER_ORDER,
