@@ -115,7 +115,7 @@ def test_times_in_two_segments_are_counted_on(recorded):
 
 
 def test_voltages_at_full_scale_do_not_wrap_around(tmp_path):
-    """A square wave from one end of 16 bits to the other, as of a stimulator: its fundamental is 4 / pi of it."""
+    """A square wave from end to end of 16 bits, as of a stimulator: its fundamental is 4 / pi of it."""
     rng = np.random.default_rng(0)
     counts = np.rint(rng.normal(0, 40, (30_000, 4))).astype(np.int16)
     counts[9_000:12_000, 1] = np.where(np.arange(3_000) // 12 % 2, 32_767, -32_768)
