@@ -1,5 +1,6 @@
 # The study as the rules see it: checked config, checked sample sheet, paths.
 import os
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -7,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from evoalign import storage as remote
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.pipeline import declared, process, versions
+from evoalign.pipeline import declared, interpreter, process, versions
 from evoalign.sheet import check_curations, load_sessions
 from evoalign.spaces.settings import GENERATED_SPACES
 from evoalign.study import check_config, check_generators
@@ -21,6 +22,13 @@ PHY = [
     "spike_clusters.npy",
     "spike_templates.npy",
 ]
+
+# Snakemake does not quote the interpreter's path in the commands of jobs.
+try:
+    interpreter.check_library(str(workflow.basedir))
+    sys.executable = interpreter.plain_executable(workflow.local_exec)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 # Jobs find the library also in a conda environment or container, where it is not installed.
 os.environ.update(
