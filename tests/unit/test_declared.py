@@ -16,7 +16,8 @@ WHOLE = Config().model_dump(mode="json")
 
 
 def test_settings_are_the_named_ones_and_no_others():
-    found = declared.settings(Config(), ["seed", "sorting.highpass_hz", "figures"], without=["figures.dpi"])
+    without = ["figures.dpi", "figures.raster_ms", "figures.raster_bin_ms"]
+    found = declared.settings(Config(), ["seed", "sorting.highpass_hz", "figures"], without=without)
     assert json.loads(found) == {
         "seed": 0,
         "sorting": {"highpass_hz": 300.0},

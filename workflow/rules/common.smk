@@ -107,6 +107,8 @@ NOT_OF_SORTER = [
     "sorting.envelope_band_hz",
     "sorting.envelope_lowpass_hz",
 ]
+# Settings of figures that are of a session's rasters alone.
+RASTERS = ["figures.raster_ms", "figures.raster_bin_ms"]
 # The report tells by what settings everything was made; of the estimate of energy the page of provenance does.
 REPORTED = [
     name

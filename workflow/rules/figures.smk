@@ -58,6 +58,8 @@ rule population_figures:
         runtime=30,
     params:
         code=code("population_figures"),
-        settings=settings("figures", "analysis", "encoding", "tuning", "prototypes"),
+        settings=settings(
+            "figures", "analysis", "encoding", "tuning", "prototypes", without=RASTERS
+        ),
     script:
         "../scripts/population_figures.py"

@@ -142,6 +142,8 @@ rule insilico_report:
         runtime=30,
     params:
         code=code("insilico_report"),
-        settings=settings("figures", "analysis", "encoding", "tuning", "prototypes"),
+        settings=settings(
+            "figures", "analysis", "encoding", "tuning", "prototypes", without=RASTERS
+        ),
     script:
         "../scripts/insilico_report.py"

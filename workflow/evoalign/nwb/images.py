@@ -118,7 +118,8 @@ def _eight_bits(image: Image.Image, file: Path) -> Pixels:
 
 def _stored_mode(image: Image.Image) -> str:
     """How the pixels lie in the file, by PIL's name of it, as ``RGB;16B``; '' where it does not say."""
-    arguments = image.tile[0].args if image.tile else ""
+    tiles = getattr(image, "tile", [])
+    arguments = tiles[0].args if tiles else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
 
