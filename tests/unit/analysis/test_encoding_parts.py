@@ -21,12 +21,12 @@ from evoalign.analysis.encoding.alignment_index import alignment_index, noise_fl
 from evoalign.analysis.encoding.design import Thread, spread_over_blocks
 from evoalign.analysis.encoding.folds import check_folds
 from evoalign.analysis.encoding.kernels import features_of
-from evoalign.analysis.encoding.noise_ceiling import from_alternate_ms, from_repeats, pooled
 from evoalign.analysis.encoding.order import order_dependence
 from evoalign.analysis.encoding.permutation import DRAWN_TOGETHER, permutations
 from evoalign.analysis.encoding.ridge import shortened
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.within import within_blocks
+from evoalign.analysis.statistics.noise_ceiling import from_alternate_ms, from_repeats, pooled
 from evoalign.errors import InputError
 
 

@@ -103,7 +103,8 @@ def test_a_tuning_session_is_recognised_by_its_image_names(found, caplog):
     assert all(frame.empty for frame in encode_session(responses, CONFIG).values())
     responses.presentations["image"] = "scene_nat"
     own = analyse_session(responses, CONFIG)
-    assert list(own) == ["success"] and own["success"].empty
+    assert list(own) == ["success", "selectivity", "image_responses", "image_psth"] and own["success"].empty
+    assert own["selectivity"]["p"].isna().all(), "one image alone"
     assert "is not analysed as a paired evolution: none of its presentations has a block" in caplog.text
     assert all(frame.empty for frame in encode_session(responses, CONFIG).values()), "it has no latents"
 

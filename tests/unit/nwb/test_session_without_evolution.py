@@ -39,7 +39,8 @@ def test_a_session_that_is_no_evolution_gets_its_pages_and_a_note(contents, way,
     with caplog.at_level(logging.WARNING):
         found = analyse_session(responses, CONFIG, preferred=preferred)
         encoded = encode_session(responses, CONFIG)
-    assert list(found) == ["success"] and found["success"].empty
+    images = [] if way == "nothing valid" else ["selectivity", "image_responses", "image_psth"]
+    assert list(found) == ["success", *images] and found["success"].empty
     assert all(frame.empty for frame in encoded.values())
     assert "is not analysed as a paired evolution" in caplog.text
     pooled, tuning = pool_sessions([found], CONFIG), pool_tuning([found], {}, CONFIG)
@@ -47,7 +48,8 @@ def test_a_session_that_is_no_evolution_gets_its_pages_and_a_note(contents, way,
 
     settings = FigureSettings(CONFIG.analysis, CONFIG.encoding, CONFIG.tuning)
     drawn = {one.name: one for one in draw_session(shown, found | encoded, settings, CONFIG.sorting)}
-    assert set(drawn) == {"alignment", "quality", "raster"}
+    selectivity = {"image_selectivity"} if images else set()
+    assert set(drawn) == {"alignment", "quality", "raster"} | selectivity
 
     files = [tmp_path / f"s1/{name}.parquet" for name in ("sorting/units", "events/alignment")]
     tables.write(shown.units, UNITS, files[0])
@@ -57,4 +59,7 @@ def test_a_session_that_is_no_evolution_gets_its_pages_and_a_note(contents, way,
     given |= {"units": [files[0]], "alignment": [files[1]]}
     note = notes(given, ["s1", "an_nwb_file"])
     assert note["s1"].startswith("not analysed as a paired evolution or a tuning session: block and thread")
-    assert note["an_nwb_file"] == "not analysed as a paired evolution or a tuning session: pages alone"
+    assert (
+        note["an_nwb_file"]
+        == "not analysed as a paired evolution or a tuning session: pages, and selectivity for images, alone"
+    )

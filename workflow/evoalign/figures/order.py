@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evoalign.figures.sets import (
+    IMAGE_FIGURES,
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
     PROTOTYPE_FIGURES,
@@ -17,6 +18,7 @@ ORDER = (
     "reference_responses",
     *SESSION_FIGURES,
     *TUNING_FIGURES,
+    *IMAGE_FIGURES,
     *POPULATION_FIGURES,
     *PROTOTYPE_FIGURES,
     *POPULATION_TUNING_FIGURES,

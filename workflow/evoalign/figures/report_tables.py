@@ -274,7 +274,10 @@ def notes(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
         for session in [Path(file).parents[1].name for file in inputs["alignment"]]:
             of_session = [file for file in inputs["units"] if Path(file).parents[1].name == session]
             note_of[session] = note_of[session] or _why_left_out(of_session[0])
-        note_of = {session: note or f"{NO_EVOLUTION}: pages alone" for session, note in note_of.items()}
+        note_of = {
+            session: note or f"{NO_EVOLUTION}: pages, and selectivity for images, alone"
+            for session, note in note_of.items()
+        }
     return note_of
 
 

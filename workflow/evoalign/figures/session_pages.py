@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evoalign.figures import alignment, evolved_images, paired_evolution, quality, raster, reference_responses
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import Tables
-from evoalign.figures.sets import SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
+from evoalign.figures.sets import IMAGE_FIGURES, SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
 from evoalign.figures.settings import Figures
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.envelope import envelope_units
@@ -48,7 +48,8 @@ def draw_session(
         report; ``paired_evolution`` and SESSION_FIGURES with tables of an
         evolution, ``evolved_images`` where the file holds these,
         ``reference_responses`` where natural references were shown;
-        TUNING_FIGURES with those of a tuning session.
+        TUNING_FIGURES with those of a tuning session; IMAGE_FIGURES with
+        those of a session of images that is neither.
     """
     if len(contents.alignment):
         presentations = contents.presentations, contents.alignment
@@ -73,6 +74,8 @@ def draw_session(
     tables = {**tables, "unit": _analysed(contents, tables)}
     if "tuning_axes" in tables:
         yield from draw_all(tables, settings, TUNING_FIGURES)
+    if "selectivity" in tables:
+        yield from draw_all(tables, settings, IMAGE_FIGURES)
     if "experiments" in tables:
         prototypes = _prototypes(contents, tables["experiments"].iloc[0])
         page = paired_evolution.draw_paired_evolution(tables, prototypes)
@@ -89,7 +92,7 @@ def draw_session(
 def _analysed(contents: SessionContents, tables: Tables) -> pd.DataFrame:
     """Row of `UNITS` of the unit that was analysed; none of a session that was not."""
     units = pd.concat([contents.units, envelope_units(contents)], ignore_index=True)
-    named = [tables[name]["unit"] for name in ("experiments", "tuning_axes") if name in tables]
+    named = [tables[name]["unit"] for name in ("experiments", "tuning_axes", "image_psth") if name in tables]
     return units[units["unit"].isin(pd.concat(named) if named else [])]
 
 

@@ -23,6 +23,8 @@ POPULATION_FIGURES = figures_of("population")
 # Of sessions whose images vary along eigen-axes; a study without such sessions has none of these.
 TUNING_FIGURES = figures_of("session tuning")
 POPULATION_TUNING_FIGURES = figures_of("population tuning")
+# Of sessions of images that are neither evolution nor tuning.
+IMAGE_FIGURES = figures_of("session images")
 
 # Of experiments whose images are in their files, or whose generators are known.
 PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")

@@ -12,7 +12,6 @@ from evoalign.analysis.encoding.distribution import share_distribution
 from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
 from evoalign.analysis.encoding.nested import Plan
-from evoalign.analysis.encoding.noise_ceiling import Ceiling, from_alternate_ms, from_repeats
 from evoalign.analysis.encoding.parts import EncodingJob, Fitted, Shares
 from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
 from evoalign.analysis.encoding.ridge import nested_cv, shortened, weights
@@ -20,6 +19,7 @@ from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.stream import Progress, batch_rows, digest, pieces
 from evoalign.analysis.encoding.variance import linear_kernel, linear_share, noise_correlation
 from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
+from evoalign.analysis.statistics.noise_ceiling import Ceiling, from_alternate_ms, from_repeats
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.spaces.hessian import Eigenframe
 

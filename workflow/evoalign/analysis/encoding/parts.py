@@ -11,11 +11,11 @@ from torch import Tensor
 
 from evoalign.analysis.encoding.design import Thread, Windows
 from evoalign.analysis.encoding.distribution import ShareDistribution
-from evoalign.analysis.encoding.noise_ceiling import Ceiling
 from evoalign.analysis.encoding.order import OrderDependence
 from evoalign.analysis.encoding.ridge import Nested
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.settings import AnalysisConfig, Encoding
+from evoalign.analysis.statistics.noise_ceiling import Ceiling
 from evoalign.responses.session_responses import SessionResponses
 from evoalign.spaces.hessian import Eigenframe
 

@@ -37,6 +37,7 @@ from evoalign.analysis.session.relative_success import (
     relative_success,
 )
 from evoalign.analysis.session.selection import selection_corrected_p
+from evoalign.analysis.session.selectivity import selectivity_tables
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
@@ -82,7 +83,8 @@ def analyse_session(
         carry eigen-axes: those of `tune_session`; of a session with both, all.
         Of a session without units, whose sheet names a preferred unit on
         an electrode that has none, or without a valid presentation of an
-        evolution (block and thread known): success, without rows.
+        evolution (block and thread known): success, without rows. Where such a session names
+        the images that it shows: selectivity, image_responses, image_psth, of `selectivity_tables`.
 
     Raises
     ------
@@ -91,13 +93,13 @@ def analyse_session(
     """
     if unit is None and (why := _without_preferred(responses, preferred)):
         logging.warning("session %s is not analysed: %s", responses.session, why)
-        return {"success": tables.empty(SUCCESS)}
+        return {"success": tables.empty(SUCCESS)} | _selectivity(responses, config.analysis)
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
     if unit is None and (why := _without_evolution(responses)):
         logging.warning("session %s is not analysed as a paired evolution: %s", responses.session, why)
-        return {"success": tables.empty(SUCCESS)} | tuned
+        return {"success": tables.empty(SUCCESS)} | tuned | _selectivity(responses, config.analysis)
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     if optimisers:
@@ -105,6 +107,13 @@ def analyse_session(
     if site:
         experiment = replace(experiment, site=site)
     return analyse_experiment(experiment, config.analysis, config.seed) | tuned
+
+
+def _selectivity(responses: SessionResponses, settings: Analysis) -> dict[str, pd.DataFrame]:
+    """Selectivity for images, of a session that is neither an evolution nor a tuning session."""
+    if shows_evolution(responses) or shows_axes(responses):
+        return {}
+    return selectivity_tables(responses, settings)
 
 
 def _without_preferred(responses: SessionResponses, preferred: str) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from evoalign.figures.captions import Caption, Draw
 
-Group = Literal["session", "session tuning", "population", "population tuning"]
+Group = Literal["session", "session tuning", "session images", "population", "population tuning"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class FigureEntry:
         Of its files.
     group : str
         'session' and 'population': of every evolution and of every study;
-        'session tuning' and 'population tuning': where images vary along eigen-axes.
+        'session tuning' and 'population tuning': where images vary along eigen-axes;
+        'session images': of a session of images that is neither.
     place : int
         Figures of a group are shown by rising place: the answer first, then what it rests on.
     draw : Draw
