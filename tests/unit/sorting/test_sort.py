@@ -9,6 +9,7 @@ from spikeinterface.comparison import compare_sorter_to_ground_truth
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.sorting.quality import RecordedTime
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only
 from evoalign.sorting.tables import UNITS
@@ -152,12 +153,14 @@ def test_online_only_takes_units_over_and_counts_unit_0_above_ten_spikes():
             "time_s": np.linspace(0.5, 9.5, 23),
         }
     )
-    result = sort_online_only(online, make_channels(3), SETTINGS, duration_s=10.0)
+    result = sort_online_only(online, make_channels(3), SETTINGS, RecordedTime([(0.0, 10.0)]))
     assert list(zip(result.units["channel"], result.units["vendor_unit"], strict=True)) == [(1, 2), (3, 0)]
     assert result.units["rate_hz"].tolist() == [0.2, 1.1]
     assert result.units["snr"].isna().all()
     assert len(result.waveforms) == 0
-    all_of_them = sort_online_only(online, make_channels(3), Sorting(min_unsorted_spikes=9), duration_s=10.0)
+    all_of_them = sort_online_only(
+        online, make_channels(3), Sorting(min_unsorted_spikes=9), RecordedTime([(0.0, 10.0)])
+    )
     assert all_of_them.units["vendor_unit"].tolist() == [0, 2, 0]
 
 

@@ -323,7 +323,7 @@ def test_agreement_is_matches_over_union_after_the_lag():
 
 
 def candidates(online):
-    made = sort_online_only(online, make_channels(3), Sorting(), 100.0)
+    made = sort_online_only(online, make_channels(3), Sorting(), RecordedTime([(0.0, 100.0)]))
     units, spikes = made.units.copy(), made.spikes
     units["kind"] = ["sorted", "sorted", "multiunit"]
     return SortingResult(units, spikes, made.waveforms, made.bad_channels)

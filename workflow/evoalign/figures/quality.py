@@ -9,11 +9,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign import tables
 from evoalign.figures.panels import Source, words
 from evoalign.figures.quality_electrodes import draw_noise, draw_yield
 from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, letter, say_empty
+from evoalign.recordings.tables import SEGMENTS
+from evoalign.sorting.quality import CLOCK_DIGITS, RecordedTime
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import unstable
 
@@ -33,6 +36,7 @@ def draw_quality(
     artefacts: pd.DataFrame,
     settings: Sorting,
     title: str = "",
+    segments: pd.DataFrame | None = None,
 ) -> tuple[Figure, Source]:
     """Draw the quality page of a session.
 
@@ -49,6 +53,8 @@ def draw_quality(
         beyond `stable_drift` and `stable_p` is marked as unstable.
     title : str
         Of the page; the counts of units are added.
+    segments : DataFrame, optional
+        `SEGMENTS`: rates are shown over recorded time; without it, from the first to the last spike.
 
     Returns
     -------
@@ -72,7 +78,7 @@ def draw_quality(
         "noise": lambda at: draw_noise(at, bad_channels),
         "metrics": lambda at: _metrics(at, displayed),
         "intervals": lambda at: _intervals(at, displayed, spikes, settings.refractory_ms),
-        "rates": lambda at: _rates(at, displayed, spikes),
+        "rates": lambda at: _rates(at, displayed, spikes, segments),
         "steps": lambda at: draw_steps(at, bad_channels),
         "baselines": lambda at: draw_baselines(at, displayed, settings),
     }
@@ -214,7 +220,10 @@ def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:
 def _intervals(axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame, refractory_ms: float) -> pd.DataFrame:
     """Interval histogram of each unit as a row, each over its own largest bin."""
     axes.set_title("Inter-spike intervals")
-    counts = [np.histogram(1000 * np.diff(times), ISI_MS)[0] for times in _times(shown, spikes)]
+    counts = [
+        np.histogram(1000 * np.round(np.diff(times), CLOCK_DIGITS), ISI_MS)[0]
+        for times in _times(shown, spikes)
+    ]
     if not counts:
         say_empty(axes, "no units")
         return pd.DataFrame(columns=["unit", "isi_ms", "n"])
@@ -233,16 +242,24 @@ def _intervals(axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame, refractory
     return _long(shown, middle, table, "isi_ms", "n")
 
 
-def _rates(axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame) -> pd.DataFrame:
+def _rates(
+    axes: Axes, shown: pd.DataFrame, spikes: pd.DataFrame, segments: pd.DataFrame | None
+) -> pd.DataFrame:
     """Rate of each unit over the session, relative to its mean: drift, losses and late arrivals."""
     axes.set_title("Rate over the session")
     times = _times(shown, spikes)
-    last = max((t[-1] for t in times if len(t)), default=0.0)
-    if last <= 0:
+    known_segments = tables.empty(SEGMENTS) if segments is None else segments
+    recorded = RecordedTime.of_segments(known_segments, *map(pd.Series, times))
+    first, last = recorded.span_s
+    if last <= first or not any(map(len, times)):
         say_empty(axes, "no spikes")
         return pd.DataFrame(columns=["unit", "time_s", "rate_hz"])
-    edges = np.linspace(0, last, TIME_BINS + 1)
-    rate = np.stack([np.histogram(t, edges)[0] for t in times]) / (edges[1] - edges[0])
+    edges = np.linspace(first, last, TIME_BINS + 1)
+    # From the start, to a nanosecond: a spike on an edge does not change bins with the clock's origin.
+    since = [np.round(t - first, CLOCK_DIGITS) for t in times]
+    width_s = (last - first) / TIME_BINS
+    rate = np.stack([np.histogram(t, TIME_BINS, (0, round(last - first, CLOCK_DIGITS)))[0] for t in since])
+    rate = rate / width_s
     relative = rate / np.maximum(rate.mean(axis=1, keepdims=True), 1e-12)
     image = axes.pcolormesh(
         edges / 60, np.arange(len(rate) + 1) - 0.5, relative, vmin=0, vmax=2, cmap="cividis", rasterized=True

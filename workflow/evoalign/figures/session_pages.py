@@ -62,7 +62,7 @@ def draw_session(
         contents.bad_channels,
         contents.artefacts,
     )
-    page = quality.draw_quality(*parts, sorting, title=contents.session)
+    page = quality.draw_quality(*parts, sorting, title=contents.session, segments=contents.segments)
     yield Drawn(
         "quality", *page, quality.caption(contents.units, contents.waveforms, contents.bad_channels, sorting)
     )

@@ -48,11 +48,12 @@ class Recording:
 
     @property
     def duration_s(self) -> float:
-        """Seconds from time 0 to the last sample, word or spike."""
-        ends = self.segments["start_s"] + self.segments["n_samples"] / self.segments["sampling_rate_hz"]
-        last_times = [ends.max(), self.words["time_s"].max(), self.online_spikes["time_s"].max()]
-        finite_times = [float(time) for time in last_times if pd.notna(time)]
-        return max(finite_times, default=0.0)
+        """Seconds from the first to the last sample, word or spike, whatever time the clock began at."""
+        starts = self.segments["start_s"]
+        ends = starts + self.segments["n_samples"] / self.segments["sampling_rate_hz"]
+        times = pd.concat([starts, ends, self.words["time_s"], self.online_spikes["time_s"]]).dropna()
+        # A microsecond is below any clock's step: the rest is rounding of large times.
+        return round(float(times.max() - times.min()), 6) if len(times) else 0.0
 
     def descriptor(self) -> dict[str, Any]:
         """Return what was found, ready for JSON."""

@@ -88,7 +88,7 @@ def curate(
     )
     trains = ordered([curated.train for curated in curated_units])
     units, spikes, waveforms = describe(
-        trains, channels, noise, _recorded(segments), np.asarray(time_ms), settings
+        trains, channels, noise, RecordedTime.of_segments(segments), np.asarray(time_ms), settings
     )
     by_train = {id(curated.train): curated for curated in curated_units}
     units = _with_original_metrics(units, [by_train[id(train)] for train in trains], automatic.units)
@@ -155,14 +155,6 @@ def _shape(
         return means[0], sds[0]
     mean = share @ means
     return mean, np.sqrt(np.maximum(share @ (sds**2 + means**2) - mean**2, 0))
-
-
-def _recorded(segments: pd.DataFrame) -> RecordedTime:
-    """Time in which the fastest stream, that of the voltages, was recorded."""
-    fastest = segments[segments["sampling_rate_hz"] == segments["sampling_rate_hz"].max()]
-    stream = fastest[fastest["stream"] == fastest["stream"].iloc[0]].sort_values("segment")
-    stops = stream["start_s"] + stream["n_samples"] / stream["sampling_rate_hz"]
-    return RecordedTime(list(zip(stream["start_s"], stops, strict=True)))
 
 
 def _with_original_metrics(

@@ -9,6 +9,7 @@ from evoalign.recordings.recording import Recording
 from evoalign.sheet import Session
 from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
+from evoalign.sorting.quality import RecordedTime
 from evoalign.sorting.result import SortingResult
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only
@@ -53,7 +54,10 @@ def sort_recording(
         voltages = stream_recording(recording.streams[BROADBAND])
         result = sort(voltages, channels, settings, seed, online_spikes, n_jobs)
     else:
-        result = sort_online_only(online_spikes, channels, settings, _duration_s(recording))
+        recorded = RecordedTime.of_segments(
+            recording.segments, recording.words["time_s"], online_spikes["time_s"]
+        )
+        result = sort_online_only(online_spikes, channels, settings, recorded)
     return _with_preferred(result, online_spikes, session, settings)
 
 
@@ -99,11 +103,3 @@ def _with_preferred(
         session.preferred_unit,
         settings.preferred_min_agreement,
     )
-
-
-def _duration_s(recording: Recording) -> float:
-    """Time to the end of the last segment, or else to the last spike or word."""
-    segments = recording.segments
-    ends = segments["start_s"] + segments["n_samples"] / segments["sampling_rate_hz"]
-    last_times = [ends, recording.online_spikes["time_s"], recording.words["time_s"]]
-    return float(max((times.max() for times in last_times if len(times)), default=0.0))

@@ -99,7 +99,7 @@ def sort(
 
 
 def sort_online_only(
-    online_spikes: pd.DataFrame, channels: pd.DataFrame, settings: Sorting, duration_s: float
+    online_spikes: pd.DataFrame, channels: pd.DataFrame, settings: Sorting, recorded: RecordedTime
 ) -> SortingResult:
     """Take over the vendor's online units of a recording without broadband voltages.
 
@@ -111,8 +111,8 @@ def sort_online_only(
         `CHANNELS`.
     settings : Sorting
         Refractory period and label thresholds.
-    duration_s : float
-        Length of the recording.
+    recorded : RecordedTime
+        When the rig recorded.
 
     Returns
     -------
@@ -120,7 +120,6 @@ def sort_online_only(
         Units of kind 'online', without waveforms; no channel is judged bad.
     """
     units = [_without_waves(key, times) for key, times in _online_units(online_spikes, settings).items()]
-    recorded = RecordedTime([(0.0, duration_s)])
     described = describe(units, channels, {}, recorded, np.zeros(0), settings)
     return SortingResult(*described, tables.empty(BAD_CHANNELS))
 
@@ -186,8 +185,9 @@ def _online_samples(
             continue
         spikes = units.setdefault(("online", row_of[channel], unit), CollectedSpikes())
         for segment, (start, stop) in enumerate(electrodes.traces.spans):
-            in_segment = times[(times >= start) & (times < stop)]
-            samples = ((in_segment - start) * electrodes.traces.rate_hz).astype(np.int64)
+            n_samples = round((stop - start) * electrodes.traces.rate_hz)
+            samples = np.rint((times - start) * electrodes.traces.rate_hz).astype(np.int64)
+            samples = samples[(samples >= 0) & (samples < n_samples)]
             spikes.add(segment, samples, np.full(len(samples), np.nan))
     return units
 
