@@ -107,6 +107,7 @@ def _extremes(axes: Axes, ranked: pd.DataFrame, tables: Tables, settings: Figure
         of_image = frame[(frame["image"] == row["image"]) & (frame["condition"] == row["condition"])]
         parts.append(_curve(axes, of_image, colour, f"{name} (n = {int(row['n'])})"))
     axes.set_ylabel(rate_label(tables))
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
     axes.legend(loc="upper left")
     show_window(axes, settings.analysis.window_ms)
     return pd.concat(parts, ignore_index=True)
