@@ -345,7 +345,7 @@ CELLS = {
     "arrays": {"recording"},
     "log": {"stimulus_log", "presentations"},
     "spaces": {"stimulus_log", "nwb", "responses", "session_figures", "prototypes"},
-    "latents": {"presentations", "nwb"},
+    "latents": {"presentations", "nwb", "responses", "session_figures", "prototypes"},
     "images": {"presentations", "nwb"},
     "photodiode": {"presentations", "nwb"},
     "preferred": {"spike_sorting", "nwb", "responses", "trajectories", "session_figures", "prototypes"},

@@ -17,6 +17,7 @@ from evoalign.settings import Section, explain, nearest
 from evoalign.tabbed import check_columns, read_tabbed
 
 EXCEL_DAY_0 = dt.date(1899, 12, 30)
+LATENT_TABLES = (".npz", ".csv", ".tsv")
 
 
 class Session(Section):
@@ -26,11 +27,15 @@ class Session(Section):
     subject: str = Field(description="name of the animal", min_length=1)
     date: dt.date | None = Field(None, description="yyyy-mm-dd; '' = as in the recording's header")
     nwb: str = Field(
-        "", description="an NWB file or .nwb.zarr folder, in place of raw, log, latents, images and arrays"
+        "", description="an NWB file or .nwb.zarr folder, in place of raw, log, images and arrays"
     )
     raw: tuple[str, ...] = Field((), description="raw files, separated by ';' (a.nev;a.ns6, a.plx or a.pl2)")
     log: str = Field("", description="stimulus log (.tsv, .bhv2, .h5, .mat)")
-    latents: str = Field("", description="folder of block*_thread*_code.mat files")
+    latents: str = Field(
+        "",
+        description="folder of block*_thread*_code.mat files; with another tool's nwb: tables of image and "
+        "vector (.npz, .csv, .tsv), of thread 0 and of thread 1, separated by ';'",
+    )
     images: str = Field("", description="folder of the shown images")
     arrays: str = Field("", description="array map: channel to array, area and position")
     preferred: str = Field(
@@ -86,7 +91,13 @@ class Session(Section):
             raise ValueError("optimisers names two, of thread 0 and of thread 1, separated by ';', or none")
         if not (self.raw or self.nwb or self.log):
             raise ValueError("give raw files, an nwb file or at least a log")
+        _check_latents(self)
         return self
+
+    @property
+    def latent_tables(self) -> tuple[str, ...]:
+        """Tables of image and vector that belong to an NWB file of another tool."""
+        return tuple(part.strip() for part in self.latents.split(";") if part.strip()) if self.nwb else ()
 
     @property
     def preferred_channel(self) -> int:
@@ -103,8 +114,22 @@ class Session(Section):
     @property
     def files(self) -> tuple[str, ...]:
         """Every path that the row names."""
-        named = (*self.raw, self.nwb, self.log, self.latents, self.images, self.arrays, self.curation)
+        latents = self.latent_tables or (self.latents,)
+        named = (*self.raw, self.nwb, self.log, *latents, self.images, self.arrays, self.curation)
         return tuple(path for path in named if path)
+
+
+def _check_latents(session: Session) -> None:
+    """Refuse latents of another kind than the row's: tables with an NWB file, else a folder."""
+    if not session.nwb:
+        if ";" in session.latents or Path(session.latents).suffix in LATENT_TABLES:
+            raise ValueError("latents names one folder; tables of image and vector go with an nwb file")
+        return
+    others = [path for path in session.latent_tables if Path(path).suffix not in LATENT_TABLES]
+    if others:
+        raise ValueError(f"latents of an nwb file are tables ({', '.join(LATENT_TABLES)}), not '{others[0]}'")
+    if len(session.latent_tables) > 2:
+        raise ValueError("latents names a table for all images, or two separated by ';'")
 
 
 def load_sessions(
@@ -218,6 +243,8 @@ def _check_recorded_once(file: str, where: str, recorded: dict[str, str]) -> Non
 def _check_files(session: Session, where: str, exists: Callable[[str], bool]) -> None:
     for column in ("raw", "nwb", "log", "latents", "images", "arrays", "curation"):
         named = getattr(session, column)
+        if column == "latents" and session.nwb:
+            named = session.latent_tables
         for file in (named,) if isinstance(named, str) else named:
             if storage.is_url(file):
                 _check_url(file, f"{where}, column {column}")
@@ -227,6 +254,10 @@ def _check_files(session: Session, where: str, exists: Callable[[str], bool]) ->
 
 def _check_url(url: str, where: str) -> None:
     storage.check_url(url, where)
+    if where.endswith("latents") and Path(url).suffix in LATENT_TABLES:
+        raise InputError(
+            "tables of latents are read from local paths only", where, "copy it into the study's folder"
+        )
     if where.endswith("curation"):
         raise InputError(
             "a curation is read from a local path only", where, "copy it into the study's folder"

@@ -115,6 +115,7 @@ rule population_encoding:
 rule prototypes:
     input:
         nwb=studied_files,
+        latents=[path for name in STUDIED for path in SESSIONS[name].latent_tables],
         sessions=expand(f"{SESSION}/trajectories", session=STUDIED),
         encoding=expand(f"{SESSION}/encoding", session=STUDIED),
         weights=generator_files,

@@ -98,6 +98,7 @@ SESSION_IN_NWB = [
     "spaces",
     "unstable_baseline",
     "site",
+    "latents",
 ]
 # Settings of sorting that come after the sorter: of the figures, of the envelope.
 STABILITY = ["sorting.stable_drift", "sorting.stable_p"]
@@ -184,6 +185,11 @@ def stimuli(wildcards):
 def nwb_of(session):
     """A session's NWB: shared by somebody, or made here."""
     return stored(SESSIONS[session].nwb) or f"{RESULTS}/nwb/{session}{STUDY.nwb.suffix}"
+
+
+def latent_tables(wildcards):
+    """Tables of image and vector that belong to an NWB file of another tool."""
+    return list(row(wildcards).latent_tables)
 
 
 def packaged(path):

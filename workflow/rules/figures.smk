@@ -4,6 +4,7 @@
 rule session_figures:
     input:
         nwb=nwb_file,
+        latents=latent_tables,
         tables=analysis_tables,
         style=STUDY.figures.style,
     output:

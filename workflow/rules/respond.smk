@@ -4,6 +4,7 @@
 rule responses:
     input:
         nwb=nwb_file,
+        latents=latent_tables,
     output:
         responses=directory(f"{SESSION}/responses.zarr"),
     log:

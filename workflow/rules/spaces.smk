@@ -33,6 +33,7 @@ rule eigenframe:
 rule axis_images:
     input:
         nwb=nwb_file,
+        latents=latent_tables,
         frame=sampled_frame,
         weights=session_weights,
     output:

@@ -40,6 +40,7 @@ def test_the_order_of_the_page_names_every_figure_once():
     of_sets = (
         *sets.SESSION_FIGURES, *sets.TUNING_FIGURES, *sets.POPULATION_FIGURES,
         *sets.PROTOTYPE_FIGURES, *sets.POPULATION_TUNING_FIGURES, *sets.IMAGE_FIGURES,
+        *sets.FEATURE_FIGURES,
     )  # fmt: skip
     of_files = (
         "paired_evolution",

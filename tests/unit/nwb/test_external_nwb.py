@@ -8,6 +8,7 @@ import pytest
 from pynwb import NWBHDF5IO, NWBFile
 from pynwb.epoch import TimeIntervals
 
+from evoalign.analysis.encoding.features import feature_threads
 from evoalign.errors import InputError
 from evoalign.nwb.dandi import dandi_path
 from evoalign.nwb.read import read_nwb
@@ -16,6 +17,7 @@ from evoalign.nwb.validate import validate
 from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
 from evoalign.responses.settings import Responses
+from evoalign.responses.store import read_responses, write_responses
 from evoalign.sheet import Session
 from evoalign.study import Config
 
@@ -158,3 +160,28 @@ def test_a_file_without_a_subject_has_a_finding_and_no_error(theirs):
     assert "no subject" in own["message"].iloc[0]
     with pytest.raises(InputError, match="no subject"):
         dandi_path(theirs)
+
+
+def test_vectors_of_images_come_from_a_table_beside_the_file(theirs, tmp_path):
+    table = tmp_path / "pixels.tsv"
+    table.write_text("image\ta\tb\n" + "".join(f"im{k}\t{k}\t{k * k}\n" for k in range(4)))
+    row = Session.model_validate(ROW.model_dump() | {"latents": str(table), "spaces": ()})
+    found = read_nwb(theirs, SETTINGS, row)
+    assert found.metadata.spaces == ("pixels",) and set(found.presentations["space"]) == {"pixels"}
+    for shown in found.presentations.itertuples():
+        codes, names = found.latents[shown.block, shown.thread]
+        number = int(shown.image.removeprefix("im"))
+        assert shown.latent_row == (names.index(shown.image) if number < 4 else -1)
+        assert number == 4 or codes[shown.latent_row].tolist() == [number, number**2]
+
+    alone = SETTINGS.model_copy(update={"columns": {"image": "stimulus_name"}})
+    responses = responses_from(read_nwb(theirs, alone, row), Responses())
+    assert set(responses.presentations["block"]) == {-1} and responses.spaces == ("pixels",)
+    write_responses(responses, tmp_path / "r.zarr")
+    stored = read_responses(tmp_path / "r.zarr")
+    assert stored.spaces == responses.spaces and list(stored.codes) == [(-1, 0)]
+    assert feature_threads(stored)[0].latents.tolist() == [[k, k * k] for k in range(4)]
+
+    write_nwb(tmp_path / "ours.nwb", found, Config(device="cpu"))
+    with pytest.raises(InputError, match="holds the session's own latents"):
+        read_nwb(tmp_path / "ours.nwb", SETTINGS, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evoalign.figures.sets import (
+    FEATURE_FIGURES,
     IMAGE_FIGURES,
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
@@ -19,6 +20,7 @@ ORDER = (
     *SESSION_FIGURES,
     *TUNING_FIGURES,
     *IMAGE_FIGURES,
+    *FEATURE_FIGURES,
     *POPULATION_FIGURES,
     *PROTOTYPE_FIGURES,
     *POPULATION_TUNING_FIGURES,

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from evoalign.figures import alignment, evolved_images, paired_evolution, quality, raster, reference_responses
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import Tables
-from evoalign.figures.sets import IMAGE_FIGURES, SESSION_FIGURES, TUNING_FIGURES, Drawn, draw_all
+from evoalign.figures.sets import (
+    FEATURE_FIGURES,
+    IMAGE_FIGURES,
+    SESSION_FIGURES,
+    TUNING_FIGURES,
+    Drawn,
+    draw_all,
+)
 from evoalign.figures.settings import Figures
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.envelope import envelope_units
@@ -49,7 +56,8 @@ def draw_session(
         evolution, ``evolved_images`` where the file holds these,
         ``reference_responses`` where natural references were shown;
         TUNING_FIGURES with those of a tuning session; IMAGE_FIGURES with
-        those of a session of images that is neither.
+        those of a session of images that is neither, and FEATURE_FIGURES where
+        features of these were given.
     """
     if len(contents.alignment):
         presentations = contents.presentations, contents.alignment
@@ -76,6 +84,8 @@ def draw_session(
         yield from draw_all(tables, settings, TUNING_FIGURES)
     if "selectivity" in tables:
         yield from draw_all(tables, settings, IMAGE_FIGURES)
+        if len(tables.get("encoding", ())):
+            yield from draw_all(tables, settings, FEATURE_FIGURES)
     if "experiments" in tables:
         prototypes = _prototypes(contents, tables["experiments"].iloc[0])
         page = paired_evolution.draw_paired_evolution(tables, prototypes)

@@ -25,6 +25,8 @@ TUNING_FIGURES = figures_of("session tuning")
 POPULATION_TUNING_FIGURES = figures_of("population tuning")
 # Of sessions of images that are neither evolution nor tuning.
 IMAGE_FIGURES = figures_of("session images")
+# Of these, where tables give features of the images.
+FEATURE_FIGURES = figures_of("session features")
 
 # Of experiments whose images are in their files, or whose generators are known.
 PROTOTYPE_FIGURES = ("image_similarity", "image_pairings", "prototypes")

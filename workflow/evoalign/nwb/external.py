@@ -13,6 +13,7 @@ from pynwb import NWBFile
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.latent_codes import Codes
 from evoalign.events.tables import PRESENTATIONS
 from evoalign.nwb.columns import HINT, column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
@@ -22,6 +23,7 @@ from evoalign.nwb.external_checks import (
     preferred_units,
     presentations_table,
 )
+from evoalign.nwb.latent_tables import names_of_spaces, with_latents
 from evoalign.nwb.observed import observation, observed_alone
 from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
@@ -73,13 +75,18 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     if channels.empty:
         channels = _made_up(units["channel"])
     presentations = observed_alone(nwb, path, presentations, units, observed)
+    spaces = session.spaces if session else ()
+    latents: Codes = {}
+    if session and session.latent_tables:
+        spaces = names_of_spaces(session.latent_tables, session.spaces)
+        presentations, latents = with_latents(presentations, session.latent_tables, spaces)
     contents = SessionContents(
         metadata=SessionMetadata(
             session=session.session if session else str(nwb.session_id or nwb.identifier),
             subject=session.subject if session else str(getattr(nwb.subject, "subject_id", "") or ""),
             preferred=session.preferred if session else "",
             site=session.site if session else "",
-            spaces=session.spaces if session else (),
+            spaces=spaces,
             unstable_baseline=session.unstable_baseline if session else "",
             identifier=str(nwb.identifier),
         ),
@@ -88,6 +95,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
         units=units,
         spikes=spikes,
         presentations=presentations,
+        latents=latents,
     )
     try:
         return check_contents(contents)

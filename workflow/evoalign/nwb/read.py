@@ -62,6 +62,12 @@ def read_nwb(
             if str(nwb.source_script or "").startswith(OURS):
                 raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", HINT)
             return read_external(nwb, str(path), settings or Nwb(), session)
+        if session and session.latent_tables:
+            raise InputError(
+                "the file holds the session's own latents",
+                f"{path}; sample sheet, session {session.session}, column latents",
+                "leave the cell empty: tables of latents are for NWB files of other tools",
+            )
         contents = {
             **read_metadata(nwb, str(path)),
             **read_electrodes(nwb, str(path)),

@@ -49,6 +49,8 @@ class SessionResponses:
         nothing was recorded.
     site : str
         Recording site of the preferred unit; '' when unknown.
+    spaces : tuple of str
+        Of a session without threads: the space of each table of features.
     """
 
     counts: NDArray[np.uint16]
@@ -61,6 +63,7 @@ class SessionResponses:
     codes: Codes
     envelope: NDArray[np.float32] = field(default_factory=no_envelope)
     site: str = ""
+    spaces: tuple[str, ...] = ()
 
     def values(self, rows: ArrayLike) -> NDArray[Any]:
         """Return what happened in each ms, by row of `units`, ``[row, presentation, ms]``.
@@ -120,6 +123,7 @@ def responses_from(contents: SessionContents, settings: Responses) -> SessionRes
         area=contents.area,
         codes=dict(sorted(contents.latents.items())),
         site=contents.site,
+        spaces=contents.metadata.spaces,
         **envelope,
     )
 

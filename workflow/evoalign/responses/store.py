@@ -42,7 +42,8 @@ def write_responses(responses: SessionResponses, folder: str | PathLike[str]) ->
             array = _add_array(group, f"latents/block{block:03d}_thread{thread:03d}", codes, None)
             array.attrs.update({"block": block, "thread": thread, "images": list(ids)})
         names = ("start_ms", "session", "subject", "area", "site")
-        group.attrs.update({"format": FORMAT, **{name: getattr(responses, name) for name in names}})
+        named = {name: getattr(responses, name) for name in names}
+        group.attrs.update({"format": FORMAT, "spaces": list(responses.spaces), **named})
         tables.write(responses.units, UNITS, partial / "units.parquet")
         tables.write(responses.presentations, PRESENTATIONS, partial / "presentations.parquet")
 
@@ -119,4 +120,5 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
         dict(sorted(codes.items())),
         envelope,
         str(attributes["site"]),
+        tuple(attributes.get("spaces", ())),
     )

@@ -15,6 +15,14 @@ from torch import Tensor
 
 from evoalign.analysis.encoding import results
 from evoalign.analysis.encoding.design import Thread, thread_of, unit_rows, window_rates, windows_of
+from evoalign.analysis.encoding.features import (
+    MIN_IMAGES,
+    ceiling_of_means,
+    feature_threads,
+    features_config,
+    image_means,
+    shows_features,
+)
 from evoalign.analysis.encoding.fitting import (
     ceiling_of,
     fit_thread,
@@ -29,6 +37,7 @@ from evoalign.analysis.encoding.ridge import log_alphas
 from evoalign.analysis.encoding.stream import Checkpoint
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.settings import AnalysisConfig
+from evoalign.analysis.statistics.noise_ceiling import Ceiling
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution
 from evoalign.device import resolve_device
@@ -54,7 +63,8 @@ def encode_session(
     Parameters
     ----------
     responses : SessionResponses
-        Counts, presentations and latents of the session.
+        Counts, presentations and latents of the session; of one that is no evolution features
+        of its images, by which an image's mean response is encoded.
     config : AnalysisConfig
         Section `encoding`, and `hessian` and `prototypes` where frames are computed; `device`,
         `seed` and names of spaces elsewhere.
@@ -79,21 +89,41 @@ def encode_session(
         Latents of a thread are missing or do not fit, windows are not covered by the
         counts, or an eigenframe is of another dimension.
     """
-    settings = config.encoding
     if shows_axes(responses) and not shows_evolution(responses):
         return results.no_units()
     if not responses.codes:
         logging.warning("session %s comes without latents: nothing to encode", responses.session)
         return results.no_units()
+    if not len(unit_rows(responses, config.encoding)):
+        logging.warning("session %s has no unit of kind %s", responses.session, config.encoding.unit_kinds)
+        return results.no_units()
+    if shows_features(responses):
+        return _encode_features(responses, config, frames, checkpoint)
     if not (shows_evolution(responses) and responses.presentations["valid"].any()):
         logging.warning(
             "session %s has no valid presentation of a thread: nothing to encode", responses.session
         )
         return results.no_units()
-    device = resolve_device(config.device)
     threads = [thread_of(responses, number) for number in (0, 1)]
-    frames = session_frames(threads, config) if frames is None else frames
-    job = EncodingJob(
+    job = _job(responses, config, threads, frames, checkpoint)
+    rates = window_rates(responses.values(job.units), responses.start_ms, job.windows)
+    ceilings = [ceiling_of(job, thread, rates) for thread in threads]
+    parts = [
+        _thread_parts(job, thread, threads, rates, c) for thread, c in zip(threads, ceilings, strict=True)
+    ]
+    return results.session_tables(job, parts, rates)
+
+
+def _job(
+    responses: SessionResponses,
+    config: AnalysisConfig,
+    threads: list[Thread],
+    frames: Frames | None,
+    checkpoint: str | PathLike[str] | None,
+) -> EncodingJob:
+    settings = config.encoding
+    device = resolve_device(config.device)
+    return EncodingJob(
         responses,
         config,
         unit_rows(responses, settings),
@@ -101,21 +131,39 @@ def encode_session(
         log_alphas(settings.alpha_log10, settings.n_alphas).to(device),
         device,
         Checkpoint(checkpoint),
-        frames,
+        session_frames(threads, config) if frames is None else frames,
     )
-    if len(job.units) == 0:
-        logging.warning("session %s has no unit of kind %s", responses.session, settings.unit_kinds)
+
+
+def _encode_features(
+    responses: SessionResponses,
+    config: AnalysisConfig,
+    frames: Frames | None,
+    checkpoint: str | PathLike[str] | None,
+) -> dict[str, pd.DataFrame]:
+    """Encode an image's mean response from features that tables give, in sessions that are no evolution."""
+    config, threads = features_config(config), feature_threads(responses)
+    if len(threads[0].rows) < MIN_IMAGES:
+        logging.warning(
+            "session %s: features of %d valid images, fewer than %d: nothing to encode",
+            responses.session, len(threads[0].rows), MIN_IMAGES,
+        )  # fmt: skip
         return results.no_units()
-    rates = window_rates(responses.values(job.units), responses.start_ms, job.windows)
-    parts = [_thread_parts(job, thread, threads, rates) for thread in threads]
-    return results.session_tables(job, parts, rates)
+    job = _job(responses, config, threads, frames, checkpoint)
+    values = responses.values(job.units)
+    rates = window_rates(values, responses.start_ms, job.windows)
+    ceiling = ceiling_of_means(rates, values, responses, job.windows, config)
+    means = image_means(rates, responses)
+    parts = [_thread_parts(job, thread, threads, means, ceiling) for thread in threads]
+    return results.session_tables(job, parts, means)
 
 
-def _thread_parts(job: EncodingJob, thread: Thread, threads: list[Thread], rates: Floats) -> ThreadParts:
+def _thread_parts(
+    job: EncodingJob, thread: Thread, threads: list[Thread], rates: Floats, ceiling: Ceiling
+) -> ThreadParts:
     """Everything that is computed of one thread."""
     kind = space_kind(thread.space, job.config.analysis)
     order = _order(job, thread)
-    ceiling = ceiling_of(job, thread, rates)
     targets = torch.from_numpy(rates[:, :, thread.rows]).flatten(0, 1).to(job.device)
     _warn_of(job, thread, targets)
     # Once for all fold schemes and the shares: each is an eigendecomposition where latents are many.
@@ -200,5 +248,5 @@ def load_frames(
         As for `load_eigenframe`.
     """
     file_of = {Path(file).stem: file for file in files} | config.encoding.eigenframes
-    names = responses.presentations["space"].unique()
+    names = [*responses.presentations["space"].unique(), *responses.spaces]
     return {name: load_eigenframe(file_of[name], name) for name in names if name in file_of}

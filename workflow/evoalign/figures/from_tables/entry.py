@@ -10,7 +10,9 @@ from typing import Literal
 
 from evoalign.figures.captions import Caption, Draw
 
-Group = Literal["session", "session tuning", "session images", "population", "population tuning"]
+Group = Literal[
+    "session", "session tuning", "session images", "session features", "population", "population tuning"
+]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class FigureEntry:
     group : str
         'session' and 'population': of every evolution and of every study;
         'session tuning' and 'population tuning': where images vary along eigen-axes;
-        'session images': of a session of images that is neither.
+        'session images': of a session of images that is neither;
+        'session features': of one of these whose images have features.
     place : int
         Figures of a group are shown by rising place: the answer first, then what it rests on.
     draw : Draw
