@@ -120,6 +120,14 @@ def role_of(name: str, unit: str, rate_hz: float) -> str:
     return neural_role(rate_hz)
 
 
+def numbers_by_name(names: Sequence[str], otherwise: Sequence[int]) -> list[int]:
+    """Return the number in each channel's name; `otherwise` where one has none or two are alike (F3, C3)."""
+    digits = [re.search(r"(\d+)\D*$", name) for name in names]
+    numbers = [int(match[1]) if match else 0 for match in digits]
+    distinct = len(set(numbers)) == len(numbers) and all(0 < number < FIRST_ANALOG for number in numbers)
+    return numbers if distinct else list(otherwise)
+
+
 def build(
     system: str, files: Sequence[Path], contents: RecordingContents, gap_tolerance_s: float
 ) -> Recording:

@@ -22,6 +22,7 @@ from evoalign.formats.neo_rawio.contents import (
     Channel,
     Group,
     RecordingContents,
+    numbers_by_name,
     role_of,
 )
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader
@@ -99,7 +100,8 @@ def edf_contents(path: Path, gap_tolerance_s: float) -> RecordingContents:
             role = role_of(label, head.fields["unit"][signal], head.n[signal] / head.record_s)
             members.setdefault((role, head.n[signal]), []).append(signal)
     for (role, n), signals in members.items():
-        numbers = _numbers([head.fields["label"][signal] for signal in signals], signals)
+        labels = [head.fields["label"][signal] for signal in signals]
+        numbers = numbers_by_name(labels, [signal + 1 for signal in signals])
         samples = _Signals(head.records, [int(places[s]) for s in signals], n)
         contents.groups.append(
             Group(
@@ -187,15 +189,6 @@ def _start(fixed: bytes) -> dt.datetime | None:
         return dt.datetime(year + (1900 if year >= 85 else 2000), month, day, hour, minute, second)
     except ValueError:
         return None
-
-
-def _numbers(labels: Sequence[str], signals: Sequence[int]) -> list[int]:
-    """Return the number in each label; places in the file where two labels hold the same one (F3, C3)."""
-    digits = [re.search(r"(\d{1,4})\D*$", label) for label in labels]
-    numbers = [int(match[1]) if match else 0 for match in digits]
-    if min(numbers) > 0 and len(set(numbers)) == len(numbers):
-        return numbers
-    return [signal + 1 for signal in signals]
 
 
 def _channel(contents: RecordingContents, head: Header, signal: int, number: int, path: Path) -> Channel:

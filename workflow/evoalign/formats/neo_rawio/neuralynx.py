@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,8 @@ def _continuous(
     for path, records in ncs.items():
         channel = _channel(path, records, headers[path], rates[path], origin, gap_tolerance_s)
         by_rate.setdefault((channel.role, channel.rate_hz), []).append(channel)
-    for (role, rate), channels in by_rate.items():
-        channels.sort(key=lambda c: c.number)
+    for (role, rate), named in by_rate.items():
+        channels = sorted(_distinct(named, headers), key=lambda c: c.number)
         for group in group_channels([c.runs for c in channels], MICROSECONDS / rate):
             members = [channels[place] for place in group.members]
             starts = (group.tick / MICROSECONDS).tolist()
@@ -128,6 +129,18 @@ def _continuous(
                 contents.metadata.setdefault("samples_outside_shared_segments", {})[f"{role}_{rate:g}"] = (
                     group.lost
                 )
+
+
+def _distinct(channels: list[Continuous], headers: dict[Path, NlxHeader]) -> list[Continuous]:
+    """Give channels whose names hold one number twice (A1, B1) the hardware's, or else their places."""
+    if len({c.number for c in channels}) == len(channels):
+        return channels
+    wires = {path.stem: header.numbers("ADChannel") for path, header in headers.items()}
+    hardware = [int(wires[c.name][0]) + 1 if wires[c.name] else 0 for c in channels]
+    if len(set(hardware)) < len(hardware) or min(hardware) < 1:
+        hardware = list(range(1, len(channels) + 1))
+    first = FIRST_ANALOG if channels[0].role == "analog" else 0
+    return [replace(c, number=first + number) for c, number in zip(channels, hardware, strict=True)]
 
 
 def _channel(

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from evoalign.formats.neo_rawio.checked import counter_breaks, items, npy, refuse, slice_of, stretches
-from evoalign.formats.neo_rawio.contents import FIRST_ANALOG, Channel, Group, RecordingContents, neural_role
+from evoalign.formats.neo_rawio.contents import (
+    FIRST_ANALOG,
+    Channel,
+    Group,
+    RecordingContents,
+    neural_role,
+    numbers_by_name,
+)
 from evoalign.formats.neo_rawio.open_ephys_events import add_events, add_spikes
 from evoalign.formats.neo_rawio.open_ephys_structure import (
     ONE,
@@ -28,9 +35,9 @@ from evoalign.formats.neo_rawio.open_ephys_structure import (
     recordings_of,
 )
 from evoalign.formats.neo_rawio.pieces import Piece, PieceReader, Table
+from evoalign.formats.units import MICROVOLTS
 
 AUX_FROM = FIRST_ANALOG + 1_000
-MICROVOLTS = {"uV": 1.0, "µV": 1.0, "mV": 1e3, "V": 1e6}
 
 
 def open_ephys_contents(path: Path) -> RecordingContents:
@@ -123,36 +130,45 @@ def _continuous(
     starts = tuple(((c - clock.origin) / clock.rate_hz, n) for c, _, _, n in runs)
     by_role: dict[str, list[int]] = {}
     for column, channel in enumerate(listed):
-        by_role.setdefault(_role(str(channel.get("channel_name", "")), stream, clock.rate_hz), []).append(
-            column
-        )
+        by_role.setdefault(_role(channel, stream, clock.rate_hz), []).append(column)
     by_role.pop("sync", None)
     for role, columns in by_role.items():
-        channels = tuple(_channel(listed[c], role, rank, place) for rank, c in enumerate(columns))
+        names = [str(listed[c].get("channel_name", "")) for c in columns]
+        numbers = numbers_by_name(names, range(1, len(columns) + 1))
+        channels = tuple(
+            _channel(listed[c], role, number, place) for c, number in zip(columns, numbers, strict=True)
+        )
         pieces = [[Piece(Table(table, columns), first, n)] for _, table, first, n in runs]
         contents.groups.append(Group(role, clock.rate_hz, channels, starts, PieceReader(pieces)))
 
 
-def _role(name: str, stream: dict[str, Any], rate_hz: float) -> str:
-    """Return what a channel carries, by the name that the GUI gives it."""
+def _role(channel: dict[str, Any], stream: dict[str, Any], rate_hz: float) -> str:
+    """Return what a channel carries: by its description and unit, as it may be renamed, else by its name.
+
+    Headstages are in uV, inputs of the board in V, a headstage's accelerometer in mV.
+    """
+    name, about, unit = (str(channel.get(key, "")) for key in ("channel_name", "description", "units"))
     if "SYNC" in name.upper():
         return "sync"
-    if re.match(r"(ADC|AUX|A_AUX|AI)", name, re.IGNORECASE) or "ADC" in folder_name(stream).upper():
+    if re.match(r"headstage", about, re.IGNORECASE):
+        return neural_role(rate_hz)
+    inputs = re.match(r"(adc|aux)", about, re.IGNORECASE) or re.match(
+        r"(ADC|AUX|A_AUX|AI)", name, re.IGNORECASE
+    )
+    if inputs or unit.lower() in ("v", "mv", "volts") or "ADC" in folder_name(stream).upper():
         return "analog"
     return neural_role(rate_hz)
 
 
-def _channel(header: dict[str, Any], role: str, rank: int, place: int) -> Channel:
+def _channel(header: dict[str, Any], role: str, number: int, place: int) -> Channel:
     name = str(header.get("channel_name", ""))
-    digits = re.search(r"(\d+)$", name)
-    number = int(digits[1]) if digits and 0 < int(digits[1]) < 1_000 else rank + 1
     if role == "analog":
         number += AUX_FROM if "AUX" in name.upper() else FIRST_ANALOG
     # Two probes number their channels alike: those of the second stream are 100001 and up.
     number += 100_000 * place
     unit = str(header.get("units", "")) or ("V" if "ADC" in name.upper() else "uV")
     try:
-        gain = float(header["bit_volts"]) * MICROVOLTS[unit]
+        gain = float(header["bit_volts"]) * MICROVOLTS[unit.lower()]
     except (KeyError, TypeError, ValueError):
         gain = float("nan")
     return Channel(number, name, gain)

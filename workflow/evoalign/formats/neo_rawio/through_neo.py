@@ -25,6 +25,7 @@ from evoalign.formats.neo_rawio.contents import (
     Channel,
     Group,
     RecordingContents,
+    numbers_by_name,
     role_of,
 )
 from evoalign.formats.neo_rawio.pieces import signed, steps_of
@@ -151,11 +152,13 @@ def _stream(contents: RecordingContents, system: str, raw: Any, place: int, path
         if step is not None:
             names = (str(headers[column]["name"]) for column in columns)
             contents.metadata.setdefault("in_steps_of", {}).update(zip(names, step.tolist(), strict=True))
+        ids = [_with_a_number(headers[column]) for column in columns]
+        numbers = numbers_by_name(ids, [column + 1 for column in columns])
         channels = tuple(
             _channel(
-                contents, headers[column], role, column, dtype, None if step is None else float(step[rank])
+                contents, headers[column], role, number, dtype, None if step is None else float(step[rank])
             )
-            for rank, column in enumerate(columns)
+            for rank, (column, number) in enumerate(zip(columns, numbers, strict=True))
         )
         reader = _NeoReader(raw, place, columns, step)
         contents.groups.append(Group(role, rate, channels, tuple(segments), reader))
@@ -177,12 +180,15 @@ def _steps(
     return step
 
 
+def _with_a_number(header: np.void) -> str:
+    """Id of a channel where it holds a number, else its name."""
+    return str(header["id"]) if re.search(r"\d", str(header["id"])) else str(header["name"])
+
+
 def _channel(
-    contents: RecordingContents, header: np.void, role: str, column: int, dtype: np.dtype, step: float | None
+    contents: RecordingContents, header: np.void, role: str, number: int, dtype: np.dtype, step: float | None
 ) -> Channel:
     name, unit = str(header["name"]), str(header["units"])
-    digits = re.search(r"(\d+)\D*$", str(header["id"])) or re.search(r"(\d+)\D*$", name)
-    number = int(digits[1]) if digits and 0 < int(digits[1]) < FIRST_ANALOG else column + 1
     scale = MICROVOLTS.get(unit.lower())
     if scale is None:
         said = f"in {unit}" if unit else "the file has none; a count is taken as 1 µV"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,27 +90,37 @@ def name_streams(channels: Sequence[Continuous]) -> dict[str, list[Continuous]]:
     Of several rates the highest keeps the plain name; the others carry theirs
     (``analog_1000``).
 
+    Where the names of a stream hold one number twice (A1, B1), its channels
+    are numbered by their places.
+
     Raises
     ------
     InputError
-        Two channels of a stream have the same number.
+        Two channels of a stream have one name.
     """
     has_broadband = any(channel.role == "broadband" for channel in channels)
     by_role: dict[str, dict[float, list[Continuous]]] = {}
-    for channel in sorted(channels, key=lambda c: c.number):
+    for channel in channels:
         role = "broadband" if channel.role == "highpass" and not has_broadband else channel.role
         by_role.setdefault(role, {}).setdefault(channel.rate_hz, []).append(channel)
     streams: dict[str, list[Continuous]] = {}
     for role in sorted(by_role, key=ROLES.index):
         for rank, rate in enumerate(sorted(by_role[role], reverse=True)):
             name = role if rank == 0 else f"{role}_{rate:g}"
-            streams[name] = by_role[role][rate]
-            number, count = Counter(c.number for c in streams[name]).most_common(1)[0]
-            if count > 1:
-                same_number = [c.name for c in streams[name] if c.number == number]
-                raise InputError(f"channels {', '.join(same_number)} have the same number {number}", "",
-                                 "rename the channels in a copy of the file")  # fmt: skip
+            streams[name] = sorted(_distinct(by_role[role][rate], role), key=lambda c: c.number)
     return streams
+
+
+def _distinct(channels: list[Continuous], role: str) -> list[Continuous]:
+    """Channels of a stream with numbers that differ."""
+    if len({c.number for c in channels}) == len(channels):
+        return channels
+    label, count = Counter(c.name for c in channels).most_common(1)[0]
+    if count > 1:
+        hint = "rename the channels in a copy of the file"
+        raise InputError(f"{count} channels of the stream '{role}' are called '{label}'", "", hint)
+    first = FIRST_ANALOG if role == "analog" else 0
+    return [replace(channel, number=first + place) for place, channel in enumerate(channels, 1)]
 
 
 def split_ragged(
