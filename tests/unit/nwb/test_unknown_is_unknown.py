@@ -10,6 +10,8 @@ from pynwb import NWBHDF5IO, NWBFile
 from evoalign.errors import InputError
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.settings import Nwb
+from evoalign.responses.session_responses import responses_from
+from evoalign.responses.settings import Responses
 from evoalign.sheet import Session
 
 TRIALS = Nwb(presentations="trials", columns={"image": "picture"})
@@ -151,10 +153,15 @@ HALF = [[[1.0, 11.0]], [[1.0, 6.0]], [[1.0, 3.0], [3.0, 4.0], [8.0, 11.0]]]
 def test_rates_are_over_observed_time_and_nothing_is_known_outside(tmp_path, shift_s):
     found = read_nwb(plain(tmp_path / "a.nwb", observed=HALF, shift_s=shift_s), TRIALS, ROW)
     np.testing.assert_allclose(found.units["rate_hz"], [100 / 10, 100 / 5, 100 / 6])
-    # The preferred unit, on electrode 20, was observed until 6 s.
-    shown = found.presentations
+    # The preferred unit, on electrode 20, was observed until 6 s, the first all the time.
+    assert found.presentations["valid"].all()
+    recorded = responses_from(found, Responses()).recorded
+    # Of the first presentation the 50 ms before its onset, at 1 s, were not observed.
+    assert recorded[0, 1:].all() and recorded[1].tolist() == [False, *[True] * 4, *[False] * 5]
+    alone = [HALF[1]] * 3
+    shown = read_nwb(plain(tmp_path / "b.nwb", observed=alone, shift_s=shift_s), TRIALS, ROW).presentations
     assert shown["valid"].tolist() == [True] * 5 + [False] * 5
-    assert set(shown["reason"][5:]) == {"the unit was not observed (obs_intervals)"}
+    assert set(shown["reason"][5:]) == {"no unit was observed (obs_intervals)"}
 
 
 def test_without_observation_a_rate_does_not_depend_on_when_the_clock_started(tmp_path):

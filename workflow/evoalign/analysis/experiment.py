@@ -39,6 +39,8 @@ class Experiment:
         Why the baseline is unstable; '' when stable.
     n_invalid : int
         Presentations left out because they may not be analysed.
+    n_unrecorded : int
+        Others left out because the unit was not recorded.
     dropped_last : bool
         The last block was too short and is left out.
     site : str
@@ -62,6 +64,7 @@ class Experiment:
     block_numbers: tuple[int, ...]
     unstable: str = ""
     n_invalid: int = 0
+    n_unrecorded: int = 0
     dropped_last: bool = False
     images: NDArray[np.str_] | None = None
     site: str = ""

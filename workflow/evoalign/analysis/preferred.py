@@ -53,10 +53,11 @@ def experiment_from(
     names = ("block", "thread", "valid", "reference", "space", "image")
     columns = {name: responses.presentations[name].to_numpy() for name in names}
     evolution = (columns["block"] >= 0) & np.isin(columns["thread"], (0, 1))
-    keep = evolution & columns["valid"].astype(bool)
+    valid, recorded = columns["valid"].astype(bool), responses.is_recorded(row)[0]
+    keep = evolution & valid & recorded
     if not keep.any():
         raise InputError(
-            "no valid presentation of an evolution (block and thread known)",
+            "no valid presentation of an evolution (block and thread known) in which the unit was recorded",
             f"session {responses.session}",
             "look at the alignment of the session, or take the session off the sample sheet",
         )
@@ -78,7 +79,8 @@ def experiment_from(
         reference=torch.as_tensor(table["reference"].astype(bool), device=device),
         block_numbers=tuple(int(number) for number in numbers),
         unstable=unstable,
-        n_invalid=int((evolution & ~keep).sum()),
+        n_invalid=int((evolution & ~valid).sum()),
+        n_unrecorded=int((evolution & valid & ~recorded).sum()),
         images=table["image"].astype(np.str_),
         # Of another unit than the preferred one the site is not told.
         site=responses.site if unit is None else "",

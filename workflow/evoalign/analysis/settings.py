@@ -109,6 +109,12 @@ class Encoding(Section):
     order_p: float = setting(
         0.01, "warn when latents depend on the order of display within blocks at this p", gt=0, lt=1
     )
+    max_unrecorded: float = setting(
+        0.1,
+        "share of presentations in which a unit may be without a record; beyond it, it is left out",
+        ge=0,
+        lt=1,
+    )
     match_presentations: bool = setting(
         True, "compare the R2 of projections at one number of presentations: that of the smaller thread"
     )

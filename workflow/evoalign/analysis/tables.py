@@ -28,6 +28,7 @@ EXPERIMENTS = table(
     column("dropped_last", FLAG, "", "the last block was too short and is left out"),
     column("n_presentations", INT, "", "presentations that are analysed"),
     column("n_invalid", INT, "", "presentations left out because they may not be analysed"),
+    column("n_unrecorded", INT, "", "others left out because the unit was not recorded"),
     column("normaliser_hz", FLOAT, "spikes/s", "max over blocks and threads of the evoked block mean"),
     column("valid", FLAG, "", "counts in the pooled tables"),
     column("reason", TEXT, "", "why not valid; '' when valid"),

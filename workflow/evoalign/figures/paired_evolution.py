@@ -112,14 +112,18 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     rise = tables["success"].query("statistic == 'maxinit'")
     tests = "; ".join(_test_words(row) for _, row in rise.iterrows() if np.isfinite(row["t"]))
     status = "valid" if experiment["valid"] else f"not valid: {experiment['reason']}"
+    lost = int(experiment["n_unrecorded"])
+    unrecorded = (
+        f" {lost} other presentations, in which the unit was not recorded, are left out." if lost else ""
+    )
     return words(
         f"""
         Paired evolution of {experiment["session"]} ({area_label(experiment["area"])}, {status}): mean
         response of the {unit_words(tables)} in the evoked window ({span(settings.analysis.evoked_ms)}) by
         block, shading one standard error over single presentations ({experiment["n_presentations"]}
-        presentations, {experiment["n_blocks"]} blocks). Dashed: reference images; thin: baseline window
-        ({span(settings.analysis.baseline_ms)}). Best two blocks against the first two, two-sample t-test of
-        single presentations: {tests or "too few presentations"}; not corrected.
+        presentations, {experiment["n_blocks"]} blocks).{unrecorded} Dashed: reference images; thin:
+        baseline window ({span(settings.analysis.baseline_ms)}). Best two blocks against the first two,
+        two-sample t-test of single presentations: {tests or "too few presentations"}; not corrected.
         """
     )
 

@@ -30,6 +30,7 @@ EXPERIMENT_COLUMNS = {
     "unit": "unit",
     "n_blocks": "blocks",
     "n_presentations": "presentations",
+    "n_unrecorded": "not recorded",
     "normaliser_hz": "normalization rate (spikes/s; of an envelope µV)",
     "p_0": "p, thread 0",
     "p_1": "p, thread 1",

@@ -79,14 +79,16 @@ def assemble(
     """
     # Here alone is sorting needed: loading it would take every job that reads an NWB file a second.
     from evoalign.sorting.envelope import read_envelope
+    from evoalign.sorting.recorded import missing_times
     from evoalign.sorting.stability import with_stability
 
     session_tables = {name: tables.read(str(inputs[name]), contract) for name, contract in _TABLES.items()}
     descriptor = json.loads(Path(str(inputs["descriptor"])).read_text(encoding="utf-8"))
     presentations, alignment = _presentations(inputs.get("presentations", ()))
-    session_tables["units"] = with_stability(
-        session_tables["units"], session_tables["spikes"], presentations, baseline_ms
-    )
+    units, spikes = session_tables["units"], session_tables["spikes"]
+    parts = (session_tables[name] for name in ("channels", "segments", "artefacts", "spikes", "words"))
+    missing = missing_times(units, *parts)
+    session_tables["units"] = with_stability(units, spikes, presentations, baseline_ms, missing)
     latents = read_codes(session.latents) if session.latents else {}
     return SessionContents(
         metadata=SessionMetadata(
@@ -100,7 +102,7 @@ def assemble(
             recorder=str(descriptor.get("format", "")),
         ),
         start=start_of(session, descriptor.get("start"), config.nwb.time_zone),
-        **session_tables,
+        **session_tables,  # type: ignore[arg-type]
         presentations=presentations,
         alignment=alignment,
         generators=generators(session, presentations, latents, config.nwb, weights_of),

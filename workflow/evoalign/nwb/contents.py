@@ -108,6 +108,8 @@ class SessionContents:
         Continuous data to embed; empty after reading.
     envelope : Envelope, optional
         Multi-unit envelope of each electrode, where it was computed.
+    unobserved : dict of int to ndarray, float64 [interval, 2]
+        Of a file of another tool: unit -> when it says that the unit was not observed, s.
     """
 
     metadata: SessionMetadata
@@ -130,6 +132,7 @@ class SessionContents:
     provenance: dict[str, str] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
     envelope: Envelope | None = None
+    unobserved: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def session(self) -> str:

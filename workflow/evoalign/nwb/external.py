@@ -24,7 +24,7 @@ from evoalign.nwb.external_checks import (
     presentations_table,
 )
 from evoalign.nwb.latent_tables import names_of_spaces, with_latents
-from evoalign.nwb.observed import observation, observed_alone
+from evoalign.nwb.observed import observation, observed_alone, unobserved
 from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.spiking import PLACE, read_spikes
@@ -74,7 +74,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     units, spikes, observed = _units(nwb, path, settings.unit_columns, channels, session)
     if channels.empty:
         channels = _made_up(units["channel"])
-    presentations = observed_alone(nwb, path, presentations, units, observed)
+    presentations = observed_alone(nwb, path, presentations, observed)
     spaces = session.spaces if session else ()
     latents: Codes = {}
     if session and session.latent_tables:
@@ -96,6 +96,7 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
         spikes=spikes,
         presentations=presentations,
         latents=latents,
+        unobserved=unobserved(units, observed),
     )
     try:
         return check_contents(contents)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 from hdmf.common import VectorIndex
@@ -13,15 +11,14 @@ from pynwb.misc import Units
 
 from evoalign.errors import InputError
 from evoalign.nwb.columns import HINT, column_values
-
-log = logging.getLogger(__name__)
+from evoalign.sorting.recorded import complement, joined
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 INVALID = "in an invalid time of the file"
 MARKED = "marked as not valid in the file"
-NOT_OBSERVED = "the unit was not observed (obs_intervals)"
+NOT_OBSERVED = "no unit was observed (obs_intervals)"
 
 
 def observation(units: Units, location: str) -> list[Floats] | None:
@@ -42,28 +39,23 @@ def observation(units: Units, location: str) -> list[Floats] | None:
         ends = np.asarray(column.data[:], np.int64).ravel()
         if len(ends) != len(units.id) or (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(spans):
             raise ValueError("the index does not fit the intervals")
-        return [_joined(unit_spans) for unit_spans in np.split(spans, ends[:-1])]
+        return [joined(unit_spans) for unit_spans in np.split(spans, ends[:-1])]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         problem = f"the times of observation cannot be read: {error}"
         raise InputError(problem, f"{location}/obs_intervals", HINT) from error
 
 
-def _joined(spans: Floats) -> Floats:
-    """Join intervals that touch or overlap, ``[interval, 2]``."""
-    joined: list[list[float]] = []
-    for start, stop in spans[np.argsort(spans[:, 0], kind="stable")].tolist():
-        if joined and start <= joined[-1][1]:
-            joined[-1][1] = max(joined[-1][1], stop)
-        else:
-            joined.append([start, stop])
-    return np.array(joined, np.float64).reshape(-1, 2)
+def unobserved(units: pd.DataFrame, observed: list[Floats] | None) -> dict[int, Floats]:
+    """Return when each unit was not observed: unit -> intervals ``[interval, 2]``, s."""
+    if observed is None:
+        return {}
+    return {int(unit): complement(spans) for unit, spans in zip(units["unit"], observed, strict=True)}
 
 
 def observed_alone(
     nwb: NWBFile,
     path: str,
     presentations: pd.DataFrame,
-    units: pd.DataFrame,
     observed: list[Floats] | None,
 ) -> pd.DataFrame:
     """Mark presentations that the file does not hold as not valid, with the reason.
@@ -73,9 +65,8 @@ def observed_alone(
     nwb : NWBFile
     path : str
         The file, for errors.
-    presentations, units : pandas.DataFrame
-        `PRESENTATIONS` and `UNITS`. Of units that are not
-        preferred, a warning names those that were not observed all the time.
+    presentations : pandas.DataFrame
+        `PRESENTATIONS`.
     observed : list of ndarray, optional
         Of `observation`.
     """
@@ -87,16 +78,7 @@ def observed_alone(
         reason[hit & (reason == "")] = f"{INVALID}: {tag}" if tag else INVALID
     if observed is not None:
         is_observed = np.array([_inside(spans, onset_s, offset_s) for spans in observed])
-        preferred = units["preferred"].to_numpy(bool)
-        counted = preferred if preferred.any() else np.ones(len(units), bool)
-        reason[~is_observed[counted].all(axis=0) & (reason == "")] = NOT_OBSERVED
-        partly = units["unit"].to_numpy()[~counted & ~is_observed[:, reason == ""].all(axis=1)]
-        if len(partly):
-            log.warning(
-                "%s: units %s were not observed during all presentations; their counts are 0 there",
-                path,
-                ", ".join(map(str, partly)),
-            )
+        reason[~is_observed.any(axis=0) & (reason == "")] = NOT_OBSERVED
     newly = (reason != "") & (presentations["reason"].to_numpy(object) == "")
     # What the file itself calls not valid stays so, also where it gives no reason.
     valid = presentations["valid"].to_numpy(bool) & ~newly

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from evoalign.errors import InputError
 from evoalign.events.lags import NS_PER_MS, lags_around
 from evoalign.responses.settings import Responses
+from evoalign.sorting.recorded import is_recorded, joined, missing_times
 
 # What reads responses needs no NWB library: loading it takes a second of each job.
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class SessionResponses:
         Recording site of the preferred unit; '' when unknown.
     spaces : tuple of str
         Of a session without threads: the space of each table of features.
+    recorded : ndarray, bool [unit, presentation], optional
+        Where the unit was recorded: elsewhere its counts are unknown, not 0. Rows as of
+        `units`; all were where it is left out.
     """
 
     counts: NDArray[np.uint16]
@@ -64,6 +68,14 @@ class SessionResponses:
     envelope: NDArray[np.float32] = field(default_factory=no_envelope)
     site: str = ""
     spaces: tuple[str, ...] = ()
+    recorded: NDArray[np.bool_] | None = None
+
+    def is_recorded(self, rows: ArrayLike) -> NDArray[np.bool_]:
+        """Tell in which presentations units were recorded, by row of `units`, ``[row, presentation]``."""
+        rows = np.atleast_1d(np.asarray(rows, np.int64))
+        if self.recorded is None:
+            return np.ones((len(rows), len(self.presentations)), bool)
+        return self.recorded[rows]
 
     def values(self, rows: ArrayLike) -> NDArray[Any]:
         """Return what happened in each ms, by row of `units`, ``[row, presentation, ms]``.
@@ -113,10 +125,11 @@ def responses_from(contents: SessionContents, settings: Responses) -> SessionRes
         settings.start_ms,
         settings.stop_ms,
     )
+    units = pd.concat([units, envelope_units(contents)], ignore_index=True) if envelope else units
     return SessionResponses(
         counts=counts,
         start_ms=settings.start_ms,
-        units=pd.concat([units, envelope_units(contents)], ignore_index=True) if envelope else units,
+        units=units,
         presentations=contents.presentations.reset_index(drop=True),
         session=contents.session,
         subject=contents.subject,
@@ -124,8 +137,72 @@ def responses_from(contents: SessionContents, settings: Responses) -> SessionRes
         codes=dict(sorted(contents.latents.items())),
         site=contents.site,
         spaces=contents.metadata.spaces,
+        recorded=recorded_presentations(contents, units, settings),
         **envelope,
     )
+
+
+def recorded_presentations(
+    contents: SessionContents, units: pd.DataFrame, settings: Responses
+) -> NDArray[np.bool_]:
+    """Tell in which presentations each unit was recorded, bool ``[unit, presentation]``.
+
+    Parameters
+    ----------
+    contents : SessionContents
+    units : pandas.DataFrame
+        `UNITS`, in the order of the result.
+    settings : Responses
+        The window, and how much of it may be missing.
+    """
+    missing = missing_times(
+        units, contents.channels, contents.segments, contents.artefacts, contents.spikes, contents.words
+    )
+    onset_s = contents.presentations["onset_s"].to_numpy(np.float64)
+    starts, stops = onset_s + settings.start_ms / 1000, onset_s + settings.stop_ms / 1000
+    recorded = np.zeros((len(units), len(onset_s)), bool)
+    for row, unit in enumerate(units["unit"]):
+        intervals = contents.unobserved.get(int(unit))
+        spans = (
+            missing[int(unit)]
+            if intervals is None
+            else joined(np.concatenate([missing[int(unit)], intervals]))
+        )
+        recorded[row] = is_recorded(spans, starts, stops, settings.max_missing)
+    return recorded
+
+
+def shared_presentations(
+    responses: SessionResponses, rows: NDArray[np.int64], valid: NDArray[np.bool_], max_unrecorded: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Choose units and presentations for what needs every unit in every presentation.
+
+    Presentations that fewer than half of the units have are left out first;
+    then units that were not recorded in more than a share of what is left;
+    then presentations that one of the others lacks.
+
+    Parameters
+    ----------
+    responses : SessionResponses
+    rows : ndarray, int64 [unit]
+        Rows of `units` that are wanted.
+    valid : ndarray, bool [presentation]
+        Presentations that are wanted.
+    max_unrecorded : float
+        Share of presentations that a unit may lack.
+
+    Returns
+    -------
+    rows : ndarray, int64 [unit]
+        Those that are kept.
+    valid : ndarray, bool [presentation]
+        Recorded for all of them.
+    """
+    recorded = responses.is_recorded(rows)
+    usual = valid & (recorded.mean(axis=0) >= 0.5) if len(rows) else valid
+    lacking = (~recorded[:, usual]).mean(axis=1) if usual.any() else np.zeros(len(rows))
+    kept = lacking <= max_unrecorded
+    return rows[kept], usual & recorded[kept].all(axis=0)
 
 
 def count_spikes(

@@ -36,6 +36,8 @@ def write_responses(responses: SessionResponses, folder: str | PathLike[str]) ->
         counts = responses.counts
         chunks = (1, max(counts.shape[1], 1), max(counts.shape[2], 1))
         _add_array(group, "counts", counts, chunks)
+        if responses.recorded is not None:
+            _add_array(group, "recorded", responses.recorded, None)
         if len(responses.envelope):
             _add_array(group, "envelope", responses.envelope, chunks)
         for (block, thread), (codes, ids) in sorted(responses.codes.items()):
@@ -91,6 +93,7 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
         attributes = dict(group.attrs)
         counts = _read_array(group["counts"])
         envelope = _read_array(group["envelope"]) if "envelope" in group else no_envelope()
+        recorded = _read_array(group["recorded"]) if "recorded" in group else None
         latent_arrays = dict(group["latents"].arrays()) if "latents" in group else {}
         codes = {
             (int(array.attrs["block"]), int(array.attrs["thread"])): (
@@ -107,6 +110,8 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
     presentations = tables.read(folder / "presentations.parquet", PRESENTATIONS)
     axes = {counts.shape[:2], (len(units) - len(envelope), len(presentations))}
     axes |= {(len(counts), envelope.shape[1])} if len(envelope) else set()
+    if recorded is not None and recorded.shape != (len(units), len(presentations)):
+        raise InputError(f"recorded {recorded.shape} does not fit its tables", folder, hint)
     if counts.dtype != np.uint16 or len(axes) > 1:
         raise InputError(f"counts {counts.dtype} {counts.shape} do not fit their tables", folder, hint)
     return SessionResponses(
@@ -121,4 +126,5 @@ def read_responses(folder: str | PathLike[str]) -> SessionResponses:
         envelope,
         str(attributes["site"]),
         tuple(attributes.get("spaces", ())),
+        recorded,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from evoalign import tables
 from evoalign.events.lags import lags_around
+from evoalign.sorting.recorded import Intervals, is_recorded
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import UNITS
 
@@ -16,7 +19,11 @@ MIN_PRESENTATIONS = 10  # fewer presentations give no trend
 
 
 def with_stability(
-    units: pd.DataFrame, spikes: pd.DataFrame, presentations: pd.DataFrame, baseline_ms: tuple[int, int]
+    units: pd.DataFrame,
+    spikes: pd.DataFrame,
+    presentations: pd.DataFrame,
+    baseline_ms: tuple[int, int],
+    missing: Mapping[int, Intervals] | None = None,
 ) -> pd.DataFrame:
     """Fill in how stable each unit's baseline is over the session.
 
@@ -30,6 +37,8 @@ def with_stability(
         `UNITS`, `SPIKES`, `PRESENTATIONS`.
     baseline_ms : (int, int)
         Config key ``analysis.baseline_ms``: ``[first, end)``.
+    missing : mapping of int to ndarray, optional
+        Of `missing_times`: a baseline of which anything is missing does not count.
 
     Returns
     -------
@@ -38,7 +47,7 @@ def with_stability(
         least-squares line from first to last block, over the mean) and
         baseline_p (two-sided p of Spearman's correlation of single
         presentations with their block). NaN with fewer than ten valid
-        presentations; drift and p are NaN for a unit without baseline spikes.
+        presentations that were recorded; drift and p are NaN for a unit without baseline spikes.
     """
     presented = presentations[presentations["valid"].astype(bool) & np.isfinite(presentations["onset_s"])]
     if len(presented) < MIN_PRESENTATIONS or units.empty:
@@ -46,9 +55,12 @@ def with_stability(
     onset = presented["onset_s"].to_numpy(np.float64)
     order = _order(presented)
     times = {unit: np.sort(frame.to_numpy()) for unit, frame in spikes.groupby("unit")["time_s"]}
-    trends = [
-        trend(_rates(times.get(unit, np.zeros(0)), onset, baseline_ms), order) for unit in units["unit"]
-    ]
+    trends = []
+    for unit in units["unit"]:
+        spans = (missing or {}).get(int(unit), np.empty((0, 2)))
+        counted = is_recorded(spans, onset + baseline_ms[0] / 1000, onset + baseline_ms[1] / 1000, 0)
+        rate_hz = _rates(times.get(unit, np.zeros(0)), onset, baseline_ms)
+        trends.append(trend(rate_hz[counted], order[counted]))
     columns = dict(zip(COLUMNS, np.array(trends).T, strict=True))
     return tables.conform(units.assign(**columns), UNITS)
 
@@ -61,6 +73,8 @@ def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:
     rate_hz, order : ndarray
         Baseline, spikes/s, and block of each presentation, ``[presentation]``.
     """
+    if len(rate_hz) < MIN_PRESENTATIONS:
+        return (float("nan"),) * 3
     mean = float(rate_hz.mean())
     if mean <= 0 or np.ptp(order) == 0 or np.ptp(rate_hz) == 0:
         return mean, float("nan"), float("nan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -42,7 +43,7 @@ from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution
 from evoalign.device import resolve_device
 from evoalign.errors import InputError
-from evoalign.responses.session_responses import SessionResponses
+from evoalign.responses.session_responses import SessionResponses, shared_presentations
 from evoalign.spaces.frames import make_frames, plan_for
 from evoalign.spaces.hessian import Eigenframe, load_eigenframe
 from evoalign.spaces.registry import get_space
@@ -94,18 +95,22 @@ def encode_session(
     if not responses.codes:
         logging.warning("session %s comes without latents: nothing to encode", responses.session)
         return results.no_units()
-    if not len(unit_rows(responses, config.encoding)):
+    rows = unit_rows(responses, config.encoding)
+    if not len(rows):
         logging.warning("session %s has no unit of kind %s", responses.session, config.encoding.unit_kinds)
         return results.no_units()
+    responses, rows = _recorded(responses, rows, config.encoding.max_unrecorded)
+    if not len(rows):
+        return results.no_units()
     if shows_features(responses):
-        return _encode_features(responses, config, frames, checkpoint)
+        return _encode_features(responses, rows, config, frames, checkpoint)
     if not (shows_evolution(responses) and responses.presentations["valid"].any()):
         logging.warning(
             "session %s has no valid presentation of a thread: nothing to encode", responses.session
         )
         return results.no_units()
     threads = [thread_of(responses, number) for number in (0, 1)]
-    job = _job(responses, config, threads, frames, checkpoint)
+    job = _job(responses, rows, config, threads, frames, checkpoint)
     rates = window_rates(responses.values(job.units), responses.start_ms, job.windows)
     ceilings = [ceiling_of(job, thread, rates) for thread in threads]
     parts = [
@@ -114,8 +119,29 @@ def encode_session(
     return results.session_tables(job, parts, rates)
 
 
+def _recorded(
+    responses: SessionResponses, rows: NDArray[np.int64], max_unrecorded: float
+) -> tuple[SessionResponses, NDArray[np.int64]]:
+    """Leave out presentations that were not recorded, and units that lack too many of them."""
+    valid = responses.presentations["valid"].to_numpy(dtype=bool)
+    kept, shared = shared_presentations(responses, rows, valid, max_unrecorded)
+    if len(kept) < len(rows):
+        lacking = responses.units["unit"].to_numpy()[np.setdiff1d(rows, kept)]
+        logging.warning(
+            "session %s: units %s were not recorded in more than %g of the presentations: not encoded",
+            responses.session, ", ".join(map(str, lacking)), max_unrecorded,
+        )  # fmt: skip
+    if shared.sum() < valid.sum():
+        logging.warning(
+            "session %s: %d of %d valid presentations were not recorded for all units: not encoded",
+            responses.session, valid.sum() - shared.sum(), valid.sum(),
+        )  # fmt: skip
+    return replace(responses, presentations=responses.presentations.assign(valid=shared)), kept
+
+
 def _job(
     responses: SessionResponses,
+    rows: NDArray[np.int64],
     config: AnalysisConfig,
     threads: list[Thread],
     frames: Frames | None,
@@ -126,7 +152,7 @@ def _job(
     return EncodingJob(
         responses,
         config,
-        unit_rows(responses, settings),
+        rows,
         windows_of(settings),
         log_alphas(settings.alpha_log10, settings.n_alphas).to(device),
         device,
@@ -137,6 +163,7 @@ def _job(
 
 def _encode_features(
     responses: SessionResponses,
+    rows: NDArray[np.int64],
     config: AnalysisConfig,
     frames: Frames | None,
     checkpoint: str | PathLike[str] | None,
@@ -149,7 +176,7 @@ def _encode_features(
             responses.session, len(threads[0].rows), MIN_IMAGES,
         )  # fmt: skip
         return results.no_units()
-    job = _job(responses, config, threads, frames, checkpoint)
+    job = _job(responses, rows, config, threads, frames, checkpoint)
     values = responses.values(job.units)
     rates = window_rates(values, responses.start_ms, job.windows)
     ceiling = ceiling_of_means(rates, values, responses, job.windows, config)

@@ -13,7 +13,7 @@ from torch import Tensor
 from evoalign import tables
 from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
-from evoalign.analysis.preferred import experiment_from
+from evoalign.analysis.preferred import experiment_from, unit_row
 from evoalign.analysis.session import success
 from evoalign.analysis.session.block_statistics import (
     STIMULI,
@@ -97,7 +97,7 @@ def analyse_session(
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
         return tuned
-    if unit is None and (why := _without_evolution(responses)):
+    if unit is None and (why := _without_evolution(responses, config.analysis)):
         logging.warning("session %s is not analysed as a paired evolution: %s", responses.session, why)
         return {"success": tables.empty(SUCCESS)} | tuned | _selectivity(responses, config.analysis)
     device = resolve_device(config.device)
@@ -125,7 +125,7 @@ def _without_preferred(responses: SessionResponses, preferred: str) -> str:
     return ""
 
 
-def _without_evolution(responses: SessionResponses) -> str:
+def _without_evolution(responses: SessionResponses, settings: Analysis) -> str:
     """Say why a session is no paired evolution that can be analysed; '' when it is one."""
     if not shows_evolution(responses):
         return "none of its presentations has a block and a thread"
@@ -133,6 +133,9 @@ def _without_evolution(responses: SessionResponses) -> str:
     of_evolution = (presentations["block"] >= 0) & presentations["thread"].isin((0, 1))
     if not (of_evolution & presentations["valid"].astype(bool)).any():
         return f"none of its {of_evolution.sum()} presentations of an evolution is valid (see their reasons)"
+    recorded = responses.is_recorded(unit_row(responses, settings))[0]
+    if not (of_evolution & presentations["valid"].astype(bool) & recorded).any():
+        return "its preferred unit was recorded in none of the valid presentations of an evolution"
     return ""
 
 
@@ -170,6 +173,7 @@ def _experiments(
         "dropped_last": experiment.dropped_last,
         "n_presentations": len(experiment.block),
         "n_invalid": experiment.n_invalid,
+        "n_unrecorded": experiment.n_unrecorded,
         "normaliser_hz": measured.normalization_rate,
         "valid": reason == "",
         "reason": reason,

@@ -95,33 +95,57 @@ def selectivity_tables(responses: SessionResponses, settings: Analysis) -> dict[
     keep = np.flatnonzero(presentations["valid"].to_numpy(dtype=bool) & named)
     if not len(keep) or responses.units.empty:
         return {}
-    shown = presentations.iloc[keep]
-    smooth = _smoothed(responses, keep, settings)
-    evoked, baseline = (smooth(window) for window in (settings.evoked_ms, settings.baseline_ms))
-    selectivity = _selectivity(responses, shown, evoked, baseline, settings)
+    selectivity = _of_all_units(responses, keep, settings)
+    if selectivity.empty:
+        return {}
     row = _shown_unit(selectivity)
     selectivity["shown"] = np.arange(len(selectivity)) == row
     unit = {name: selectivity[name].iloc[row] for name in ("session", "subject", "area", "unit")}
-    trace = rates(
-        responses.values(row)[0][keep], responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms
-    ).numpy()
+    of_unit = np.flatnonzero(responses.units["unit"] == unit["unit"])
+    keep = keep[responses.is_recorded(of_unit)[0][keep]]
+    shown = presentations.iloc[keep]
+    counts = responses.values(of_unit)[0][keep]
+    trace = rates(counts, responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms)
+    evoked = windowed(trace, settings.window_ms[0], settings.evoked_ms).numpy()
     return {
         "selectivity": tables.conform(selectivity[SELECTIVITY.names], SELECTIVITY),
         "image_responses": tables.conform(
-            _by_image(unit, shown, evoked[row][:, None], IMAGE_RESPONSES), IMAGE_RESPONSES
+            _by_image(unit, shown, evoked[:, None], IMAGE_RESPONSES), IMAGE_RESPONSES
         ),
         "image_psth": tables.conform(
-            _by_image(unit, shown, trace, IMAGE_PSTH, settings.window_ms[0]), IMAGE_PSTH
+            _by_image(unit, shown, trace.numpy(), IMAGE_PSTH, settings.window_ms[0]), IMAGE_PSTH
         ),
     }
 
 
-def _smoothed(responses: SessionResponses, keep: NDArray[np.int64], settings: Analysis) -> Any:
+def _of_all_units(responses: SessionResponses, keep: NDArray[np.int64], settings: Analysis) -> pd.DataFrame:
+    """`SELECTIVITY` but for `shown`; units that were recorded in the same presentations at a time."""
+    recorded = responses.is_recorded(np.arange(len(responses.units)))[:, keep]
+    patterns, pattern = np.unique(recorded, axis=0, return_inverse=True)
+    frames = []
+    for number, kept in enumerate(patterns):
+        if not kept.any():
+            continue
+        rows, of_units = np.flatnonzero(pattern == number), keep[kept]
+        smooth = _smoothed(responses, rows, of_units, settings)
+        evoked, baseline = (smooth(window) for window in (settings.evoked_ms, settings.baseline_ms))
+        shown = responses.presentations.iloc[of_units]
+        frames.append(_selectivity(responses, rows, shown, evoked, baseline, settings))
+    if not frames:
+        return pd.DataFrame(columns=SELECTIVITY.names)
+    frame = pd.concat(frames).sort_index()
+    q = frame.groupby("unit_kind")["p"].transform(lambda p: benjamini_hochberg(p))
+    return frame.assign(q=q).reset_index(drop=True)
+
+
+def _smoothed(
+    responses: SessionResponses, rows: NDArray[np.int64], keep: NDArray[np.int64], settings: Analysis
+) -> Any:
     """Return a function of a window that gives mean rates ``[unit, presentation]``, one unit at a time."""
 
     def mean_rates(window_ms: tuple[int, int]) -> Floats:
         of_units = []
-        for row in range(len(responses.units)):
+        for row in rows:
             counts = responses.values(row)[0][keep]
             smooth = rates(counts, responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms)
             of_units.append(windowed(smooth, settings.window_ms[0], window_ms).numpy())
@@ -131,7 +155,12 @@ def _smoothed(responses: SessionResponses, keep: NDArray[np.int64], settings: An
 
 
 def _selectivity(
-    responses: SessionResponses, shown: pd.DataFrame, evoked: Floats, baseline: Floats, settings: Analysis
+    responses: SessionResponses,
+    rows: NDArray[np.int64],
+    shown: pd.DataFrame,
+    evoked: Floats,
+    baseline: Floats,
+    settings: Analysis,
 ) -> pd.DataFrame:
     images = shown["image"].to_numpy(dtype=str)
     names, image, count = np.unique(images, return_inverse=True, return_counts=True)
@@ -140,8 +169,8 @@ def _selectivity(
     means = np.stack([evoked[:, image == k].mean(-1) for k in range(len(names))], axis=-1)
     # Without a known response, as of an envelope in a pause, no image is the best.
     best = np.where(np.isnan(means).any(-1), -1, means.argmax(-1))
-    units = responses.units
-    frame = pd.DataFrame(
+    units = responses.units.iloc[rows]
+    return pd.DataFrame(
         {
             "session": responses.session,
             "subject": responses.subject,
@@ -160,9 +189,9 @@ def _selectivity(
             "ceiling_high": ceiling.high[:, 0],
             "best_image": [names[k] if k >= 0 else "" for k in best],
             "best_hz": [means[row, k] if k >= 0 else np.nan for row, k in enumerate(best)],
-        }
+        },
+        index=rows,
     )
-    return frame.assign(q=frame.groupby("unit_kind")["p"].transform(lambda p: benjamini_hochberg(p)))
 
 
 def image_anova(evoked: Floats, images: NDArray[np.str_]) -> dict[str, Floats]:

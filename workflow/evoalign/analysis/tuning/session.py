@@ -68,7 +68,9 @@ def tune_session(
         No such unit, or the counts do not cover the window.
     """
     row = unit_row(responses, config.analysis, unit)
-    valid = np.flatnonzero(responses.presentations["valid"].to_numpy(dtype=bool))
+    valid = np.flatnonzero(
+        responses.presentations["valid"].to_numpy(dtype=bool) & responses.is_recorded(row)[0]
+    )
     presentations = responses.presentations.iloc[valid]
     points = axis_points(presentations, evoked_rates(responses, row, valid, config.analysis))
     who: dict[str, Any] = {
@@ -95,7 +97,7 @@ def evoked_rates(
 ) -> Floats:
     """Mean smoothed rate in the evoked window (docs/methods.md section 2), float64 ``[presentation]``."""
     smooth = rates(
-        responses.counts[row][presentations],
+        responses.values(row)[0][presentations],
         responses.start_ms,
         settings.smoothing_sigma_ms,
         settings.window_ms,
