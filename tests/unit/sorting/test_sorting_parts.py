@@ -10,10 +10,11 @@ from scipy import signal
 
 from evoalign.errors import InputError
 from evoalign.sorting.bad_channels import correlation, find_bad_channels
-from evoalign.sorting.clustering import BACKGROUND, merge, split, templates_of
+from evoalign.sorting.clustering import BACKGROUND, split, templates_of
 from evoalign.sorting.coincidences import coincidence
 from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import match
+from evoalign.sorting.merging import merge
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
 from evoalign.sorting.quality import RecordedTime, metrics
 from evoalign.sorting.result import SortingResult, UnitSpikes
@@ -263,20 +264,31 @@ def test_coincidences_of_independent_trains_are_as_expected_and_of_one_train_non
     assert np.isnan(coincidence(one[:5], one[5:10], 1e-3))
 
 
-def test_burst_spikes_are_merged_and_an_independent_unit_of_the_same_shape_is_not():
+def test_clusters_are_merged_when_they_are_one_cloud_and_not_because_they_seem_to_shun_each_other():
     rng = np.random.default_rng(0)
-    one = np.cumsum(3e-3 + rng.exponential(0.02, 6000))
-    late = rng.random(6000) < 0.4
-    other = np.sort(rng.uniform(0, one[-1], 4000))
     shape = wave(0.12, 0.3)
-    times = np.concatenate([one, other])
-    sizes = np.concatenate([np.where(late, 10.0, 14.0), np.full(4000, 20.0)])
-    waves = sizes[:, None] * shape + rng.normal(0, 1, (10_000, 60))
-    labels = np.concatenate([np.where(late, 1, 0), np.full(4000, 2)])
-    order = np.argsort(times)
-    merged = merge(labels[order], waves[order].astype(np.float32), times[order], 1e-3)
-    assert len(set(merged[labels[order] < 2])) == 1
-    assert set(merged[labels[order] == 2]).isdisjoint(merged[labels[order] < 2])
+    times = np.cumsum(3e-3 + rng.exponential(0.02, 9000))
+    # Two slices of one cloud, and another unit of this shape: none of the three coincide.
+    sizes = np.concatenate([rng.normal(14, 1.5, 6000), np.full(3000, 22.0)])
+    true = np.repeat([0, 1], [6000, 3000])
+    waves = sizes[:, None] * shape + rng.normal(0, 1, (9000, 60))
+    labels = np.where(true == 1, 2, waves @ shape / (shape @ shape) > 14)
+    order = rng.permutation(9000)
+    merged = merge(labels[order], waves[order].astype(np.float32), times, sizes[order] - 4.5, 1e-3)
+    assert len(set(merged[true[order] == 0])) == 1
+    assert set(merged[true[order] == 1]).isdisjoint(merged[true[order] == 0])
+
+
+def test_a_rare_large_unit_is_not_the_first_spike_of_a_common_small_ones_bursts():
+    rng = np.random.default_rng(1)
+    shape = wave(0.12, 0.3)
+    sizes = np.concatenate([rng.normal(8, 0.7, 1600), rng.normal(13, 1.6, 100)])
+    waves = sizes[:, None] * shape + rng.normal(0, 1, (1700, 60))
+    labels = np.repeat([0, 1], [1600, 100])
+    times = np.cumsum(3e-3 + rng.exponential(0.03, 1700))
+    order = rng.permutation(1700)
+    merged = merge(labels[order], waves[order].astype(np.float32), times, sizes[order] - 4.5, 1e-3)
+    assert len(set(merged)) == 2
 
 
 def test_isi_violations_are_hills_in_closed_form():

@@ -16,14 +16,13 @@ from dataclasses import replace
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from evoalign.sorting.coincidences import coincidence
 from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
 from evoalign.sorting.templates import Templates
 
 TIE_SD = 1e-3  # spikes that differ by less, in noise SDs, are copies of one
 COMPONENTS = 10  # principal components that isosplit6 clusters
-BACKGROUND = -2  # label of spikes of far cells
+BACKGROUND = -2  # label of spikes of far cells; of several shapes, this and those below
 COLLIDED_SD = 4.0  # a spike that its cluster's mean leaves this much more than usual of, in robust SDs
 SPLIT_COMPONENTS, SPLIT_PARTS, SPLIT_SPIKES = (
     8,
@@ -32,10 +31,6 @@ SPLIT_COMPONENTS, SPLIT_PARTS, SPLIT_SPIKES = (
 )  # of the mixtures, and the most spikes they are fitted to
 SPLIT_BIC = 10.0  # one part more must lower BIC by this: very strong evidence (Kass & Raftery 1995)
 NARROW = 2.5  # largest mean variance of a unit's cloud, its largest axis left out; the noise's is 1
-SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
-MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
-MAX_COINCIDENT = 0.1  # coincidences relative to those expected: fewer are a refractory period
-MIN_INDEPENDENT = 0.5  # and more are two neurons
 MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
 MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
@@ -164,87 +159,15 @@ def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     return part_of
 
 
-def merge(labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, refractory_s: float) -> np.ndarray:
-    """Join clusters that are one unit: of one shape, and unimodal together or sharing a refractory period.
-
-    The pair most alike is joined first, until no pair qualifies.
-
-    Parameters
-    ----------
-    labels, waves
-        As in `cluster`.
-    times_s : ndarray ``[spike]``
-        Times of the spikes, counting only the stretches that were clustered.
-    refractory_s : float
-        Spikes of one unit are further apart.
-    """
-    labels = labels.copy()
-    while True:
-        names = np.unique(labels[labels >= 0])
-        if len(names) < 2:
-            return labels
-        means = np.stack([waves[labels == name].mean(axis=0) for name in names])
-        # Collided spikes count too: without them two units would seem to shun each other.
-        nearest = names[np.argmax(2 * waves @ means.T - np.sum(means**2, axis=1), axis=1)]
-        scores = components(waves)
-        pairs = [
-            (_difference(means[i], means[j]), a, b)
-            for i, a in enumerate(names)
-            for j, b in enumerate(names[:i])
-            if _same_shape(means[i], means[j])
-            and _same_unit(
-                coincidence(times_s[nearest == a], times_s[nearest == b], refractory_s),
-                scores[labels == a],
-                scores[labels == b],
-            )
-        ]
-        if not pairs:
-            return labels
-        _, a, b = min(pairs)
-        labels[labels == b] = a
-
-
-def _difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Distance of two waveforms in noise SDs, the smaller one scaled up to fit the larger."""
-    large, small = sorted((first, second), key=lambda wave: -float(wave @ wave))
-    scale = float(small @ large) / float(large @ large)
-    return float(np.linalg.norm(small - scale * large))
-
-
-def _same_shape(first: np.ndarray, second: np.ndarray) -> bool:
-    sizes = sorted((float(np.linalg.norm(first)), float(np.linalg.norm(second))))
-    if sizes[0] < MIN_BURST_SIZE * sizes[1]:
-        return False
-    return _difference(first, second) <= SAME_SHAPE[0] * sizes[1] + SAME_SHAPE[1]
-
-
-def _same_unit(coincident: float, first: np.ndarray, second: np.ndarray) -> bool:
-    """Judge two clusters by their coincidences and scores ``[spike, component]``."""
-    if coincident < MAX_COINCIDENT:
-        return True
-    return not coincident >= MIN_INDEPENDENT and _unimodal(first, second)
-
-
-def _unimodal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Say whether isosplit6 sees one cluster on the axis that parts two best (Fisher's discriminant)."""
-    spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
-    spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
-    axis = np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
-    projections = [_evenly_picked(first) @ axis, _evenly_picked(second) @ axis]
-    labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
-    pooled = np.concatenate(projections)
-    return len(np.unique(isosplit(pooled[:, None], labels))) == 1
-
-
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:
     """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
 
     ``labels [spike]`` and whitened ``waves [spike, sample]``, with `before` samples before the
-    trough. Spikes of label `BACKGROUND`, if any, make the last one.
+    trough. Spikes of each label from `BACKGROUND` down make one of the background.
     """
     names = np.unique(labels[labels >= 0]).tolist()
-    has_background = bool(np.any(labels == BACKGROUND))
-    names += [BACKGROUND] if has_background else []
+    background = np.unique(labels[labels <= BACKGROUND])[::-1].tolist()
+    names += background
     means = np.stack([waves[labels == name].mean(axis=0) for name in names])
     spread = []
     for mean, name in zip(means, names, strict=True):
@@ -254,7 +177,7 @@ def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Template
         # White noise of SD 1 alone spreads the scales by 1 / sqrt(energy).
         spread.append(np.sqrt(max(sd**2 - 1 / energy, 0)))
     n_spikes = np.array([np.sum(labels == name) for name in names])
-    return Templates.of(means, before, np.clip(spread, *SCALE_SD), n_spikes, has_background)
+    return Templates.of(means, before, np.clip(spread, *SCALE_SD), n_spikes, len(background))
 
 
 def is_mixture(templates: Templates, dead: int) -> np.ndarray:

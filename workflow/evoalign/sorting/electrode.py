@@ -14,8 +14,10 @@ import numpy as np
 from scipy import signal
 
 from evoalign.sorting.bad_channels import N_STRETCHES
-from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, merge, split, templates_of
+from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
+from evoalign.sorting.hash import without_hash
 from evoalign.sorting.matching import match
+from evoalign.sorting.merging import merge
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
@@ -190,24 +192,18 @@ def find_templates(
         Trough size and time of each, ``[spike]``.
     """
     settings = electrodes.traces.settings
-    min_size_uv = settings.min_size * threshold_uv
-    labels = _without_background(cluster(waves, settings.min_spikes), size_uv, min_size_uv)
-    labels = split(labels, waves, settings.min_spikes)
-    labels = merge(labels, waves, times_s, settings.refractory_ms * 1e-3)
-    labels = _without_background(labels, size_uv, min_size_uv)
+    # Split first: a unit can hide in the cluster of the hash.
+    pieces = split(cluster(waves, settings.min_spikes), waves, settings.min_spikes)
+    excess = size_uv - threshold_uv
+    labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
+    labels = without_hash(labels, waves, excess)
     if not np.any(labels >= 0):
         return None
+    # The hash is of many shapes and sizes: each piece of it explains some.
+    of_hash = (labels == BACKGROUND) & (pieces >= 0)
+    labels = np.where(of_hash, BACKGROUND - pieces, labels)
     templates = templates_of(labels, waves, electrodes.before)
     return templates.only(np.flatnonzero(~is_mixture(templates, electrodes.dead)))
-
-
-def _without_background(labels: np.ndarray, size_uv: np.ndarray, min_size_uv: float) -> np.ndarray:
-    """Relabel clusters whose median spike is smaller than `min_size_uv`: the hash of far cells."""
-    labels = labels.copy()
-    for name in np.unique(labels[labels >= 0]):
-        if np.median(size_uv[labels == name]) < min_size_uv:
-            labels[labels == name] = BACKGROUND
-    return labels
 
 
 @dataclass(frozen=True)

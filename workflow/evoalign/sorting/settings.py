@@ -35,9 +35,6 @@ class Sorting(Section):
     )
     noise_snr: float = setting(1.5, "a unit below is labelled 'noise'", ge=0)
     min_spikes: int = setting(30, "fewer spikes on an electrode are no unit of its own", ge=5, le=10_000)
-    min_size: float = setting(
-        1.3, "a unit's median trough is larger than this times the threshold; below is background", ge=1, le=5
-    )
     match_gain: float = setting(
         30.0, "a matched spike explains at least this much of the whitened trace, in noise variances", ge=5
     )

@@ -24,15 +24,15 @@ class Templates:
         float32 ``[unit]``: how much the size of the unit's spikes varies.
     n_spikes : ndarray
         float64 ``[unit]``: how often each was seen, in any unit of count.
-    has_background : bool
-        The last template is that of far cells: its spikes are no unit's.
+    n_background : int
+        So many templates, the last ones, are those of far cells: their spikes are no unit's.
     """
 
     waves: np.ndarray
     before: int
     scale_sd: np.ndarray
     n_spikes: np.ndarray
-    has_background: bool = False
+    n_background: int = 0
 
     @classmethod
     def of(
@@ -41,23 +41,23 @@ class Templates:
         before: int,
         scale_sd: np.ndarray,
         n_spikes: np.ndarray | None = None,
-        has_background: bool = False,
+        n_background: int = 0,
     ) -> Templates:
         """Make templates from mean waveforms ``[unit, sample]``."""
         waves = shifted(mean[:, None, :], np.arange(PHASES)[None, :] / PHASES)
         count = np.ones(len(mean)) if n_spikes is None else n_spikes.astype(np.float64)
-        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32), count, has_background)
+        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32), count, n_background)
 
     @property
     def n_units(self) -> int:
         """Templates of units, which come first."""
-        return len(self.waves) - self.has_background
+        return len(self.waves) - self.n_background
 
     def only(self, indices: np.ndarray) -> Templates:
-        """Return these templates; of the background as well if its index is among ``indices [template]``."""
-        background = self.has_background and bool(np.isin(len(self.waves) - 1, indices))
+        """Return these templates, in the order of ``indices [template]``, which rises."""
+        n_background = int(np.sum(indices >= self.n_units))
         return Templates(
-            self.waves[indices], self.before, self.scale_sd[indices], self.n_spikes[indices], background
+            self.waves[indices], self.before, self.scale_sd[indices], self.n_spikes[indices], n_background
         )
 
     def cost(self) -> np.ndarray:

@@ -1,0 +1,126 @@
+"""Clusters of one electrode that are one unit are joined."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evoalign.sorting.clustering import components
+from evoalign.sorting.coincidences import coincidence
+from evoalign.sorting.isosplit import isosplit
+
+SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
+MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
+ONE_SIZE = 0.8  # of two clusters of one size, relative to the larger
+MAX_BURST = 4  # smaller spikes that follow a unit's large one: more are another unit's
+MIN_INDEPENDENT = 0.5  # coincidences relative to those expected: more are two neurons
+
+
+def merge(
+    labels: np.ndarray, waves: np.ndarray, times_s: np.ndarray, excess: np.ndarray, refractory_s: float
+) -> np.ndarray:
+    """Join clusters that are one unit: of one shape, unimodal together, and not coincident as two units are.
+
+    The pair most alike is joined first, until no pair qualifies. That two
+    clusters shun each other proves nothing here: spikes near another are
+    distorted and lie elsewhere. Pieces that are not unimodal together, as the
+    small spikes of bursts, are joined after matching (`pairs`).
+
+    Parameters
+    ----------
+    labels, waves
+        As in `cluster`.
+    times_s : ndarray ``[spike]``
+        Times of the spikes, counting only the stretches that were clustered.
+    excess : ndarray ``[spike]``
+        By how much each trough exceeds the detection threshold, any unit.
+    refractory_s : float
+        Spikes of one unit are further apart.
+    """
+    if not np.any(labels >= 0):
+        return labels
+    labels, scores = labels.copy(), components(waves)
+    while True:
+        names = np.unique(labels[labels >= 0])
+        if len(names) < 2:
+            return labels
+        means = np.stack([waves[labels == name].mean(axis=0) for name in names])
+        # Collided spikes count too: without them two units would seem to shun each other.
+        nearest = nearest_cluster(labels, waves)
+        pairs = [
+            (_difference(means[i], means[j]), a, b)
+            for i, a in enumerate(names)
+            for j, b in enumerate(names[:i])
+            if _same_shape(means[i], means[j])
+            and _burst_like(means[i], means[j], excess[labels == a], excess[labels == b])
+            and _same_unit(
+                coincidence(times_s[nearest == a], times_s[nearest == b], refractory_s),
+                scores[labels == a],
+                scores[labels == b],
+            )
+        ]
+        if not pairs:
+            return labels
+        _, a, b = min(pairs)
+        labels[labels == b] = a
+
+
+def nearest_cluster(labels: np.ndarray, waves: np.ndarray) -> np.ndarray:
+    """Return the cluster whose mean is nearest to each spike, ``[spike]``; arguments as in `cluster`."""
+    names = np.unique(labels[labels >= 0])
+    if not len(names):
+        return np.full(len(labels), -1)
+    means = np.stack([waves[labels == name].mean(axis=0) for name in names])
+    return np.asarray(names[np.argmax(2 * waves @ means.T - np.sum(means**2, axis=1), axis=1)])
+
+
+def _difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Distance of two waveforms in noise SDs, the smaller one scaled up to fit the larger."""
+    large, small = sorted((first, second), key=lambda wave: -float(wave @ wave))
+    scale = float(small @ large) / float(large @ large)
+    return float(np.linalg.norm(small - scale * large))
+
+
+def _same_shape(first: np.ndarray, second: np.ndarray) -> bool:
+    sizes = sorted((float(np.linalg.norm(first)), float(np.linalg.norm(second))))
+    if sizes[0] < MIN_BURST_SIZE * sizes[1]:
+        return False
+    return _difference(first, second) <= SAME_SHAPE[0] * sizes[1] + SAME_SHAPE[1]
+
+
+def _burst_like(
+    first: np.ndarray, second: np.ndarray, first_excess: np.ndarray, second_excess: np.ndarray
+) -> bool:
+    """Say whether clusters of unlike sizes can be one unit's: its small spikes follow large ones.
+
+    Of hash, which falls off from the threshold on, there may be any number.
+    """
+    (small, small_excess), (large, large_excess) = sorted(
+        ((float(np.linalg.norm(first)), first_excess), (float(np.linalg.norm(second)), second_excess)),
+        key=lambda cluster: cluster[0],
+    )
+    if small > ONE_SIZE * large or len(small_excess) <= MAX_BURST * len(large_excess):
+        return True
+    width = np.subtract(*np.percentile(small_excess, [75, 25])) / 2
+    counts = np.histogram(small_excess, np.arange(0, small_excess.max() + 2 * width, width))[0]
+    return bool(counts[0] >= counts.max() / 2)
+
+
+def _same_unit(coincident: float, first: np.ndarray, second: np.ndarray) -> bool:
+    """Judge two clusters by their coincidences and scores ``[spike, component]``."""
+    return not coincident >= MIN_INDEPENDENT and unimodal(first, second)
+
+
+def unimodal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Say whether isosplit6 sees one cluster on the axis that parts two best (Fisher's discriminant)."""
+    axis = fisher_axis(first, second)
+    projections = [first @ axis, second @ axis]
+    labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
+    pooled = np.concatenate(projections)
+    return len(np.unique(isosplit(pooled[:, None], labels))) == 1
+
+
+def fisher_axis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the axis ``[component]`` that parts two clouds ``[spike, component]`` best."""
+    spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
+    spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
+    return np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
