@@ -8,6 +8,9 @@ With ``--slurm`` the same jobs run on the SLURM that ``make slurm-up`` brings up
 """
 
 import argparse
+import contextlib
+import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/workflow"))
 
 from many import finished_study
 from running import copy_checkout, snakemake
+
+from evoalign.pipeline.changes import stale_outputs, states
+from evoalign.pipeline.provenance.records import JOBS
 
 RULES = """
 
@@ -106,6 +112,29 @@ def nothing_to_do(n_sessions: int) -> None:
     print(f"| nothing to do in {n_sessions} sessions | {took:.1f} s | |", flush=True)
 
 
+def plan_check(n_sessions: int, n_jobs: int = 14, n_files: int = 10) -> None:
+    """Compare the files of a study with the records of its jobs, as each run does before it plans."""
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
+        for session, job in itertools.product(range(n_sessions), range(n_jobs)):
+            output, before = (Path(f"results/s{session}/{number}") for number in (job, job - 1))
+            output.mkdir(parents=True)
+            for number in range(n_files):
+                (output / f"{number}.parquet").write_bytes(bytes(100))
+            record = {
+                "rule": f"{job}", "wildcards": {"session": f"s{session}"}, "settings": {}, "row": {},
+                "inputs": {str(before): ""} if job else {}, "outputs": [str(output)],
+                "files": states([output]), "facts": {"about": "x" * 2000},
+            }  # fmt: skip
+            file = Path(f"results/{JOBS}/{job}/s{session}.json")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(record))
+        began = time.perf_counter()
+        assert not stale_outputs("results", {}, {f"s{k}": {} for k in range(n_sessions)})
+        took = time.perf_counter() - began
+    files = n_sessions * n_jobs * n_files
+    print(f"| of it the check of {files} files of {n_sessions} sessions | {took:.2f} s | |", flush=True)
+
+
 def jobs(slurm: bool) -> None:
     alone, grouped = ("touched", "empty"), ("followed",)
     ways: dict[str, tuple[tuple[object, ...], tuple[str, ...]]] = {
@@ -136,6 +165,7 @@ def main() -> None:
     print("| what | time (of each job) | |\n|---|---|---|")
     for n in given.sessions:
         nothing_to_do(n)
+        plan_check(n)
     jobs(given.slurm)
 
 

@@ -8,6 +8,11 @@ from evoalign.pipeline import process, runs
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
     runs.tidy(RESULTS)
+    runs.renew(
+        RESULTS,
+        STUDY.model_dump(mode="json"),
+        {name: row.model_dump(mode="json") for name, row in SESSIONS.items()},
+    )
 
 # Jobs beside each other fit into this machine's memory; `--resources mem_mb=` says otherwise.
 if workflow.is_main_process and workflow.local_exec:

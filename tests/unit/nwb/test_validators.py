@@ -9,7 +9,7 @@ from session_to_package import CONFIG
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb.dandi import dandi_path, write_dandiset
+from evoalign.nwb.dandi import dandi_findings, dandi_path, write_dandiset
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.validate import validate
 
@@ -40,6 +40,29 @@ def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
     assert len(found)
     assert {"nwbinspector", "dandi"} & set(found["tool"])
     assert any("species" in text or "sex" in text for text in found["message"] + found["check"])
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "says"),
+    [
+        ("species", "Macaca fascicularis", ("Cannot interpret species", "NCBITaxon_9541")),
+        ("species", "http://purl.obolibrary.org/obo/NCBITaxon_9541", ()),
+        ("age", "P4.5Y3M", ("fraction", "P4Y6M")),
+        ("age", "P4Y6M", ()),
+    ],
+)
+def test_what_the_archive_refuses_at_upload_is_a_finding_with_its_remedy(
+    packaged, tmp_path, field, text, says
+):
+    changed = without(packaged[1], tmp_path, "general/subject/species")
+    with h5py.File(changed, "r+") as file:
+        subject = file["general/subject"]
+        for name, value in ({"species": "Macaca mulatta"} | {field: text}).items():
+            if name in subject:
+                del subject[name]
+            subject[name] = value
+    found = [row for row in dandi_findings(changed) if row[2] == "UPLOAD_METADATA"]
+    assert len(found) == bool(says) and all(word in found[0][4] for word in says)
 
 
 def test_strict_makes_a_violation_fatal(packaged, tmp_path):

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,6 +24,14 @@ from evoalign.nwb.settings import Packaging
 _FORK = multiprocessing.get_context("fork")
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
 _PASSED_ON = "NWBI."
+_TAXON = ("http://purl.obolibrary.org/obo/ncbitaxon_", "https://purl.obolibrary.org/obo/ncbitaxon_")
+# By a word of what the archive says of an upload: what helps.
+_REMEDIES = {
+    "species": "In config.yaml: species: http://purl.obolibrary.org/obo/NCBITaxon_9541 (this one: Macaca "
+    "fascicularis), by the number of NCBI's taxonomy.",
+    "fraction": "Ages are ISO 8601 durations whose fractions stand last: P4Y6M, or P4.5Y.",
+    "age": "Ages are ISO 8601 durations whose fractions stand last: P4Y6M, or P4.5Y.",
+}
 # What a label of a file name may not hold (dandi.consts.dandi_layout_fields and its organize).
 _NOT_IN_LABELS = re.compile(r"[^A-Za-z0-9-]+")
 
@@ -73,20 +82,17 @@ def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, 
         link.parent.mkdir(parents=True)
         link.symlink_to(Path(path).resolve())
         _write_description(link.parents[1], "validation", "")
-        return _run_dandi(link.parents[1], Path(folder))
+        findings = _run_dandi(link.parents[1], Path(folder))
+    # Of a Zarr folder the archive takes no metadata at upload.
+    return findings if is_zarr(Path(path)) else sorted([*findings, *_upload_findings(Path(path))])
 
 
 def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
     output = scratch / "findings.json"
-    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
-    xdg_folders = {
-        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
-    }
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
-    environment = xdg_folders | {"DANDI_NO_ET": "1"}
     messages = scratch / "messages.txt"
     # A copy of this process: it has loaded what the tool needs, which takes a new one three seconds.
-    process = _FORK.Process(target=_dandi, args=(arguments, environment, messages))
+    process = _FORK.Process(target=_dandi, args=(arguments, _environment(scratch), messages))
     process.start()
     process.join()
     if not output.exists():
@@ -102,6 +108,50 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
         location = object_path or Path(finding["path"] or "").name
         rows.append(("dandi", str(finding["severity"]), finding["id"], location, str(finding["message"])))
     return sorted(rows)
+
+
+def _upload_findings(path: Path) -> list[tuple[str, str, str, str, str]]:
+    """Return why the archive would refuse a file at its upload, which ``dandi validate`` does not try."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer, scratch = _FORK.SimpleQueue(), Path(folder)
+        process = _FORK.Process(target=_upload_metadata, args=(path, _environment(scratch), scratch, answer))
+        process.start()
+        process.join()
+        refused = (
+            f"the metadata of an upload ended with {process.exitcode}" if answer.empty() else answer.get()
+        )
+    if not refused:
+        return []
+    remedy = next((text for word, text in _REMEDIES.items() if word in refused.lower()), "")
+    return [("dandi", "ERROR", "UPLOAD_METADATA", "/general", f"{refused} {remedy}".strip())]
+
+
+def _upload_metadata(path: Path, environment: dict[str, str], scratch: Path, answer: Any) -> None:
+    """Take the metadata that an upload takes; what is wrong with it goes into a queue."""
+    os.environ.update(environment)
+    with (scratch / "messages.txt").open("w") as file:
+        for descriptor in (1, 2):
+            os.dup2(file.fileno(), descriptor)
+    try:
+        from dandi.metadata.core import prepare_metadata
+        from dandi.metadata.nwb import get_metadata
+
+        metadata = get_metadata(path)
+        if str(metadata.get("species", "")).lower().startswith(_TAXON):
+            metadata["species"] = None  # a name by itself, which the tool would look up on the web
+        prepare_metadata(metadata)
+    except Exception as error:  # whatever the tool raises, the upload would
+        answer.put(str(error).strip().partition("\n")[0] or type(error).__name__)
+    else:
+        answer.put("")
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
+    xdg_folders = {
+        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+    }
+    return xdg_folders | {"DANDI_NO_ET": "1"}
 
 
 def _dandi(arguments: list[str], environment: dict[str, str], messages: Path) -> None:

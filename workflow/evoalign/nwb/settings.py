@@ -82,7 +82,11 @@ class Packaging(Section):
     institution: str = setting("", "written into the NWB files")
     lab: str = setting("", "written into the NWB files")
     experimenter: tuple[str, ...] = setting((), "'Family, Given' each; written into the NWB files")
-    species: str = setting("Macaca mulatta", "written into the NWB files")
+    species: str = setting(
+        "Macaca mulatta",
+        "written into the NWB files; DANDI takes some species by their URL alone: "
+        "http://purl.obolibrary.org/obo/NCBITaxon_9541 is Macaca fascicularis",
+    )
     recordings: Recordings = Recordings()
     sorting: Sorting = Sorting()
     nwb: Nwb = Nwb()

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
+from evoalign.pipeline.changes import states
 from evoalign.pipeline.declared import config_of
 from evoalign.pipeline.process import RUN, end_with, temporary_directory
 from evoalign.pipeline.provenance.measure import Meter
@@ -71,10 +72,12 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
             stack.enter_context(temporary_directory())
             stack.enter_context(threadpool_limits(snakemake.threads))
             config = config_of(snakemake)
+            read = _read_states(snakemake, config.results)
             remove_partials(record_file(config.results, snakemake.rule, _wildcards(snakemake)))
             checksums = _checksums(snakemake)
             facts = provenance(config, _by_name(checksums, config.results))
             yield config, facts
+            _check_unchanged(read)
             write_job(_job(snakemake, meter, facts, checksums), config.results)
         except Exception as error:
             failure = _full(snakemake, error) if no_space(error) else error
@@ -145,6 +148,7 @@ def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[st
         row=json.loads(snakemake.params.get("session", "{}")),
         inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
         outputs=tuple(map(named, snakemake.output)),
+        files=states([*snakemake.output, *(file for file in snakemake.input if Path(file).is_file())]),
     )
 
 
@@ -156,6 +160,27 @@ def version(snakemake: Any) -> str:
 
 def _wildcards(snakemake: Any) -> dict[str, str]:
     return dict(snakemake.wildcards.items())
+
+
+def _read_states(snakemake: Any, results: str) -> dict[str, tuple[int, int]]:
+    """Size and time of last change of the user's own files that a job reads."""
+    files = (Path(file) for file in snakemake.input)
+    own = (
+        file
+        for file in files
+        if file.is_file() and not file.resolve().is_relative_to(Path(results).resolve())
+    )
+    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in own}
+
+
+def _check_unchanged(read: dict[str, tuple[int, int]]) -> None:
+    """Refuse what was read while it changed: a copy that was not finished, a recording that goes on."""
+    for file, state in read.items():
+        now = Path(file).stat() if Path(file).exists() else None
+        if now is None or (now.st_size, now.st_mtime_ns) != state:
+            raise InputError(
+                "the file was changed while it was read", file, "wait until it is copied, and run again"
+            )
 
 
 def _listed(files: Any) -> list[str]:

@@ -17,13 +17,16 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 from snakemake.persistence.file import FilePersistence
 
+from evoalign.pipeline.changes import stale_outputs
 from evoalign.pipeline.provenance.records import read_jobs
 
 # In the folder of results.
@@ -33,6 +36,7 @@ SKEW_S = 60.0
 # SLURM jobs of Snakemake are named by the run's UUID, perhaps after a prefix.
 _JOB_NAME = re.compile(r"(?:[\w-]+_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 120.0
+TOLD = 10  # reasons on the screen
 # The first line of a rule's log, as `evoalign.pipeline.job` writes it.
 _BEGAN = re.compile(r"(.+): process \d+ on .+")
 
@@ -78,6 +82,32 @@ def tidy(results: str | os.PathLike[str]) -> None:
         FilePersistence().started(SimpleNamespace(output=again))
         log.warning(f"The last run here was killed; of its outputs, {len(again)} are made again.")
         os.close(held)
+
+
+def renew(
+    results: str | os.PathLike[str], settings: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Have outputs made again that are not what their records say: to be called before Snakemake plans.
+
+    Parameters
+    ----------
+    results, settings, rows
+        As for `evoalign.pipeline.changes.stale_outputs`.
+    """
+    persistence = FilePersistence()
+    stale = stale_outputs(
+        results, settings, rows, lambda output: persistence.metadata(IOFile(output)) is not None
+    )
+    if not stale:
+        return
+    # As for what a killed run left: they count as incomplete.
+    persistence.started(SimpleNamespace(output=[IOFile(name) for name in sorted(stale)]))
+    reasons = sorted(set(stale.values()))
+    told = "\n".join(f"  {reason}" for reason in reasons[:TOLD])
+    more = f"\n  and {len(reasons) - TOLD} others" if len(reasons) > TOLD else ""
+    log.warning(
+        f"{len(stale)} outputs no longer fit what they were made from and are made again:\n{told}{more}"
+    )
 
 
 def _lock(file: Path) -> int | None:

@@ -39,6 +39,8 @@ class Job(BaseModel):
         Each input, from the folder of the run, and its SHA-256; '' of those too large for each job to read.
     outputs : tuple of str
         Likewise; folders without a slash at the end.
+    files : dict of str to (int, int, int, str)
+        Outputs, and inputs that are files: see `evoalign.pipeline.changes.states`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,6 +55,7 @@ class Job(BaseModel):
     row: dict[str, Any] = {}
     inputs: dict[str, str]
     outputs: tuple[str, ...]
+    files: dict[str, tuple[int, int, int, str]] = {}
 
     @property
     def of(self) -> str:
