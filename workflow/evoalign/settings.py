@@ -46,12 +46,36 @@ def explain(error: ValidationError, where: str | PathLike[str], model: type[Base
         if item["type"] == "extra_forbidden":
             problems.append(f"unknown key '{key}'")
             hint = hint or nearest(str(item["loc"][-1]), _keys(model, item["loc"][:-1]))
-        else:
-            found_text = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
-            problems.append(f"{key}: {item['msg']}{found_text}" if key else str(item["msg"]))
-            if item["type"] == "literal_error":
-                hint = hint or nearest(str(item["input"]), re.findall("'([^']*)'", item["ctx"]["expected"]))
+            continue
+        about = _description(model, item["loc"])
+        found_text = f" (found {item['input']!r})" if key and not isinstance(item["input"], dict) else ""
+        message = str(item["msg"])
+        if item["type"] == "string_pattern_mismatch":
+            message = "not of the right form"
+        problems.append(f"{key}: {message}{found_text}" if key else message)
+        if item["type"] == "literal_error":
+            hint = hint or nearest(str(item["input"]), re.findall("'([^']*)'", item["ctx"]["expected"]))
+        elif item["type"] == "string_type" and isinstance(item["input"], int | float):
+            hint = hint or (
+                f'put it in quotes: "{item["input"]}", as it was written; without them YAML reads a number '
+                "(190501_1 as 1905011, 007 as 7)"
+            )
+        elif about:
+            hint = hint or f"{key}: {about}"
     return InputError("; ".join(problems), where, hint)
+
+
+def _description(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
+    """Description of the setting that an error is about; '' of a whole section."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return ""
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+            continue
+        return field.description or ""
+    return ""
 
 
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
