@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -157,3 +158,18 @@ def test_pages_of_zeros_anywhere_are_read_or_are_one_message(packaged, tmp_path)
 
 def test_an_undamaged_file_passes(packaged):
     check_integrity(packaged[1])
+
+
+@pytest.mark.parametrize("name", ["units/spike_times", "intervals/presentations/start_time"])
+def test_a_chunk_that_was_never_written_is_not_taken_for_zeros(packaged, tmp_path, name):
+    path = tmp_path / "sparse.nwb"
+    shutil.copy(packaged[1], path)
+    with h5py.File(path, "r+") as file:
+        whole, attributes = file[name][:], dict(file[name].attrs)
+        del file[name]
+        chunk = max(len(whole) // 2, 1)
+        node = file.create_dataset(name, whole.shape, whole.dtype, chunks=(chunk,))
+        node[:chunk] = whole[:chunk]
+        node.attrs.update(attributes)
+    with pytest.raises(InputError, match=r"of \d chunks are missing"):
+        read_nwb(path)

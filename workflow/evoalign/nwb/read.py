@@ -16,7 +16,7 @@ from evoalign.errors import InputError
 from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.backends import reader
 from evoalign.nwb.columns import HINT
-from evoalign.nwb.contents import SessionContents
+from evoalign.nwb.contents import SessionContents, check_contents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.envelope import read_envelope
 from evoalign.nwb.external import read_external
@@ -76,7 +76,11 @@ def read_nwb(
             **read_envelope(nwb, str(path)),
             **read_stimuli(nwb, str(path)),
         }
-        return SessionContents(start=nwb.timestamps_reference_time.astimezone(dt.UTC), **contents)
+        start = nwb.timestamps_reference_time.astimezone(dt.UTC)
+        try:
+            return check_contents(SessionContents(start=start, **contents))
+        except InputError as error:
+            raise InputError(error.what, f"{path} ({error.where})", HINT) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ imported, since the start counts.
 
 from __future__ import annotations
 
+import math
 import resource
 import signal
 import sys
@@ -32,6 +33,7 @@ from evoalign.self_contained import (
 )
 
 ROWS = 1 << 16  # rows of text that are touched at once: a tenth of a second
+READ_AS_TABLES = ("/units/", "/intervals/", "/general/", "/processing/misc/", "/stimulus/")
 MAX_DEPTH = 64  # damage can put a group inside of itself
 MAX_MEMORY = 2**32
 
@@ -69,7 +71,11 @@ class Walk:
     def _touch_data(self, node: h5py.Dataset) -> None:
         check_hdf5_dataset(node)
         if node.chunks:
-            node.id.get_num_chunks()
+            there = node.id.get_num_chunks()
+            wanted = math.prod(-(-n // size) for n, size in zip(node.shape, node.chunks, strict=True))
+            # The library takes a lost chunk for zeros: spikes at 0 s.
+            if there < wanted and node.name.startswith(READ_AS_TABLES):
+                raise ValueError(f"{wanted - there} of {wanted} chunks are missing")
         if node.dtype.hasobject and node.shape == ():
             _check_references(node, node[()])
         elif node.dtype.hasobject:
