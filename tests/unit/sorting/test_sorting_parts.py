@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_spikes import GAIN, RATE, make_channels, make_recording, wave
+from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 from scipy import signal
 
 from evoalign.errors import InputError
@@ -289,6 +289,22 @@ def test_a_rare_large_unit_is_not_the_first_spike_of_a_common_small_ones_bursts(
     order = rng.permutation(1700)
     merged = merge(labels[order], waves[order].astype(np.float32), times, sizes[order] - 4.5, 1e-3)
     assert len(set(merged)) == 2
+
+
+def test_two_neurons_of_one_shape_that_lose_half_of_their_coincidences_stay_apart():
+    rng = np.random.default_rng(3)
+    trains = [train(rng, rate_hz, 200.0) / RATE for rate_hz in (40.0, 5.0)]
+    beside = np.abs(trains[1][:, None] - trains[0]).min(axis=1) < 1.5e-3
+    trains[1] = trains[1][~(beside & (rng.random(len(beside)) < 0.5))]
+    assert 0.4 < coincidence(*trains, 1e-3) < 0.6
+    times, labels = np.concatenate(trains), np.repeat([0, 1], [len(t) for t in trains])
+    order = np.argsort(times)
+    # Close enough to be one cloud, and far enough for most spikes to be told.
+    shapes = np.stack([17 * wave(0.12, 0.3), 17 * wave(0.115, 0.33)])
+    assert 2.5 < np.linalg.norm(shapes[0] - shapes[1]) < 4
+    waves = shapes[labels] + rng.normal(0, 1, (len(times), 60))
+    kept = merge(labels[order], waves[order].astype(np.float32), times[order], np.full(len(times), 8.0), 1e-3)
+    np.testing.assert_array_equal(kept, labels[order])
 
 
 def test_isi_violations_are_hills_in_closed_form():

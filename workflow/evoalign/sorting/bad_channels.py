@@ -173,7 +173,7 @@ def _hum_share(blocks: list[np.ndarray], rate_hz: float) -> np.ndarray:
     shares = []  # [block, frequency of the mains, channel]
     for block in blocks:
         frequency, power = signal.periodogram(
-            block.astype(np.float64), rate_hz, "hann", detrend="constant", axis=0
+            block.astype(np.float32), rate_hz, "hann", detrend="constant", axis=0
         )
         total = power.sum(axis=0)
         near_hz = max(1.0, 1.5 * rate_hz / len(block))

@@ -8,6 +8,8 @@ import numpy as np
 from evoalign.sorting.templates import Templates
 
 BLOCK = 1024  # samples
+BOUND_SLACK = 1e-3  # of a bound, relative to projections: float32 rounds
+TAPS = 6  # of a template, that a sample is multiplied with at once
 # A pair of spikes is tried where one has an odd scale or leaves much, in SDs of what is usual.
 ODD_SCALE, ODD_REST = 2.5, 5.0
 SCALES = (0.5, 1.6)  # a spike is not smaller or larger than this, relative to its template
@@ -75,42 +77,38 @@ def _project(trace, start, wave):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _all_gains(trace, waves, energy, precision, cost, before, low, high, gains, units):  # type: ignore[no-untyped-def]
-    """Best unit at every sample: a correlation, in blocks that stay in the cache."""
+def _find_gains(trace, begin, end, waves, energy, precision, cost, least, before, low, high, blocked, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
+    """Best unit at samples begin to end, gain -1 where none gains enough: a correlation, block by block."""
     length = waves.shape[2]
-    stop = len(trace) - length
     projection = np.zeros(BLOCK, np.float32)
-    for start in range(1, stop, BLOCK):
-        n = min(BLOCK, stop - start)
+    for start in range(begin, end, BLOCK):
+        n = min(BLOCK, end - start)
+        gains[start : start + n] = -1
         for k in range(len(waves)):
-            projection[:] = 0
-            for i in range(length):
-                weight, part = waves[k, 0, i], trace[start + i : start + i + n]
-                for j in range(n):
-                    projection[j] += weight * part[j]
+            _correlate(trace, start - before, waves[k, 0], projection, n, length)
             for j in range(n):
-                if projection[j] > 0:
+                if projection[j] >= least[k] and not blocked[k, start + j]:
                     _, value = _gain(projection[j], energy[k, 0], precision[k], low, high)
                     value -= cost[k]
-                    if value > gains[start + j + before]:
-                        gains[start + j + before], units[start + j + before] = value, k
+                    if value > gains[start + j]:
+                        gains[start + j], units[start + j] = value, k
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _best(trace, t, waves, energy, precision, cost, before, low, high, blocked):  # type: ignore[no-untyped-def]
-    """Best unit at sample t, without sub-sample positions."""
-    gain, unit = np.float32(-1), 0
-    for k in range(len(waves)):
-        if blocked[k, t]:
-            continue
-        projection = _project(trace, t - before, waves[k, 0])
-        if projection <= 0:
-            continue
-        _, value = _gain(projection, energy[k, 0], precision[k], low, high)
-        value -= cost[k]
-        if value > gain:
-            gain, unit = value, k
-    return gain, unit
+def _correlate(trace, start, wave, projection, n, length):  # type: ignore[no-untyped-def]
+    """Projections of `trace` from sample `start` on, `n` of them; several taps at once, to load less."""
+    projection[:n] = 0
+    whole = length - length % TAPS
+    for i in range(0, whole, TAPS):
+        w0, w1, w2, w3, w4, w5 = wave[i], wave[i + 1], wave[i + 2], wave[i + 3], wave[i + 4], wave[i + 5]
+        part = trace[start + i : start + i + n + TAPS - 1]
+        for j in range(n):
+            low = w0 * part[j] + w1 * part[j + 1] + w2 * part[j + 2]
+            projection[j] += low + w3 * part[j + 3] + w4 * part[j + 4] + w5 * part[j + 5]
+    for i in range(whole, length):
+        part = trace[start + i : start + i + n]
+        for j in range(n):
+            projection[j] += wave[i] * part[j]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -140,10 +138,11 @@ def _overlaps(waves):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _best_pair(trace, t, reach, waves, energy, precision, cost, cross, before, low, high, blocked):  # type: ignore[no-untyped-def]
+def _best_pair(trace, t, reach, least, waves, energy, precision, cost, cross, before, low, high, blocked):  # type: ignore[no-untyped-def]
     """Two spikes of different units near sample t that explain most together, scales solved jointly.
 
-    Returns the gain, both units as ``first * n_units + second``, and their samples.
+    Returns the gain, both units as ``first * n_units + second``, and their samples; a gain of `least`
+    when no pair gains more.
     """
     n_units, _, length = waves.shape
     width = 2 * reach + 1
@@ -151,7 +150,7 @@ def _best_pair(trace, t, reach, waves, energy, precision, cost, cross, before, l
     for k in range(n_units):
         for j in range(width):
             c[k, j] = _project(trace, t - reach + j - before, waves[k, 0])
-    gain, pair, at_1, at_2 = np.float32(-1), 0, t, t
+    gain, pair, at_1, at_2 = least, 0, t, t
     for a in range(n_units):
         for b in range(a):
             pa, pb = precision[a], precision[b]
@@ -165,6 +164,10 @@ def _best_pair(trace, t, reach, waves, energy, precision, cost, cross, before, l
                     x, ca, cb = cross[a, b, m - j + length], c[a, j] + pa, c[b, m] + pb
                     determinant = ea * eb - x * x
                     if determinant <= 0.02 * ea * eb:
+                        continue
+                    # Scales within bounds gain no more than the best of all: one division, seldom two more.
+                    most = (ca * ca * eb - 2 * ca * cb * x + cb * cb * ea) / determinant - pa - pb
+                    if most + BOUND_SLACK * (ca + cb) < gain + cost[a] + cost[b]:
                         continue
                     sa = min(max((ca * eb - cb * x) / determinant, low), high)
                     sb = min(max((cb * ea - ca * x) / determinant, low), high)
@@ -188,10 +191,11 @@ def _choose(trace, t, k, waves, energy, precision, cost, cross, before, low, hig
     inside = before + reach < t < len(trace) - (length - before) - reach - 1
     if not odd or n_units < 2 or not inside:
         return k, value, at, phase, scale
+    least = value - cost[k] + threshold
     gain, pair, at_1, at_2 = _best_pair(
-        trace, t, reach, waves, energy, precision, cost, cross, before, low, high, blocked
+        trace, t, reach, least, waves, energy, precision, cost, cross, before, low, high, blocked
     )
-    if gain <= value - cost[k] + threshold:
+    if gain <= least:
         return k, value, at, phase, scale
     # The first is refined with the second, at its usual size, out of the way.
     k, second_unit = pair // n_units, pair % n_units
@@ -212,7 +216,12 @@ def _peel(trace, waves, energy, precision, cost, threshold, before, dead, low, h
     cross = _overlaps(waves)
     position, unit = [0.0 for _ in range(0)], [0 for _ in range(0)]
     scales, values = [np.float32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
-    _all_gains(trace, waves, energy, precision, cost, before, low, high, gains, units)
+    # A smaller projection gains less than the threshold, whatever the scale.
+    least = np.sqrt((energy[:, 0] + precision) * (threshold + precision + cost)) - precision
+    least = np.maximum(least * np.float32(0.999), np.float32(0))
+    _find_gains(
+        trace, first, last, waves, energy, precision, cost, least, before, low, high, blocked, gains, units
+    )
     t = first
     while t < last:
         # A spike is taken where no gain within half a template is larger.
@@ -237,7 +246,9 @@ def _peel(trace, waves, energy, precision, cost, threshold, before, dead, low, h
         scales.append(scale)
         values.append(value)
         blocked[k, max(at - dead, 0) : at + dead + 1] = True
-        for u in range(max(at - length, first), min(at + length + 1, last)):
-            gains[u], units[u] = _best(trace, u, waves, energy, precision, cost, before, low, high, blocked)
+        begin, end = max(at - length, first), min(at + length + 1, last)
+        _find_gains(
+            trace, begin, end, waves, energy, precision, cost, least, before, low, high, blocked, gains, units
+        )
         t = max(at - length - reach, first)
     return np.array(position), np.array(unit), np.array(scales), np.array(values)

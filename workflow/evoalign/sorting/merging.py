@@ -12,7 +12,9 @@ SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the 
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
 ONE_SIZE = 0.8  # of two clusters of one size, relative to the larger
 MAX_BURST = 4  # smaller spikes that follow a unit's large one: more are another unit's
-MIN_INDEPENDENT = 0.5  # coincidences relative to those expected: more are two neurons
+# Coincidences relative to those expected, above which two independent neurons (0.7: collided spikes are
+# lost) are likelier than one (0.1: some spikes are mistaken): (0.7 - 0.1) / log(0.7 / 0.1).
+MIN_INDEPENDENT = 0.31
 
 
 def merge(
