@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +20,9 @@ import pyarrow.parquet as pq
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
+
+# What a cell begins with that a spreadsheet program computes.
+FORMULA = ("=", "+", "-", "@", "\t")
 
 _CONTRACTS: dict[str, pa.Schema] = {}
 
@@ -193,3 +197,20 @@ def read_all(folder: str | PathLike[str]) -> dict[str, pd.DataFrame]:
             )
         frames[file.stem] = stored.to_pandas()
     return frames
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table for spreadsheet programs, in which no text is taken for a formula.
+
+    They compute cells that begin with ``=``, ``+``, ``-`` or ``@``, so that a name in a shared file
+    could act; such a text gets the apostrophe by which they know a text. Numbers are left alone.
+    """
+    texts = [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.assign(**{str(name): frame[name].map(_as_text) for name in texts})
+
+
+def _as_text(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", " ")  # would end the row
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_tables import notes, sections
@@ -17,5 +18,5 @@ with job(snakemake) as (config, facts):
         sessions={name: (note[name], found) for name, found in panels.items()},
         tables=sections(given, study["recorded"], packaged),
         provenance=facts,
-        results=config.results,
+        results=Path(config.results).name,
     )

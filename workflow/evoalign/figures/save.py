@@ -14,6 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
+from evoalign.tables import without_formulas
 
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
@@ -84,7 +85,7 @@ def save_figure(
     for panel, frame in source.items():
         written.append(stem.with_name(f"{stem.name}_{panel}.csv"))
         with atomic_write(written[-1]) as partial:
-            frame.to_csv(partial, index=False, float_format=CSV_FLOATS, lineterminator="\n")
+            without_formulas(frame).to_csv(partial, index=False, float_format=CSV_FLOATS, lineterminator="\n")
     if caption:
         written.append(stem.with_name(f"{stem.name}.txt"))
         with atomic_write(written[-1]) as partial:

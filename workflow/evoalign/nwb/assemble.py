@@ -19,7 +19,7 @@ from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.nwb.contents import Pixels, SessionContents, SessionMetadata
 from evoalign.nwb.images import ImageFolder
-from evoalign.nwb.metadata import flat
+from evoalign.nwb.metadata import flat, without_folders
 from evoalign.nwb.session_start import start_of
 from evoalign.nwb.settings import Nwb, Packaging
 from evoalign.nwb.tables import GENERATORS, RAW_FILES
@@ -109,7 +109,7 @@ def assemble(
         raw_files=_raw_files(session, descriptor, config.nwb),
         latents=latents,
         images=_images(session, presentations),
-        settings=flat(config.model_dump(mode="json", exclude=_NOT_KEPT)),
+        settings=flat(without_folders(config.model_dump(mode="json", exclude=_NOT_KEPT))),
         provenance=_provenance(provenance),
         streams=_streams(inputs.get("raw", ()), config),
         envelope=read_envelope(str(inputs["envelope"])) if inputs.get("envelope") else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from pathlib import PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,17 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
             flattened |= flat(value[key], f"{prefix}.{key}" if prefix else str(key))
         return flattened
     return {prefix: json.dumps(value, ensure_ascii=False, sort_keys=True)}
+
+
+def without_folders(value: Any) -> Any:
+    """Return settings whose absolute paths are names of files: folders tell of the machine and its user."""
+    if isinstance(value, dict):
+        return {key: without_folders(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders(part) for part in value]
+    if isinstance(value, str) and (value.startswith(("/", "~")) or PureWindowsPath(value).is_absolute()):
+        return PureWindowsPath(value).name
+    return value
 
 
 def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -129,11 +128,25 @@ def _checksums(snakemake: Any) -> dict[str, str]:
 
 
 def _by_name(checksums: dict[str, str], results: str) -> dict[str, str]:
-    """Call the user's own files by name: where they lie, or were fetched to, says nothing of the content."""
+    """Call files by name: where they lie, or were fetched to, says nothing of the content.
+
+    Files of the results keep their place in these, and the user's own files of one name their folders
+    as far as these tell them apart.
+    """
+    names = {}
     user_files = [file for file in checksums if not Path(file).is_relative_to(named(results))]
-    times = Counter(Path(file).name for file in user_files)
-    alone = {file: Path(file).name for file in user_files if times[Path(file).name] == 1}
-    return {alone.get(file, file): digest for file, digest in checksums.items()}
+    for file in checksums:
+        if file not in user_files:
+            names[file] = f"{Path(results).name}/{Path(file).relative_to(named(results))}"
+            continue
+        parts = Path(file).parts
+        n = next((n for n in range(1, len(parts)) if _alone(parts[-n:], user_files)), len(parts))
+        names[file] = "/".join(parts[-n:])
+    return {names[file]: digest for file, digest in checksums.items()}
+
+
+def _alone(ending: tuple[str, ...], files: list[str]) -> bool:
+    return sum(Path(file).parts[-len(ending) :] == ending for file in files) == 1
 
 
 def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[str, str]) -> Job:

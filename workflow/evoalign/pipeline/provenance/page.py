@@ -15,6 +15,7 @@ from markupsafe import Markup
 from evoalign.files import atomic_write
 from evoalign.pipeline.provenance.account import JOB_COLUMNS, Account, jobs_table, rules_table, totals
 from evoalign.pipeline.provenance.energy import MEMORY_W_PER_GB
+from evoalign.tables import without_formulas
 
 # What each measured column means, with the name under which the RO-Crate refers to it.
 MEANINGS = {
@@ -71,7 +72,7 @@ def write_pages(
         with atomic_write(files[name]) as partial:
             partial.write_text(environment.get_template(source).render(values), encoding="utf-8")
     with atomic_write(files["jobs"]) as partial:
-        jobs.to_csv(partial, sep="\t", index=False)
+        without_formulas(jobs).to_csv(partial, sep="\t", index=False)
 
 
 def shown_totals(found: Account, jobs: pd.DataFrame) -> dict[str, str]:
