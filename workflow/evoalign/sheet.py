@@ -177,7 +177,7 @@ def load_sessions(
         rows[session.session] = where
         sessions.append(session)
     if not sessions:
-        raise InputError("the sample sheet has no rows", path)
+        raise InputError("the sample sheet has no rows", path, "add a row for each session")
     for session in sessions:
         if session.follows and session.follows not in rows:
             raise InputError(

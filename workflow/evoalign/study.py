@@ -91,19 +91,34 @@ def load_config(path: str | PathLike[str]) -> Config:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"cannot read the configuration: {error.strerror}", path) from error
+        hint = "correct the path of the file of settings"
+        raise InputError(f"cannot read the configuration: {error.strerror}", path, hint) from error
     except UnicodeDecodeError as error:
         problem = "the configuration is not UTF-8 text"
         raise InputError(problem, f"{path}, byte {error.start}", "save it as UTF-8") from error
     except yaml.YAMLError as error:
-        raise InputError(f"no valid YAML: {error}", path) from error
+        raise _no_yaml(error, path) from error
     return check_config(content or {}, path)
+
+
+def _no_yaml(error: yaml.YAMLError, path: Path) -> InputError:
+    """Name what YAML stumbled over, and the line."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        place = f"{path}, line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        hint = "look at the indentation, quotes, brackets and colons of this line and the one before it"
+        return InputError(f"no valid YAML: {error.problem}", place, hint)
+    where = f"{path}, character {error.position + 1}" if isinstance(error, yaml.reader.ReaderError) else path
+    reason = str(error).partition("\n")[0]
+    return InputError(
+        f"no valid YAML: {reason}", where, "remove the character, or save the file as UTF-8 text"
+    )
 
 
 def check_config(content: object, where: str | PathLike[str] = "config") -> Config:
     """Check a configuration that Snakemake has merged already; see `load_config`."""
     if not isinstance(content, dict):
-        raise InputError("the configuration is not a mapping of keys to values", where)
+        hint = "write 'key: value', a line each"
+        raise InputError("the configuration is not a mapping of keys to values", where, hint)
     try:
         return Config.model_validate(content)
     except ValidationError as error:

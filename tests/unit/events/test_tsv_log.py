@@ -102,8 +102,10 @@ def test_unreadable_logs(tmp_path):
         read_log(path, Events())
 
 
-def test_a_log_without_rows_is_empty(written):
-    assert len(read_log(written(), Events())) == 0
+def test_a_log_without_rows_is_empty_where_nothing_was_recorded_and_else_refused(written):
+    assert len(read_log(written(), Events(), alone=True)) == 0
+    with pytest.raises(InputError, match="shows no presentation"):
+        read_log(written(), Events())
 
 
 @pytest.mark.parametrize("column", ["onset_s", "offset_s"])

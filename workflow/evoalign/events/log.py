@@ -64,6 +64,11 @@ def read_log(
     suffix = path.suffix.lower()
     if suffix in (".tsv", ".txt"):
         log = read_tsv(path)
+        if log.empty and not alone:
+            hint = (
+                "give the log of this recording, or leave the cell empty: the recording is then sorted alone"
+            )
+            raise InputError("the log shows no presentation", path, hint)
     elif suffix in SUFFIXES:
         log = _from_behavior(path, settings, alone)
     else:

@@ -87,7 +87,8 @@ def _column(name: str, values: list[str], where: list[str]) -> list[Any]:
         try:
             converted.append(convert(cell))
         except (ValueError, KeyError):
-            hint = "write a decimal point, not a comma" if kind == tables.FLOAT and "," in cell else ""
+            decimal_comma = kind == tables.FLOAT and "," in cell
+            hint = "write a decimal point, not a comma" if decimal_comma else f"write a {_words(kind)}"
             raise InputError(
                 f"'{cell[:40]}' is no {_words(kind)}", f"{row_name}, column {name}", hint
             ) from None
@@ -151,6 +152,7 @@ def _check_rows(log: pd.DataFrame, where: list[str]) -> None:
         if len(rows):
             value = log[name].iloc[rows[0]]
             raise InputError(
-                f"{name} is {value}, it must {must.get(name, 'be -1 or more')}",
+                f"{name} is {value}",
                 f"{where[rows[0]]}, column {name}",
+                f"it must {must.get(name, 'be -1 or more')}",
             )

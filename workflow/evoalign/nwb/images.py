@@ -65,7 +65,8 @@ class ImageFolder(Mapping[str, Pixels]):
         files = {name: listed_files[name][0] for name in names if name in listed_files}
         missing = [name for name in names if name not in files]
         if missing:
-            raise InputError(f"{len(missing)} images are missing, the first is '{missing[0]}'", folder)
+            hint = "name the folder that holds them in the column images, and the files as the log does"
+            raise InputError(f"{len(missing)} images are missing, the first is '{missing[0]}'", folder, hint)
         self._files = {name: files[name] for name in names}
 
     def __getitem__(self, name: str) -> Pixels:
