@@ -39,7 +39,7 @@ def test_few_spikes_of_the_hash_pass_for_a_unit_in_one_of_fifty_cases_at_most():
 def test_a_peak_is_seen_and_a_slice_of_one_distribution_is_not():
     rng = np.random.default_rng(1)
     hash_ = rng.exponential(2.0, 2000)
-    assert stands_apart(rng.normal(10, 1, 100), hash_)
+    assert stands_apart(rng.normal(12, 1, 100), hash_)
     false = 0
     for _ in range(300):
         sizes = rng.exponential(2.0, 2000)
@@ -56,6 +56,15 @@ def test_a_slice_of_the_hash_goes_with_it_and_a_unit_in_it_stays():
     found = without_hash(labels, waves, sizes - 4.5)
     assert set(found[:3000]) == {BACKGROUND}
     assert set(found[3000:]) == {2}
+
+
+def test_slices_of_the_hash_of_which_none_is_cut_alone_are_judged_together():
+    rng = np.random.default_rng(4)
+    sizes = 4.5 + rng.exponential(1.5, 3000)
+    waves = (sizes[:, None] * wave(0.12, 0.3) + rng.normal(0, 1, (3000, 60))).astype(np.float32)
+    labels = np.where(sizes > 7, 1, 0)
+    assert not any(is_cut(sizes[labels == name] - 4.5) for name in (0, 1))
+    assert set(without_hash(labels, waves, sizes - 4.5)) == {BACKGROUND}
 
 
 def test_spikes_that_were_left_out_as_collided_do_not_join_a_unit_to_the_hash():

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import binom
 
 from evoalign.sorting.clustering import BACKGROUND, components
-from evoalign.sorting.merging import fisher_axis, nearest_cluster
+from evoalign.sorting.merging import falls_off_from_threshold, fisher_axis, nearest_cluster
 
 # Squared coefficient of variation of what a half-normal variable exceeds its edge by: the sizes have
 # their peak at the threshold, and half of the spikes lie below it.
@@ -21,6 +21,7 @@ PEAK_AT_THRESHOLD = np.pi / 2 - 1
 SPREAD, SURE = 1.3, 2.0  # SD of the estimate's logarithm times the root of the number of spikes; in SDs
 
 WINDOW_SD = 1.0  # width of the window in which spikes are counted, in SDs of the cluster
+SLICE_COSINE = 0.95  # of the mean waveforms of two slices of the hash
 P_SADDLE = 1e-4  # of so few spikes in the window of the saddle, were they as many as at the peak
 
 
@@ -56,34 +57,52 @@ def without_hash(labels: np.ndarray, waves: np.ndarray, excess: np.ndarray) -> n
     if not np.any(labels >= 0):
         return labels
     scores = components(waves)
+    means = {name: waves[labels == name].mean(axis=0) for name in np.unique(labels[labels >= 0])}
     nearest = nearest_cluster(labels, waves)
     for name in np.unique(labels[labels >= 0]):
         if is_cut(excess[labels == name]):
             labels[labels == name] = BACKGROUND
     while True:
         units = np.unique(labels[labels >= 0])
-        blended = [name for name in units if _is_of_hash(name, labels, nearest, scores, excess)]
+        blended = [name for name in units if _is_of_hash(name, labels, nearest, scores, excess, means)]
         if not blended:
             return labels
         labels[np.isin(labels, blended)] = BACKGROUND
 
 
 def _is_of_hash(
-    name: int, labels: np.ndarray, nearest: np.ndarray, scores: np.ndarray, excess: np.ndarray
+    name: int,
+    labels: np.ndarray,
+    nearest: np.ndarray,
+    scores: np.ndarray,
+    excess: np.ndarray,
+    means: dict[int, np.ndarray],
 ) -> bool:
     """Judge a cluster together with the hash, when it does not stand apart from it."""
     member = labels == name
     # Spikes that were left out, as collided ones, may be those of another unit.
     other_units = np.setdiff1d(labels[labels >= 0], name)
-    rest = (labels < 0) & ~np.isin(nearest, other_units)
+    slices = [
+        unit
+        for unit in other_units
+        if _is_lower_slice(means[unit], means[name]) and falls_off_from_threshold(excess[labels == unit])
+    ]
+    apart = np.setdiff1d(other_units, slices)
+    rest = ~member & ~np.isin(np.where(labels < 0, nearest, labels), apart)
     if rest.sum() < 2 or not is_cut(excess[member | rest]):
         return False
     axes = fisher_axis(scores[rest], scores[member]), scores[member].mean(axis=0) - scores[rest].mean(axis=0)
     return not any(stands_apart(scores[member] @ axis, scores[rest] @ axis) for axis in axes)
 
 
+def _is_lower_slice(small: np.ndarray, large: np.ndarray) -> bool:
+    """Say whether a cluster of mean waveform `small` may be the slice of the hash below that of `large`."""
+    norms = np.linalg.norm(small), np.linalg.norm(large)
+    return bool(norms[0] < norms[1] and small @ large > SLICE_COSINE * norms[0] * norms[1])
+
+
 def stands_apart(members: np.ndarray, others: np.ndarray) -> bool:
-    """Say whether a density has a peak at some values and a saddle between them and lower ones.
+    """Say whether a density has a peak at some values, and a saddle between it and that of others.
 
     isosplit6 is not asked here: of two normal clouds five SDs apart, one of 1,600 points and one of
     120, it makes one.
@@ -98,8 +117,10 @@ def stands_apart(members: np.ndarray, others: np.ndarray) -> bool:
     if upper <= lower or width <= 0:
         return False
     pooled = np.sort(np.concatenate([members, others]))
-    grid = np.arange(lower, upper + width, WINDOW_SD / 2 * width)
+    start = float(np.percentile(others, 5))
+    grid = np.arange(min(start, lower), upper + width, WINDOW_SD / 2 * width)
     counts = np.diff(np.searchsorted(pooled, grid[:, None] + np.array([-0.5, 0.5]) * WINDOW_SD * width))[:, 0]
-    saddle = int(np.argmin(counts[grid <= upper]))
-    peak = int(counts[saddle:].max())
+    between = (grid >= lower - WINDOW_SD / 2 * width) & (grid <= upper)
+    saddle = int(np.flatnonzero(between)[np.argmin(counts[between])])
+    peak = int(min(counts[saddle:].max(), counts[: saddle + 1].max()))
     return bool(binom.cdf(counts[saddle], counts[saddle] + peak, 0.5) < P_SADDLE)

@@ -102,8 +102,13 @@ def _burst_like(
     )
     if small > ONE_SIZE * large or len(small_excess) <= MAX_BURST * len(large_excess):
         return True
-    width = np.subtract(*np.percentile(small_excess, [75, 25])) / 2
-    counts = np.histogram(small_excess, np.arange(0, small_excess.max() + 2 * width, width))[0]
+    return falls_off_from_threshold(small_excess)
+
+
+def falls_off_from_threshold(excess: np.ndarray) -> bool:
+    """Say whether sizes ``excess [spike]`` above the threshold are about as dense there as anywhere."""
+    width = max(float(np.subtract(*np.percentile(excess, [75, 25]))) / 2, 1e-6 * float(excess.max()))
+    counts = np.histogram(excess, width * np.arange(int(excess.max() / width) + 2))[0]
     return bool(counts[0] >= counts.max() / 2)
 
 
