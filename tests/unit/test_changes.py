@@ -81,6 +81,11 @@ def test_a_file_inside_the_results_is_made_again_by_its_job(results, how):
     }
 
 
+def test_an_input_that_lies_here_for_a_job_alone_is_not_missed(results):
+    (results / "a.plx").unlink()
+    assert found() == {}
+
+
 def test_of_an_output_that_is_gone_what_was_made_from_it_is_made_again(results):
     (results / "results/s1.nwb").unlink()
     assert found() == {"results/s1.png": "results/s1.nwb is gone"}

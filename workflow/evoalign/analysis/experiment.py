@@ -49,6 +49,8 @@ class Experiment:
         Names of the images; None when unknown.
     optimisers : tuple of str
         Of thread 0 and thread 1; '' when unknown.
+    unit_kind : str
+        'sorted', 'multiunit', 'online' or 'envelope'; '' when unknown.
     """
 
     session: str
@@ -69,6 +71,7 @@ class Experiment:
     images: NDArray[np.str_] | None = None
     site: str = ""
     optimisers: tuple[str, str] = ("", "")
+    unit_kind: str = ""
 
     @property
     def n_blocks(self) -> int:

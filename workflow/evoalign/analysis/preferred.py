@@ -71,6 +71,7 @@ def experiment_from(
         subject=responses.subject,
         area=str(responses.units["area"].iloc[row]) or responses.area,
         unit=int(responses.units["unit"].iloc[row]),
+        unit_kind=str(responses.units["kind"].iloc[row]),
         spaces=(_space(table, 0), _space(table, 1)),
         rates=torch.as_tensor(smooth, dtype=torch.float64, device=device),
         start_ms=settings.window_ms[0],

@@ -12,6 +12,10 @@ class Analysis(Section):
     """Trajectories, success and dynamics (docs/methods.md sections 2 to 4)."""
 
     unit_kind: UnitKind = setting("sorted", "kind of the preferred unit that is analysed")
+    pool_kinds: bool = setting(
+        False,
+        "pool experiments whose preferred unit is of another kind, for want of the one above, with others",
+    )
     smoothing_sigma_ms: float = setting(
         2.0, "Gaussian on the 1 ms grid, cut at 3 sigma; 0 = raw counts", ge=0, le=50
     )

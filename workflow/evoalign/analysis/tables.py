@@ -24,6 +24,7 @@ EXPERIMENTS = table(
     column("space_1", TEXT, "", "space of thread 1"),
     column("optimiser_0", TEXT, "", "optimiser of thread 0; '' when unknown"),
     column("optimiser_1", TEXT, "", "optimiser of thread 1; '' when unknown"),
+    column("unit_kind", TEXT, "", "kind of the unit, as in table units; '' when unknown"),
     column("n_blocks", INT, "", "blocks that are analysed"),
     column("dropped_last", FLAG, "", "the last block was too short and is left out"),
     column("n_presentations", INT, "", "presentations that are analysed"),

@@ -30,6 +30,11 @@ Source = dict[str, pd.DataFrame]
 SPACES = ("texture", "object")
 
 # The study's choice first; where an area has no such experiment, the next one stands in and is named.
+UNIT_WORDS = {
+    "envelope": "preferred electrode's multi-unit envelope (MUAe)",
+    "multiunit": "preferred electrode's multi-unit activity",
+    "online": "preferred unit as the rig sorted it",
+}
 SELECTIONS = {"both": "both threads succeed", "any": "any thread succeeds", "valid": "all valid experiments"}
 
 
@@ -216,8 +221,8 @@ def rate_label(tables: Tables) -> str:
 
 def unit_words(tables: Tables) -> str:
     """Words for the analysed unit in captions; see `rate_label`."""
-    envelope = "preferred electrode's multi-unit envelope (MUAe)"
-    return envelope if _is_envelope(tables) else "preferred unit"
+    kinds = tables["unit"]["kind"].tolist() if "unit" in tables else []
+    return UNIT_WORDS.get(kinds[0] if kinds else "", "preferred unit")
 
 
 def _is_envelope(tables: Tables) -> bool:

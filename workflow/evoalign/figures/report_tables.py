@@ -28,6 +28,7 @@ EXPERIMENT_COLUMNS = {
     "subject": "animal",
     "area": "area",
     "unit": "unit",
+    "unit_kind": "kind",
     "n_blocks": "blocks",
     "n_presentations": "presentations",
     "n_unrecorded": "not recorded",

@@ -116,8 +116,10 @@ def _changed_file(record: dict[str, Any], made: set[str], checked: _Checked) -> 
     if own and not any(Path(output).exists() for output in record["outputs"]):
         return ""
     for name, state in record["files"].items():
-        # What another job makes is compared with that job's record.
-        if (name in own or name not in made) and (change := checked.change(name, state)):
+        # What another job makes is compared with that job's record. Of object storage a file lies here
+        # for the time of a job only, and Snakemake misses what a job needs and is gone.
+        counts = name in own or (name not in made and Path(name).exists())
+        if counts and (change := checked.change(name, state)):
             return f"{name} {change}"
     return ""
 

@@ -172,6 +172,7 @@ def _experiments(
         "n_blocks": experiment.n_blocks,
         "dropped_last": experiment.dropped_last,
         "n_presentations": len(experiment.block),
+        "unit_kind": experiment.unit_kind,
         "n_invalid": experiment.n_invalid,
         "n_unrecorded": experiment.n_unrecorded,
         "normaliser_hz": measured.normalization_rate,

@@ -99,8 +99,9 @@ def inclusion(experiment: Experiment, normalization_rate: float, settings: Analy
     Valid: more than 14 blocks (`settings.min_blocks`, counted after a short
     last block is dropped), a thread of a texture space and one of an object
     space, told by `settings.texture_spaces` and `settings.object_spaces`
-    whatever their numbers, a stable baseline; and a unit that responded at
-    all, for without it there is no normalization rate.
+    whatever their numbers, a stable baseline; a unit of the kind that the
+    study analyses (`settings.unit_kind`), unless `settings.pool_kinds`; and one that
+    responded at all, for without it there is no normalization rate.
     """
     reasons = []
     if experiment.n_blocks < settings.min_blocks:
@@ -110,6 +111,11 @@ def inclusion(experiment: Experiment, normalization_rate: float, settings: Analy
         reasons.append(f"spaces {named} are not texture and object")
     if experiment.unstable:
         reasons.append(f"unstable baseline: {experiment.unstable}")
+    if experiment.unit_kind not in ("", settings.unit_kind) and not settings.pool_kinds:
+        reasons.append(
+            f"its unit is of kind {experiment.unit_kind}, the study's are {settings.unit_kind} "
+            "(analysis.pool_kinds)"
+        )
     if not normalization_rate > 0:
         reasons.append("no evoked response in any block")
     return "; ".join(reasons)
