@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_spaces(subcommands)
     _add_export(subcommands)
+    _add_evolve(subcommands)
     return parser
 
 
@@ -92,6 +93,19 @@ def _export(given: argparse.Namespace) -> None:
     from evoalign.export.command import EXPORTS
 
     print(EXPORTS[given.library](given))
+
+
+def _add_evolve(subcommands: Subcommands) -> None:
+    parser = subcommands.add_parser("evolve", help="run a paired evolution, or go on with one (docs/loop.md)")
+    parser.add_argument("config", type=Path, help="its settings, YAML")
+    parser.set_defaults(run=_evolve)
+
+
+def _evolve(parsed: argparse.Namespace) -> None:
+    # The generators take seconds to load.
+    from evoalign.loop.command import run_command
+
+    run_command(parsed)
 
 
 if __name__ == "__main__":

@@ -147,8 +147,8 @@ def evolve(
         codes = {thread.number: thread.optimiser.ask() for thread in threads}
         images = []
         for thread in threads:
-            images += _propose(thread, codes[thread.number], block, counts[thread.number])
-            images += _references(thread, block, (references or {}).get(thread.number, ()))
+            images += propose_images(thread, codes[thread.number], block, counts[thread.number])
+            images += reference_images(thread, block, (references or {}).get(thread.number, ()))
             counts[thread.number] += len(codes[thread.number])
         order = rng.permutation(len(images))
         images_in_order = [images[i] for i in order]
@@ -158,11 +158,12 @@ def evolve(
                 f"the subject answered {list(fitness.shape)} values to {len(images_in_order)} images"
             )
         for thread in threads:
-            history.append(_learn(thread, codes[thread.number], block, images_in_order, fitness))
+            history.append(learn(thread, codes[thread.number], block, images_in_order, fitness))
     return history
 
 
-def _propose(thread: EvolutionThread, codes: np.ndarray, block: int, first: int) -> list[ShownImage]:
+def propose_images(thread: EvolutionThread, codes: np.ndarray, block: int, first: int) -> list[ShownImage]:
+    """Render a thread's latents ``[image, latent]`` of a block; the first image has the number `first`."""
     with torch.no_grad():
         pixels = to_bytes(thread.space.render(torch.from_numpy(codes)))
     return [
@@ -179,7 +180,8 @@ def _propose(thread: EvolutionThread, codes: np.ndarray, block: int, first: int)
     ]
 
 
-def _references(thread: EvolutionThread, block: int, images: Sequence[np.ndarray]) -> list[ShownImage]:
+def reference_images(thread: EvolutionThread, block: int, images: Sequence[np.ndarray]) -> list[ShownImage]:
+    """Return a thread's natural reference images, uint8 ``[H, W, 3]`` each, as they are shown in a block."""
     return [
         ShownImage(
             image_name(0, thread.number, index, True),
@@ -194,7 +196,7 @@ def _references(thread: EvolutionThread, block: int, images: Sequence[np.ndarray
     ]
 
 
-def _learn(
+def learn(
     thread: EvolutionThread, codes: np.ndarray, block: int, images: Sequence[ShownImage], fitness: np.ndarray
 ) -> Generation:
     """Hand a thread's optimiser the fitness of its images, in the order of their codes."""

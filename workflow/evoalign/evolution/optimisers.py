@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
-from cmaes import CMA
+from cmaes import CMA, SepCMA
 
 from evoalign.errors import InputError
+
+State = Mapping[str, np.ndarray]  # what numpy.savez writes without pickles
+_RANDOM = ("keys", "position", "has_gauss", "gauss")  # of numpy's Mersenne twister
 
 
 class Optimiser(Protocol):
@@ -20,6 +24,14 @@ class Optimiser(Protocol):
 
     def tell(self, codes: np.ndarray, fitness: np.ndarray) -> None:
         """Learn from latents ``[image, latent]`` and their fitness ``[image]``, spikes/s."""
+        ...
+
+    def state(self) -> State:
+        """Return all that the next generations depend on, random numbers included."""
+        ...
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`, bit for bit; of an optimiser that was made with the same arguments."""
         ...
 
 
@@ -55,6 +67,8 @@ class CmaEs:
         Fewer than four founders, or latents and fitness that do not fit.
     """
 
+    _library: type[CMA] | type[SepCMA] = CMA
+
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
         founders = np.asarray(founders, dtype=np.float64)
         if founders.ndim != 2 or len(founders) < 4:
@@ -62,7 +76,9 @@ class CmaEs:
                 f"CMA-ES needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
             )
         self._founders: np.ndarray | None = founders
-        self._cma = CMA(mean=founders.mean(axis=0), sigma=sigma, seed=seed, population_size=len(founders))
+        self._cma = self._library(
+            mean=founders.mean(axis=0), sigma=sigma, seed=seed, population_size=len(founders)
+        )
 
     def ask(self) -> np.ndarray:
         """Return the founders first, then samples, float64 ``[image, latent]``."""
@@ -72,18 +88,153 @@ class CmaEs:
 
     def tell(self, codes: np.ndarray, fitness: np.ndarray) -> None:
         """Update mean, step size and covariance from fitness ``[image]``, larger is better."""
-        codes, fitness = np.asarray(codes, dtype=np.float64), np.asarray(fitness, dtype=np.float64)
-        if fitness.shape != (self._cma.population_size,) or codes.shape != (len(fitness), self._cma.dim):
-            raise InputError(
-                f"CMA-ES expects {self._cma.population_size} latents of {self._cma.dim} and as many "
-                f"fitness values, found {list(codes.shape)} and {list(fitness.shape)}"
-            )
-        if not np.isfinite(fitness).all():
-            raise InputError("fitness holds NaN or infinity")
+        codes, fitness = check_told(codes, fitness, self._cma.population_size, self._cma.dim)
         self._founders = None
         self._cma.tell([(code, -float(value)) for code, value in zip(codes, fitness, strict=True)])
+
+    def state(self) -> State:
+        """Return all that the next generations depend on.
+
+        A pickled optimiser of ``cmaes`` leaves its random numbers out and is seeded
+        anew when it is read: they are taken here beside it.
+        """
+        values = {name: value for name, value in vars(self._cma).items() if name != "_rng"}
+        state = {f"cma{name}": np.asarray(value) for name, value in values.items() if value is not None}
+        state |= _random_state(self._cma._rng)
+        return state | {"is_begun": np.asarray(self._founders is None)}
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`.
+
+        Raises
+        ------
+        InputError
+            The state is of another kind of optimiser, or of another size.
+        """
+        names = [name for name in vars(self._cma) if name != "_rng"]
+        saved = {name.removeprefix("cma") for name in state if name.startswith("cma_")}
+        mean = np.asarray(state.get("cma_mean", ()))
+        size = int(state.get("cma_popsize", -1))
+        if not saved <= set(names) or mean.shape != (self._cma.dim,) or size != self._cma.population_size:
+            raise InputError(
+                "the state is not of this optimiser",
+                hint=f"{type(self).__name__} of {self._cma.population_size} latents of {self._cma.dim}",
+            )
+        for name in names:
+            setattr(self._cma, name, _plain(state[f"cma{name}"]) if name in saved else None)
+        _restore_random(self._cma._rng, state)
+        if bool(state["is_begun"]):
+            self._founders = None
 
     @property
     def mean(self) -> np.ndarray:
         """Centre of the search distribution, ``[latent]``."""
         return np.array(self._cma.mean)
+
+
+class SeparableCmaEs(CmaEs):
+    """CMA-ES with a diagonal covariance (``cmaes.SepCMA``); arguments as for `CmaEs`.
+
+    Its cost grows with the latents' dimension, not with its square: Ros and Hansen
+    2008, PPSN X.
+    """
+
+    _library = SepCMA
+
+
+class RandomSearch:
+    """A control: every generation is drawn around the best latent so far, with a fixed step.
+
+    Parameters
+    ----------
+    founders : ndarray
+        float64 ``[image, latent]``, the first generation.
+    sigma : float
+        Standard deviation of the steps, in units of the latents.
+    seed : int
+        Of the steps.
+    """
+
+    def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
+        self._founders = np.asarray(founders, dtype=np.float64)
+        self._sigma = sigma
+        self._rng = np.random.RandomState(seed)
+        self._best = np.full(self._founders.shape[1], np.nan)
+        self._highest = -np.inf
+
+    def ask(self) -> np.ndarray:
+        """Return the founders first, then steps from the best, float64 ``[image, latent]``."""
+        if np.isneginf(self._highest):
+            return self._founders.copy()
+        return self._best + self._sigma * self._rng.standard_normal(self._founders.shape)
+
+    def tell(self, codes: np.ndarray, fitness: np.ndarray) -> None:
+        """Keep the best of all latents so far, by fitness ``[image]``."""
+        codes, fitness = check_told(codes, fitness, *self._founders.shape)
+        row = int(np.argmax(fitness))
+        if fitness[row] > self._highest:
+            self._highest, self._best = float(fitness[row]), codes[row].copy()
+
+    def state(self) -> State:
+        """Return best latent, its fitness and the random numbers."""
+        return {
+            "best": self._best.copy(),
+            "highest": np.asarray(self._highest),
+        } | _random_state(self._rng)
+
+    def restore(self, state: State) -> None:
+        """Go on from a `state`.
+
+        Raises
+        ------
+        InputError
+            The state is of another kind of optimiser, or of another size.
+        """
+        if np.shape(state.get("best")) != self._best.shape:
+            raise InputError("the state is not of this random search")
+        self._best, self._highest = np.array(state["best"]), float(state["highest"])
+        _restore_random(self._rng, state)
+
+
+def check_told(
+    codes: np.ndarray, fitness: np.ndarray, n_images: int, latent_dim: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents and fitness as float64.
+
+    Raises
+    ------
+    InputError
+        Their shapes are not ``[n_images, latent_dim]`` and ``[n_images]``, or a fitness is not finite.
+    """
+    codes, fitness = np.asarray(codes, dtype=np.float64), np.asarray(fitness, dtype=np.float64)
+    if fitness.shape != (n_images,) or codes.shape != (n_images, latent_dim):
+        raise InputError(
+            f"CMA-ES expects {n_images} latents of {latent_dim} and as many "
+            f"fitness values, found {list(codes.shape)} and {list(fitness.shape)}"
+        )
+    if not np.isfinite(fitness).all():
+        raise InputError("fitness holds NaN or infinity")
+    return codes, fitness
+
+
+def _random_state(rng: np.random.RandomState) -> dict[str, np.ndarray]:
+    values = rng.get_state(legacy=True)[1:]
+    return {f"random_{name}": np.asarray(value) for name, value in zip(_RANDOM, values, strict=True)}
+
+
+def _restore_random(rng: np.random.RandomState, state: State) -> None:
+    keys, *scalars = (state[f"random_{name}"] for name in _RANDOM)
+    position, has_gauss, gauss = (value.item() for value in scalars)
+    rng.set_state(("MT19937", keys, position, has_gauss, gauss))
+
+
+def _plain(value: np.ndarray) -> Any:
+    """Return an attribute as the library holds it: numbers as numbers, arrays as arrays."""
+    return value.item() if value.ndim == 0 else value.copy()
+
+
+OPTIMISERS: Mapping[str, type[CmaEs] | type[RandomSearch]] = {
+    "cma": CmaEs,
+    "separable": SeparableCmaEs,
+    "random": RandomSearch,
+}

@@ -1,0 +1,94 @@
+"""`evoalign evolve`: from settings to a running loop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evoalign.errors import InputError
+from evoalign.evolution.loop import EvolutionThread
+from evoalign.evolution.optimisers import OPTIMISERS, default_population
+from evoalign.loop.interfaces import Display
+from evoalign.loop.journal import Journal
+from evoalign.loop.live import LiveEvolution
+from evoalign.loop.scoring import Scorer
+from evoalign.loop.settings import Evolve, load_evolve
+from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay
+from evoalign.loop.study_files import read_references
+from evoalign.simulate.natural import natural_images
+from evoalign.spaces.registry import get_space
+from evoalign.study import Config, load_config
+
+JOURNAL = "journal.jsonl"
+
+
+def run_command(parsed: argparse.Namespace) -> None:
+    """Run an evolution, or go on with one that was begun, and say where it lies."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    sheet = run_evolution(load_evolve(parsed.config))
+    print(f"{sheet}: the finished session, a row for the study's sample sheet")
+
+
+def run_evolution(settings: Evolve) -> Path:
+    """Run what is missing of an evolution; return the sample sheet of the finished session.
+
+    Parameters
+    ----------
+    settings : Evolve
+
+    Raises
+    ------
+    InputError
+        See `LiveEvolution`; a space or a file of the settings is missing.
+    """
+    study = load_config(settings.study) if settings.study else Config()
+    threads, references = start(settings, study)
+    scorer = Scorer(study.events, study.responses, study.analysis, settings.channel, settings.unit)
+    recorder = ModelRecorder(settings, [thread.space for thread in threads])
+    display = open_display(settings)
+    try:
+        with Journal(Path(settings.folder) / JOURNAL) as journal:
+            return LiveEvolution(settings, threads, references, display, recorder, scorer, journal).run()
+    finally:
+        if close := getattr(display, "close", None):
+            close()
+
+
+def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[int, list[np.ndarray]]]:
+    """Return the threads at their founders, and each thread's reference images.
+
+    Raises
+    ------
+    InputError
+        A space is unknown or has no weights; the two spaces' images differ in size.
+    """
+    spaces = [get_space(thread.space, study.spaces, device=study.device) for thread in settings.threads]
+    if len({space.image_size for space in spaces}) > 1:
+        sizes = ", ".join(f"{space.name} {space.image_size} px" for space in spaces)
+        logging.info("the images of the two threads differ in size: %s", sizes)
+    generator = torch.Generator().manual_seed(settings.seed)
+    threads = []
+    for number, (space, thread) in enumerate(zip(spaces, settings.threads, strict=True)):
+        n_images = thread.images or default_population(space.latent_dim)
+        founders = space.sample_initial(n_images, generator).numpy()
+        seed = int(np.random.default_rng([settings.seed, 1, number]).integers(2**31))
+        sigma = thread.sigma or space.initial_sigma
+        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](founders, sigma, seed)))
+    references = {
+        thread.number: read_references(
+            settings.reference_folder, settings.references, thread.space.image_size
+        )
+        if settings.reference_folder
+        else natural_images(settings.references, generator, thread.space.image_size)
+        for thread in threads
+    }
+    return threads, references
+
+
+def open_display(settings: Evolve) -> Display:
+    """Return the display that the settings name."""
+    return SimulatedDisplay(settings.seed)

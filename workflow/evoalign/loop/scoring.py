@@ -1,0 +1,107 @@
+"""Evoked rates of a block, by the same functions as those of a finished session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evoalign import tables
+from evoalign.analysis.settings import Analysis
+from evoalign.events.align import align
+from evoalign.events.photodiode import Photodiode
+from evoalign.events.settings import Events
+from evoalign.events.tables import LOG
+from evoalign.loop.interfaces import Presentation
+from evoalign.responses.rates import rates, windowed
+from evoalign.responses.session_responses import count_spikes
+from evoalign.responses.settings import Responses
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Time-locks presentations and gives the preferred unit's evoked rate (docs/methods.md section 2).
+
+    Attributes
+    ----------
+    events, responses, analysis : Events, Responses, Analysis
+        Of the study.
+    channel, unit : int
+        The online unit that drives the evolution: vendor's channel, 1 = a, 2 = b, ..
+    """
+
+    events: Events
+    responses: Responses
+    analysis: Analysis
+    channel: int
+    unit: int
+
+    def score(
+        self,
+        log: pd.DataFrame,
+        words: pd.DataFrame,
+        spikes: pd.DataFrame,
+        photodiode: Photodiode | None = None,
+        segments: pd.DataFrame | None = None,
+    ) -> Floats:
+        """Return the evoked rate in each presentation, spikes/s; NaN where it cannot be analysed.
+
+        Parameters
+        ----------
+        log : pandas.DataFrame
+            `LOG`.
+        words : pandas.DataFrame
+            `WORDS`, in the order of time.
+        spikes : pandas.DataFrame
+            `ONLINE_SPIKES`.
+        photodiode : Photodiode, optional
+        segments : pandas.DataFrame, optional
+            `SEGMENTS`.
+
+        Raises
+        ------
+        InputError
+            See `align`.
+        """
+        presentations = align(log, words, self.events, photodiode, segments=segments).presentations
+        is_unit = (spikes["channel"] == self.channel) & (spikes["unit"] == self.unit)
+        of_unit = pd.DataFrame({"unit": 0, "time_s": spikes.loc[is_unit, "time_s"]})
+        counts = count_spikes(
+            of_unit,
+            [0],
+            presentations["onset_s"].to_numpy(np.float64),
+            self.responses.start_ms,
+            self.responses.stop_ms,
+        )[0]
+        evoked = self.evoked(counts)
+        return np.where(presentations["valid"].to_numpy(bool), evoked, np.nan)
+
+    def evoked(self, counts: NDArray[np.uint16]) -> Floats:
+        """Return the mean smoothed rate in the evoked window, from counts ``[presentation, ms]``."""
+        window_ms = self.analysis.window_ms
+        smooth = rates(counts, self.responses.start_ms, self.analysis.smoothing_sigma_ms, window_ms)
+        return np.asarray(windowed(smooth, window_ms[0], self.analysis.evoked_ms).numpy())
+
+
+def log_of(presentations: Sequence[Presentation], images: pd.DataFrame) -> pd.DataFrame:
+    """Return the stimulus log of presentations, `LOG`.
+
+    Parameters
+    ----------
+    presentations : sequence of Presentation
+    images : pandas.DataFrame
+        Indexed by image name: thread, space, latent_row, reference.
+    """
+    if not presentations:
+        return tables.empty(LOG)
+    shown_frame = pd.DataFrame([presentation.as_record() for presentation in presentations])
+    of_images = images.loc[shown_frame["name"], ["thread", "space", "latent_row", "reference"]]
+    frame = pd.concat([shown_frame, of_images.reset_index(drop=True)], axis=1)
+    frame["offset_s"] = frame["offset_s"].astype(np.float64)
+    frame = frame.rename(columns={"name": "image"}).drop(columns=["round", "number"])
+    return tables.conform(frame.assign(presentation=np.arange(len(frame)), reason=""), LOG)

@@ -1,0 +1,110 @@
+"""What `evoalign evolve` is told: one YAML file a session."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from evoalign.errors import InputError
+from evoalign.evolution.optimisers import OPTIMISERS
+from evoalign.settings import Section, explain, setting
+
+
+class ThreadSettings(Section):
+    """One of the two searches."""
+
+    space: str = Field(description="name of the image space, as in column spaces of sessions.tsv")
+    optimiser: Literal["cma", "separable", "random"] = setting("cma", "how the next images are chosen")
+    images: int = setting(0, "generated images a block; 0 = the study's 4 + floor(3 log2 N)", ge=0, le=1000)
+    sigma: float = setting(0.0, "first step, in units of the latents; 0 = the space's own", ge=0)
+
+    @field_validator("images")
+    @classmethod
+    def _enough(cls, images: int) -> int:
+        if images in (1, 2, 3):
+            raise ValueError("an optimiser needs 4 images or more, or 0 for the study's number")
+        return images
+
+
+class DisplaySettings(Section):
+    """How images reach the screen."""
+
+    transport: Literal["simulated", "zeromq"] = setting(
+        "simulated", "'simulated': a rig inside this process; 'zeromq': clients of docs/loop.md"
+    )
+    address: str = setting("tcp://127.0.0.1:5577", "where the display's client connects")
+    loopback_only: bool = setting(True, "refuse an address that other machines can reach")
+
+
+class ModelSettings(Section):
+    """A simulated subject: one unit of the model ventral stream."""
+
+    area: Literal["V1", "V4", "IT"] = setting("IT", "whose tuning and dynamics the unit has")
+    drift_ppm: float = setting(20.0, "the recording's clock runs fast by this", ge=-500, le=500)
+
+
+class Evolve(Section):
+    """One paired evolution."""
+
+    session: str = Field(description="name of the session", pattern=r"^[A-Za-z0-9_-]+$")
+    subject: str = Field(description="name of the animal", min_length=1)
+    folder: str = Field(description="where everything is written", min_length=1)
+    study: str = setting("", "the study's config.yaml: windows, smoothing, words, weights; '' = the defaults")
+    seed: int = setting(1, "of founders, optimisers and orders", ge=0)
+    n_blocks: int = setting(30, "blocks (= generations)", ge=1, le=10_000)
+    threads: tuple[ThreadSettings, ThreadSettings] = Field(description="thread 0 and thread 1")
+    references: int = setting(
+        2, "natural reference images a thread, shown in every block", ge=0, le=100
+    )
+    reference_folder: str = setting("", "images to take them from, by name; '' = simulated ones")
+    preferred: str = Field("1a", description="channel and online unit letter", pattern=r"^\d+[a-z]$")
+    arrays: str = setting("", "array map of the recording, for sessions.tsv")
+    display: DisplaySettings = DisplaySettings()
+    model: ModelSettings = ModelSettings()
+    max_rounds: int = setting(
+        3, "how often images without a valid presentation are shown again in their block", ge=1, le=20
+    )
+    min_free_mb: float = setting(200.0, "less room on the disk: no further block is begun", ge=0)
+
+    @property
+    def channel(self) -> int:
+        """Channel of the preferred unit."""
+        return int(self.preferred[:-1])
+
+    @property
+    def unit(self) -> int:
+        """Online unit of the preferred unit: a = 1, b = 2, .."""
+        return ord(self.preferred[-1]) - ord("a") + 1
+
+
+def load_evolve(path: str | PathLike[str]) -> Evolve:
+    """Read and check the settings of an evolution.
+
+    Parameters
+    ----------
+    path : path
+        YAML. Relative paths in it start from the folder in which the command runs.
+
+    Raises
+    ------
+    InputError
+        Not readable, no mapping, or a key is unknown or out of its bounds.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"the settings cannot be read: {error}", path) from None
+    if not isinstance(content, dict):
+        raise InputError("the settings are no mapping of keys to values", path, "see docs/loop.md")
+    try:
+        evolve = Evolve.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, path, Evolve) from None
+    if unknown := {thread.optimiser for thread in evolve.threads} - set(OPTIMISERS):
+        raise InputError(f"no optimiser is called {', '.join(unknown)}", path)
+    return evolve
