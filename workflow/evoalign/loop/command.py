@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evoalign.errors import InputError
 from evoalign.evolution.loop import EvolutionThread
 from evoalign.evolution.optimisers import OPTIMISERS, default_population
 from evoalign.loop.interfaces import Display
@@ -54,8 +53,7 @@ def run_evolution(settings: Evolve) -> Path:
         with Journal(Path(settings.folder) / JOURNAL) as journal:
             return LiveEvolution(settings, threads, references, display, recorder, scorer, journal).run()
     finally:
-        if close := getattr(display, "close", None):
-            close()
+        display.close()
 
 
 def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[int, list[np.ndarray]]]:
@@ -90,5 +88,15 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
 
 
 def open_display(settings: Evolve) -> Display:
-    """Return the display that the settings name."""
+    """Return the display that the settings name.
+
+    Raises
+    ------
+    InputError
+        Its address cannot be used.
+    """
+    if settings.display.transport == "zeromq":
+        from evoalign.loop.zeromq_display import ZeromqDisplay
+
+        return ZeromqDisplay(settings.display.address, settings.display.loopback_only)
     return SimulatedDisplay(settings.seed)

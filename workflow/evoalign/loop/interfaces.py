@@ -103,6 +103,10 @@ class Display(Protocol):
         """Tell the display that no more will be shown."""
         ...
 
+    def close(self) -> None:
+        """Give back what it holds of the machine."""
+        ...
+
 
 @dataclass(frozen=True)
 class Recorded:

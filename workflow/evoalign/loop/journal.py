@@ -3,7 +3,8 @@
 A line is a checksum (CRC-32 of the checksum before it and of the text, 8 hexadecimal
 digits), a space, and a record as JSON. A line that a killed process left unfinished
 at the end is cut off when the journal is opened again: nobody was told that it was
-written. Any other line whose checksum is wrong is damage, and is refused.
+written. Any other line whose checksum is wrong is damage, and is refused:
+a finished line ends with a newline.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from evoalign.files import no_space
 Record = dict[str, Any]
 
 _CHECKSUM = 8  # hexadecimal digits
+_NEVER_WRITTEN = bytes(512)  # a sector that a power failure kept from the disk
 
 
 class Journal:
@@ -131,19 +133,31 @@ def _parse(content: bytes, path: Path) -> tuple[list[Record], int, str]:
     checksum, end = "0" * _CHECKSUM, 0
     while (stop := content.find(b"\n", end)) >= 0:
         line = content[end:stop]
-        text = line[_CHECKSUM + 1 :].decode("utf-8", "replace")
-        expected = _next_checksum(checksum, text)
-        if line[: _CHECKSUM + 1] != f"{expected} ".encode():
-            if stop + 1 == len(content):
-                break
-            raise InputError(
-                f"record {len(records) + 1} is damaged: its checksum does not fit",
-                f"{path}, byte {end}",
-                "take the file from a backup: what stands after it cannot be trusted either",
-            )
-        records.append(json.loads(text))
+        fits, expected = _check(line, checksum)
+        if not fits and stop + 1 == len(content) and _NEVER_WRITTEN in line:
+            return records, end, checksum
+        if not fits:
+            raise _damage(len(records) + 1, path, end)
+        records.append(json.loads(line[_CHECKSUM + 1 :]))
         checksum, end = expected, stop + 1
+    # What is left was not finished, unless it is a finished line whose end was changed.
+    if len(content) > end and _check(content[end:-1], checksum)[0]:
+        raise _damage(len(records) + 1, path, end)
     return records, end, checksum
+
+
+def _check(line: bytes, checksum_before: str) -> tuple[bool, str]:
+    """Tell whether a line's checksum fits; and the checksum that its text has."""
+    expected = _next_checksum(checksum_before, line[_CHECKSUM + 1 :].decode("utf-8", "replace"))
+    return line[: _CHECKSUM + 1] == f"{expected} ".encode(), expected
+
+
+def _damage(number: int, path: Path, byte: int) -> InputError:
+    return InputError(
+        f"record {number} is damaged: its checksum does not fit",
+        f"{path}, byte {byte}",
+        "take the file from a backup: what stands after it cannot be trusted either",
+    )
 
 
 def _next_checksum(checksum: str, text: str) -> str:

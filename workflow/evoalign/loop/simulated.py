@@ -113,7 +113,10 @@ class SimulatedDisplay:
         yield from plan_round(request, before, self._seed)[len(presentations) - request.first :]
 
     def end(self) -> None:
-        """Nothing is left to do."""
+        """Nothing waits for it."""
+
+    def close(self) -> None:
+        """It holds nothing."""
 
 
 class ModelRecorder:

@@ -1,0 +1,149 @@
+"""Evolutions whose server and display are killed at random points, with lost, doubled and late messages.
+
+Each must end as one that ran undisturbed: the same bytes of codes, images and log, and the same
+journal. Prints a row an evolution: ``python benchmarks/loop_kills.py --evolutions 50``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from evoalign.files import sha256
+from evoalign.loop.client import DisplayClient, Faults, simulated_shower
+from evoalign.loop.command import JOURNAL, run_evolution
+from evoalign.loop.journal import read_journal
+from evoalign.loop.settings import Evolve
+
+SAME = ("images", "latents", "log.tsv")
+LIMIT_S = 120.0
+
+
+def settings_of(folder: Path, seed: int, address: str = "") -> Evolve:
+    """Return a small evolution; with an address its display is a client."""
+    display = {"transport": "zeromq", "address": address} if address else {}
+    threads = [{"space": "texture", "images": 4}, {"space": "object", "images": 5, "optimiser": "separable"}]
+    return Evolve.model_validate(
+        {
+            "session": "killed",
+            "subject": "Model",
+            "folder": str(folder),
+            "seed": seed,
+            "n_blocks": 3,
+            "references": 1,
+            "threads": threads,
+            "display": display,
+            "min_free_mb": 1,
+        }
+    )
+
+
+def outcome(folder: Path) -> tuple[dict[str, str], list[dict]]:
+    """Return checksums of all files that must be the same, and the journal's records."""
+    files = [p for part in SAME for p in ([folder / part] if (folder / part).is_file() else (folder / part).iterdir())]
+    records = [record for record in read_journal(folder / JOURNAL) if record["kind"] != "begun"]
+    return {p.name: sha256(p) for p in files}, records
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Run something in a forked process; return its number."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        os._exit(1)
+
+
+def serve(settings: Evolve) -> None:
+    """Run the server's side."""
+    run_evolution(settings)
+
+
+def display(address: str, ledger: Path, seed: int, share: float, draw: int) -> None:
+    """Run the display's side, with faults of the network."""
+    client = DisplayClient(address, ledger, simulated_shower(seed), 0.05, Faults(share, draw))
+    client.run()
+    client.close()
+
+
+def disturbed(folder: Path, seed: int, kills: int, share: float) -> dict[str, int]:
+    """Run an evolution over ZeroMQ; kill server or display, or both, at random moments, and start them again."""
+    rng = random.Random(seed)
+    address = f"ipc://{folder}.socket"
+    settings = settings_of(folder, seed, address)
+    works: dict[str, Callable[[], object]] = {
+        "server": lambda: serve(settings),
+        "display": lambda: display(address, folder.with_suffix(".ledger"), seed, share, rng.getrandbits(32)),
+    }
+    children = {name: in_child(work) for name, work in works.items()}
+    killed = dict.fromkeys(works, 0)
+    stop = time.monotonic() + LIMIT_S
+    pause_s = rng.uniform(0.0, 1.5)
+    next_kill = time.monotonic() + pause_s
+    while children:
+        for name, child in list(children.items()):
+            number, status = os.waitpid(child, os.WNOHANG)
+            if number:
+                del children[name]
+                if os.waitstatus_to_exitcode(status):
+                    raise RuntimeError(f"{name} ended with {os.waitstatus_to_exitcode(status)}")
+        if sum(killed.values()) < kills and time.monotonic() > next_kill and len(children) == 2:
+            for name in rng.choice((["server"], ["display"], ["server", "display"])):
+                os.kill(children[name], signal.SIGKILL)
+                os.waitpid(children[name], 0)
+                rng.getrandbits(32)
+                children[name] = in_child(works[name])
+                killed[name] += 1
+            next_kill = time.monotonic() + rng.uniform(0.0, 1.5)
+        if time.monotonic() > stop:
+            for child in children.values():
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+            raise RuntimeError(f"not finished within {LIMIT_S:g} s")
+        time.sleep(0.005)
+    return killed
+
+
+def compare(folder: Path, seed: int, kills: int, share: float) -> tuple[dict[str, int], bool, int]:
+    """Return how often each side was killed, whether all ended equal, and the number of presentations."""
+    run_evolution(settings_of(folder / "undisturbed", seed))
+    killed = disturbed(folder / "disturbed", seed, kills, share)
+    expected, reached = outcome(folder / "undisturbed"), outcome(folder / "disturbed")
+    n_shown = sum(record["kind"] == "shown" for record in reached[1])
+    return killed, expected == reached, n_shown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--evolutions", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=4)
+    parser.add_argument("--loss", type=float, default=0.05)
+    parsed = parser.parse_args()
+    n_equal, totals = 0, {"server": 0, "display": 0}
+    for seed in range(1, parsed.evolutions + 1):
+        folder = Path(tempfile.mkdtemp(prefix="loop-"))
+        try:
+            killed, is_equal, n_shown = compare(folder, seed, parsed.kills, parsed.loss)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        n_equal += is_equal
+        totals = {name: totals[name] + killed[name] for name in totals}
+        print(f"{seed}\t{killed['server']}\t{killed['display']}\t{n_shown}\t{'equal' if is_equal else 'DIFFERS'}", flush=True)
+    print(f"{n_equal} of {parsed.evolutions} equal; killed: {totals['server']} servers, {totals['display']} displays")
+    return 0 if n_equal == parsed.evolutions else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

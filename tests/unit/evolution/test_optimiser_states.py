@@ -1,0 +1,102 @@
+"""An optimiser that is restored goes on bit for bit; the library's own pickle does not."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from cmaes import CMA, SepCMA
+
+from evoalign.errors import InputError
+from evoalign.evolution.optimisers import OPTIMISERS, CmaEs, RandomSearch, SeparableCmaEs
+
+DIM, N = 9, 8
+
+
+def founders(seed=0):
+    return np.random.default_rng(seed).standard_normal((N, DIM))
+
+
+def landscape(codes):
+    return -np.square(codes - 0.5).sum(axis=1)
+
+
+def through_a_file(state):
+    buffer = io.BytesIO()
+    np.savez(buffer, **state)
+    buffer.seek(0)
+    with np.load(buffer, allow_pickle=False) as content:
+        return {name: content[name] for name in content.files}
+
+
+def steps(optimiser, n):
+    asked = []
+    for _ in range(n):
+        codes = optimiser.ask()
+        optimiser.tell(codes, landscape(codes))
+        asked.append(codes)
+    return asked
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+@pytest.mark.parametrize("n_before", [0, 1, 2, 7])
+def test_a_restored_optimiser_goes_on_bit_for_bit(name, n_before):
+    optimiser = OPTIMISERS[name](founders(), 0.7, 3)
+    steps(optimiser, n_before)
+    state = through_a_file(optimiser.state())
+    expected = steps(optimiser, 6)
+    resumed = OPTIMISERS[name](founders(), 0.7, 99)
+    resumed.restore(state)
+    np.testing.assert_array_equal(steps(resumed, 6), expected)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+def test_a_state_taken_between_ask_and_tell_goes_on_too(name):
+    optimiser = OPTIMISERS[name](founders(), 0.7, 3)
+    steps(optimiser, 3)
+    codes = optimiser.ask()
+    state = through_a_file(optimiser.state())
+    resumed = OPTIMISERS[name](founders(), 0.7, 99)
+    resumed.restore(state)
+    for optimiser_of_two in (optimiser, resumed):
+        optimiser_of_two.tell(codes, landscape(codes))
+    np.testing.assert_array_equal(steps(resumed, 3), steps(optimiser, 3))
+
+
+@pytest.mark.parametrize("library", [CMA, SepCMA])
+def test_the_pickle_of_cmaes_forgets_its_random_numbers(library):
+    """Why `state` exists: if this fails, the library has mended it."""
+    optimiser = library(mean=np.zeros(DIM), sigma=1.0, seed=1, population_size=N)
+    optimiser.ask()
+    copies = [pickle.loads(pickle.dumps(optimiser)) for _ in range(2)]
+    assert not np.array_equal(copies[0].ask(), copies[1].ask())
+
+
+@pytest.mark.parametrize(("ours", "library"), [(CmaEs, CMA), (SeparableCmaEs, SepCMA)])
+def test_search_equals_the_library_told_the_same(ours, library):
+    optimiser = ours(founders(), 0.7, 3)
+    reference = library(mean=founders().mean(axis=0), sigma=0.7, seed=3, population_size=N)
+    codes = founders()
+    np.testing.assert_array_equal(optimiser.ask(), codes)
+    for _ in range(5):
+        optimiser.tell(codes, landscape(codes))
+        reference.tell([(code, -value) for code, value in zip(codes, landscape(codes), strict=True)])
+        codes = optimiser.ask()
+        np.testing.assert_array_equal(codes, [reference.ask() for _ in range(N)])
+
+
+@pytest.mark.parametrize("other", [CmaEs(np.ones((N, DIM + 1)), 1.0, 0), RandomSearch(np.ones((N, 4)), 1.0, 0)])
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+def test_a_state_of_another_optimiser_is_refused(name, other):
+    with pytest.raises(InputError, match="the state is not of this"):
+        OPTIMISERS[name](founders(), 0.7, 3).restore(other.state())
+
+
+def test_random_search_steps_from_the_best_so_far():
+    search = RandomSearch(founders(), 1e-9, 0)
+    codes = search.ask()
+    search.tell(codes, landscape(codes))
+    best = codes[np.argmax(landscape(codes))]
+    np.testing.assert_allclose(search.ask(), np.tile(best, (N, 1)), atol=1e-7)
+    search.tell(search.ask(), np.full(N, -1e9))
+    np.testing.assert_allclose(search.ask(), np.tile(best, (N, 1)), atol=1e-7)
