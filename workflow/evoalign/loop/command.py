@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 
 from evoalign.evolution.loop import EvolutionThread
 from evoalign.evolution.optimisers import OPTIMISERS, default_population
-from evoalign.loop.interfaces import Display
+from evoalign.loop.interfaces import Display, Recorder
 from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
+from evoalign.loop.replay import ReplayDisplay, ReplayRecorder, open_session
 from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve, load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay
@@ -47,8 +49,7 @@ def run_evolution(settings: Evolve) -> Path:
     study = load_config(settings.study) if settings.study else Config()
     threads, references = start(settings, study)
     scorer = Scorer(study.events, study.responses, study.analysis, settings.channel, settings.unit)
-    recorder = ModelRecorder(settings, [thread.space for thread in threads])
-    display = open_display(settings)
+    display, recorder = open_rig(settings, study, threads)
     try:
         with Journal(Path(settings.folder) / JOURNAL) as journal:
             return LiveEvolution(settings, threads, references, display, recorder, scorer, journal).run()
@@ -87,16 +88,22 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
     return threads, references
 
 
-def open_display(settings: Evolve) -> Display:
-    """Return the display that the settings name.
+def open_rig(
+    settings: Evolve, study: Config, threads: Sequence[EvolutionThread]
+) -> tuple[Display, Recorder]:
+    """Return the display and the recorder that the settings name.
 
     Raises
     ------
     InputError
-        Its address cannot be used.
+        The display's address cannot be used, or what is replayed cannot be read.
     """
+    if settings.replay.raw or settings.replay.log:
+        session = open_session(settings.replay, study.events)
+        return ReplayDisplay(session), ReplayRecorder(session, settings.replay.speed)
+    recorder = ModelRecorder(settings, [thread.space for thread in threads])
     if settings.display.transport == "zeromq":
         from evoalign.loop.zeromq_display import ZeromqDisplay
 
-        return ZeromqDisplay(settings.display.address, settings.display.loopback_only)
-    return SimulatedDisplay(settings.seed)
+        return ZeromqDisplay(settings.display.address, settings.display.loopback_only), recorder
+    return SimulatedDisplay(settings.seed), recorder

@@ -10,6 +10,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.photodiode import Photodiode
 from evoalign.loop.interfaces import Presentation, Recorded
 from evoalign.loop.journal import Record
 from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
@@ -85,7 +86,9 @@ def recorded_fields(recorded: Recorded) -> Record:
     """Return words and spikes as a journal holds them: a list a column."""
     words: dict[str, Any] = {name: recorded.words[name].tolist() for name in _WORD_FIELDS}
     spikes: dict[str, Any] = {name: recorded.spikes[name].tolist() for name in _SPIKE_FIELDS}
-    return {"words": words, "spikes": spikes}
+    light = recorded.photodiode
+    changes = None if light is None else {"on_s": light.on_s.tolist(), "off_s": light.off_s.tolist()}
+    return {"words": words, "spikes": spikes, "light": changes}
 
 
 def merge_recorded(parts: Mapping[tuple[int, int], Recorded]) -> Recorded:
@@ -99,9 +102,21 @@ def merge_recorded(parts: Mapping[tuple[int, int], Recorded]) -> Recorded:
     return Recorded(
         words.iloc[order].reset_index(drop=True),
         spikes.sort_values(["time_s", "channel"], kind="stable").reset_index(drop=True),
+        _merge_light([part.photodiode for part in ordered if part.photodiode is not None]),
+    )
+
+
+def _merge_light(parts: list[Photodiode]) -> Photodiode | None:
+    if not parts:
+        return None
+    return Photodiode(
+        np.concatenate([part.on_s for part in parts]), np.concatenate([part.off_s for part in parts])
     )
 
 
 def _recorded(fields: Mapping[str, Any]) -> Recorded:
     words = tables.conform(pd.DataFrame(fields["words"]), WORDS)
-    return Recorded(words, tables.conform(pd.DataFrame(fields["spikes"]), ONLINE_SPIKES))
+    spikes = tables.conform(pd.DataFrame(fields["spikes"]), ONLINE_SPIKES)
+    changes = fields["light"]
+    light = changes and Photodiode(*(np.array(changes[name], np.float64) for name in ("on_s", "off_s")))
+    return Recorded(words, spikes, light)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from evoalign.events.photodiode import Photodiode
+
 
 @dataclass(frozen=True)
 class ToShow:
@@ -118,10 +120,13 @@ class Recorded:
         `WORDS`.
     spikes : pandas.DataFrame
         `ONLINE_SPIKES`.
+    photodiode : Photodiode, optional
+        Changes of light; None without a photodiode.
     """
 
     words: pd.DataFrame
     spikes: pd.DataFrame
+    photodiode: Photodiode | None = None
 
 
 class Recorder(Protocol):

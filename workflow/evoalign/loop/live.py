@@ -223,7 +223,7 @@ class LiveEvolution:
             {key: value for key, value in self._history.recorded.items() if key[0] > block - ALIGNED_BLOCKS}
         )
         log = log_of(near, self._image_table())
-        rates = self._scorer.score(log, recorded.words, recorded.spikes)
+        rates = self._scorer.score(log, recorded.words, recorded.spikes, recorded.photodiode)
         frame = pd.DataFrame({"image": log["image"], "rate": rates})[log["block"] == block]
         means = frame.dropna().groupby("image", sort=True)["rate"].mean()
         return {str(name): float(rate) for name, rate in means.items()}

@@ -40,6 +40,15 @@ class DisplaySettings(Section):
     loopback_only: bool = setting(True, "refuse an address that other machines can reach")
 
 
+class ReplaySettings(Section):
+    """A recorded session in the place of display and subject."""
+
+    raw: tuple[str, ...] = setting((), "raw files of one recording, or an NWB file; none = no replay")
+    log: str = setting("", "its stimulus log")
+    photodiode: str = setting("", "name or number of the photodiode's analog channel; '' = none")
+    speed: float = setting(0.0, "seconds of the recording in a second; 0 = without waiting", ge=0)
+
+
 class ModelSettings(Section):
     """A simulated subject: one unit of the model ventral stream."""
 
@@ -65,6 +74,7 @@ class Evolve(Section):
     arrays: str = setting("", "array map of the recording, for sessions.tsv")
     display: DisplaySettings = DisplaySettings()
     model: ModelSettings = ModelSettings()
+    replay: ReplaySettings = ReplaySettings()
     max_rounds: int = setting(
         3, "how often images without a valid presentation are shown again in their block", ge=1, le=20
     )
