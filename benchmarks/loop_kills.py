@@ -48,7 +48,11 @@ def settings_of(folder: Path, seed: int, address: str = "") -> Evolve:
 
 def outcome(folder: Path) -> tuple[dict[str, str], list[dict]]:
     """Return checksums of all files that must be the same, and the journal's records."""
-    files = [p for part in SAME for p in ([folder / part] if (folder / part).is_file() else (folder / part).iterdir())]
+    files = [
+        p
+        for part in SAME
+        for p in ([folder / part] if (folder / part).is_file() else (folder / part).iterdir())
+    ]
     records = [record for record in read_journal(folder / JOURNAL) if record["kind"] != "begun"]
     return {p.name: sha256(p) for p in files}, records
 
@@ -140,8 +144,13 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
         n_equal += is_equal
         totals = {name: totals[name] + killed[name] for name in totals}
-        print(f"{seed}\t{killed['server']}\t{killed['display']}\t{n_shown}\t{'equal' if is_equal else 'DIFFERS'}", flush=True)
-    print(f"{n_equal} of {parsed.evolutions} equal; killed: {totals['server']} servers, {totals['display']} displays")
+        print(
+            f"{seed}\t{killed['server']}\t{killed['display']}\t{n_shown}\t{'equal' if is_equal else 'DIFFERS'}",
+            flush=True,
+        )
+    print(
+        f"{n_equal} of {parsed.evolutions} equal; killed: {totals['server']} servers, {totals['display']} displays"
+    )
     return 0 if n_equal == parsed.evolutions else 1
 
 

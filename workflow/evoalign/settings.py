@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rapidfuzz import process
@@ -69,21 +69,30 @@ def _description(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
     """Description of the setting that an error is about; '' of a whole section."""
     for part in path:
         field = model.model_fields.get(str(part))
-        if field is None:
+        if field is None and not isinstance(part, int):
             return ""
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-            continue
-        return field.description or ""
+        if field is not None:
+            section = _section(field.annotation)
+            if section is None:
+                return field.description or ""
+            model = section
     return ""
 
 
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
-        section = model.model_fields[str(part)].annotation
-        if isinstance(section, type) and issubclass(section, BaseModel):
-            model = section
+        # A number is a place in a list of sections: its field came before.
+        field = model.model_fields.get(str(part))
+        model = (_section(field.annotation) if field is not None else None) or model
     return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a field holds, or holds several of; None of any other field."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def nearest(word: str, known: list[str]) -> str:

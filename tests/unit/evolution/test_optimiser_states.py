@@ -85,7 +85,9 @@ def test_search_equals_the_library_told_the_same(ours, library):
         np.testing.assert_array_equal(codes, [reference.ask() for _ in range(N)])
 
 
-@pytest.mark.parametrize("other", [CmaEs(np.ones((N, DIM + 1)), 1.0, 0), RandomSearch(np.ones((N, 4)), 1.0, 0)])
+@pytest.mark.parametrize(
+    "other", [CmaEs(np.ones((N, DIM + 1)), 1.0, 0), RandomSearch(np.ones((N, 4)), 1.0, 0)]
+)
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
 def test_a_state_of_another_optimiser_is_refused(name, other):
     with pytest.raises(InputError, match="the state is not of this"):

@@ -218,7 +218,7 @@ def check_told(
 
 
 def _random_state(rng: np.random.RandomState) -> dict[str, np.ndarray]:
-    values = rng.get_state(legacy=True)[1:]
+    values = tuple(rng.get_state(legacy=True))[1:]
     return {f"random_{name}": np.asarray(value) for name, value in zip(_RANDOM, values, strict=True)}
 
 

@@ -71,7 +71,12 @@ class DisplayClient:
     """
 
     def __init__(
-        self, address: str, ledger: str | Path, show: Shower, retry_s: float = 1.0, faults: Faults | None = None
+        self,
+        address: str,
+        ledger: str | Path,
+        show: Shower,
+        retry_s: float = 1.0,
+        faults: Faults | None = None,
     ) -> None:
         self._journal = Journal(ledger)
         self._shown = [protocol.to_presentation(record) for record in self._journal.records]
@@ -131,7 +136,7 @@ class DisplayClient:
             for copy in self._faults.passed(content, "to"):
                 self._socket.send(copy)
             stop = time.monotonic() + self._retry_s
-            while (left_s := stop - time.monotonic()) > 0 and self._socket.poll(1000 * left_s):
+            while (left_s := stop - time.monotonic()) > 0 and self._socket.poll(int(1000 * left_s) + 1):
                 for answer in self._faults.passed(self._socket.recv(), "from"):
                     message = protocol.decode(answer, protocol.FROM_SERVER)
                     if message["id"] == self._question:

@@ -88,9 +88,7 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
     return threads, references
 
 
-def open_rig(
-    settings: Evolve, study: Config, threads: Sequence[EvolutionThread]
-) -> tuple[Display, Recorder]:
+def open_rig(settings: Evolve, study: Config, threads: Sequence[EvolutionThread]) -> tuple[Display, Recorder]:
     """Return the display and the recorder that the settings name.
 
     Raises

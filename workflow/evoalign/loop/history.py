@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from evoalign import tables
 from evoalign.errors import InputError
@@ -115,8 +116,16 @@ def _merge_light(parts: list[Photodiode]) -> Photodiode | None:
 
 
 def _recorded(fields: Mapping[str, Any]) -> Recorded:
-    words = tables.conform(pd.DataFrame(fields["words"]), WORDS)
-    spikes = tables.conform(pd.DataFrame(fields["spikes"]), ONLINE_SPIKES)
+    words = _frame(fields["words"], WORDS)
+    spikes = _frame(fields["spikes"], ONLINE_SPIKES)
     changes = fields["light"]
-    light = changes and Photodiode(*(np.array(changes[name], np.float64) for name in ("on_s", "off_s")))
-    return Recorded(words, spikes, light)
+    if changes is None:
+        return Recorded(words, spikes)
+    on_s, off_s = (np.array(changes[name], np.float64) for name in ("on_s", "off_s"))
+    return Recorded(words, spikes, Photodiode(on_s, off_s))
+
+
+def _frame(columns: Mapping[str, list[Any]], contract: pa.Schema) -> pd.DataFrame:
+    """Return a table from its columns; lists without items have no type of their own."""
+    frame = pd.DataFrame(columns)
+    return tables.conform(frame, contract) if len(frame) else tables.empty(contract)

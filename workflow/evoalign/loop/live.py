@@ -184,7 +184,14 @@ class LiveEvolution:
     def _check_proposal(self, block: int, digests: dict[str, str], names: dict[int, list[str]]) -> None:
         """Journal what a block proposes; of one that was begun, see that it is the same again."""
         if block not in self._history.digests:
-            self._note({"kind": "proposed", "block": block, "latents": digests, "names": {str(k): v for k, v in names.items()}})
+            self._note(
+                {
+                    "kind": "proposed",
+                    "block": block,
+                    "latents": digests,
+                    "names": {str(k): v for k, v in names.items()},
+                }
+            )
         elif self._history.digests[block] != digests:
             raise InputError(
                 f"block {block} was begun with other latents than are proposed now",
@@ -200,7 +207,12 @@ class LiveEvolution:
             if not owed:
                 break
             self._round(block, number, owed)
-            rates = self._score(block)
+            try:
+                rates = self._score(block)
+            except InputError as error:
+                if number + 1 == self._settings.max_rounds:
+                    raise
+                logging.warning("block %d is shown again: %s", block, error)
         if missing := [image.name for image in images if image.name not in rates]:
             logging.warning("block %d: no valid presentation of %s", block, ", ".join(missing))
         return rates | dict.fromkeys(missing, float("nan")) if missing else rates

@@ -28,7 +28,14 @@ FROM_CLIENT: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
     "round_end": {"block": int, "round": int, "shown": int},
 }
 FROM_SERVER: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "show": {"block": int, "round": int, "first": int, "next": int, "images": list, "before": (dict, type(None))},
+    "show": {
+        "block": int,
+        "round": int,
+        "first": int,
+        "next": int,
+        "images": list,
+        "before": (dict, type(None)),
+    },
     "next": {"next": int},
     "end": {"next": int},
 }
@@ -93,7 +100,9 @@ def to_presentation(fields: Mapping[str, Any]) -> Presentation:
     InputError
         A field is missing, of a wrong type or unknown.
     """
-    numbers = {name: float(value) for name, value in fields.items() if name.endswith("_s") and value is not None}
+    numbers = {
+        name: float(value) for name, value in fields.items() if name.endswith("_s") and value is not None
+    }
     fields = {**fields, **numbers}
     check_fields(fields, _PRESENTATION, "message 'shown'")
     if unknown := set(fields) - set(_PRESENTATION):

@@ -22,6 +22,8 @@ from evoalign.responses.settings import Responses
 
 Floats = NDArray[np.float64]
 
+LEAST_MATCHED = 0.5  # share of the presentations of the last blocks that have a word
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -68,7 +70,10 @@ class Scorer:
         InputError
             See `align`.
         """
-        presentations = align(log, words, self.events, photodiode, segments=segments).presentations
+        # Of a few blocks, the share that is lost says little: each presentation is judged by itself,
+        # and the finished session as a whole when it goes through the pipeline.
+        events = self.events.model_copy(update={"min_matched": min(self.events.min_matched, LEAST_MATCHED)})
+        presentations = align(log, words, events, photodiode, segments=segments).presentations
         is_unit = (spikes["channel"] == self.channel) & (spikes["unit"] == self.unit)
         of_unit = pd.DataFrame({"unit": 0, "time_s": spikes.loc[is_unit, "time_s"]})
         counts = count_spikes(

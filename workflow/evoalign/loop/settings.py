@@ -66,9 +66,7 @@ class Evolve(Section):
     seed: int = setting(1, "of founders, optimisers and orders", ge=0)
     n_blocks: int = setting(30, "blocks (= generations)", ge=1, le=10_000)
     threads: tuple[ThreadSettings, ThreadSettings] = Field(description="thread 0 and thread 1")
-    references: int = setting(
-        2, "natural reference images a thread, shown in every block", ge=0, le=100
-    )
+    references: int = setting(2, "natural reference images a thread, shown in every block", ge=0, le=100)
     reference_folder: str = setting("", "images to take them from, by name; '' = simulated ones")
     preferred: str = Field("1a", description="channel and online unit letter", pattern=r"^\d+[a-z]$")
     arrays: str = setting("", "array map of the recording, for sessions.tsv")

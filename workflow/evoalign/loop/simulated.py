@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -178,12 +179,10 @@ class ModelRecorder:
             matches = np.stack([model.texture_match(statistics), model.object_match(coarse)])
             kernels = np.stack(model.kernels())
             rng = np.random.default_rng([self._settings.seed, 13, request.block, request.round, row])
-            spike_s = spike_train(
-                lambda t, m=matches, k=kernels, base=model.base_hz: driven_rate(t, onset_s, m, k, base),
-                ceiling_hz(kernels, model.base_hz),
-                *span_s,
-                rng,
+            rate = partial(
+                driven_rate, onsets=onset_s, matches=matches, kernels=kernels, base_hz=model.base_hz
             )
+            spike_s = spike_train(rate, ceiling_hz(kernels, model.base_hz), *span_s, rng)
             times.append(_ticks(spike_s))
             channels.append(np.full(len(spike_s), self._settings.channel + row))
             units.append(np.full(len(spike_s), self._settings.unit if row == 0 else 1))

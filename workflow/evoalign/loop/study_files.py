@@ -14,9 +14,9 @@ import yaml
 from PIL import Image
 
 from evoalign.errors import InputError
+from evoalign.events.latent_codes import write_codes
 from evoalign.evolution.loop import EvolutionThread, ShownImage
 from evoalign.evolution.optimisers import State
-from evoalign.events.latent_codes import write_codes
 from evoalign.files import atomic_write
 from evoalign.loop.interfaces import ToShow
 from evoalign.loop.settings import Evolve
@@ -47,7 +47,7 @@ def write_states(folder: Path, block: int, states: Mapping[int, State]) -> None:
     """Write the optimisers' states after a block, by thread, and remove old ones."""
     arrays = {f"{thread}/{name}": value for thread, state in states.items() for name, value in state.items()}
     with atomic_write(_state_file(folder, block)) as partial, partial.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)
     if block > STATES_KEPT:
         _state_file(folder, block - STATES_KEPT).unlink(missing_ok=True)
 

@@ -109,7 +109,7 @@ class ZeromqDisplay:
         """Return the next message that can be read, and who sent it."""
         stop = time.monotonic() + timeout_s
         while (left_s := stop - time.monotonic()) > 0:
-            if self._socket.poll(1000 * left_s):
+            if self._socket.poll(int(1000 * left_s) + 1):
                 client, *parts = self._socket.recv_multipart()
                 try:
                     return client, protocol.decode(b"".join(parts), protocol.FROM_CLIENT)
