@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from evoalign import storage as remote
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.pipeline import declared, interpreter, process, versions
+from evoalign.pipeline import declared, interpreter, process, remainder, versions
 from evoalign.sheet import check_curations, load_sessions
 from evoalign.spaces.settings import GENERATED_SPACES
 from evoalign.study import check_config, check_generators
@@ -80,11 +80,18 @@ LOCK = f"{workflow.basedir}/envs/requirements.lock"
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"
 
-RECORDED = [name for name, row in SESSIONS.items() if row.raw]
-LOGGED = [name for name, row in SESSIONS.items() if row.log]
+# What failed just before: the report is made of the others, and names it.
+FAILED = remainder.left_out()
+REPORTED_SESSIONS = {name: row for name, row in SESSIONS.items() if name not in FAILED}
+RECORDED = [name for name, row in REPORTED_SESSIONS.items() if row.raw]
+LOGGED = [name for name, row in REPORTED_SESSIONS.items() if row.log]
 # Sessions with presentations go all the way to the figures.
-STUDIED = [name for name, row in SESSIONS.items() if row.nwb or (row.raw and row.log)]
-PACKAGED = [name for name, row in SESSIONS.items() if row.nwb or row.raw]
+STUDIED = [
+    name for name, row in REPORTED_SESSIONS.items() if row.nwb or (row.raw and row.log)
+]
+PACKAGED = [name for name, row in REPORTED_SESSIONS.items() if row.nwb or row.raw]
+# Nothing is pooled of no session, nor where that failed.
+POOLED = STUDIED and remainder.STUDY not in FAILED
 
 # How an NWB file that another tool made calls what is read; and all settings by which one is read.
 EXTERNAL_NAMES = ["nwb.presentations", "nwb.columns", "nwb.unit_columns"]

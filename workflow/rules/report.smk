@@ -4,9 +4,10 @@
 rule report:
     input:
         figures=expand(f"{RESULTS}/figures/{{session}}", session=PACKAGED),
-        population=[f"{RESULTS}/figures/population"] if STUDIED else [],
-        pooled=[f"{RESULTS}/population/trajectories"] if STUDIED else [],
-        tuning=[f"{RESULTS}/population/tuning"] if STUDIED else [],
+        population=[f"{RESULTS}/figures/population"] if POOLED else [],
+        pooled=[f"{RESULTS}/population/trajectories"] if POOLED else [],
+        encoding=[f"{RESULTS}/population/encoding"] if POOLED else [],
+        tuning=[f"{RESULTS}/population/tuning"] if POOLED else [],
         descriptors=expand(f"{SESSION}/recording/descriptor.json", session=RECORDED),
         segments=expand(f"{SESSION}/recording/segments.parquet", session=RECORDED),
         units=[sorted_table(session, "units") for session in RECORDED],
@@ -33,6 +34,14 @@ rule report:
         code=code("report"),
         # Tells what all the others were made from.
         settings=settings(*REPORTED),
-        sessions=lambda wildcards: declared.text(recorded=RECORDED, packaged=PACKAGED),
+        sessions=lambda wildcards: declared.text(
+            recorded=RECORDED,
+            packaged=PACKAGED,
+            failed=FAILED,
+            rows={
+                name: declared.fields(row, ["subject"])
+                for name, row in SESSIONS.items()
+            },
+        ),
     script:
         "../scripts/report.py"

@@ -3,7 +3,7 @@ import time
 
 import psutil
 
-from evoalign.pipeline import process, runs
+from evoalign.pipeline import process, remainder, runs
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
@@ -31,4 +31,14 @@ onstart:
 
 
 onerror:
-    runs.tell_failures(f"{RESULTS}/logs", BEGAN)
+    failures = runs.tell_failures(f"{RESULTS}/logs", BEGAN)
+    if not remainder.was_stopped(listed(log)):
+        runs.end(RESULTS)
+        asked = workflow.dag_settings
+        remainder.run_the_others(
+            RESULTS,
+            failures,
+            asked.targets,
+            reports=["all", "report", "provenance", f"{RESULTS}/report.html"],
+            forced=bool(asked.forceall or asked.forcerun or asked.forcetargets),
+        )

@@ -4,6 +4,7 @@ from evoalign import tables
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.insilico import draw_insilico
 from evoalign.figures.report import read_panels, write_report
+from evoalign.figures.report_page import page_contents
 from evoalign.figures.sets import save_all
 from evoalign.insilico.tables import INSILICO_WARPED_MEANS
 from evoalign.pipeline.job import job
@@ -21,11 +22,11 @@ with job(snakemake) as (config, facts):
     write_report(
         snakemake.output.html,
         given.template,
-        title="In silico: evolutions driven by units of an image network",
-        population=read_panels(snakemake.output.figures),
-        sessions={},
-        tables=[],
-        provenance=facts,
-        results=config.results,
-        lead="Sessions of a network's units, analysed as recorded ones; layers stand in place of areas.",
+        **page_contents(
+            title="In silico: evolutions driven by units of an image network",
+            lead="Sessions of a network's units, analysed as recorded ones; layers stand in place of areas.",
+            population=read_panels(snakemake.output.figures),
+            provenance=facts,
+            results=config.results,
+        ),
     )

@@ -16,6 +16,7 @@ from evoalign.analysis.tuning.tables import TUNING_SESSIONS
 from evoalign.errors import InputError
 from evoalign.events.tables import ALIGNMENT, LOG
 from evoalign.figures.report import ReportSection, section
+from evoalign.figures.report_glance import yields_section
 from evoalign.figures.style import area_label
 from evoalign.nwb.tables import FINDINGS
 from evoalign.recordings.tables import SEGMENTS
@@ -241,7 +242,8 @@ def sections(
     all_sections = []
     if inputs["pooled"]:
         experiments = _experiments(inputs)
-        all_sections += [experiments_section(experiments)] if len(experiments) else []
+        if len(experiments):
+            all_sections += [yields_section(experiments), experiments_section(experiments)]
         tuned = _tuned(inputs)
         all_sections += [tuning_section(tuned)] if len(tuned) else []
     if recorded:

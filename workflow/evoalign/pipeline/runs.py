@@ -39,6 +39,8 @@ CANCEL_S = 120.0
 TOLD = 10  # reasons on the screen
 # The first line of a rule's log, as `evoalign.pipeline.job` writes it.
 _BEGAN = re.compile(r"(.+): process \d+ on .+")
+# Folders of results that this process has taken, and their locked files.
+_guards: dict[str, int] = {}
 
 log = logging.getLogger("snakemake")
 
@@ -66,7 +68,16 @@ def begin(results: str | os.PathLike[str]) -> None:
         end_slurm_jobs(Path.cwd())
     os.ftruncate(held, 0)
     os.write(held, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-    atexit.register(os.ftruncate, held, 0)
+    _guards[str(results)] = held
+    atexit.register(end, results)
+
+
+def end(results: str | os.PathLike[str]) -> None:
+    """Give a folder of results back that `begin` took, for another run to take it."""
+    held = _guards.pop(str(results), None)
+    if held is not None:
+        os.ftruncate(held, 0)
+        os.close(held)
 
 
 def tidy(results: str | os.PathLike[str]) -> None:
@@ -218,12 +229,13 @@ def failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
     return messages
 
 
-def tell_failures(logs: str | os.PathLike[str], since: float) -> None:
-    """List the jobs that failed at the end of a run: see `failures`."""
+def tell_failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
+    """List the jobs that failed at the end of a run, and return them: see `failures`."""
     failed = failures(logs, since)
     if not failed:
-        return
+        return failed
     lines = [f"Failed jobs: {len(failed)}; what does not depend on them is done:"]
     lines += [f"{name}: {message}" for name, message in failed.items()]
-    lines += ["Mend the cause and run again, or take the session's row out: the report is of all rows."]
+    lines += ["Mend the cause and run again, or take the session's row out: the report names what failed."]
     log.error("\n".join(lines))
+    return failed

@@ -1,0 +1,67 @@
+"""What the report reads of a run's files beside its tables: what was pooled, and how each NWB file stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from evoalign import tables
+from evoalign.figures.panels import Tables
+from evoalign.nwb.tables import FINDINGS
+
+# Of nwbinspector, pynwb and dandi: what makes a file break a rule, not a recommendation.
+ERRORS = ("ERROR", "CRITICAL", "PYNWB_VALIDATION")
+
+
+def read_pooled(inputs: Mapping[str, Any]) -> Tables:
+    """Pooled tables by name; none where nothing was pooled.
+
+    Parameters
+    ----------
+    inputs : mapping of str to sequence of paths
+        ``pooled`` and ``encoding``: folders of pooled tables, or none.
+    """
+    folders = [*inputs["pooled"], *inputs["encoding"]]
+    return {name: frame for folder in folders for name, frame in tables.read_all(folder).items()}
+
+
+def standings(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
+    """Say of each session's NWB file what the validators found: 'valid', '2 errors', ..
+
+    Parameters
+    ----------
+    inputs : mapping of str to sequence of paths
+        ``findings`` in the order of `packaged`.
+    packaged : sequence of str
+        Sessions with an NWB file.
+    """
+    files = zip(packaged, inputs["findings"], strict=True)
+    return {name: _standing(tables.read(file, FINDINGS)) for name, file in files}
+
+
+def _standing(findings: pd.DataFrame) -> str:
+    errors = int(findings["importance"].isin(ERRORS).sum())
+    remarks = len(findings) - errors
+    if errors:
+        return f"{errors} error{'s' * (errors > 1)}"
+    return f"valid, {remarks} remark{'s' * (remarks > 1)}" if remarks else "valid"
+
+
+def why_nothing_pooled(pooled: Tables, failed: Mapping[str, str]) -> str:
+    """Say why there is nothing to tell of the population; '' where there is something.
+
+    Parameters
+    ----------
+    pooled : mapping of str to pandas.DataFrame
+        Of `read_pooled`.
+    failed : mapping of str to str
+        Session, or '' for jobs of the whole study -> what its jobs said.
+    """
+    if pooled and len(pooled["experiments"]):
+        return ""
+    if "" in failed:
+        return f"Nothing was pooled: {failed['']}"
+    lost = f"; of the sessions, {len(failed)} failed" if failed else ""
+    return f"No paired evolution was analysed, so that there is nothing to tell of areas{lost}."
