@@ -147,8 +147,9 @@ def _alignment(events: Events, formats: Sequence[str], cite: _Citations, version
         presentations were found by event words {first} to {last} and matched to the behaviour computer's
         log; a robust line took the log's clock to the recording's. Image onset was the change of the
         photodiode at most {events.photodiode_max_delay_ms:g} ms after its word, where one was recorded;
-        otherwise the word's time{added}. Sessions in which fewer than {percent(events.min_matched)} of presentations
-        matched, or whose 99th percentile of clock residuals exceeded {events.max_residual_ms:g} ms, were
+        otherwise the word's time{added}. Sessions in which fewer than {percent(events.min_matched)} of
+        presentations matched, or whose 99th percentile of clock residuals exceeded
+        {events.max_residual_ms:g} ms, were
         refused.
         """
     )
