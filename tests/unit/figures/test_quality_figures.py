@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from evoalign import tables
+from evoalign.events.recorded_images import most_frequent_word
 from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import caption as raster_caption
-from evoalign.figures.raster import draw_raster, most_frequent_word
+from evoalign.figures.raster import draw_raster
 from evoalign.figures.settings import Figures
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS

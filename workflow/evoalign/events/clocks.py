@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from evoalign.events.offset_histogram import LinearClock, estimate_clock, matched_words
 
@@ -280,4 +279,6 @@ def _residual_drift(log_s: Floats, residual_s: Floats) -> tuple[Floats, Floats]:
         return np.empty(0), np.empty(0)
     order = np.argsort(log_s, kind="stable")
     size = min(RESIDUAL_DRIFT_WORDS, len(log_s) // 2 * 2 - 1)
+    from scipy.ndimage import median_filter  # takes as long to load as a recording to open
+
     return log_s[order], median_filter(residual_s[order], size=size, mode="nearest")

@@ -59,7 +59,7 @@ def prepare(
         or the recording has no words.
     """
     event_s, event_word, presentation, is_offset = _events(log)
-    time_s, word, segment = _ordered(_chosen(words), settings)
+    time_s, word, segment = words_in_order(words_of_images(words), settings)
     inside = after_fixation(word, settings)
     expected = np.isin(word, event_word)
     if not (inside & expected).any():
@@ -95,7 +95,14 @@ def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:
     return time[order], word[order], row[order], is_offset[order]
 
 
-def _chosen(words: pd.DataFrame) -> pd.DataFrame:
+def words_of_images(words: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `WORDS` of the first source that carries words.
+
+    Raises
+    ------
+    InputError
+        No source does.
+    """
     for sources in SOURCES:
         source_words = words[words["source"].isin(sources)]
         if len(source_words):
@@ -108,7 +115,14 @@ def _chosen(words: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _ordered(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]:
+def words_in_order(words: pd.DataFrame, settings: Events) -> tuple[Floats, Ints, Ints]:
+    """Return time (s), masked value and segment of each word that was sent, ``[word]``, by time.
+
+    Raises
+    ------
+    InputError
+        Time runs backwards within a segment.
+    """
     segment = words["segment"].to_numpy(np.int64)
     time_s = words["time_s"].to_numpy(np.float64)
     order = np.argsort(segment, kind="stable")

@@ -14,24 +14,9 @@ from evoalign.figures.style import PAGE, letter, say_empty
 
 MAX_UNITS = 6  # units that fit on a page
 MAX_TRIALS = 300  # events that a raster shows, evenly picked
-REST = 0  # word of a digital port whose lines are all low
 PLAIN_S = 5.0  # stretch of a raster without events
 KIND_RANK = {"sorted": 0, "online": 1, "multiunit": 2}
 COLOUR, PREFERRED_COLOUR = "#0072B2", "#D55E00"
-
-
-def most_frequent_word(event_words: pd.DataFrame) -> tuple[int, np.ndarray] | None:
-    """Return the event word that was sent most often and its times, s; None without words.
-
-    Of equally frequent words the smallest is taken. Word 0 counts not: a digital port at
-    rest, as at the start of a recording.
-    """
-    event_words = event_words[event_words["word"] != REST]
-    if event_words.empty:
-        return None
-    counts = event_words["word"].value_counts()
-    word = int(counts.index[counts == counts.max()].min())
-    return word, np.sort(event_words.loc[event_words["word"] == word, "time_s"].to_numpy())
 
 
 def draw_raster(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoalign.events.recorded_images import most_frequent_word
 from evoalign.figures import alignment, evolved_images, paired_evolution, quality, raster, reference_responses
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.panels import Tables
@@ -118,5 +119,5 @@ def _events(contents: SessionContents) -> tuple[NDArray[np.float64] | None, str]
     onsets = presentations.loc[presentations["valid"].astype(bool), "onset_s"].to_numpy(dtype=np.float64)
     if len(onsets):
         return onsets, "image onset"
-    centre = raster.most_frequent_word(contents.words)
+    centre = most_frequent_word(contents.words)
     return (None, "") if centre is None else (centre[1], f"word {centre[0]}")

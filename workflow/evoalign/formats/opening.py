@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,17 +16,21 @@ from evoalign.recordings.recording import Recording
 from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 BLACKROCK_SUFFIXES = (".nev", ".ns1", ".ns2", ".ns3", ".ns4", ".ns5", ".ns6", ".ccf")
+MOST_FOLDERS = 6  # deeper than any system's files lie in the folder of their recording
 # Formats whose recording is one file or folder: suffix -> reader(path, gap_tolerance_s).
 SINGLE_FILE: Mapping[str, Callable[[Path, float], Recording]] = {
     ".plx": open_plx,
     ".pl2": open_pl2,
     ".pl2bundle": open_bundle,
 }
+# Of these, files without an index: reader(path, gap_tolerance_s, most_bytes) of their beginning.
+BEGINNING: Mapping[str, Callable[[Path, float, int], Recording]] = {".plx": open_plx, ".pl2": open_pl2}
 
 
 def open_recording(
     paths: Sequence[str | PathLike[str]] | str | PathLike[str],
     gap_tolerance_ms: float = 1000 * GAP_TOLERANCE_S,
+    most_bytes: int | None = None,
 ) -> Recording:
     """Open the raw files of one recording; continuous data are read when asked for.
 
@@ -39,6 +44,12 @@ def open_recording(
         Deviations of time stamps up to this size are jitter, larger ones gaps.
         Plexon: stamps of blocks. Blackrock: stamps of single samples (PTP); a
         deviation that later stamps do not undo is a gap, however small.
+    most_bytes : int, optional
+        Of Blackrock's, ``.plx`` and ``.pl2`` files only so many bytes are looked
+        at where all would have to be: the time that it takes does not grow
+        with the file. The recording then ends early, see
+        `Recording.full_duration_s`, and what stands at the end of the files is
+        not checked.
 
     Returns
     -------
@@ -59,16 +70,28 @@ def open_recording(
     if system := system_of(files):
         return open_system(system, files, gap_tolerance_ms / 1000)
     if suffixes <= set(BLACKROCK_SUFFIXES):
-        return open_blackrock(files, gap_tolerance_ms / 1000)
-    if len(files) == 1 and (opener := SINGLE_FILE.get(files[0].suffix.lower())):
+        return open_blackrock(files, gap_tolerance_ms / 1000, most_bytes)
+    suffix = files[0].suffix.lower()
+    if len(files) == 1 and most_bytes is not None and suffix in BEGINNING:
+        return BEGINNING[suffix](files[0], gap_tolerance_ms / 1000, most_bytes)
+    if len(files) == 1 and (opener := SINGLE_FILE.get(suffix)):
         return opener(files[0], gap_tolerance_ms / 1000)
+    if folder := _recording_around(files[0]):
+        raise InputError("this file is a part of a recording", files[0], f"name the folder: {folder}")
     names = ", ".join(file.name for file in files)
+    taken = f"these files together: {names}" if len(files) > 1 else f"'{names}'"
     raise InputError(
-        f"no reader takes these files together: {names}",
+        f"no reader takes {taken}",
         files[0],
         f"give one of {', '.join(SINGLE_FILE)}, Blackrock's files of one recording, "
         f"or one of {', '.join(system.name for system in SYSTEMS)} (docs/formats.md)",
     )
+
+
+def _recording_around(file: Path) -> Path | None:
+    """Return the nearest folder around a file that is a recording of another system; None without."""
+    around = itertools.islice(file.absolute().parents, MOST_FOLDERS)
+    return next((folder for folder in around if system_of([folder])), None)
 
 
 def check_readable(file: Path) -> None:

@@ -34,6 +34,9 @@ class Recording:
         Continuous streams by name.
     metadata : dict
         Further metadata of the header, fit for JSON; ``facts`` in the descriptor.
+    full_duration_s : float, optional
+        Where only the beginning was opened: seconds of all that the files hold, NaN when they do not
+        tell. None: all was opened.
     """
 
     format: str
@@ -45,6 +48,7 @@ class Recording:
     online_spikes: pd.DataFrame
     streams: dict[str, Stream]
     metadata: dict[str, Any] = field(default_factory=dict)
+    full_duration_s: float | None = None
 
     @property
     def duration_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,8 @@ def shared_clock(
     """Return the clock of the .nev and the .nsX; both must tell of the same resets."""
     counts = {int(pieces.max(initial=0)) + 1 for pieces in runs_of}
     from_nev = int(nev_pieces.max(initial=0)) + 1
-    if nev and counts and max(counts) != from_nev:
+    beginning = nev is not None and not nev.whole and from_nev < max(counts, default=0)
+    if nev and counts and max(counts) != from_nev and not beginning:
         raise InputError(
             f"time steps back {from_nev - 1} times in the .nev, {max(counts) - 1} times in the .ns files",
             nev.path,
@@ -101,3 +103,20 @@ def packet_times(nev: Nev | None, pieces: NDArray[np.int64], clock: Clock) -> ND
     origin = np.uint64(round(clock.origin_s * nev.resolution_hz)) if clock.origin_s else np.uint64(0)
     ticks = nev.ticks.astype(np.int64) - np.int64(origin)
     return ticks / nev.resolution_hz + np.asarray(clock.offset_s)[pieces]
+
+
+def full_duration_s(files: Sequence[Nev | Nsx]) -> float | None:
+    """Return the seconds of all samples where a file was read in part, NaN without samples; else None."""
+    if all(file.whole for file in files):
+        return None
+    spans = [
+        (
+            file.path.stat().st_size / file.packet_bytes
+            if file.packet_bytes
+            else sum(run.n for run in file.runs)
+        )
+        / file.rate_hz
+        for file in files
+        if isinstance(file, Nsx)
+    ]
+    return max(spans, default=float("nan"))

@@ -40,6 +40,8 @@ class Nev:
         Packet and text; a comment that was written twice is there once.
     stimulation : list of (int, int)
         Packet and electrode of Ripple's stimulation.
+    whole : bool
+        All packets were read, not those of the beginning only.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Nev:
     comments: list[tuple[int, str]] = field(default_factory=list)
     stimulation: list[tuple[int, int]] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
+    whole: bool = True
 
 
 SPIKE, WORD, SERIAL_WORD = 1, 2, 3
@@ -65,8 +68,15 @@ TWICE_S = 0.01  # the same text again within this time is the same comment: Gemi
 UTF_16 = 1  # a comment's character set
 
 
-def read_nev(path: Path) -> Nev:
+def read_nev(path: Path, most_bytes: int | None = None) -> Nev:
     """Read a NEV file without the waveforms.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    most_bytes : int, optional
+        Packets up to this byte are read; all by default.
 
     Raises
     ------
@@ -75,7 +85,7 @@ def read_nev(path: Path) -> Nev:
     """
     basic = _basic_header(path)
     labels, gains, analog, metadata = _extended_headers(path, basic)
-    packets = _packets(path, basic)
+    packets, whole = _packets(path, basic, most_bytes)
     ids, reason = packets["packet_id"], packets["reason"]
     is_spike = (ids >= layout.FIRST_SPIKE_PACKET) & (ids <= layout.LAST_SPIKE_PACKET)
     # A stamp of all ones marks the continuation of the packet before it (2.1, 2.2).
@@ -108,6 +118,7 @@ def read_nev(path: Path) -> Nev:
         comments=_comments(packets[keep], resolution),
         stimulation=_stimulation(packets[keep]),
         metadata=metadata,
+        whole=whole,
     )
 
 
@@ -177,7 +188,8 @@ def _extended_headers(
     return labels, gains, frozenset(analog), metadata
 
 
-def _packets(path: Path, basic: np.void) -> np.ndarray:
+def _packets(path: Path, basic: np.void, most_bytes: int | None) -> tuple[np.ndarray, bool]:
+    """Return the packets, and whether they are all."""
     wide = int(basic["ver_major"]) >= 3
     length = int(basic["bytes_in_data_packets"])
     start = int(basic["bytes_in_headers"])
@@ -192,8 +204,9 @@ def _packets(path: Path, basic: np.void) -> np.ndarray:
         )
     dtype = layout.nev_packet(length, wide)
     if n == 0:
-        return np.empty(0, dtype)
-    return np.memmap(path, dtype, mode="r", offset=start, shape=(n,))
+        return np.empty(0, dtype), True
+    most = n if most_bytes is None else max(1, (most_bytes - start) // length)
+    return np.memmap(path, dtype, mode="r", offset=start, shape=(min(n, most),)), most >= n
 
 
 def _comments(packets: np.ndarray, resolution_hz: int) -> list[tuple[int, str]]:

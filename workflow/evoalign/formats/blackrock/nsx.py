@@ -39,6 +39,7 @@ class Nsx:
     runs: tuple[Run, ...]
     packet_bytes: int = 0  # of one-sample packets; 0: blocks
     measured_hz: float = 0.0  # rate by PTP stamps; 0: not measured
+    whole: bool = True  # all samples were found, not those of the beginning only
 
     def read(self, run: int, start: int, stop: int, columns: Sequence[int]) -> NDArray[np.int16]:
         """Return counts, int16 ``[sample, column]``, of a run; opens the file for this read only."""
@@ -64,7 +65,7 @@ class Nsx:
         return np.ascontiguousarray(samples[:, list(columns)])
 
 
-def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S) -> Nsx:
+def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S, most_bytes: int | None = None) -> Nsx:
     """Read an NSx file's headers and find its runs of samples; no sample is read.
 
     Raises
@@ -79,7 +80,7 @@ def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S) -> Nsx:
         return _read_21(path)
     if magic not in layout.NSX_MAGIC:
         raise InputError(f"no NSx file: it starts with {magic!r}", f"{path}, byte 0", HINT)
-    return _read_22(path, gap_tolerance_s)
+    return _read_22(path, gap_tolerance_s, most_bytes)
 
 
 def _header(path: Path, dtype: np.dtype, count: int = 1, offset: int = 0) -> np.ndarray:
@@ -131,7 +132,7 @@ def _read_21(path: Path) -> Nsx:
     )
 
 
-def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
+def _read_22(path: Path, gap_tolerance_s: float, most_bytes: int | None) -> Nsx:
     basic = _header(path, layout.NSX_BASIC)[0]
     version = (int(basic["ver_major"]), int(basic["ver_minor"]))
     if version not in {(2, 2), (2, 3), (3, 0)}:
@@ -158,7 +159,7 @@ def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
     gain, offset = _scale(path, channels)
     rate_hz = layout.CLOCK_HZ / int(basic["period"])
     runs, packet_bytes, measured = find_runs(
-        path, header_bytes, n, version[0] >= 3, resolution, rate_hz, gap_tolerance_s
+        path, header_bytes, n, version[0] >= 3, resolution, rate_hz, gap_tolerance_s, most_bytes
     )
     return Nsx(
         path=path,
@@ -175,6 +176,7 @@ def _read_22(path: Path, gap_tolerance_s: float) -> Nsx:
         runs=runs,
         packet_bytes=packet_bytes,
         measured_hz=measured,
+        whole=not packet_bytes or most_bytes is None or most_bytes >= path.stat().st_size,
     )
 
 

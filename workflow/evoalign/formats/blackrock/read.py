@@ -20,6 +20,7 @@ from evoalign.formats.blackrock.ccf import read_ccf
 from evoalign.formats.blackrock.clock import (
     HINT,
     Clock,
+    full_duration_s,
     packet_times,
     pieces_of_packets,
     pieces_of_runs,
@@ -40,8 +41,18 @@ PART = re.compile(r"-(\d{3})$")
 ROWS = "give the .nev and the .nsX of one processor and one part; others are rows of their own in the sheet"
 
 
-def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
+def open_blackrock(
+    files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE_S, most_bytes: int | None = None
+) -> Recording:
     """Open a NEV, NSx files, or both of one recording; a ``.ccf`` may be among them.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    gap_tolerance_s : float
+        By which stamps of single samples (PTP) may jitter.
+    most_bytes : int, optional
+        Packets (of a NEV, or of single samples) up to this byte of a file are read; all by default.
 
     Raises
     ------
@@ -52,10 +63,14 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
     doubled = {s for s in suffixes if suffixes.count(s) > 1}
     if doubled:
         raise InputError(f"more than one file of the kind {', '.join(sorted(doubled))}", files[0], HINT)
-    nev = next((read_nev(f) for f, s in zip(files, suffixes, strict=True) if s == ".nev"), None)
+    nev = next((read_nev(f, most_bytes) for f, s in zip(files, suffixes, strict=True) if s == ".nev"), None)
     # The fastest first: its time stamps show pauses and resets.
     nsx = sorted(
-        (read_nsx(f, gap_tolerance_s) for f, s in zip(files, suffixes, strict=True) if s.startswith(".ns")),
+        (
+            read_nsx(f, gap_tolerance_s, most_bytes)
+            for f, s in zip(files, suffixes, strict=True)
+            if s.startswith(".ns")
+        ),
         key=lambda nsx_file: (-nsx_file.rate_hz, nsx_file.path.suffix != ".ns6", nsx_file.path.name),
     )
     if nev is None and not nsx:
@@ -84,6 +99,7 @@ def open_blackrock(files: Sequence[Path], gap_tolerance_s: float = GAP_TOLERANCE
         online_spikes=_online_spikes(nev, times),
         streams=streams,
         metadata=metadata,
+        full_duration_s=full_duration_s(_headers(nev, nsx)),
     )
 
 

@@ -35,7 +35,14 @@ class Run(NamedTuple):
 
 
 def find_runs(
-    path: Path, data_start: int, n_channels: int, wide: bool, resolution: int, rate_hz: float, jitter_s: float
+    path: Path,
+    data_start: int,
+    n_channels: int,
+    wide: bool,
+    resolution: int,
+    rate_hz: float,
+    jitter_s: float,
+    most_bytes: int | None = None,
 ) -> tuple[tuple[Run, ...], int, float]:
     """Find the runs of an NSx file of version 2.2 or later.
 
@@ -53,6 +60,8 @@ def find_runs(
         Sampling rate by the header.
     jitter_s : float
         One-sample packets whose stamps are off by more are never jitter.
+    most_bytes : int, optional
+        Of one-sample packets those up to this byte are looked at; blocks are few, and all are.
 
     Returns
     -------
@@ -71,6 +80,8 @@ def find_runs(
     packet = np.dtype([*layout.nsx_block(wide).descr, ("samples", "<i2", (n_channels,))])
     n, cut_bytes = divmod(path.stat().st_size - data_start, packet.itemsize)
     if wide and n > 1 and not cut_bytes:
+        if most_bytes is not None:
+            n = min(n, max(2, (most_bytes - data_start) // packet.itemsize))
         packets = np.memmap(path, packet, mode="r", offset=data_start, shape=(n,))
         if _of_one_sample(packets):
             cuts = _ptp_cuts(packets["timestamp"], period, jitter_s * resolution)

@@ -40,6 +40,8 @@ class Pl2File:
         All data blocks.
     finished : bool
         The file has a footer (it has none after a crash).
+    whole : bool
+        All blocks were walked, not those of the beginning only.
     """
 
     path: Path
@@ -50,11 +52,19 @@ class Pl2File:
     event_headers: np.ndarray
     blocks: Blocks2
     finished: bool
+    whole: bool = True
 
     @property
     def clock_hz(self) -> float:
         """Rate of the time stamps."""
         return float(self.header["TimestampFrequency"])
+
+    @property
+    def full_duration_s(self) -> float | None:
+        """Seconds that the header tells, NaN where it tells none; None when all blocks were walked."""
+        if self.whole:
+            return None
+        return int(self.header["DurationOfRecording"]) / self.clock_hz or float("nan")
 
     @property
     def start(self) -> dt.datetime | None:
@@ -81,13 +91,15 @@ class Pl2File:
         return self.content[at : at + 2 * n * points].view("<i2").reshape(n, points)
 
 
-def read_pl2(path: Path) -> Pl2File:
+def read_pl2(path: Path, most_bytes: int | None = None) -> Pl2File:
     """Read the headers of a .pl2 file, walk its blocks and check them against its footer.
 
     Parameters
     ----------
     path : Path
         The file.
+    most_bytes : int, optional
+        Only the blocks before this byte are walked; totals and footer are then not compared.
 
     Returns
     -------
@@ -104,16 +116,21 @@ def read_pl2(path: Path) -> Pl2File:
     spikes, analog, events = _channel_headers(content, header, path)
     finished = bool(header["StartOfFooter"])
     end = int(header["EndOfDataBlocks"]) if finished else content.size
-    blocks, at, ended = walk(as_words(content), int(header["FirstDataBlock"]) // 2, end // 2)
-    if ended != DONE:
+    first = int(header["FirstDataBlock"])
+    whole = most_bytes is None or most_bytes >= end
+    walked = end if whole else max(first, most_bytes or 0)
+    blocks, at, ended = walk(as_words(content), first // 2, walked // 2)
+    if ended != DONE and (whole or ended != CUT):  # the beginning may end within a block
         what = {
             CUT: f"the last block is cut: {end - 2 * at} bytes are left",
             BAD_TYPE: f"0x{int(content[2 * at]):02x} is no known block type",
             BAD_LENGTH: "the lengths in this block's header contradict each other",
         }[ended]
         raise refuse(what, path, 2 * at)
-    file = Pl2File(path, content, header, spikes, analog, events, blocks, finished)
+    file = Pl2File(path, content, header, spikes, analog, events, blocks, finished, whole)
     _check_blocks(file)
+    if not whole:
+        return file
     if finished:
         check_footer(content, int(header["StartOfFooter"]), blocks, path, EXPORT)
     _check_units(file)

@@ -25,7 +25,9 @@ from evoalign.recordings.stream import GAP_TOLERANCE_S
 from evoalign.recordings.tables import ONLINE_SPIKES
 
 
-def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
+def open_pl2(
+    path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S, most_bytes: int | None = None
+) -> Recording:
     """Open a Plexon .pl2 file.
 
     Streams and words are named as by `evoalign.formats.plx.read.open_plx`;
@@ -37,6 +39,8 @@ def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         The file.
     gap_tolerance_s : float
         A block further off its run starts a new segment.
+    most_bytes : int, optional
+        Blocks are walked up to this byte only; all by default.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         The file is missing, cut or damaged, or its totals contradict each
         other: with the byte, and the advice to export it.
     """
-    file = read_pl2(Path(path))
+    file = read_pl2(Path(path), most_bytes)
     channel, unit, tick = _spikes(file)
     word_tick, word, source = _events(file)
     contents = Contents(
@@ -69,7 +73,7 @@ def open_pl2(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         word_source=source,
         metadata=_metadata(file),
     )
-    return build("plexon2", [file.path], contents, gap_tolerance_s)
+    return build("plexon2", [file.path], contents, gap_tolerance_s, file.full_duration_s)
 
 
 def open_bundle(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evoalign.formats.plexon.runs import MAX_LOSS, MAX_LOSS_OF_BEGINNING
 from evoalign.formats.plexon.streams import Continuous, name_streams, split_ragged
 from evoalign.formats.plexon.walk import copy_samples
 from evoalign.recordings.recording import Recording, channel_table, segment_table, spike_table, word_table
@@ -73,12 +74,20 @@ class Contents:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
-def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s: float) -> Recording:
+def build(
+    kind: str,
+    files: Sequence[Path],
+    contents: Contents,
+    gap_tolerance_s: float,
+    full_duration_s: float | None = None,
+) -> Recording:
     """Return the recording of a Plexon file's contents."""
     streams: dict[str, Stream] = {}
     names: dict[int, str] = {}  # of each channel, as in the first stream that holds it
     metadata = dict(contents.metadata)
-    for name, (channels, group) in split_ragged(name_streams(contents.continuous), contents.clock_hz).items():
+    max_loss = MAX_LOSS if full_duration_s is None else MAX_LOSS_OF_BEGINNING
+    by_part = split_ragged(name_streams(contents.continuous), contents.clock_hz, max_loss)
+    for name, (channels, group) in by_part.items():
         starts = (group.tick / contents.clock_hz).tolist()
         streams[name] = Stream(
             name=name,
@@ -93,7 +102,7 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
         )
         for channel in channels:
             names.setdefault(channel.number, channel.name)
-        if group.lost:
+        if group.lost and full_duration_s is None:
             metadata.setdefault("samples_outside_shared_segments", {})[name] = group.lost
     in_order = list(streams.values())
     segments = segment_table(in_order)
@@ -112,4 +121,5 @@ def build(kind: str, files: Sequence[Path], contents: Contents, gap_tolerance_s:
         online_spikes=spike_table(contents.spike_channel, contents.spike_unit, spike_s),
         streams=streams,
         metadata=metadata,
+        full_duration_s=full_duration_s,
     )

@@ -10,6 +10,8 @@ from evoalign.formats.plexon.walk import Blocks, run_starts
 
 # A channel joins the stream of the others when at most this share of their samples is lost by it.
 MAX_LOSS = 0.01
+# The same where only the beginning of a file was walked: it ends in another block of each channel.
+MAX_LOSS_OF_BEGINNING = 0.5
 
 
 class Runs(NamedTuple):
@@ -102,12 +104,14 @@ def backward_step(runs: Runs, ticks_per_sample: float, tolerance: float) -> int:
     return int(backward_runs[0]) + 1 if backward_runs.size else -1
 
 
-def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[ChannelGroup]:
+def group_channels(
+    channels: list[Runs], ticks_per_sample: float, max_loss: float = MAX_LOSS
+) -> list[ChannelGroup]:
     """Put channels of one sampling rate into groups that share segments.
 
     Channels with the same runs stay together. A channel with other runs joins
     the largest group, cut to the samples that all have, when that costs at most
-    `MAX_LOSS` of the group's samples (a ragged start or end); else it forms a
+    `max_loss` of the group's samples (a ragged start or end); else it forms a
     new group.
 
     Returns
@@ -124,7 +128,7 @@ def group_channels(channels: list[Runs], ticks_per_sample: float) -> list[Channe
         runs = channels[members[0]]
         alone = Shared(runs.tick.astype(float), runs.length, runs.sample[:, None])
         joined = _intersect(groups[0][0], alone, ticks_per_sample) if groups else None
-        if joined is not None and joined.length.sum() >= (1 - MAX_LOSS) * groups[0][0].length.sum():
+        if joined is not None and joined.length.sum() >= (1 - max_loss) * groups[0][0].length.sum():
             groups[0] = (joined, [*groups[0][1], members])
         else:
             groups.append((alone, [members]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evoalign.errors import InputError
-from evoalign.formats.plexon.runs import ChannelGroup, Runs, group_channels
+from evoalign.formats.plexon.runs import MAX_LOSS, ChannelGroup, Runs, group_channels
 
 ROLES = ("broadband", "highpass", "field", "analog")
 BROADBAND_HZ = 20_000  # a neural signal at this rate or above holds spikes
@@ -124,12 +124,12 @@ def _distinct(channels: list[Continuous], role: str) -> list[Continuous]:
 
 
 def split_ragged(
-    streams: dict[str, list[Continuous]], clock_hz: float
+    streams: dict[str, list[Continuous]], clock_hz: float, max_loss: float = MAX_LOSS
 ) -> dict[str, tuple[list[Continuous], ChannelGroup]]:
     """Split each stream into parts whose channels share segments; see `group_channels`."""
     streams_by_part: dict[str, tuple[list[Continuous], ChannelGroup]] = {}
     for name, channels in streams.items():
-        groups = group_channels([c.runs for c in channels], clock_hz / channels[0].rate_hz)
+        groups = group_channels([c.runs for c in channels], clock_hz / channels[0].rate_hz, max_loss)
         for rank, group in enumerate(groups):
             members = [channels[position] for position in group.members]
             streams_by_part[name if rank == 0 else f"{name}_part{rank + 1}"] = (members, group)

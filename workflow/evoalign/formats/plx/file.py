@@ -32,6 +32,8 @@ class PlxFile:
     spikes, events, continuous : Blocks
     counted : bool
         The header's counts were filled in (they are not after a crash).
+    whole : bool
+        All blocks were walked, not those of the beginning only.
     """
 
     path: Path
@@ -44,11 +46,19 @@ class PlxFile:
     events: Blocks
     continuous: Blocks
     counted: bool
+    whole: bool = True
 
     @property
     def clock_hz(self) -> float:
         """Rate of the time stamps."""
         return float(self.header["ADFrequency"])
+
+    @property
+    def full_duration_s(self) -> float | None:
+        """Seconds that the header tells, NaN where it tells none; None when all blocks were walked."""
+        if self.whole:
+            return None
+        return float(self.header["LastTimestamp"]) / self.clock_hz or float("nan")
 
     @property
     def start(self) -> dt.datetime | None:
@@ -60,13 +70,15 @@ class PlxFile:
             return None
 
 
-def read_plx(path: Path) -> PlxFile:
+def read_plx(path: Path, most_bytes: int | None = None) -> PlxFile:
     """Read the headers of a .plx file and walk its blocks.
 
     Parameters
     ----------
     path : Path
         The file.
+    most_bytes : int, optional
+        Only the blocks before this byte are walked; what the header counts is then not compared.
 
     Returns
     -------
@@ -97,13 +109,17 @@ def read_plx(path: Path) -> PlxFile:
         raise InputError("the file has no spike and no continuous channels", path, "record it again")
     for table in (tables[0], tables[2]):  # OmniPlex 1.1.9 repeats channels among the headers of events
         _check_unique(table, path)
-    blocks, ended, end = walk(as_words(content), at // 2)
-    _check_end(content, ended, end, path)
+    whole = most_bytes is None or most_bytes >= content.size
+    walked = content if whole else content[: max(at, most_bytes or 0)]
+    blocks, ended, end = walk(as_words(walked), at // 2)
+    if whole or end != CUT:  # the beginning may end within a block
+        _check_end(walked, ended, end, path)
     dsp, event, slow = tables
     counted = bool(header["TSCounts"].any() or header["EVCounts"].any())
-    file = PlxFile(path, content, header, dsp, event, slow, blocks[1], blocks[4], blocks[5], counted)
+    file = PlxFile(path, content, header, dsp, event, slow, blocks[1], blocks[4], blocks[5], counted, whole)
     _check_channels(file)
-    _check_counts(file)
+    if whole:
+        _check_counts(file)
     return file
 
 

@@ -29,7 +29,9 @@ from evoalign.recordings.tables import ONLINE_SPIKES
 SOURCE_OF = {plx.STROBED: "strobed", plx.START: "start", plx.STOP: "stop"}
 
 
-def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S) -> Recording:
+def open_plx(
+    path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S, most_bytes: int | None = None
+) -> Recording:
     """Open a Plexon .plx file.
 
     Continuous channels become streams by the signal they carry (see
@@ -44,6 +46,8 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         The file.
     gap_tolerance_s : float
         A block further off its run starts a new segment.
+    most_bytes : int, optional
+        Blocks are walked up to this byte only; all by default.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
     InputError
         The file is missing, cut or damaged: with the byte.
     """
-    file = read_plx(Path(path))
+    file = read_plx(Path(path), most_bytes)
     tick, word, source = _events(file)
     continuous, channels_without_samples = _continuous(file, gap_tolerance_s)
     contents = Contents(
@@ -75,7 +79,7 @@ def open_plx(path: str | PathLike[str], gap_tolerance_s: float = GAP_TOLERANCE_S
         word_source=source,
         metadata=_metadata(file, channels_without_samples),
     )
-    return build("plexon", [file.path], contents, gap_tolerance_s)
+    return build("plexon", [file.path], contents, gap_tolerance_s, file.full_duration_s)
 
 
 def spike_waveforms(path: str | PathLike[str], channel: int) -> tuple[pd.DataFrame, np.ndarray, float]:

@@ -1,0 +1,1 @@
+"""Subcommands of `evoalign`: a module each, whose function `add` adds its parser."""
