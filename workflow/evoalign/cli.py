@@ -11,10 +11,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from evoalign.commands import export, inspect, spaces
+from evoalign.commands import check, export, inspect, spaces
 from evoalign.errors import InputError
 
-COMMANDS = (inspect, spaces, export)
+COMMANDS = (inspect, check, spaces, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

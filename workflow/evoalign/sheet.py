@@ -133,7 +133,9 @@ def _check_latents(session: Session) -> None:
 
 
 def load_sessions(
-    path: str | PathLike[str], exists: Callable[[str], bool] = lambda _: True
+    path: str | PathLike[str],
+    exists: Callable[[str], bool] = lambda _: True,
+    problems: list[InputError] | None = None,
 ) -> tuple[Session, ...]:
     """Read and check the sample sheet.
 
@@ -146,6 +148,9 @@ def load_sessions(
         Tells whether a file or folder that a row names is there (or will be
         made); by default paths are not looked at. URLs are not asked for:
         Snakemake does that.
+    problems : list of InputError, optional
+        Takes what is wrong with a row, which is then left out, in the place of
+        the first being raised.
 
     Returns
     -------
@@ -162,30 +167,49 @@ def load_sessions(
     recorded: dict[str, str] = {}
     for where, cells in _sheet_rows(Path(path)):
         try:
-            session = Session.model_validate(cells)
-        except ValidationError as error:
-            raise explain(error, where, Session) from None
-        if session.session in rows:
-            raise InputError(
-                f"session '{session.session}' stands twice",
-                f"{rows[session.session]} and {where}",
-                "give each row a name of its own",
-            )
-        _check_files(session, where, exists)
-        for file in (*session.raw, session.nwb) if session.raw or session.nwb else ():
-            _check_recorded_once(file, where, recorded)
-        rows[session.session] = where
-        sessions.append(session)
-    if not sessions:
+            sessions.append(_checked_row(cells, where, exists, rows, recorded))
+        except InputError as error:
+            if problems is None:
+                raise
+            problems.append(error)
+    if not sessions and not problems:
         raise InputError("the sample sheet has no rows", path, "add a row for each session")
     for session in sessions:
         if session.follows and session.follows not in rows:
-            raise InputError(
+            unknown = InputError(
                 f"there is no session '{session.follows}'",
                 f"{rows[session.session]}, column follows",
                 nearest(session.follows, list(rows)),
             )
+            if problems is None:
+                raise unknown
+            problems.append(unknown)
     return tuple(sessions)
+
+
+def _checked_row(
+    cells: dict[str, str],
+    where: str,
+    exists: Callable[[str], bool],
+    rows: dict[str, str],
+    recorded: dict[str, str],
+) -> Session:
+    """Return a row's session; its name is entered into `rows`, its recording into `recorded`."""
+    name = cells.get("session", "")
+    if name in rows:
+        raise InputError(
+            f"session '{name}' stands twice", f"{rows[name]} and {where}", "give each row a name of its own"
+        )
+    try:
+        session = Session.model_validate(cells)
+    except ValidationError as error:
+        raise explain(error, where, Session) from None
+    # Entered whatever else is wrong with the row: others may follow it.
+    rows[session.session] = where
+    _check_files(session, where, exists)
+    for file in (*session.raw, session.nwb) if session.raw or session.nwb else ():
+        _check_recorded_once(file, where, recorded)
+    return session
 
 
 def with_local_stimuli(session: Session, stimuli: Iterable[str]) -> Session:

@@ -195,3 +195,9 @@ def test_no_faults_ever_match_a_wrong_word(
     good = p["valid"] & rig.truth["recorded"]
     assert (np.abs(p["onset_s"] - rig.truth["onset_s"])[good] < 0.5e-3).all()
     assert not p["valid"][~rig.truth["recorded"]].any()
+
+
+def test_nothing_that_matches_is_refused_whatever_share_is_asked_for(rig):
+    """Offset words alone bring the clocks together: there is no residual to judge them by."""
+    log = rig.log.assign(onset_word=rig.log["onset_word"] + 40)
+    refused(log, rig.words, "only 0 of 300", settings=Events(min_matched=0.0))

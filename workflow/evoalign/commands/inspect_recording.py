@@ -10,7 +10,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.commands.inspect_spikes import Spiking, response_lines, unit_lines
-from evoalign.commands.text import megabytes, ranges, seconds, table
+from evoalign.commands.text import counted, megabytes, ranges, seconds, table
 from evoalign.errors import InputError
 from evoalign.events.recorded_images import most_frequent_word, recorded_images
 from evoalign.events.settings import Events
@@ -155,7 +155,7 @@ def _channels(channels: pd.DataFrame) -> str:
         for name, number in zip(analog["name"], analog["channel"], strict=True)
     ]
     listed = ", ".join(names[:MOST_ANALOG]) + (", .." if len(names) > MOST_ANALOG else "")
-    inputs = f"; {len(names)} analog inputs: {listed}" if names else "; no analog input"
+    inputs = f"; {counted(len(names), 'analog input')}: {listed}" if names else "; no analog input"
     return f"Channels: {len(neural)} neural" + (f" ({ranges(neural)})" if neural else "") + inputs
 
 

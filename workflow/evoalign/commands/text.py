@@ -83,6 +83,11 @@ def megabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e3:,.0f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:,.0f} MB"
 
 
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: ``1 note``, ``no notes``, ``2 notes``."""
+    return f"{n or 'no'} {noun}{'' if n == 1 else 's'}"
+
+
 def ranges(numbers: Sequence[int]) -> str:
     """Return whole numbers with runs joined: ``1-4, 7``."""
     ordered = sorted(set(numbers))

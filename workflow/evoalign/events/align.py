@@ -154,7 +154,7 @@ def _check_quality(times: PresentationTimes, residual_s: Floats, settings: Event
     matched = np.isfinite(times.word_s)
     recordable = ~times.in_pause
     share = matched.sum() / max(recordable.sum(), 1)
-    if share < settings.min_matched:
+    if share < settings.min_matched or not matched.any():
         outside = int(times.outside.sum())
         outside_text = f", {outside} of them before or after the recording" if outside else ""
         raise InputError(

@@ -1,0 +1,204 @@
+"""`evoalign check` finds what would end a run, each thing by itself, and lets what is right pass."""
+
+import os
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from evoalign.cli import main
+from evoalign.commands import check_machine, check_session
+from evoalign.errors import InputError
+from evoalign.formats.blackrock.write import write_nev, write_nsx
+from evoalign.formats.opening import open_recording
+from evoalign.sheet import load_sessions
+from evoalign.study import Config
+
+RATE_HZ, SECONDS, N_IMAGES = 30_000, 24, 60
+ROOT = Path(__file__).parents[3]
+
+
+def schedule(seed=0):
+    """Onsets on the log's clock, irregular as screens are."""
+    return 1 + np.cumsum(np.random.default_rng(seed).uniform(0.25, 0.45, N_IMAGES))
+
+
+def write_log(path, onsets, value=101):
+    rows = [
+        f"{i}\t{i // 4 + 1}\tblock00{i // 20 + 1}_thread00{i % 2}_gen_{i}\t{value + i % 4}\t{201 + i % 4}"
+        f"\t{on:.4f}\t{on + 0.1:.4f}"
+        for i, on in enumerate(onsets)
+    ]
+    header = ["presentation", "trial", "image", "onset_word", "offset_word", "onset_s", "offset_s"]
+    path.write_text("\n".join(["\t".join(header), *rows]) + "\n")
+
+
+def write_rig(stem, onsets, offset_s=0.5):
+    on = pd.DataFrame({"time_s": onsets + offset_s, "word": 101 + np.arange(len(onsets)) % 4})
+    words = pd.concat([on, on.assign(time_s=on["time_s"] + 0.1, word=on["word"] + 100)]).sort_values("time_s")
+    spikes = pd.DataFrame({"channel": 2, "unit": 1, "time_s": np.arange(0.5, SECONDS - 1, 0.05)})
+    write_nev(stem.with_suffix(".nev"), channels=[1, 2], spikes=spikes, words=words.assign(source="digital"))
+    noise = np.random.default_rng(0).integers(-99, 99, (RATE_HZ, 2)).astype(np.int16)
+    write_nsx(stem.with_suffix(".ns6"), [noise] * SECONDS, channel_ids=[1, 2])
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A study of one session, in whose folder the command runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    write_rig(tmp_path / "a", schedule())
+    write_log(tmp_path / "log.tsv", schedule())
+    (tmp_path / "map.tsv").write_text(
+        "channel\tarray\tconnector\tarea\tx_um\ty_um\n1\tA\t\tV1\t\t\n2\tA\t\tV1\t\t\n"
+    )
+    shutil.copytree(ROOT / "resources/style", tmp_path / "resources/style")
+    settings(tmp_path)
+    sheet(tmp_path)
+    return tmp_path
+
+
+def settings(folder, **changed):
+    (folder / "config/config.yaml").write_text(yaml.safe_dump({"study": "one", **changed}))
+
+
+def sheet(folder, **changed):
+    row = {
+        "session": "day1", "subject": "A", "raw": "a.nev;a.ns6", "log": "log.tsv", "arrays": "map.tsv",
+        "preferred": "2a", "spaces": "texture;object", **changed,
+    }  # fmt: skip
+    (folder / "config/sessions.tsv").write_text("\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
+
+
+def folder(path):
+    path.mkdir()
+    return path
+
+
+def checked(capsys, *arguments):
+    status = main(["check", *map(str, arguments)])
+    out = capsys.readouterr().out
+    return status, out, [line for line in out.splitlines() if line.startswith("  FAIL")]
+
+
+def test_a_study_that_is_right_has_no_failure(study, capsys):
+    status, out, failures = checked(capsys)
+    assert (status, failures) == (0, [])
+    assert f"words: {N_IMAGES} of {N_IMAGES} presentations match one (100.0%)" in out
+    assert "preferred: 2a, V1" in out and "array map: V1" in out and "no photodiode" in out
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_first_minutes_suffice_to_tell_the_right_log_from_another(study, capsys, monkeypatch, whole):
+    monkeypatch.setattr(check_session, "BEGINNING_S", 12.0)
+    monkeypatch.setattr(check_session.beginning, "__defaults__", (12.0,))
+    arguments = ["--whole"] if whole else []
+    status, out, _ = checked(capsys, *arguments)
+    n_expected = N_IMAGES if whole else int((schedule() + 0.5 < 12).sum())
+    assert status == 0 and f"words: {n_expected} of {n_expected} presentations match one" in out
+    write_log(study / "log.tsv", schedule(seed=1))
+    status, _, failures = checked(capsys, *arguments)
+    assert status == 1 and len(failures) == 1
+
+
+def test_the_beginning_of_a_recording_is_cut_alike_in_all_its_tables(study):
+    recording = open_recording(["a.nev", "a.ns6"])
+    cut = check_session.beginning(recording, 5.0)
+    assert cut.words["time_s"].max() < 5 <= recording.words["time_s"].max()
+    assert cut.streams["broadband"].n_samples == 5 * RATE_HZ == cut.segments["n_samples"].sum()
+    np.testing.assert_array_equal(
+        cut.streams["broadband"].read(0, 0, 100), recording.streams["broadband"].read(0, 0, 100)
+    )
+
+
+CHANGES = {
+    "a key that is not known": (lambda f: settings(f, sorting={"treshold": 1}), "unknown key 'sorting.tresh"),
+    "a reversed window": (lambda f: settings(f, analysis={"evoked_ms": [200, 50]}), "analysis.evoked_ms"),
+    "no GPU": (lambda f: settings(f, device="cuda"), "PyTorch sees no GPU"),
+    "an unknown sorter": (lambda f: settings(f, sorting={"sorter": "mountainsort9"}), "no sorter is called"),
+    "weights that are not there": (
+        lambda f: settings(f, spaces={"deepsim": {"weights": "none.pt"}}), "no such file: none.pt"
+    ),
+    "a missing style": (lambda f: settings(f, figures={"style": "none"}), "the style file does not exist"),
+    "a missing raw file": (lambda f: sheet(f, raw="b.plx"), "'b.plx' does not exist"),
+    "a missing log": (lambda f: sheet(f, log="none.tsv"), "'none.tsv' does not exist"),
+    "a channel that was not recorded": (lambda f: sheet(f, preferred="9a"), "there is no neural channel 9"),
+    "a photodiode that was not recorded": (lambda f: sheet(f, photodiode="ainp3"), "has no channel 'ainp3'"),
+    "images that are not there": (lambda f: (folder(f / "none"), sheet(f, images="none")), "60 of 60 images"),
+    "a folder without latents": (lambda f: (folder(f / "none"), sheet(f, latents="none")), "code"),
+    "a cut recording": (lambda f: os.truncate(f / "a.ns6", 500_000), "the file is truncated"),
+    "a log of other words": (lambda f: write_log(f / "log.tsv", schedule(), 111), "presentations match an"),
+    "a broken map": (lambda f: (f / "map.tsv").write_text("channel\tarea\n"), "the columns are"),
+    "a curation among the results": (
+        lambda f: ((folder(f / "results") / "c.json").write_text("{}"), sheet(f, curation="results/c.json")),
+        "lies where the pipeline writes",
+    ),
+    "no sheet": (lambda f: (f / "config/sessions.tsv").unlink(), "cannot read the sample sheet"),
+    "no settings": (lambda f: (f / "config/config.yaml").unlink(), "there is no study here"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_would_end_a_run_is_one_failure(study, capsys, change):
+    spoil, message = CHANGES[change]
+    spoil(study)
+    status, out, failures = checked(capsys)
+    assert status == 1 and message in out and len(failures) == 1
+
+
+def test_each_row_that_is_wrong_is_told(study, capsys):
+    header, row = (study / "config/sessions.tsv").read_text().splitlines()
+    rows = [
+        row,
+        row,
+        row.replace("day1", "day 2"),
+        row.replace("day1", "day3").replace("a.nev;a.ns6", "c.plx"),
+    ]
+    (study / "config/sessions.tsv").write_text("\n".join([header, *rows]) + "\n")
+    _, out, failures = checked(capsys)
+    assert len(failures) == 3 and "stands twice" in out and "'c.plx' does not exist" in out
+    assert "1 session that can be read" in out and "Session day1" in out
+    problems = []
+    assert [row.session for row in load_sessions("config/sessions.tsv", problems=problems)] == [
+        "day1",
+        "day3",
+    ]
+    with pytest.raises(InputError):
+        load_sessions("config/sessions.tsv")
+
+
+def test_a_session_can_be_chosen_and_a_wrong_name_is_told(study, capsys):
+    assert "Session day1" in checked(capsys, "--session", "day1")[1]
+    status, out, _ = checked(capsys, "--session", "day2")
+    assert status == 1 and "there is no session 'day2'" in out and "Session day1" not in out
+
+
+def test_too_little_disk_or_memory_is_a_failure(monkeypatch, tmp_path):
+    config = Config(results=str(tmp_path / "results"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**3))
+    monkeypatch.setattr(check_machine, "LARGEST_JOB", 1e15)
+    row = load_sessions(ROOT / "tests/data/sessions.tsv")[0]
+    failures = [f.text for f in check_machine.machine_findings(config, [row], 1) if f.level == "FAIL"]
+    assert [text.split(":")[0] for text in failures] == ["disk", "memory"]
+
+
+def test_packages_are_held_against_their_pins(tmp_path):
+    lock, findings = tmp_path / "requirements.lock", check_machine.Findings()
+    lock.write_text(f"numpy=={metadata.version('numpy')}\npandas==0.1 # old\nno-such-package==1.0\n")
+    check_machine._check_pins(lock, findings)
+    missing, other = findings
+    assert "1 package missing: no-such-package" in missing.text and missing.level == "FAIL"
+    assert "pandas" in other.text and "numpy" not in other.text
+
+
+def test_files_by_themselves_are_read_from_end_to_end(study, capsys):
+    status, out, _ = checked(capsys, "a.nev", "a.ns6")
+    assert status == 0 and "blackrock, 24.0 s: 2 channels, 120 words" in out
+    assert checked(capsys, "log.tsv")[0] == 0 and checked(capsys, "map.tsv")[0] == 0
+    os.truncate("a.ns6", 500_000)
+    status, _, failures = checked(capsys, "a.nev", "a.ns6")
+    assert status == 1 and len(failures) == 1
