@@ -5,6 +5,7 @@ import struct
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from evoalign.errors import InputError
@@ -103,3 +104,15 @@ def test_a_plx_header_that_points_past_the_end_is_refused(tmp_path, field):
     path = patched(written(tmp_path / "a.plx"), plx.place(field), struct.pack("<i", 10**6))
     with pytest.raises(InputError, match=field):
         open_recording(path)
+
+
+def test_a_damaged_stamp_far_off_the_others_is_refused(tmp_path):
+    """In a format whose stamps are 64 bits wide, a single flipped bit makes a recording of years."""
+    words = pd.DataFrame({"time_s": [1.0, 2.0, 3.0], "word": 9, "source": "digital"})
+    write_nev(tmp_path / "a.nev", channels=[1], words=words, version="3.0")
+    raw = bytearray((tmp_path / "a.nev").read_bytes())
+    stamp = raw.rindex(struct.pack("<Q", 90_000))
+    raw[stamp + 6] |= 1
+    (tmp_path / "a.nev").write_bytes(raw)
+    with pytest.raises(InputError, match="days: a time stamp is damaged"):
+        open_recording(tmp_path / "a.nev")

@@ -31,7 +31,8 @@ def file_findings(files: Sequence[Path], config: Config) -> Findings:
         elif len(files) == 1 and suffix in LOGS and not files[0].is_dir():
             from evoalign.commands.inspect_log import table_lines
 
-            findings.ok("; ".join(line.strip() for line in table_lines(files[0], config.events)[:2]))
+            lines = table_lines(files[0], config.events)
+            findings.ok("\n".join(line for line in lines if not line.startswith(" ")))
         else:
             _check_recording(files, config, findings)
     return findings

@@ -16,6 +16,7 @@ from evoalign.recordings.recording import Recording
 from evoalign.recordings.stream import GAP_TOLERANCE_S
 
 BLACKROCK_SUFFIXES = (".nev", ".ns1", ".ns2", ".ns3", ".ns4", ".ns5", ".ns6", ".ccf")
+LONGEST_S = 31 * 86_400.0  # of a recording: what lasts longer has a damaged time stamp
 MOST_FOLDERS = 6  # deeper than any system's files lie in the folder of their recording
 # Formats whose recording is one file or folder: suffix -> reader(path, gap_tolerance_s).
 SINGLE_FILE: Mapping[str, Callable[[Path, float], Recording]] = {
@@ -59,13 +60,24 @@ def open_recording(
     ------
     InputError
         A file is missing, unreadable, damaged, of an unknown format, or does
-        not belong to the others.
+        not belong to the others; or its times span more than a month.
     """
     files = tuple(Path(p) for p in ([paths] if isinstance(paths, str | PathLike) else paths))
     if not files:
         raise InputError("no raw files are given")
     for file in files:
         check_readable(file)
+    recording = _opened(files, gap_tolerance_ms, most_bytes)
+    if recording.duration_s > LONGEST_S:
+        raise InputError(
+            f"its times span {recording.duration_s / 86_400:,.0f} days: a time stamp is damaged",
+            files[0],
+            "copy the file again from the acquisition computer, or export it again",
+        )
+    return recording
+
+
+def _opened(files: tuple[Path, ...], gap_tolerance_ms: float, most_bytes: int | None) -> Recording:
     suffixes = {file.suffix.lower() for file in files}
     if system := system_of(files):
         return open_system(system, files, gap_tolerance_ms / 1000)
@@ -76,7 +88,10 @@ def open_recording(
         return BEGINNING[suffix](files[0], gap_tolerance_ms / 1000, most_bytes)
     if len(files) == 1 and (opener := SINGLE_FILE.get(suffix)):
         return opener(files[0], gap_tolerance_ms / 1000)
-    if folder := _recording_around(files[0]):
+    if files[0].is_file() and not files[0].stat().st_size:
+        raise InputError("the file is empty", files[0], "copy it again from the acquisition computer")
+    is_of_system = any(suffix in system.suffixes for system in SYSTEMS)
+    if not is_of_system and (folder := _recording_around(files[0])):
         raise InputError("this file is a part of a recording", files[0], f"name the folder: {folder}")
     names = ", ".join(file.name for file in files)
     taken = f"these files together: {names}" if len(files) > 1 else f"'{names}'"
