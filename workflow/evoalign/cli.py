@@ -11,10 +11,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from evoalign.commands import check, export, inspect, spaces
+from evoalign.commands import check, export, inspect, new, run, spaces
 from evoalign.errors import InputError
 
-COMMANDS = (inspect, check, spaces, export)
+COMMANDS = (new, inspect, check, run, spaces, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ schemas in ``workflow/schemas`` are exported from these models.
 
 from __future__ import annotations
 
+import json
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,24 @@ def check_generators(config: Config) -> None:
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON schema of `Config` or `Session`, as kept in workflow/schemas."""
     return model.model_json_schema()
+
+
+def config_text(config: Config) -> str:
+    """Return a configuration as the text of a config.yaml, each setting with its reason as a comment."""
+    title = "# Every setting of the pipeline, with its unit at the end of its name and its reason."
+    return f"{title}\n{_section_text(config)}"
+
+
+def _section_text(section: BaseModel, indent: str = "") -> str:
+    lines = []
+    fields = type(section).model_fields
+    for name in ORDER if isinstance(section, Config) else fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            title = (type(value).__doc__ or "").strip().splitlines()[0]
+            lines += ["", f"{indent}# {title}", f"{indent}{name}:", _section_text(value, indent + "  ")]
+        else:
+            # JSON is YAML, and keeps each knob on one line.
+            shown = json.dumps(json.loads(section.model_dump_json(include={name}))[name], ensure_ascii=False)
+            lines.append(f"{indent}{name}: {shown} # {fields[name].description}")
+    return "\n".join(lines)

@@ -4,7 +4,6 @@
 it prints the default configuration, every setting with its reason.
 """
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from evoalign.sheet import Session
-from evoalign.study import ORDER, Config, json_schema
+from evoalign.study import Config, config_text, json_schema
 
 FOLDER = Path(__file__).parents[1] / "schemas"
 
@@ -21,25 +20,8 @@ def schema_text(model: type[BaseModel]) -> str:
     return yaml.safe_dump(json_schema(model), sort_keys=False, allow_unicode=True, width=110)
 
 
-def config_text(section: BaseModel, indent: str = "") -> str:
-    """Default values as YAML, each with its description as a comment."""
-    lines = []
-    fields = type(section).model_fields
-    for name in ORDER if isinstance(section, Config) else fields:
-        value = getattr(section, name)
-        if isinstance(value, BaseModel):
-            title = (type(value).__doc__ or "").strip().splitlines()[0]
-            lines += ["", f"{indent}# {title}", f"{indent}{name}:", config_text(value, indent + "  ")]
-        else:
-            # JSON is YAML, and keeps each knob on one line.
-            shown = json.dumps(json.loads(section.model_dump_json(include={name}))[name], ensure_ascii=False)
-            lines.append(f"{indent}{name}: {shown} # {fields[name].description}")
-    return "\n".join(lines)
-
-
 if __name__ == "__main__":
     if "--config" in sys.argv:
-        print("# Every setting of the pipeline, with its unit at the end of its name and its reason.")
         print(config_text(Config()))
     else:
         for name, model in {"config": Config, "sessions": Session}.items():

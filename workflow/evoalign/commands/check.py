@@ -11,6 +11,8 @@ from evoalign.commands.findings import Findings, finding_lines
 from evoalign.commands.text import counted
 from evoalign.errors import InputError
 
+UNKNOWN = "unknown"  # what evoalign new fills in
+
 if TYPE_CHECKING:
     from evoalign.sheet import Session
     from evoalign.study import Config
@@ -58,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         for row in _chosen(rows, arguments.session, study):
             parts[f"Session {row.session}"] = session_findings(row, config, arguments.whole)
+            if row.subject == UNKNOWN:
+                study.note(f"subject of session {row.session}: '{UNKNOWN}' counts as an animal of that name")
         parts["Programs"] = program_findings(config)
         parts["Machine"] = machine_findings(config, rows, arguments.cores)
     return _tell(parts)

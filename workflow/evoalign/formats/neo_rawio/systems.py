@@ -108,10 +108,17 @@ def _with_folder(files: Sequence[Path]) -> Sequence[Path]:
     return files
 
 
+def _holds(folder: Path, system: System) -> bool:
+    """Return whether a folder is a recording of a system."""
+    inside = (file for pattern in system.inside for file in folder.glob(pattern))
+    # Blackrock's event files have the suffix of Neuralynx's.
+    return any(system.name != "neuralynx" or is_neuralynx(file) for file in inside)
+
+
 def system_of(files: Sequence[Path]) -> System | None:
     """Return the system whose files these are; None when none is."""
     if len(files) == 1 and files[0].is_dir():
-        return next((s for s in SYSTEMS if any(any(files[0].glob(p)) for p in s.inside)), None)
+        return next((s for s in SYSTEMS if _holds(files[0], s)), None)
     suffixes = {file.suffix.lower() for file in files}
     for system in SYSTEMS:
         if suffixes <= set(system.suffixes) and not any(file.is_dir() for file in files):
