@@ -109,7 +109,7 @@ class ReplayDisplay:
         while queue:
             if number >= len(self._rows):
                 raise InputError(
-                    f"the recording has {len(self._rows)} presentations, and block {request.block} needs more",
+                    f"the recording has {len(self._rows)} presentations, block {request.block} needs more",
                     "replay.log",
                     "ask for fewer blocks or images, or replay a longer session",
                 )
@@ -164,7 +164,7 @@ class ReplayRecorder:
             None if light is None else _light_between(light, start_s, stop_s),
         )
 
-    def finish(self, folder: Path, recorded: Recorded) -> tuple[str, ...]:
+    def finish(self, folder: Path, recorded: Recorded) -> tuple[str, ...]:  # noqa: ARG002
         """Return the files that were replayed."""
         return self._session.files
 
