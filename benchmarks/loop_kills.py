@@ -83,7 +83,7 @@ def display(address: str, ledger: Path, seed: int, share: float, draw: int) -> N
 
 
 def disturbed(folder: Path, seed: int, kills: int, share: float) -> dict[str, int]:
-    """Run an evolution over ZeroMQ; kill server or display, or both, at random, and start them again."""
+    """Run an evolution over ZeroMQ; kill server or display, or both, at random moments, and start them again."""
     rng = random.Random(seed)
     address = f"ipc://{folder}.socket"
     settings = settings_of(folder, seed, address)
@@ -144,15 +144,9 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
         n_equal += is_equal
         totals = {name: totals[name] + killed[name] for name in totals}
-        print(
-            f"{seed}\t{killed['server']}\t{killed['display']}\t{n_shown}\t"
-            + ("equal" if is_equal else "DIFFERS"),
-            flush=True,
-        )
-    print(
-        f"{n_equal} of {parsed.evolutions} equal; "
-        f"killed: {totals['server']} servers, {totals['display']} displays"
-    )
+        end = "equal" if is_equal else "DIFFERS"
+        print(seed, killed["server"], killed["display"], n_shown, end, sep="\t", flush=True)
+    print(f"{n_equal} of {parsed.evolutions} equal; killed: {totals}")
     return 0 if n_equal == parsed.evolutions else 1
 
 

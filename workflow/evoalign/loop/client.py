@@ -85,7 +85,7 @@ class DisplayClient:
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.connect(address)
-        # Answers to a process that was killed do not come here: any number to begin with will do.
+        # Answers to a client that was killed do not come here: any number to begin with will do.
         self._question = 0
 
     def run(self) -> None:
