@@ -8,7 +8,9 @@ import pytest
 from cmaes import CMA, SepCMA
 
 from evoalign.errors import InputError
-from evoalign.evolution.optimisers import OPTIMISERS, CmaEs, RandomSearch, SeparableCmaEs
+from evoalign.evolution.choice import OPTIMISERS
+from evoalign.evolution.cholesky import UPDATE_EVERY, CholeskyCmaEs
+from evoalign.evolution.optimisers import CmaEs, RandomSearch, SeparableCmaEs
 
 DIM, N = 9, 8
 
@@ -39,7 +41,7 @@ def steps(optimiser, n):
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
-@pytest.mark.parametrize("n_before", [0, 1, 2, 7])
+@pytest.mark.parametrize("n_before", [0, 1, 2, 7, 13])
 def test_a_restored_optimiser_goes_on_bit_for_bit(name, n_before):
     optimiser = OPTIMISERS[name](founders(), 0.7, 3)
     steps(optimiser, n_before)
@@ -102,3 +104,28 @@ def test_random_search_steps_from_the_best_so_far():
     np.testing.assert_allclose(search.ask(), np.tile(best, (N, 1)), atol=1e-7)
     search.tell(search.ask(), np.full(N, -1e9))
     np.testing.assert_allclose(search.ask(), np.tile(best, (N, 1)), atol=1e-7)
+
+
+def test_the_factor_and_its_inverse_are_those_of_the_covariance():
+    """C becomes (1 - c) C + c p' p every ten generations: held to the matrices themselves."""
+    optimiser = CholeskyCmaEs(founders(), 0.7, 3)
+    covariance, c = np.eye(DIM), 2 / (DIM + np.sqrt(2)) ** 2
+    for generation in range(1, 4 * UPDATE_EVERY + 1):
+        steps(optimiser, 1)
+        state = optimiser.state()
+        if generation % UPDATE_EVERY == 0:
+            covariance = (1 - c) * covariance + c * np.outer(state["path"], state["path"])
+        np.testing.assert_allclose(state["factor"].T @ state["factor"], covariance, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(state["factor"] @ state["inverse"], np.eye(DIM), atol=1e-9)
+    assert not np.allclose(covariance, np.eye(DIM))
+
+
+def test_samples_of_the_cholesky_search_have_its_covariance():
+    optimiser = CholeskyCmaEs(np.random.default_rng(0).standard_normal((4000, 3)), 0.5, 3)
+    steps(optimiser, 12)
+    state = optimiser.state()
+    samples = (optimiser.ask() - state["mean"]) / state["sigma"]
+    expected = state["factor"].T @ state["factor"]
+    np.testing.assert_allclose(np.cov(samples.T), expected, atol=0.12)
+    # The mean of 4,000 deviates: five standard errors.
+    assert np.abs(samples.mean(axis=0)).max() < 5 * np.sqrt(expected.diagonal().max() / 4000)

@@ -100,7 +100,7 @@ class CmaEs:
         """
         values = {name: value for name, value in vars(self._cma).items() if name != "_rng"}
         state = {f"cma{name}": np.asarray(value) for name, value in values.items() if value is not None}
-        state |= _random_state(self._cma._rng)
+        state |= random_state(self._cma._rng)
         return state | {"is_begun": np.asarray(self._founders is None)}
 
     def restore(self, state: State) -> None:
@@ -122,7 +122,7 @@ class CmaEs:
             )
         for name in names:
             setattr(self._cma, name, _plain(state[f"cma{name}"]) if name in saved else None)
-        _restore_random(self._cma._rng, state)
+        restore_random(self._cma._rng, state)
         if bool(state["is_begun"]):
             self._founders = None
 
@@ -180,7 +180,7 @@ class RandomSearch:
         return {
             "best": self._best.copy(),
             "highest": np.asarray(self._highest),
-        } | _random_state(self._rng)
+        } | random_state(self._rng)
 
     def restore(self, state: State) -> None:
         """Go on from a `state`.
@@ -190,10 +190,10 @@ class RandomSearch:
         InputError
             The state is of another kind of optimiser, or of another size.
         """
-        if np.shape(state.get("best")) != self._best.shape:
+        if "best" not in state or np.shape(state["best"]) != self._best.shape:
             raise InputError("the state is not of this random search")
         self._best, self._highest = np.array(state["best"]), float(state["highest"])
-        _restore_random(self._rng, state)
+        restore_random(self._rng, state)
 
 
 def check_told(
@@ -217,12 +217,14 @@ def check_told(
     return codes, fitness
 
 
-def _random_state(rng: np.random.RandomState) -> dict[str, np.ndarray]:
+def random_state(rng: np.random.RandomState) -> dict[str, np.ndarray]:
+    """Return the state of a generator of random numbers as arrays."""
     values = tuple(rng.get_state(legacy=True))[1:]
     return {f"random_{name}": np.asarray(value) for name, value in zip(_RANDOM, values, strict=True)}
 
 
-def _restore_random(rng: np.random.RandomState, state: State) -> None:
+def restore_random(rng: np.random.RandomState, state: State) -> None:
+    """Set a generator of random numbers to a state of `random_state`."""
     keys, *scalars = (state[f"random_{name}"] for name in _RANDOM)
     position, has_gauss, gauss = (value.item() for value in scalars)
     rng.set_state(("MT19937", keys, position, has_gauss, gauss))
@@ -231,10 +233,3 @@ def _restore_random(rng: np.random.RandomState, state: State) -> None:
 def _plain(value: np.ndarray) -> Any:
     """Return an attribute as the library holds it: numbers as numbers, arrays as arrays."""
     return value.item() if value.ndim == 0 else value.copy()
-
-
-OPTIMISERS: Mapping[str, type[CmaEs] | type[RandomSearch]] = {
-    "cma": CmaEs,
-    "separable": SeparableCmaEs,
-    "random": RandomSearch,
-}

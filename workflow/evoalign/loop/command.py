@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from evoalign.evolution.choice import OPTIMISERS
 from evoalign.evolution.loop import EvolutionThread
-from evoalign.evolution.optimisers import OPTIMISERS, default_population
+from evoalign.evolution.optimisers import default_population
 from evoalign.loop.interfaces import Display, Recorder
 from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
