@@ -83,7 +83,7 @@ def display(address: str, ledger: Path, seed: int, share: float, draw: int) -> N
 
 
 def disturbed(folder: Path, seed: int, kills: int, share: float) -> dict[str, int]:
-    """Run an evolution over ZeroMQ; kill server or display, or both, at random moments, and start them again."""
+    """Run an evolution over ZeroMQ; kill server or display, or both, at random, and start them again."""
     rng = random.Random(seed)
     address = f"ipc://{folder}.socket"
     settings = settings_of(folder, seed, address)
