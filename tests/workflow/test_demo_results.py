@@ -60,15 +60,30 @@ def test_each_session_is_an_nwb_file_that_breaks_no_best_practice(demo):
         assert set(findings["importance"]) <= {"BEST_PRACTICE_SUGGESTION"}, findings.to_string()
 
 
+def without_values(folder):
+    """Figures of which no panel has a value: the report says what they would need."""
+    stems = {file.stem for file in folder.glob("*.png")}
+    return {s for s in stems if all(pd.read_csv(file).empty for file in folder.glob(f"{s}_*.csv"))}
+
+
 def test_the_report_needs_nothing_but_itself(demo):
     page = (demo / "results/report.html").read_text(encoding="utf-8")
     loaded = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)["']|url\(([^)]*)\)|@import""", page)
     beside = {"provenance/index.html"}  # a link: what the run took is told on a page of its own
-    assert all(t.startswith(("data:image/png;base64,", "#")) or t in beside for t, _ in loaded)
-    assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(TUNING_PAGES) + len(POOLED)
-    assert "<script" not in page
+    assert all(t.startswith(("data:", "#")) or t in beside for t, _ in loaded)
+    folders = [demo / "results/figures" / name for name in (*SESSIONS, "IT_tuning", "population")]
+    empty = sum(len(without_values(folder)) for folder in folders)
+    assert page.count("<figure ") == len(SESSIONS) * len(PAGES) + len(TUNING_PAGES) + len(POOLED) - empty
+    assert page.count("nothing to draw") == empty
     for session in SESSIONS:
         assert f'id="session-{session}"' in page
+
+
+def test_the_report_says_first_what_was_found(demo):
+    page = (demo / "results/report.html").read_text(encoding="utf-8")
+    found = page[page.index('id="found"') : page.index('id="glance"')]
+    assert "6 of 6 paired evolutions count (V1 2, V4 2 and PIT 2)" in found
+    assert "Not tested for leads and crossover" in found and 3 <= found.count("<li>") <= 6
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")

@@ -1,11 +1,16 @@
 """Every figure of the sets draws from tables without rows, and says why it is empty."""
 
-from pathlib import Path
+import base64
+import io
+import re
 from urllib.parse import unquote
 
 import matplotlib.text
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from report_examples import write_figure, write_page
 
 from evoalign import tables
 from evoalign.analysis.pooling.encoding import pool_encoding
@@ -14,7 +19,7 @@ from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.figures import sets
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.order import ORDER
-from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels, session_panels, write_report
+from evoalign.figures.report import EMBEDDED_SESSIONS, read_panels
 from evoalign.figures.sets import POPULATION_FIGURES, Drawn, draw_all, save_all
 from evoalign.study import Config
 
@@ -68,29 +73,29 @@ def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, 
 
 
 def test_a_page_of_many_sessions_names_their_figures_and_that_of_a_few_holds_them(tmp_path):
-    for k in range(EMBEDDED_SESSIONS + 1):
-        folder = tmp_path / "results" / "figures" / f"a session {k}"
-        folder.mkdir(parents=True)
-        (folder / "raster.png").write_bytes(b"png of %d" % k)
-    folders = {folder.name: folder for folder in sorted((tmp_path / "results/figures").iterdir())}
-    page = tmp_path / "results" / "report.html"
-    for name, (panel,) in session_panels(folders, page).items():
-        assert (page.parent / unquote(panel.src)).read_bytes() == (folders[name] / "raster.png").read_bytes()
-        assert panel.src.startswith("figures/") and " " not in panel.src
-    few = dict(list(folders.items())[:EMBEDDED_SESSIONS])
-    assert all(
-        panel.src.startswith("data:image/png;base64,") for (panel,) in session_panels(few, page).values()
-    )
-    template = Path(__file__).parents[3] / "workflow/report/report.html.j2"
-    for own in (folders, few):
-        sessions = {name: ("V4", panels) for name, panels in session_panels(own, page).items()}
-        write_report(
-            page, template, title="t", population=[], sessions=sessions, tables=[], provenance={}, results="r"
-        )
-        told = page.read_text(encoding="utf-8")
-        assert told.count("<details id=") == told.count("<img src=") == len(own)
-        # The page says what it must be kept with; one that holds its figures needs nothing.
-        assert ("must be kept" in told) == (own is folders)
+    few = write_page(tmp_path / "few", n_sessions=EMBEDDED_SESSIONS + 1, n_figures=1)
+    many = write_page(tmp_path / "many", n_sessions=EMBEDDED_SESSIONS + 2, n_figures=1)
+    sources = {
+        page: re.findall('<img src="([^"]+)"', page.read_text(encoding="utf-8")) for page in (few, many)
+    }
+    assert all(source.startswith("data:image/webp;base64,") for source in sources[few])
+    # Two pooled figures are in the page all the same.
+    assert len(sources[few]) == EMBEDDED_SESSIONS + 2
+    named = [source for source in sources[many] if not source.startswith("data:")]
+    assert len(named) == EMBEDDED_SESSIONS + 1
+    assert all((many.parent / unquote(source)).is_file() for source in named)
+    # The page says what it must be kept with; one that holds its figures needs nothing.
+    assert "must be kept" in many.read_text(encoding="utf-8")
+    assert "must be kept" not in few.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_the_pixels_of_the_bitmap(tmp_path):
+    write_figure(tmp_path, "raster")
+    (panel,) = read_panels(tmp_path)
+    content = base64.b64decode(panel.src.removeprefix("data:image/webp;base64,"))
+    with Image.open(tmp_path / "raster.png") as bitmap, Image.open(io.BytesIO(content)) as held:
+        assert np.array_equal(np.asarray(bitmap.convert("RGB")), np.asarray(held.convert("RGB")))
+        assert panel.size == bitmap.size
 
 
 def test_a_figure_that_fails_leaves_no_folder(tmp_path, style):

@@ -146,9 +146,9 @@ def _encoding(crossovers: pd.DataFrame, encoding: pd.DataFrame) -> list[Sentence
             if np.isfinite(row["crossover_ms"])
             else f"no crossover ({row['reason']})"
         )
-        known = f"{int(most)} of " if np.isfinite(most) else ""
-        parts.append(f"{area_label(area)} {known}{_count(int(row['n']), 'unit')}, {change}")
-    text = f"Linear models of the latents explain units at best in {'; '.join(parts)}."
+        share = f"{int(most)} of {row['n']}" if np.isfinite(most) else f"not tested of {row['n']}"
+        parts.append(f"{area_label(area)} {share}, {change}")
+    text = f"Units that the latents explain beyond chance: {'; '.join(parts)}."
     return [Sentence(text, "alignment_index", rows, "population_encoding_crossover")]
 
 

@@ -111,7 +111,7 @@ def _row(
 ) -> SessionRow:
     cells = {
         "recorded": _cell(by_title, "Recordings", session, _recorded),
-        "sorted": _cell(by_title, "Units", session, lambda row: f"{row['sorted']} units"),
+        "sorted": _cell(by_title, "Units", session, lambda row: f"{row['sorted']:.0f} units"),
         "aligned": _cell(by_title, "Alignment", session, _aligned),
         "NWB": standing.get(session, ABSENT),
     }
@@ -136,7 +136,7 @@ def _recorded(row: pd.Series) -> str:
 
 
 def _aligned(row: pd.Series) -> str:
-    return f"{row['valid']} of {row['presentations']}"
+    return f"{row['valid']:.0f} of {row['presentations']:.0f}"
 
 
 def _gaps(number: int) -> str:

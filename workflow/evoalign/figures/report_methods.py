@@ -122,16 +122,16 @@ def methods(
 
 def _pipeline(versions: Mapping[str, str], cite: _Citations) -> str:
     commit = f", commit {versions['commit'][:12]}" if versions.get("commit") else ""
+    engine = f"a Snakemake {versions['snakemake']} workflow{cite('snakemake')} that follows{cite('study')}"
     packages = (
         f"Python {versions['python']}, NumPy {versions['numpy']}{cite('numpy')}, SciPy "
         f"{versions['scipy']}{cite('scipy')} and PyTorch {versions['torch']}{cite('torch')}"
     )
     return words(
         f"""
-        Data were processed with evoalign {versions["version"]}{commit}, a Snakemake
-        {versions["snakemake"]} workflow{cite("snakemake")} that follows{cite("study")}, using {packages}.
-        Each session was packaged as Neurodata Without Borders{cite("nwb")} with PyNWB {versions["pynwb"]}
-        and checked by nwbinspector and DANDI's validator.
+        Data were processed with evoalign {versions["version"]}{commit}, {engine}, using {packages}. Each
+        session was packaged as Neurodata Without Borders{cite("nwb")} with PyNWB {versions["pynwb"]} and
+        checked by nwbinspector and DANDI's validator.
         """
     )
 

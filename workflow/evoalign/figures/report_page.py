@@ -77,7 +77,7 @@ def page_contents(
                 "figure": f"population-{sentence.figure}" if sentence.figure in drawn else "",
                 "name": sentence.figure.replace("_", " "),
                 "file": f"{sentence.table_name}.csv",
-                "values": data_url(sentence.table.to_csv(index=False).encode(), "text/csv"),
+                "content": data_url(sentence.table.to_csv(index=False).encode(), "text/csv"),
             }
             for sentence in findings
         ],

@@ -1,0 +1,72 @@
+"""Small pages of the report, also with names that would be code if they were not text."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from evoalign.figures.report import read_panels, section, session_panels, write_report
+from evoalign.figures.report_findings import Sentence
+from evoalign.figures.report_glance import STAGES, SessionRow, failed_row
+from evoalign.figures.report_methods import methods
+from evoalign.figures.report_page import page_contents
+from evoalign.study import Config
+
+TEMPLATE = Path(__file__).parents[3] / "workflow/report/report.html.j2"
+HOSTILE = """<img src=x onerror="window.hacked=1">'&amp;</td><script>window.hacked=1</script>"""
+VERSIONS = dict.fromkeys(
+    ("version", "commit", "python", "numpy", "scipy", "torch", "snakemake", "pynwb", "neo", "spikeinterface"),
+    "1.2",
+)
+
+
+def write_figure(folder, stem, rows=1, caption="N = 3.", size=(400, 200)):
+    """A bitmap, its caption and its plotted values."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(len(stem)).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / f"{stem}.png")
+    (folder / f"{stem}.txt").write_text(caption, encoding="utf-8")
+    pd.DataFrame({"x": range(rows)}).to_csv(folder / f"{stem}_a.csv", index=False)
+
+
+def counted(session, note="", subject="Monkey"):
+    cells = dict.fromkeys(STAGES, "evolution")
+    return SessionRow(session, subject, "V4", cells, "counted", note)
+
+
+def write_page(folder, n_sessions=3, text="plain", n_figures=2):
+    """A page of sessions, of which the last one failed; every free text holds `text`."""
+    names = [f"s{number}" for number in range(n_sessions)]
+    for stem, rows in (("crossover", 3), ("latency", 2), ("hessian_spectrum", 0)):
+        write_figure(folder / "figures/population", stem, rows, caption=f"{text} N = 3.")
+    for name in names[:-1]:
+        for stem in ("paired_evolution", "raster", "quality")[:n_figures]:
+            write_figure(folder / "figures" / name, stem, caption=f"{text} n = 1.")
+    page = folder / "report.html"
+    rows = [counted(name, text, text) for name in names[:-1]]
+    message = f"recording: the last block is cut\n  where: {text}, byte 7\n  hint:  copy it again"
+    table = pd.DataFrame({"session": [text, *names], "rate": [10.5, *range(n_sessions)]})
+    write_report(
+        page,
+        TEMPLATE,
+        **page_contents(
+            title=f"study {text}",
+            lead=text,
+            population=read_panels(folder / "figures/population", with_values=True),
+            sessions=[*rows, failed_row(names[-1], text, message)],
+            figures=session_panels({name: folder / "figures" / name for name in names[:-1]}, page),
+            findings=[Sentence(f"Object leads {text}.", "crossover", table, "crossover")],
+            tables=[section("Units", text, table)],
+            methods=methods(Config(), VERSIONS, ["plexon"]),
+            provenance=VERSIONS | {"input": text},
+            results="results",
+        ),
+    )
+    (folder / "provenance").mkdir(exist_ok=True)
+    for name in ("index", "totals"):
+        (folder / f"provenance/{name}.html").write_text(
+            '<!doctype html><html lang="en"><title>t</title><link rel="icon" href="data:,">'
+            "<main><h1>t</h1></main>"
+        )
+    return page
