@@ -11,10 +11,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from evoalign.commands import check, evolve, export, inspect, new, run, spaces
+from evoalign.commands import align, check, evolve, export, figures, inspect, new, run, sort, spaces
 from evoalign.errors import InputError
 
-COMMANDS = (new, inspect, check, run, spaces, export, evolve)
+COMMANDS = (new, inspect, check, run, align, sort, figures, spaces, export, evolve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

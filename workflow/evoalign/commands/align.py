@@ -1,0 +1,107 @@
+"""`evoalign align`: a recording and its log by themselves, as presentations on the recording's clock."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evoalign.commands.arguments import Subcommands, add_config, check_target, read_config, subcommand
+from evoalign.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evoalign.sheet import Session
+
+EXAMPLES = """
+evoalign align day1.nev day1.ns6 --log day1.bhv2 --photodiode ainp1 --to day1_events
+evoalign align day1.plx --log day1.bhv2 --latents latents --images images --spaces fc6 BigGAN --to day1_events
+"""
+
+
+def add(subcommands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = subcommand(
+        subcommands, "align", "when each image of a log was shown, on the clock of a recording", EXAMPLES, run
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="raw files of one recording")
+    parser.add_argument("--log", required=True, help="its stimulus log: .bhv2, .h5, .mat or .tsv")
+    parser.add_argument("--photodiode", default="", help="name or number of its channel (none)")
+    parser.add_argument("--latents", default="", help="folder of latents, held against the log")
+    parser.add_argument("--images", default="", help="folder of images, held against the log")
+    parser.add_argument("--spaces", nargs=2, default=[], help="space of thread 0 and of thread 1")
+    parser.add_argument("--to", type=Path, required=True, help="new folder for the two tables")
+    add_config(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the tables `presentations` and `alignment`, as Parquet and as text.
+
+    Raises
+    ------
+    InputError
+        As for `open_recording`, `read_log` and `align_session`; or the folder exists already.
+    """
+    from evoalign import tables
+    from evoalign.events.align_session import align_session
+    from evoalign.events.log import read_log
+    from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
+    from evoalign.files import atomic_write
+    from evoalign.formats.opening import open_recording
+    from evoalign.pipeline.provenance.metadata import provenance
+
+    check_target(arguments.to)
+    config = read_config(arguments.config)
+    session = session_of(arguments)
+    recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
+    log = read_log(session.log, config.events, session.spaces)
+    aligned = align_session(
+        log, recording.words, recording=recording, session=session, settings=config.events
+    )
+    facts = provenance(config, {})
+    try:
+        with atomic_write(arguments.to) as partial:
+            partial.mkdir()
+            for name, frame, contract in (
+                ("presentations", aligned.presentations, PRESENTATIONS),
+                ("alignment", aligned.report, ALIGNMENT),
+            ):
+                tables.write(frame, contract, partial / f"{name}.parquet", facts)
+                frame.to_csv(partial / f"{name}.tsv", sep="\t", index=False)
+    except OSError as error:
+        raise InputError(f"the tables cannot be written: {error.strerror}", arguments.to) from error
+    print("\n".join(_told(aligned.report)))
+    print(f"\nwritten: {arguments.to}")
+
+
+def session_of(arguments: argparse.Namespace) -> Session:
+    """Return the row of a sample sheet that the options make.
+
+    Raises
+    ------
+    InputError
+        An option has a value that the column of its name does not take.
+    """
+    from pydantic import ValidationError
+
+    from evoalign.settings import explain
+    from evoalign.sheet import Session
+
+    named = {name: value for name, value in vars(arguments).items() if name in Session.model_fields}
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(arguments.files[0]).stem)
+    row = {"session": name, "subject": "unknown", "raw": tuple(arguments.files)}
+    try:
+        return Session.model_validate(row | named | {"spaces": tuple(named.get("spaces", ()))})
+    except ValidationError as error:
+        raise explain(error, "options", Session) from None
+
+
+def _told(report: pd.DataFrame) -> list[str]:
+    """Return a line for each number of the alignment; the columns' names tell their units."""
+    return [
+        f"{name:<20} {value:.4g}" if isinstance(value, float) else f"{name:<20} {value}"
+        for name, value in report.iloc[0].items()
+        if name != "session"
+    ]
