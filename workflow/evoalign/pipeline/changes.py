@@ -42,8 +42,8 @@ def _members(path: Path) -> Iterator[Path]:
 
 
 def _stat(file: Path) -> tuple[int, int, int]:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def stale_outputs(

@@ -76,11 +76,11 @@ def image_means(rates: Floats, responses: SessionResponses) -> Floats:
     numpy.ndarray, float64 [unit, window, image]
         In the order of `feature_threads`.
     """
-    shown = described(responses)
-    image, _ = pd.factorize(shown["image"])
-    member = np.zeros((len(shown), image.max(initial=-1) + 1))
-    member[np.arange(len(shown)), image] = 1 / np.bincount(image)[image]
-    return rates[:, :, shown.index.to_numpy()] @ member
+    valid_rows = described(responses)
+    image, _ = pd.factorize(valid_rows["image"])
+    member = np.zeros((len(valid_rows), image.max(initial=-1) + 1))
+    member[np.arange(len(valid_rows)), image] = 1 / np.bincount(image)[image]
+    return rates[:, :, valid_rows.index.to_numpy()] @ member
 
 
 def ceiling_of_means(
@@ -101,10 +101,10 @@ def ceiling_of_means(
     windows : Windows
     config : AnalysisConfig
     """
-    shown, settings = described(responses), config.encoding
+    valid_rows, settings = described(responses), config.encoding
     how = (settings.crossover_bins, settings.interval)
-    rows, images = shown.index.to_numpy(), shown["image"].to_numpy(dtype=str)
-    repeats = shown.groupby("image").size().to_numpy()
+    rows, images = valid_rows.index.to_numpy(), valid_rows["image"].to_numpy(dtype=str)
+    repeats = valid_rows.groupby("image").size().to_numpy()
     if (repeats > 1).any():
         single, _ = from_repeats(rates[:, :, rows], images, *how)
         k = len(repeats) / (1 / repeats).sum()
