@@ -71,11 +71,10 @@ def test_a_study_that_is_right_has_no_failure(study, capsys):
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_first_minutes_suffice_to_tell_the_right_log_from_another(study, capsys, monkeypatch, whole):
-    monkeypatch.setattr(check_session, "BEGINNING_S", 12.0)
-    monkeypatch.setattr(check_session.beginning, "__defaults__", (12.0,))
+    monkeypatch.setattr(check_session.beginning, "__defaults__", (20.0,))
     arguments = ["--whole"] if whole else []
     status, out, _ = checked(capsys, *arguments)
-    n_expected = N_IMAGES if whole else int((schedule() + 0.5 < 12).sum())
+    n_expected = N_IMAGES if whole else int((schedule() + 0.5 < 20).sum())
     assert status == 0 and f"words: {n_expected} of {n_expected} presentations match one" in out
     write_log(study / "log.tsv", schedule(seed=1))
     status, _, failures = checked(capsys, *arguments)

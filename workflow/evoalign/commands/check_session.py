@@ -27,7 +27,7 @@ from evoalign.study import Config
 
 MOST_BYTES = 256_000_000  # of a file without an index
 BEGINNING_S = 300.0  # of a recording: its words are held against the log
-FEWEST_IMAGES = 20  # with fewer in the beginning nothing is said of the log
+FEWEST_IMAGES = 50  # with fewer, words may fit the log of another session (docs/commands.md)
 
 
 def session_findings(row: Session, config: Config, whole: bool = False) -> Findings:
