@@ -30,7 +30,6 @@ def recording_lines(
     Parameters
     ----------
     files : sequence of Path
-        Of one recording.
     config : Config
         Event words, window of the PSTH.
     most_bytes : int or None
