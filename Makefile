@@ -8,8 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo test lint format types unit fuzz bench bench-sorting bench-workflow kill-test slurm-up slurm-down checksums schemas envs clean
 
 demo: $(READY)  ## simulate the demo study and run the pipeline over it to results/report.html
-	snakemake --cores $(CORES)
-	@echo "Open results/report.html"
+	snakemake --cores $(CORES); ended=$$?; [ ! -e results/report.html ] || echo "Open results/report.html"; exit $$ended
 
 test: $(READY) lint  ## lint, types and all tests, beside each other
 	pytest -n logical --maxprocesses 4 --no-loadscope-reorder

@@ -41,7 +41,7 @@ def write_page(folder, n_sessions=3, text="plain", n_figures=2):
     for stem, rows in (("crossover", 3), ("latency", 2), ("hessian_spectrum", 0)):
         write_figure(folder / "figures/population", stem, rows, caption=f"{text} N = 3.")
     for name in names[:-1]:
-        for stem in ("paired_evolution", "raster", "quality")[:n_figures]:
+        for stem in ("raster", "paired_evolution", "quality")[:n_figures]:
             write_figure(folder / "figures" / name, stem, caption=f"{text} n = 1.")
     page = folder / "report.html"
     rows = [counted(name, text, text) for name in names[:-1]]

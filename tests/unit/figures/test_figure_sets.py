@@ -74,7 +74,7 @@ def test_figures_come_onto_the_page_in_the_order_of_a_reader(nothing, tmp_path, 
 
 def test_a_page_of_many_sessions_names_their_figures_and_that_of_a_few_holds_them(tmp_path):
     few = write_page(tmp_path / "few", n_sessions=EMBEDDED_SESSIONS + 1, n_figures=1)
-    many = write_page(tmp_path / "many", n_sessions=EMBEDDED_SESSIONS + 2, n_figures=1)
+    many = write_page(tmp_path / "many", n_sessions=EMBEDDED_SESSIONS + 2, n_figures=2)
     sources = {
         page: re.findall('<img src="([^"]+)"', page.read_text(encoding="utf-8")) for page in (few, many)
     }
@@ -82,7 +82,8 @@ def test_a_page_of_many_sessions_names_their_figures_and_that_of_a_few_holds_the
     # Two pooled figures are in the page all the same.
     assert len(sources[few]) == EMBEDDED_SESSIONS + 2
     named = [source for source in sources[many] if not source.startswith("data:")]
-    assert len(named) == EMBEDDED_SESSIONS + 1
+    # Beside the pooled figures it holds those of the evolutions.
+    assert len(named) == EMBEDDED_SESSIONS + 1 == len(sources[many]) - len(named) - 2
     assert all((many.parent / unquote(source)).is_file() for source in named)
     # The page says what it must be kept with; one that holds its figures needs nothing.
     assert "must be kept" in many.read_text(encoding="utf-8")

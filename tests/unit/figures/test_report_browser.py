@@ -147,5 +147,5 @@ def test_two_hundred_sessions_are_a_page_that_opens(opened, tmp_path):
     page = opened(report)
     assert page.locator("main > details").count() == 200 > EMBEDDED_SESSIONS
     page.evaluate("location.hash = '#session-s150'")
-    page.locator("#s150-paired_evolution img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#s150-paired_evolution img').naturalWidth === 400")
+    page.locator("#s150-raster img").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#s150-raster img').naturalWidth === 400")

@@ -2,14 +2,15 @@
 
 import pandas as pd
 import pytest
-from report_examples import VERSIONS, write_figure
+from report_examples import TEMPLATE, VERSIONS, write_figure
 
 from evoalign import tables
-from evoalign.figures.report import ReportSection, read_panels
+from evoalign.figures.report import ReportSection, read_panels, write_report
 from evoalign.figures.report_chapters import OTHER, POPULATION, SESSION, chapters
 from evoalign.figures.report_glance import failed_row, session_rows, yields_section
 from evoalign.figures.report_inputs import standings, why_nothing_pooled
 from evoalign.figures.report_methods import methods
+from evoalign.figures.report_page import page_contents
 from evoalign.figures.sets import (
     FEATURE_FIGURES,
     IMAGE_FIGURES,
@@ -158,3 +159,31 @@ def test_references_are_numbered_as_they_come_and_none_is_left_over():
 def test_nothing_is_said_of_what_was_not_done():
     written = methods(Config(), VERSIONS, analysed=False, encoded=False)
     assert [part.title for part in written.paragraphs] == ["Pipeline"]
+
+
+def test_a_study_of_which_every_session_failed_has_a_page_that_names_them(tmp_path):
+    failed = {"a": "recording: the file is cut"}
+    contents = page_contents(
+        title="t",
+        lead="1 session",
+        sessions=session_rows({"a": {"subject": "Monkey"}}, [], None, {}, {}, failed),
+        why_nothing=why_nothing_pooled({}, failed),
+        methods=methods(Config(), VERSIONS, analysed=False, encoded=False),
+        provenance=VERSIONS,
+        results="r",
+    )
+    write_report(tmp_path / "report.html", TEMPLATE, **contents)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "recording: the file is cut" in page and "of the sessions, 1 failed" in page
+    assert 'id="population"' not in page and 'id="tables"' not in page
+
+
+def test_a_page_of_pooled_figures_alone_names_no_sessions(tmp_path):
+    write_figure(tmp_path / "insilico", "linearity")
+    contents = page_contents(
+        title="t", lead="l", population=read_panels(tmp_path / "insilico"), provenance=VERSIONS, results="r"
+    )
+    write_report(tmp_path / "report.html", TEMPLATE, **contents)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure ") == 1 and 'href="#insilico-linearity"' in page
+    assert all(f'"#{part}"' not in page for part in ("found", "glance", "sessions", "methods", "tables"))

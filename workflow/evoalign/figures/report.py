@@ -23,7 +23,9 @@ from evoalign.files import atomic_write
 
 # What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.
 ACCOUNT = "provenance"
-EMBEDDED_SESSIONS = 24  # about 20 MB of figures
+EMBEDDED_SESSIONS = 24  # about 26 MB of figures
+# Of more sessions the page holds the figures that the study is about, at half their size.
+HELD_SMALL = ("evolved_images", "paired_evolution")
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def read_panels(
         Holds ``<figure>.png`` and, beside it, ``<figure>.txt`` with the caption
         and ``<figure>_<panel>.csv`` with the plotted values.
     beside : path, optional
-        The page, which then names the bitmaps by their way from it; it holds
-        them itself when left out.
+        The page, which then names the bitmaps by their way from it, but for
+        `HELD_SMALL`; it holds all of them itself when left out.
     with_values : bool
         The page holds the plotted values too, to be saved from it.
     """
@@ -101,7 +103,7 @@ def read_panels(
                 stem=png.stem,
                 name=png.stem.replace("_", " "),
                 anchor=f"{folder.name}-{png.stem}",
-                src=_embedded(png) if beside is None else _link(png, Path(beside)),
+                src=_source(png, beside),
                 caption=caption.read_text(encoding="utf-8") if caption.exists() else "",
                 size=size,
                 empty=bool(tables) and not any(map(_has_rows, tables)),
@@ -128,11 +130,19 @@ def data_url(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _embedded(png: Path) -> str:
-    """The same pixels in half the bytes: WebP without loss, which every browser has shown since 2020."""
+def _source(png: Path, beside: str | PathLike[str] | None) -> str:
+    if beside is None:
+        # The same pixels in half the bytes: WebP, which every browser has shown since 2020.
+        return _embedded(png, lossless=True, quality=40, method=2)
+    if png.stem in HELD_SMALL:
+        return _embedded(png, shrink=2, quality=70)
+    return _link(png, Path(beside))
+
+
+def _embedded(png: Path, shrink: int = 1, **options: Any) -> str:
     content = io.BytesIO()
     with Image.open(png) as bitmap:
-        bitmap.save(content, "webp", lossless=True, quality=40, method=2)
+        bitmap.convert("RGB").reduce(shrink).save(content, "webp", **options)
     return data_url(content.getvalue(), "image/webp")
 
 
@@ -151,8 +161,8 @@ def session_panels(
     folders : mapping of str to path
         Session -> folder of `read_panels`.
     page : path
-        The page. That of a hundred sessions would be some hundred megabytes
-        with their figures in it, more than a browser opens willingly.
+        The page. That of a hundred sessions would be a hundred megabytes with
+        their figures in it, more than a browser opens willingly.
     """
     beside = page if len(folders) > EMBEDDED_SESSIONS else None
     return {name: read_panels(folder, beside) for name, folder in folders.items()}
