@@ -56,7 +56,11 @@ def write_page(folder, n_sessions=3, text="plain", n_figures=2):
             population=read_panels(folder / "figures/population", with_values=True),
             sessions=[*rows, failed_row(names[-1], text, message)],
             figures=session_panels({name: folder / "figures" / name for name in names[:-1]}, page),
-            findings=[Sentence(f"Object leads {text}.", "crossover", table, "crossover")],
+            findings=[
+                Sentence(f"Object leads {text}.", "crossover", table, "crossover"),
+                # Of a figure that is not drawn: no link may lead there.
+                Sentence("No unit is explained.", "hessian_spectrum", table, "spectrum"),
+            ],
             tables=[section("Units", text, table)],
             methods=methods(Config(), VERSIONS, ["plexon"]),
             provenance=VERSIONS | {"input": text},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,21 +66,12 @@ def page_contents(
         Folder named in the footer.
     """
     of_sessions = figures or {}
-    drawn = {panel.stem for panel in population}
+    drawn = {panel.stem for panel in population if not panel.empty}
     facts = pd.DataFrame({"what": list(provenance), "value": list(provenance.values())})
     return {
         "title": title,
         "lead": lead,
-        "findings": [
-            {
-                "text": sentence.text,
-                "figure": f"population-{sentence.figure}" if sentence.figure in drawn else "",
-                "name": sentence.figure.replace("_", " "),
-                "file": f"{sentence.table_name}.csv",
-                "content": data_url(sentence.table.to_csv(index=False).encode(), "text/csv"),
-            }
-            for sentence in findings
-        ],
+        "findings": [_finding(sentence, drawn) for sentence in findings],
         "why_nothing": why_nothing,
         "population": chapters(population, POPULATION, "population"),
         "sessions": [
@@ -92,4 +83,15 @@ def page_contents(
         "methods": methods,
         "provenance": section("Provenance", "", facts),
         "results": results,
+    }
+
+
+def _finding(sentence: Sentence, drawn: Collection[str]) -> dict[str, str]:
+    """A sentence with its links: to its figure, where that is drawn, and to the rows of its numbers."""
+    return {
+        "text": sentence.text,
+        "figure": f"population-{sentence.figure}" if sentence.figure in drawn else "",
+        "name": sentence.figure.replace("_", " "),
+        "file": f"{sentence.table_name}.csv",
+        "content": data_url(sentence.table.to_csv(index=False).encode(), "text/csv"),
     }
