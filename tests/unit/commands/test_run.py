@@ -52,3 +52,10 @@ def test_a_new_study_is_planned_by_snakemake(tmp_path, monkeypatch, capfd):
     sheet.write_text("\t".join(columns) + "\n" + "\t".join(row.get(column, "") for column in columns) + "\n")
     assert main(["run", "--dry", "results/sessions/day1/events/log.parquet"]) == 0
     assert "stimulus_log" in capfd.readouterr().out
+
+
+def test_a_library_without_its_checkout_is_one_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("evoalign.commands.arguments.checkout", lambda: tmp_path / "site-packages")
+    assert main(["new", "study"]) == 1 and not Path("study").exists()
+    assert "pip install --editable" in capsys.readouterr().err

@@ -75,6 +75,21 @@ def checkout() -> Path:
     return Path(evoalign.__file__).parents[2]
 
 
+def of_checkout(name: str | Path) -> Path:
+    """Return a file or folder of the checkout.
+
+    Raises
+    ------
+    InputError
+        It is not there: the library alone was installed.
+    """
+    path = checkout() / name
+    if not path.exists():
+        hint = "install with pip install --editable, from a checkout: rules and styles lie there"
+        raise InputError("the checkout that this belongs to is not there", path, hint)
+    return path
+
+
 def style_file(config: Config) -> Path:
     """Return the style file of figures: the study's, else this checkout's of the same name."""
     style = Path(config.figures.style)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evoalign.commands.arguments import CONFIG, Subcommands, checkout, subcommand
+from evoalign.commands.arguments import CONFIG, Subcommands, of_checkout, subcommand
 from evoalign.commands.study_files import StudyFiles, animal, matching, study_files
 from evoalign.commands.text import counted, seconds
 from evoalign.errors import InputError
@@ -208,6 +208,8 @@ def write_study(folder: Path, rows: Sequence[Row]) -> None:
     from evoalign.sheet import Session
     from evoalign.study import Config, config_text
 
+    style = Path(Config().figures.style)
+    styles = of_checkout(style.parent)
     (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\s+", " ", folder.absolute().name)
     (folder / CONFIG).write_text(f"{config_text(Config(study=name))}\n", encoding="utf-8")
@@ -218,8 +220,7 @@ def write_study(folder: Path, rows: Sequence[Row]) -> None:
         lines += [f"# {text}" for text in row.problem.splitlines()] if row.problem else []
         lines.append(f"# {line}" if row.problem else line)
     (folder / SHEET).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    style = Path(Config().figures.style)
-    shutil.copytree(checkout() / style.parent, folder / style.parent)
+    shutil.copytree(styles, folder / style.parent)
     (folder / "arrays").mkdir()
     for row in rows:
         if row.channels:

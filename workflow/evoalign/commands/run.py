@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evoalign.commands.arguments import CONFIG, Subcommands, checkout, subcommand
+from evoalign.commands.arguments import CONFIG, Subcommands, checkout, of_checkout, subcommand
 from evoalign.errors import InputError
 
 EXAMPLES = """
@@ -68,11 +68,8 @@ def snakemake_command(arguments: argparse.Namespace) -> list[str]:
     if importlib.util.find_spec("snakemake") is None:
         hint = f"pip install --requirement {checkout() / 'envs/requirements.lock'}"
         raise InputError("Snakemake is not installed", sys.executable, hint)
-    snakefile = checkout() / "Snakefile"
-    if not snakefile.exists():
-        hint = "install with pip install --editable, from a checkout: the rules lie there"
-        raise InputError("the rules of the pipeline are not there", snakefile, hint)
-    profile = checkout() / "workflow/profiles" / ("slurm" if arguments.slurm else "default")
+    snakefile = of_checkout("Snakefile")
+    profile = of_checkout("workflow/profiles") / ("slurm" if arguments.slurm else "default")
     command = [
         sys.executable,
         "-m",
