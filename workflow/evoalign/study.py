@@ -164,6 +164,8 @@ def _section_text(section: BaseModel, indent: str = "") -> str:
             lines += ["", f"{indent}# {title}", f"{indent}{name}:", _section_text(value, indent + "  ")]
         else:
             # JSON is YAML, and keeps each knob on one line.
-            shown = json.dumps(json.loads(section.model_dump_json(include={name}))[name], ensure_ascii=False)
-            lines.append(f"{indent}{name}: {shown} # {fields[name].description}")
+            value_text = json.dumps(
+                json.loads(section.model_dump_json(include={name}))[name], ensure_ascii=False
+            )
+            lines.append(f"{indent}{name}: {value_text} # {fields[name].description}")
     return "\n".join(lines)

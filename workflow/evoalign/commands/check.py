@@ -99,13 +99,13 @@ def _exists(file: str) -> bool:
 
 
 def _chosen(rows: tuple[Session, ...], names: list[str], findings: Findings) -> list[Session]:
-    known = {row.session for row in rows}
+    sessions = {row.session for row in rows}
     for name in names:
-        if name not in known:
+        if name not in sessions:
             from evoalign.settings import nearest
 
             findings.fail(
-                InputError(f"there is no session '{name}'", "--session", nearest(name, list(known)))
+                InputError(f"there is no session '{name}'", "--session", nearest(name, list(sessions)))
             )
     return [row for row in rows if not names or row.session in names]
 

@@ -52,7 +52,7 @@ def program_findings(config: Config) -> Findings:
 
 
 def _check_pins(lock: Path, findings: Findings) -> None:
-    missing, other = [], []
+    missing, unpinned = [], []
     lines = [line.split("#")[0].strip() for line in lock.read_text(encoding="utf-8").splitlines()]
     for name, _, pinned in (line.partition("==") for line in lines if "==" in line):
         try:
@@ -62,15 +62,15 @@ def _check_pins(lock: Path, findings: Findings) -> None:
             continue
         # A local version, as 2.13.0+cpu, is another build of the same.
         if installed.split("+")[0] != pinned.split(";")[0].split("+")[0].strip():
-            other.append(f"{name} {installed} (pinned {pinned})")
+            unpinned.append(f"{name} {installed} (pinned {pinned})")
     hint = f"pip install --requirement {lock}"
     if missing:
         findings.fail(InputError(f"{counted(len(missing), 'package')} missing: {_some(missing)}", lock, hint))
-    if other:
+    if unpinned:
         findings.note(
-            f"{counted(len(other), 'package')} of another version than pinned: {_some(other)}; {hint}"
+            f"{counted(len(unpinned), 'package')} of another version than pinned: {_some(unpinned)}; {hint}"
         )
-    if not missing and not other:
+    if not missing and not unpinned:
         findings.ok("packages: as pinned")
 
 

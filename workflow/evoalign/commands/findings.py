@@ -67,6 +67,6 @@ def finding_lines(title: str, findings: Sequence[Finding]) -> list[str]:
     """Return lines of text: the title, then the findings, further lines of a message below its first."""
     lines = [title]
     for finding in findings:
-        first, *others = finding.text.splitlines()
-        lines += [f"  {finding.level:<4}  {first}", *(f"        {line}" for line in others)]
+        first, *further_lines = finding.text.splitlines()
+        lines += [f"  {finding.level:<4}  {first}", *(f"        {line}" for line in further_lines)]
     return lines

@@ -98,8 +98,8 @@ def chosen_unit(spiking: Spiking, name: str, where: str) -> pd.Series | None:
     online = of_channel[(of_channel["kind"] == "online") & (of_channel["vendor_unit"] == letter)]
     rows = online if len(online) or match[2] else of_channel
     if rows.empty:
-        there = [unit_name(unit) for _, unit in (of_channel if len(of_channel) else units)[:8].iterrows()]
-        raise InputError(f"there is no unit {name}", where, f"units there: {', '.join(there) or 'none'}")
+        names = [unit_name(unit) for _, unit in (of_channel if len(of_channel) else units)[:8].iterrows()]
+        raise InputError(f"there is no unit {name}", where, f"units there: {', '.join(names) or 'none'}")
     return rows.sort_values("n_spikes", ascending=False).iloc[0]
 
 

@@ -175,14 +175,14 @@ def _path(path: Path, folder: Path) -> str:
 
 def _name(rows: Sequence[Row]) -> None:
     """Make names of sessions of allowed characters, each its own."""
-    taken: set[str] = set()
+    given_names: set[str] = set()
     for row in rows:
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", row.cells["session"]).strip("_") or "session"
         number, unique = 1, name
-        while unique in taken:
+        while unique in given_names:
             number += 1
             unique = f"{name}_{number}"
-        taken.add(unique)
+        given_names.add(unique)
         row.cells["session"] = unique
 
 

@@ -78,7 +78,7 @@ def _write(result: SortingResult, target: Path, config: Config) -> None:
 
 def _told(result: SortingResult) -> list[str]:
     units = result.units
-    bad = result.bad_channels[result.bad_channels["reason"] != ""]
+    bad_rows = result.bad_channels[result.bad_channels["reason"] != ""]
     lines = []
     for kind, rows in units.groupby("kind", sort=False):
         labels = ", ".join(f"{n} {label}" for label, n in rows["label"].value_counts().items())
@@ -86,7 +86,7 @@ def _told(result: SortingResult) -> list[str]:
             f"{kind}: {len(rows)} units on {rows['channel'].nunique()} channels, "
             f"{int(rows['n_spikes'].sum())} spikes" + (f"; {labels}" if kind == "sorted" else "")
         )
-    lines += [f"left out: channel {row['channel']} ({row['reason']})" for _, row in bad.iterrows()]
+    lines += [f"left out: channel {row['channel']} ({row['reason']})" for _, row in bad_rows.iterrows()]
     preferred = units[units["preferred"].astype(bool)]
     lines += [
         f"preferred: {row['kind']} unit {row['unit']} of channel {row['channel']}"

@@ -60,12 +60,12 @@ def study_files(folders: Iterable[Path]) -> StudyFiles:
     files = StudyFiles()
     for folder in folders:
         for place, subfolders, names in os.walk(folder):
-            here = Path(place)
-            if _enter_folder(here, files):
+            folder_path = Path(place)
+            if _enter_folder(folder_path, files):
                 subfolders.clear()
                 continue
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            _enter_files(sorted(here / name for name in names if not name.startswith(".")), files)
+            _enter_files(sorted(folder_path / name for name in names if not name.startswith(".")), files)
     files.images = [folder for folder in files.images if OF_IMAGES.search(folder.name)] or files.images
     return files
 
@@ -144,7 +144,7 @@ def matching(recording: Path, candidates: Sequence[Path], recordings: Sequence[P
         best = [candidate for candidate in best if _steps(recording, candidate) == nearest]
         return best[0] if len(best) == 1 else None
     beside = [candidate for candidate in best if _steps(recording, candidate) == 0]
-    alone = sum(_steps(other, recording) == 0 for other in recordings) == 1
+    alone = sum(_steps(another, recording) == 0 for another in recordings) == 1
     return beside[0] if len(beside) == 1 and alone else None
 
 
