@@ -12,7 +12,7 @@ from evoalign import storage
 from evoalign.commands.findings import Findings
 from evoalign.commands.text import ranges, seconds
 from evoalign.errors import InputError
-from evoalign.events.align import align
+from evoalign.events.align import Alignment, align
 from evoalign.events.align_session import find_photodiode
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes
 from evoalign.events.log import read_log
@@ -27,7 +27,7 @@ from evoalign.study import Config
 
 MOST_BYTES = 256_000_000  # of a file without an index
 BEGINNING_S = 300.0  # of a recording: its words are held against the log
-FEWEST_IMAGES = 20  # with fewer in the beginning nothing is said of the log
+FEWEST_IMAGES = 50  # with fewer, words may fit the log of another session (docs/commands.md)
 
 
 def session_findings(row: Session, config: Config, whole: bool = False) -> Findings:
@@ -216,11 +216,17 @@ def _check_words(
         hint = "give the log of the same session; events.min_matched says how many must match"
         findings.fail(InputError(text, f"{row.raw[0]} and {row.log}", hint))
         return
+    _tell_alignment(text, aligned, expected, findings)
+
+
+def _tell_alignment(text: str, aligned: Alignment, expected: pd.Series, findings: Findings) -> None:
+    """Say how exactly words, and light where there is a photodiode, follow the log."""
+    report = aligned.report.iloc[0]
     findings.ok(
         f"{text}, off by {report['residual_median_ms']:.2f} ms (median); clocks differ by "
         f"{report['drift_ppm']:.0f} ppm"
     )
-    if photodiode is not None:
+    if np.isfinite(report["delay_median_ms"]):
         share = np.mean(aligned.presentations.loc[expected, "onset_source"] == "photodiode")
         findings.ok(
             f"photodiode: onsets of {share:.1%} of these, {report['delay_median_ms']:.1f} ms after the word"
