@@ -85,6 +85,12 @@ def remove_partials(path: str | os.PathLike[str]) -> None:
         _remove(partial)
 
 
+def remove_partials_in(folder: str | os.PathLike[str]) -> None:
+    """Remove all partial outputs in a folder and below it; only where no living process writes there."""
+    for partial in sorted(Path(folder).rglob(f"{PARTIAL}*"), reverse=True):
+        _remove(partial)
+
+
 def no_space(error: BaseException | None) -> bool:
     """Return whether an error, or one that led to it, means that a disk or a quota is full.
 

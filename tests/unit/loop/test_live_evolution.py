@@ -1,6 +1,7 @@
 """The loop: what it writes, what it survives, what it refuses."""
 
 import importlib.util
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import zmq
 
+from evoalign import files
 from evoalign.cli import main
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes
@@ -288,3 +290,30 @@ def test_the_log_has_what_was_shown(finished):
     shown = [record for record in read_journal(folder / JOURNAL) if record["kind"] == "shown"]
     assert log["image"].tolist() == [record["name"] for record in shown]
     assert log["block"].tolist() == [record["block"] for record in shown]
+
+
+@pytest.mark.parametrize("n_written", [3, 14, 17])
+def test_a_server_killed_while_it_writes_a_file_leaves_nothing_behind(
+    finished, tmp_path, monkeypatch, n_written
+):
+    """As kill -9 between a file's content and its name: the process ends without tidying up."""
+    settings = settings_of(tmp_path / "run", 3)
+
+    def killed_in_a_file():
+        exchange, n_files = files._exchange, []
+
+        def exchange_or_die(partial, path):
+            n_files.append(path)
+            if len(n_files) == n_written:
+                os._exit(0)
+            exchange(partial, path)
+
+        monkeypatch.setattr(files, "_exchange", exchange_or_die)
+        run_evolution(settings)
+        raise AssertionError("ran to its end")
+
+    assert os.waitstatus_to_exitcode(os.waitpid(loop_kills.in_child(killed_in_a_file), 0)[1]) == 0
+    assert list((tmp_path / "run").rglob(f"{files.PARTIAL}*"))
+    run_evolution(settings)
+    assert outcome(tmp_path / "run") == outcome(finished[0])
+    assert not list((tmp_path / "run").rglob(f"{files.PARTIAL}*"))

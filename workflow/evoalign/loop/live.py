@@ -19,6 +19,7 @@ from evoalign.evolution.loop import (
     propose_images,
     reference_images,
 )
+from evoalign.files import remove_partials_in
 from evoalign.loop import study_files
 from evoalign.loop.history import History, merge_recorded, recorded_fields
 from evoalign.loop.interfaces import Display, Recorded, Recorder, Round, ToShow
@@ -86,6 +87,7 @@ class LiveEvolution:
         return study_files.write_session(self._folder, self._settings, log, raw)
 
     def _begin(self) -> None:
+        remove_partials_in(self._folder)  # of a killed process: the journal is locked by this one
         described = json.loads(self._settings.model_dump_json(exclude=set(FREE_TO_CHANGE)))
         if not self._journal.records:
             study_files.write_settings(self._folder, self._settings, self._threads)
