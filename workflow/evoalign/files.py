@@ -163,17 +163,23 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def fingerprint(path: str | os.PathLike[str]) -> str:
+def fingerprint(path: str | os.PathLike[str], checksum: str | None = None) -> str:
     """Return a SHA-256 that tells whether a file was changed: of all of it, or of samples where it is large.
 
     Files above 16 MB are read at 64 places of 64 KB, evenly spread from the
     first byte to the last, and by their size: enough for another recording or
     a cut copy, not for every single byte.
+
+    Parameters
+    ----------
+    path : path
+    checksum : str, optional
+        The file's SHA-256, where it was taken already.
     """
     path = Path(path)
     size = path.stat().st_size
     if size <= WHOLE_BYTES:
-        return sha256(path)
+        return checksum or sha256(path)
     total = hashlib.sha256(str(size).encode())
     with path.open("rb") as stream:
         for place in range(SAMPLES):

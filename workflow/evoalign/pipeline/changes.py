@@ -27,9 +27,20 @@ SNAKEMAKES_OWN = ".snakemake_timestamp"
 log = logging.getLogger("snakemake")
 
 
-def states(paths: Iterable[str | PathLike[str]]) -> dict[str, State]:
-    """Return the state of each file, and of each file in each folder, by name from the folder of the run."""
-    return {named(file): (*_stat(file), fingerprint(file)) for path in paths for file in _members(Path(path))}
+def states(
+    paths: Iterable[str | PathLike[str]], checksums: Mapping[str, str] | None = None
+) -> dict[str, State]:
+    """Return the state of each file, and of each file in each folder, by name from the folder of the run.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    checksums : mapping of str to str, optional
+        SHA-256 of files, by such names, that were read as a whole already: they are not read again.
+    """
+    files = {named(file): file for path in paths for file in _members(Path(path))}
+    whole = checksums or {}
+    return {name: (*stat_of(file), fingerprint(file, whole.get(name))) for name, file in files.items()}
 
 
 def _members(path: Path) -> Iterator[Path]:
@@ -41,7 +52,8 @@ def _members(path: Path) -> Iterator[Path]:
             yield file
 
 
-def _stat(file: Path) -> tuple[int, int, int]:
+def stat_of(file: Path) -> tuple[int, int, int]:
+    """Return size, time of last change in ns and number on its disk of a file."""
     stat = file.stat()
     return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
@@ -75,7 +87,7 @@ def stale_outputs(
     """
     records = [record for record in _records(Path(results)) if _of_study(record, rows)]
     makers = {output: record for record in records for output in record["outputs"]}
-    made = {file for record in records for output in record["outputs"] for file in _files_of(record, output)}
+    made = {file for record in records for file in _own_files(record)}
     checked = _Checked(Path(results))
     stale: dict[str, str] = {}
     for record in records:
@@ -106,13 +118,15 @@ def _of_study(record: dict[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> 
     return record["wildcards"].get("session", next(iter(rows), "")) in rows
 
 
-def _files_of(record: dict[str, Any], path: str) -> list[str]:
-    return [file for file in record["files"] if file == path or file.startswith(path + "/")]
+def _own_files(record: dict[str, Any]) -> set[str]:
+    """Files of a record that the job made: its outputs, and what lies in these."""
+    outputs = tuple(f"{output}/" for output in record["outputs"])
+    return {file for file in record["files"] if f"{file}/".startswith(outputs)}
 
 
 def _changed_file(record: dict[str, Any], made: set[str], checked: _Checked) -> str:
     """Say which file differs from the record; '' when none does."""
-    own = {file for output in record["outputs"] for file in _files_of(record, output)}
+    own = _own_files(record)
     if own and not any(Path(output).exists() for output in record["outputs"]):
         return ""
     for name, state in record["files"].items():
@@ -161,7 +175,7 @@ class _Checked:
     def change(self, name: str, state: list[Any]) -> str:
         """Say how a file differs from its state; '' when it does not."""
         try:
-            now = _stat(Path(name))
+            now = stat_of(Path(name))
         except OSError:
             return "is gone"
         digest = state[3]

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from evoalign.errors import InputError
 from evoalign.files import no_space, remove_partials, sha256
-from evoalign.pipeline.changes import states
+from evoalign.pipeline.changes import stat_of, states
 from evoalign.pipeline.declared import config_of
 from evoalign.pipeline.process import RUN, end_with, temporary_directory
 from evoalign.pipeline.provenance.measure import Meter
@@ -62,6 +62,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         stream = _log(log)
         stack.callback(_close, stream)
         logging.basicConfig(stream=stream, level=logging.INFO, force=True)
+        stack.callback(logging.getLogger().handlers.clear)  # none writes into the log when it is closed
         logging.captureWarnings(True)
         _tell(stream, f"{_name(snakemake)}: process {os.getpid()} on {socket.gethostname()}")
         for output in snakemake.output:
@@ -161,7 +162,9 @@ def _job(snakemake: Any, meter: Meter, facts: dict[str, str], checksums: dict[st
         row=json.loads(snakemake.params.get("session", "{}")),
         inputs=dict.fromkeys(map(named, snakemake.input), "") | checksums,
         outputs=tuple(map(named, snakemake.output)),
-        files=states([*snakemake.output, *(file for file in snakemake.input if Path(file).is_file())]),
+        files=states(
+            [*snakemake.output, *(file for file in snakemake.input if Path(file).is_file())], checksums
+        ),
     )
 
 
@@ -183,14 +186,13 @@ def _read_states(snakemake: Any, results: str) -> dict[str, tuple[int, int]]:
         for file in files
         if file.is_file() and not file.resolve().is_relative_to(Path(results).resolve())
     )
-    return {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in own}
+    return {str(file): stat_of(file)[:2] for file in own}
 
 
 def _check_unchanged(read: dict[str, tuple[int, int]]) -> None:
     """Refuse what was read while it changed: a copy that was not finished, a recording that goes on."""
     for file, state in read.items():
-        now = Path(file).stat() if Path(file).exists() else None
-        if now is None or (now.st_size, now.st_mtime_ns) != state:
+        if not Path(file).exists() or stat_of(Path(file))[:2] != state:
             raise InputError(
                 "the file was changed while it was read", file, "wait until it is copied, and run again"
             )
