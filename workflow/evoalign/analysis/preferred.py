@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from evoalign.analysis.experiment import Experiment, drop_short_last_block
 from evoalign.analysis.settings import Analysis
 from evoalign.errors import InputError
-from evoalign.responses.rates import rates
+from evoalign.responses.rates import rates, windowed
 from evoalign.responses.session_responses import SessionResponses
 
 
@@ -87,6 +87,29 @@ def experiment_from(
         site=responses.site if unit is None else "",
     )
     return drop_short_last_block(experiment, settings.min_last_block)
+
+
+def mean_rates(
+    counts: ArrayLike, start_ms: int, settings: Analysis, *windows_ms: tuple[int, int]
+) -> tuple[NDArray[np.float64], ...]:
+    """Mean smoothed rates in windows (docs/methods.md section 2), spikes/s.
+
+    Parameters
+    ----------
+    counts : array_like [presentation, ms]
+    start_ms : int
+        Left edge of the first ms, from image onset.
+    settings : Analysis
+        Smoothing, and the window that is analysed.
+    *windows_ms : (int, int)
+
+    Returns
+    -------
+    tuple of ndarray, float64 [presentation]
+        One for each window; the counts are smoothed once.
+    """
+    smooth = rates(counts, start_ms, settings.smoothing_sigma_ms, settings.window_ms)
+    return tuple(windowed(smooth, settings.window_ms[0], window).numpy() for window in windows_ms)
 
 
 def unit_row(responses: SessionResponses, settings: Analysis, unit: int | None = None) -> int:

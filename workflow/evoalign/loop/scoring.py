@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
+from evoalign.analysis.preferred import mean_rates
 from evoalign.analysis.settings import Analysis
 from evoalign.events.align import align
 from evoalign.events.photodiode import Photodiode
 from evoalign.events.settings import Events
 from evoalign.events.tables import LOG
 from evoalign.loop.interfaces import Presentation
-from evoalign.responses.rates import rates, windowed
 from evoalign.responses.session_responses import count_spikes
 from evoalign.responses.settings import Responses
 
@@ -88,9 +88,8 @@ class Scorer:
 
     def evoked(self, counts: NDArray[np.uint16]) -> Floats:
         """Return the mean smoothed rate in the evoked window, from counts ``[presentation, ms]``."""
-        window_ms = self.analysis.window_ms
-        smooth = rates(counts, self.responses.start_ms, self.analysis.smoothing_sigma_ms, window_ms)
-        return np.asarray(windowed(smooth, window_ms[0], self.analysis.evoked_ms).numpy())
+        (evoked,) = mean_rates(counts, self.responses.start_ms, self.analysis, self.analysis.evoked_ms)
+        return evoked
 
 
 def log_of(presentations: Sequence[Presentation], images: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from evoalign import tables
 from evoalign.analysis.columns import UNIT
+from evoalign.analysis.preferred import mean_rates
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.noise_ceiling import from_repeats
 from evoalign.analysis.statistics.tests import benjamini_hochberg
@@ -127,8 +128,10 @@ def _of_all_units(responses: SessionResponses, keep: NDArray[np.int64], settings
         if not kept.any():
             continue
         rows, of_units = np.flatnonzero(pattern == number), keep[kept]
-        smooth = _smoothed(responses, rows, of_units, settings)
-        evoked, baseline = (smooth(window) for window in (settings.evoked_ms, settings.baseline_ms))
+        windows = (settings.evoked_ms, settings.baseline_ms)
+        counts = (responses.values(row)[0][of_units] for row in rows)
+        means = [mean_rates(of_row, responses.start_ms, settings, *windows) for of_row in counts]
+        evoked, baseline = map(np.stack, zip(*means, strict=True))
         shown = responses.presentations.iloc[of_units]
         frames.append(_selectivity(responses, rows, shown, evoked, baseline, settings))
     if not frames:
@@ -136,22 +139,6 @@ def _of_all_units(responses: SessionResponses, keep: NDArray[np.int64], settings
     frame = pd.concat(frames).sort_index()
     q = frame.groupby("unit_kind")["p"].transform(lambda p: benjamini_hochberg(p))
     return frame.assign(q=q).reset_index(drop=True)
-
-
-def _smoothed(
-    responses: SessionResponses, rows: NDArray[np.int64], keep: NDArray[np.int64], settings: Analysis
-) -> Any:
-    """Return a function of a window that gives mean rates ``[unit, presentation]``, one unit at a time."""
-
-    def mean_rates(window_ms: tuple[int, int]) -> Floats:
-        of_units = []
-        for row in rows:
-            counts = responses.values(row)[0][keep]
-            smooth = rates(counts, responses.start_ms, settings.smoothing_sigma_ms, settings.window_ms)
-            of_units.append(windowed(smooth, settings.window_ms[0], window_ms).numpy())
-        return np.stack(of_units)
-
-    return mean_rates
 
 
 def _selectivity(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from evoalign import tables
-from evoalign.analysis.preferred import unit_row
+from evoalign.analysis.preferred import mean_rates, unit_row
 from evoalign.analysis.settings import Analysis, AnalysisConfig, Tuning
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tuning.fits import Fit, fit_gaussian, fit_line, gaussian, means_of
@@ -21,7 +21,6 @@ from evoalign.analysis.tuning.gaussian_process import Process, fit_process
 from evoalign.analysis.tuning.shapes import peak_bin, reaches, shape, shape_flags
 from evoalign.analysis.tuning.tables import TUNING_AXES, TUNING_CURVES, TUNING_FITS, TUNING_POINTS
 from evoalign.events.names import parse_axis_name
-from evoalign.responses.rates import rates, windowed
 from evoalign.responses.session_responses import SessionResponses
 
 TABLES = tables.by_name(TUNING_POINTS, TUNING_CURVES, TUNING_FITS, TUNING_AXES)
@@ -96,13 +95,10 @@ def evoked_rates(
     responses: SessionResponses, row: int, presentations: NDArray[np.int64], settings: Analysis
 ) -> Floats:
     """Mean smoothed rate in the evoked window (docs/methods.md section 2), float64 ``[presentation]``."""
-    smooth = rates(
-        responses.values(row)[0][presentations],
-        responses.start_ms,
-        settings.smoothing_sigma_ms,
-        settings.window_ms,
+    (evoked,) = mean_rates(
+        responses.values(row)[0][presentations], responses.start_ms, settings, settings.evoked_ms
     )
-    return windowed(smooth, settings.window_ms[0], settings.evoked_ms).numpy()
+    return evoked
 
 
 def axis_points(shown: pd.DataFrame, evoked: Floats) -> pd.DataFrame:
