@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evoalign.commands.arguments import Subcommands, add_config, check_target, read_config, subcommand
-from evoalign.errors import InputError
+from evoalign.commands.arguments import (
+    Subcommands,
+    add_config,
+    check_target,
+    new_folder,
+    read_config,
+    session_of,
+    subcommand,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from evoalign.sheet import Session
 
 EXAMPLES = """
 evoalign align day1.nev day1.ns6 --log day1.bhv2 --photodiode ainp1 --to day1_events
@@ -48,7 +52,6 @@ def run(arguments: argparse.Namespace) -> None:
     from evoalign.events.align_session import align_session
     from evoalign.events.log import read_log
     from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
-    from evoalign.files import atomic_write
     from evoalign.formats.opening import open_recording
     from evoalign.pipeline.provenance.metadata import provenance
 
@@ -61,41 +64,15 @@ def run(arguments: argparse.Namespace) -> None:
         log, recording.words, recording=recording, session=session, settings=config.events
     )
     facts = provenance(config, {})
-    try:
-        with atomic_write(arguments.to) as partial:
-            partial.mkdir()
-            for name, frame, contract in (
-                ("presentations", aligned.presentations, PRESENTATIONS),
-                ("alignment", aligned.report, ALIGNMENT),
-            ):
-                tables.write(frame, contract, partial / f"{name}.parquet", facts)
-                frame.to_csv(partial / f"{name}.tsv", sep="\t", index=False)
-    except OSError as error:
-        raise InputError(f"the tables cannot be written: {error.strerror}", arguments.to) from error
+    with new_folder(arguments.to, "tables") as partial:
+        for name, frame, contract in (
+            ("presentations", aligned.presentations, PRESENTATIONS),
+            ("alignment", aligned.report, ALIGNMENT),
+        ):
+            tables.write(frame, contract, partial / f"{name}.parquet", facts)
+            frame.to_csv(partial / f"{name}.tsv", sep="\t", index=False)
     print("\n".join(_told(aligned.report)))
     print(f"\nwritten: {arguments.to}")
-
-
-def session_of(arguments: argparse.Namespace) -> Session:
-    """Return the row of a sample sheet that the options make.
-
-    Raises
-    ------
-    InputError
-        An option has a value that the column of its name does not take.
-    """
-    from pydantic import ValidationError
-
-    from evoalign.settings import explain
-    from evoalign.sheet import Session
-
-    named = {name: value for name, value in vars(arguments).items() if name in Session.model_fields}
-    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(arguments.files[0]).stem)
-    row = {"session": name, "subject": "unknown", "raw": tuple(arguments.files)}
-    try:
-        return Session.model_validate(row | named | {"spaces": tuple(named.get("spaces", ()))})
-    except ValidationError as error:
-        raise explain(error, "options", Session) from None
 
 
 def _told(report: pd.DataFrame) -> list[str]:

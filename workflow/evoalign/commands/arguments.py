@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import evoalign
 from evoalign.errors import InputError
 
 if TYPE_CHECKING:
+    from evoalign.sheet import Session
     from evoalign.study import Config
 
 Subcommands = Any  # argparse keeps the type of `add_subparsers` to itself
@@ -106,3 +109,44 @@ def check_target(target: Path, replace: bool = False) -> None:
     """
     if target.exists() and not replace:
         raise InputError("this exists already, and nothing is replaced", target, "name another with --to")
+
+
+@contextmanager
+def new_folder(target: Path, what: str) -> Iterator[Path]:
+    """Yield a folder that appears as `target`, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The disk does not take it; `what` says what could not be written.
+    """
+    from evoalign.files import atomic_write
+
+    try:
+        with atomic_write(target) as partial:
+            partial.mkdir()
+            yield partial
+    except OSError as error:
+        raise InputError(f"the {what} cannot be written: {error.strerror}", target) from error
+
+
+def session_of(arguments: argparse.Namespace) -> Session:
+    """Return the row of a sample sheet that the options make.
+
+    Raises
+    ------
+    InputError
+        An option has a value that the column of its name does not take.
+    """
+    from pydantic import ValidationError
+
+    from evoalign.settings import explain
+    from evoalign.sheet import Session
+
+    named = {name: value for name, value in vars(arguments).items() if name in Session.model_fields}
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(arguments.files[0]).stem)
+    row = {"session": name, "subject": "unknown", "raw": tuple(arguments.files)}
+    try:
+        return Session.model_validate(row | named | {"spaces": tuple(named.get("spaces", ()))})
+    except ValidationError as error:
+        raise explain(error, "options", Session) from None

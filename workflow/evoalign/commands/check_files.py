@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evoalign.commands.findings import Findings
 from evoalign.commands.text import seconds
 from evoalign.study import Config
+
+if TYPE_CHECKING:
+    from evoalign.nwb.contents import SessionContents
 
 LOGS = (".bhv2", ".h5", ".mat", ".tsv", ".txt", ".cmp")
 NWB = (".nwb", ".zarr")
@@ -59,7 +63,11 @@ def _check_recording(files: Sequence[Path], config: Config, findings: Findings) 
 def _check_nwb(file: Path, config: Config, findings: Findings) -> None:
     from evoalign.nwb.read import read_nwb
 
-    contents = read_nwb(file, config.nwb)
+    tell_nwb(read_nwb(file, config.nwb), findings)
+
+
+def tell_nwb(contents: SessionContents, findings: Findings) -> None:
+    """Say how many units and valid presentations an NWB file holds."""
     n_valid = int(contents.presentations["valid"].sum())
     findings.ok(f"NWB: {len(contents.units)} units, {n_valid} valid presentations")
     if not n_valid:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import storage
+from evoalign.commands.check_files import tell_nwb
 from evoalign.commands.findings import Findings
 from evoalign.commands.text import ranges, seconds
 from evoalign.errors import InputError
@@ -96,10 +97,7 @@ def _check_nwb(row: Session, config: Config, findings: Findings) -> None:
     contents = findings.result(lambda: read_nwb(row.nwb, config.nwb, row))
     if contents is None:
         return
-    n_valid = int(contents.presentations["valid"].sum())
-    findings.ok(f"NWB: {len(contents.units)} units, {n_valid} valid presentations")
-    if not n_valid:
-        findings.note("without valid presentations there is nothing to analyse")
+    tell_nwb(contents, findings)
     if not contents.units["preferred"].any():
         findings.note(
             "no unit is marked as preferred: column preferred of the sample sheet says which one is"

@@ -6,8 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evoalign.commands.arguments import Subcommands, add_config, check_target, read_config, subcommand
-from evoalign.errors import InputError
+from evoalign.commands.arguments import (
+    Subcommands,
+    add_config,
+    check_target,
+    new_folder,
+    read_config,
+    session_of,
+    subcommand,
+)
 
 if TYPE_CHECKING:
     from evoalign.sorting.result import SortingResult
@@ -42,7 +49,6 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         As for `open_recording`, `read_array_map` and `sort_recording`; or the folder exists already.
     """
-    from evoalign.commands.align import session_of
     from evoalign.formats.opening import open_recording
     from evoalign.recordings.array_map import apply_array_map, read_array_map
     from evoalign.sorting.session import sort_recording
@@ -63,17 +69,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _write(result: SortingResult, target: Path, config: Config) -> None:
-    from evoalign.files import atomic_write
     from evoalign.pipeline.provenance.metadata import provenance
 
     names = ("units", "spikes", "waveforms", "bad_channels", "artefacts")
-    try:
-        with atomic_write(target) as partial:
-            partial.mkdir()
-            result.write({name: partial / f"{name}.parquet" for name in names}, provenance(config, {}))
-            result.units.to_csv(partial / "units.tsv", sep="\t", index=False)
-    except OSError as error:
-        raise InputError(f"the tables cannot be written: {error.strerror}", target) from error
+    with new_folder(target, "tables") as partial:
+        result.write({name: partial / f"{name}.parquet" for name in names}, provenance(config, {}))
+        result.units.to_csv(partial / "units.tsv", sep="\t", index=False)
 
 
 def _told(result: SortingResult) -> list[str]:

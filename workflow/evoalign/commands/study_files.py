@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evoalign.events.distinct_names import IMAGE_SUFFIXES
+from evoalign.events.latent_codes import CODE_FILE
+from evoalign.formats.monkeylogic.behavior import SUFFIXES as LOG_SUFFIXES
 from evoalign.formats.neo_rawio.systems import SYSTEMS, system_of
 from evoalign.formats.opening import BLACKROCK_SUFFIXES, SINGLE_FILE
 from evoalign.tabbed import read_tabbed
 
-LOG_SUFFIXES = (".bhv2", ".h5", ".mat")
-IMAGE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
-CODES = re.compile(r"block\d+_thread\d+_code\.mat")
 MOST_STEPS = 2  # folders up and down between a recording and what belongs to it
 OF_IMAGES = re.compile(r"image|stim|pic", re.IGNORECASE)  # names of folders, where several hold pictures
 FEWEST_IMAGES = 2  # of a folder of images
@@ -99,14 +99,14 @@ def _enter_files(paths: Sequence[Path], files: StudyFiles) -> None:
         elif (suffix in LOG_SUFFIXES and not _is_of_latents(path)) or _header_has(path, "onset_word"):
             files.logs.append(path)
     files.recordings += [tuple(members) for members in blackrock.values()]
-    if any(CODES.fullmatch(path.name) for path in paths):
+    if any(CODE_FILE.fullmatch(path.name) for path in paths):
         files.latents.append(paths[0].parent)
     if sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths) >= FEWEST_IMAGES:
         files.images.append(paths[0].parent)
 
 
 def _is_of_latents(path: Path) -> bool:
-    return bool(CODES.fullmatch(path.name)) or path.name == "space_opts.mat"
+    return bool(CODE_FILE.fullmatch(path.name)) or path.name == "space_opts.mat"
 
 
 def _header_has(path: Path, *columns: str) -> bool:

@@ -12,6 +12,8 @@ from evoalign.events.names import image_stem, parse_image_name
 
 Place = tuple[str, ...]  # folders from the outermost, as they are compared
 
+IMAGE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
+
 _SEPARATOR = re.compile(r"[\\/]")
 
 

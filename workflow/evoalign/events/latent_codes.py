@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from evoalign.errors import InputError
-from evoalign.events.distinct_names import image_files
+from evoalign.events.distinct_names import IMAGE_SUFFIXES, image_files
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.files import atomic_write
 from evoalign.formats.monkeylogic.hdf5 import is_hdf5, read_hdf5
@@ -22,9 +22,8 @@ from evoalign.formats.monkeylogic.mat5 import read_mat5
 
 Codes = dict[tuple[int, int], tuple[NDArray[np.float64], list[str]]]
 
-_FILE = re.compile(r"block(\d{1,9})_thread(\d{1,9})_code\.mat")
+CODE_FILE = re.compile(r"block(\d{1,9})_thread(\d{1,9})_code\.mat")
 _HINT = "export the latents of this block again"
-_IMAGE_SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 # The text at the head of a .mat file, 116 bytes; scipy writes the date into it.
 _HEADER = b"MATLAB 5.0 MAT-file, latent codes of one block and thread".ljust(116)
 
@@ -95,7 +94,7 @@ def read_codes(folder: str | PathLike[str]) -> Codes:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("the folder of latents does not exist", folder, "correct the path in sessions.tsv")
-    files = sorted(file for file in folder.iterdir() if _FILE.fullmatch(file.name))
+    files = sorted(file for file in folder.iterdir() if CODE_FILE.fullmatch(file.name))
     if not files:
         raise InputError("no block*_thread*_code.mat files in the folder", folder, "give the task's backup")
     codes_of: Codes = {}
@@ -151,7 +150,7 @@ def _check_counts(codes: NDArray[Any], ids: Sequence[str], where: Path) -> None:
 
 
 def _block_and_thread(file: Path, ids: Sequence[str]) -> tuple[int, int]:
-    match = _FILE.fullmatch(file.name)
+    match = CODE_FILE.fullmatch(file.name)
     assert match is not None
     block, thread = int(match[1]), int(match[2])
     names = [parse_image_name(name) for name in ids]
@@ -226,7 +225,7 @@ def check_images(log: pd.DataFrame, folder: str | PathLike[str]) -> None:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError("the folder of images does not exist", folder, "correct the path in sessions.tsv")
-    files = image_files(folder, _IMAGE_SUFFIXES)
+    files = image_files(folder, IMAGE_SUFFIXES)
     names = [name for name in log["image"].unique() if name]
     missing = [name for name in names if name not in files]
     if missing:

@@ -16,7 +16,7 @@ from pynwb.base import ImageReferences, Images
 from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 
 from evoalign.errors import InputError
-from evoalign.events.distinct_names import image_files
+from evoalign.events.distinct_names import IMAGE_SUFFIXES, image_files
 from evoalign.nwb.backends import is_zarr
 from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import Pixels
@@ -24,7 +24,6 @@ from evoalign.nwb.contents import Pixels
 # A picture bomb unpacks to far more than this; a screen of 8K has 33 million pixels.
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "BMP", "JPEG", "TIFF", "GIF")
-SUFFIXES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".gif")
 COLLECTION = "images"
 _KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
 WHITE = {"I;12": 4095}  # of PIL's raw modes whose numbers are narrower than the 16 bits they are read to
@@ -57,7 +56,7 @@ class ImageFolder(Mapping[str, Pixels]):
     """
 
     def __init__(self, folder: str | PathLike[str], names: list[str]) -> None:
-        listed_files = image_files(folder, SUFFIXES)
+        listed_files = image_files(folder, IMAGE_SUFFIXES)
         for name in names:
             if len(listed_files.get(name, [])) > 1:
                 where = " and ".join(map(str, listed_files[name][:2]))
