@@ -12,6 +12,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from rapidfuzz import process
 
 from evoalign.errors import InputError
@@ -67,24 +68,26 @@ def explain(error: ValidationError, where: str | PathLike[str], model: type[Base
 
 def _description(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
     """Description of the setting that an error is about; '' of a whole section."""
-    for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None and not isinstance(part, int):
-            return ""
-        if field is not None:
-            section = _section(field.annotation)
-            if section is None:
-                return field.description or ""
-            model = section
-    return ""
+    setting_at = _at(model, path)[1]
+    return setting_at.description or "" if setting_at is not None else ""
 
 
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    return list(_at(model, path)[0].model_fields)
+
+
+def _at(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """Section that an error's path leads to, and its setting where the path goes on to one."""
     for part in path:
         # A number is a place in a list of sections: its field came before.
         field = model.model_fields.get(str(part))
-        model = (_section(field.annotation) if field is not None else None) or model
-    return list(model.model_fields)
+        if field is None:
+            continue
+        section = _section(field.annotation)
+        if section is None:
+            return model, field
+        model = section
+    return model, None
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
-from evoalign.evolution.optimisers import State, check_told, random_state, restore_random
+from evoalign.evolution.optimisers import State, check_founders, check_told, random_state, restore_random
 
 Floats = NDArray[np.float64]
 
@@ -38,11 +38,7 @@ class CholeskyCmaEs:
     """
 
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
-        founders = np.asarray(founders, dtype=np.float64)
-        if founders.ndim != 2 or len(founders) < 4:
-            raise InputError(
-                f"CMA-ES needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
-            )
+        founders = check_founders(founders)
         self._founders, self._sigma = founders, float(sigma)
         self._rng = np.random.RandomState(seed)
         n_images, n = founders.shape

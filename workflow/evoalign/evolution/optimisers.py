@@ -70,11 +70,7 @@ class CmaEs:
     _library: type[CMA] | type[SepCMA] = CMA
 
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
-        founders = np.asarray(founders, dtype=np.float64)
-        if founders.ndim != 2 or len(founders) < 4:
-            raise InputError(
-                f"CMA-ES needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
-            )
+        founders = check_founders(founders)
         self._founders: np.ndarray | None = founders
         self._cma = self._library(
             mean=founders.mean(axis=0), sigma=sigma, seed=seed, population_size=len(founders)
@@ -194,6 +190,22 @@ class RandomSearch:
             raise InputError("the state is not of this random search")
         self._best, self._highest = np.array(state["best"]), float(state["highest"])
         restore_random(self._rng, state)
+
+
+def check_founders(founders: np.ndarray) -> np.ndarray:
+    """Return founders as float64.
+
+    Raises
+    ------
+    InputError
+        They are fewer than four, or no matrix ``[image, latent]``.
+    """
+    founders = np.asarray(founders, dtype=np.float64)
+    if founders.ndim != 2 or len(founders) < 4:
+        raise InputError(
+            f"CMA-ES needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
+        )
+    return founders
 
 
 def check_told(

@@ -162,12 +162,8 @@ def recorded_presentations(
     starts, stops = onset_s + settings.start_ms / 1000, onset_s + settings.stop_ms / 1000
     recorded = np.zeros((len(units), len(onset_s)), bool)
     for row, unit in enumerate(units["unit"]):
-        intervals = contents.unobserved.get(int(unit))
-        spans = (
-            missing[int(unit)]
-            if intervals is None
-            else joined(np.concatenate([missing[int(unit)], intervals]))
-        )
+        unobserved = contents.unobserved.get(int(unit), np.empty((0, 2)))
+        spans = joined(np.concatenate([missing[int(unit)], unobserved]))
         recorded[row] = is_recorded(spans, starts, stops, settings.max_missing)
     return recorded
 

@@ -79,12 +79,13 @@ def draw_alignment_index(tables: Tables, settings: FigureSettings) -> tuple[Figu
     return figure, {name: part.reset_index(drop=True) for name, part in source.items()}
 
 
-def _middle(rows: pd.DataFrame) -> np.ndarray:
+def middle(rows: pd.DataFrame) -> np.ndarray:
+    """Middle of the window of each row, ms."""
     return (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
 
 
 def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
-    x = _middle(rows)
+    x = middle(rows)
     names = ("index", "low", "high", "equal", "equal_low", "equal_high")
     index, low, high, equal, equal_low, equal_high = (rows[name].to_numpy(dtype=float) for name in names)
     panel.fill_between(x, equal_low, equal_high, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
@@ -115,7 +116,7 @@ def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
 def _kinds_panel(panel: Axes, rows: pd.DataFrame, columns: Mapping[str, str]) -> None:
     panel.axhline(0, color="black", linewidth=0.5)
     for kind, column in columns.items():
-        panel.plot(_middle(rows), rows[column], color=space_colour(kind), linewidth=1)
+        panel.plot(middle(rows), rows[column], color=space_colour(kind), linewidth=1)
 
 
 def draw_unit_heatmaps(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
@@ -165,7 +166,7 @@ def _mark(panel: Axes, frame: pd.DataFrame, units: pd.DataFrame) -> None:
     row = {unit: position for position, unit in enumerate(units["unit"])}
     noise = frame[~frame["explained"].astype(bool) & frame["tested"].astype(bool)]
     panel.scatter(
-        _middle(noise), noise["unit"].map(row), s=1.5, color=REFERENCE_COLOUR, linewidth=0, rasterized=True
+        middle(noise), noise["unit"].map(row), s=1.5, color=REFERENCE_COLOUR, linewidth=0, rasterized=True
     )
     panel.scatter(units["crossover_ms"], units["unit"].map(row), marker="|", s=22, color="black", linewidth=1)
 

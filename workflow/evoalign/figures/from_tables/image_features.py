@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evoalign.figures.captions import FigureSettings, percent, show_window
-from evoalign.figures.from_tables.encoding import main_model
+from evoalign.figures.from_tables.encoding import main_model, middle
 from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.from_tables.image_selectivity import COLOURS
 from evoalign.figures.panels import Source, Tables, words
@@ -70,22 +70,18 @@ def _best(encoding: pd.DataFrame) -> pd.DataFrame:
     return best.sort_values(["space", "r2", "unit"], ascending=[True, False, True], ignore_index=True)
 
 
-def _middle(rows: pd.DataFrame) -> np.ndarray:
-    return (rows["start_ms"].to_numpy() + rows["stop_ms"].to_numpy()) / 2
-
-
 def _shares(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
     ends = rows["linear_share_low"], rows["linear_share_high"]
-    axes.fill_between(_middle(rows), *ends, color=colour, alpha=0.2, linewidth=0)
-    axes.plot(_middle(rows), rows["linear_share"], color=colour, label=rows["space"].iloc[0])
+    axes.fill_between(middle(rows), *ends, color=colour, alpha=0.2, linewidth=0)
+    axes.plot(middle(rows), rows["linear_share"], color=colour, label=rows["space"].iloc[0])
     axes.set_ylim(top=max(axes.get_ylim()[1], 1.25 * float(rows["linear_share_high"].max())))
 
 
 def _held_out(axes: Axes, rows: pd.DataFrame, colour: str, level: float) -> None:
-    axes.plot(_middle(rows), rows["r2"], color=colour)
-    axes.plot(_middle(rows), rows["null_r2"], color=colour, linestyle="--", linewidth=0.7)
+    axes.plot(middle(rows), rows["r2"], color=colour)
+    axes.plot(middle(rows), rows["null_r2"], color=colour, linestyle="--", linewidth=0.7)
     sure = (rows["p_fwe"] <= level).to_numpy()
-    axes.plot(_middle(rows)[sure], rows["r2"][sure], "o", color=colour, markersize=3)
+    axes.plot(middle(rows)[sure], rows["r2"][sure], "o", color=colour, markersize=3)
 
 
 def _ranked(axes: Axes, best: pd.DataFrame, colour: str, level: float) -> None:
