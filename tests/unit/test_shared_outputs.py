@@ -1,10 +1,15 @@
 """What leaves the lab tells names and contents, not folders, and no cell acts in a spreadsheet program."""
 
+from base64 import b64decode
+from io import StringIO
+
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from evoalign import tables
+from evoalign.figures.report_findings import Sentence
+from evoalign.figures.report_page import page_contents
 from evoalign.figures.save import save_figure
 from evoalign.nwb.metadata import flat, without_folders
 from evoalign.pipeline.job import _by_name
@@ -24,6 +29,14 @@ def test_a_text_that_a_spreadsheet_would_compute_is_marked_as_text(text, tmp_pat
     save_figure(figure, tmp_path / "f", {"a": frame}, 50, "")
     again = pd.read_csv(tmp_path / "f_a.csv")
     assert again["session"].iloc[0].startswith("'") and again["rate_hz"].tolist() == [-1.5, 2.0]
+
+
+def test_the_rows_behind_a_sentence_of_the_report_are_as_safe():
+    table = pd.DataFrame({"session": HOSTILE})
+    sentence = Sentence("Found.", "crossover", table, "crossover")
+    page = page_contents(title="t", lead="", findings=[sentence], provenance={}, results="r")
+    content = b64decode(page["findings"][0]["content"].partition(",")[2]).decode()
+    assert pd.read_csv(StringIO(content))["session"].str.startswith("'").all()
 
 
 def test_columns_of_numbers_and_flags_keep_their_bytes():

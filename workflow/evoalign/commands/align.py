@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
             ("alignment", aligned.report, ALIGNMENT),
         ):
             tables.write(frame, contract, partial / f"{name}.parquet", facts)
-            frame.to_csv(partial / f"{name}.tsv", sep="\t", index=False)
+            tables.without_formulas(frame).to_csv(partial / f"{name}.tsv", sep="\t", index=False)
     print("\n".join(_told(aligned.report)))
     print(f"\nwritten: {arguments.to}")
 

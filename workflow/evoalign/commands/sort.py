@@ -70,11 +70,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _write(result: SortingResult, target: Path, config: Config) -> None:
     from evoalign.pipeline.provenance.metadata import provenance
+    from evoalign.tables import without_formulas
 
     names = ("units", "spikes", "waveforms", "bad_channels", "artefacts")
     with new_folder(target, "tables") as partial:
         result.write({name: partial / f"{name}.parquet" for name in names}, provenance(config, {}))
-        result.units.to_csv(partial / "units.tsv", sep="\t", index=False)
+        without_formulas(result.units).to_csv(partial / "units.tsv", sep="\t", index=False)
 
 
 def _told(result: SortingResult) -> list[str]:

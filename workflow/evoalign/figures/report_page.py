@@ -13,6 +13,7 @@ from evoalign.figures.report_chapters import POPULATION, SESSION, Chapter, chapt
 from evoalign.figures.report_findings import Sentence
 from evoalign.figures.report_glance import SessionRow
 from evoalign.figures.report_methods import Methods
+from evoalign.tables import without_formulas
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,5 @@ def _finding(sentence: Sentence, drawn: Collection[str]) -> dict[str, str]:
         "figure": f"population-{sentence.figure}" if sentence.figure in drawn else "",
         "name": sentence.figure.replace("_", " "),
         "file": f"{sentence.table_name}.csv",
-        "content": data_url(sentence.table.to_csv(index=False).encode(), "text/csv"),
+        "content": data_url(without_formulas(sentence.table).to_csv(index=False).encode(), "text/csv"),
     }
