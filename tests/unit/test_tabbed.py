@@ -87,9 +87,9 @@ def test_a_log_that_a_spreadsheet_saved_is_the_log(saved):
 @pytest.mark.parametrize(
     ("row", "what", "hint"),
     [
-        ("1.5\tx\t101\t2\t3\t0", "'1.5' is no whole number", ""),
+        ("1.5\tx\t101\t2\t3\t0", "'1.5' is no whole number", "write a whole number"),
         ("1\tx\t101\t2,5\t3\t0", "'2,5' is no time in seconds", "write a decimal point, not a comma"),
-        ("1e0\tx\t101\t2\t3\t0", "'1e0' is no whole number", ""),
+        ("1e0\tx\t101\t2\t3\t0", "'1e0' is no whole number", "write a whole number"),
         ("1\tx\t101\t2\t3\t0\tmore", "the row has 7 cells, the header 6", "separate cells by one tab"),
         ('1\t"x\ty"\t101\t2\t3\t0', "the row has 7 cells, the header 6", "separate cells by one tab"),
     ],
