@@ -137,6 +137,14 @@ def test_hum_in_the_band_of_a_whole_bank_is_an_error_and_no_empty_session(option
     assert (kept["reason"] == "").all()
 
 
+def test_a_copy_of_a_channel_is_told_from_channels_that_share_large_pulses():
+    counts = noise(12)
+    counts[::900] += 8000 * np.linspace(0.5, 1.0, 12)
+    counts[:, 7] = counts[:, 2]
+    reasons = find_bad_channels(traces_of(counts, UNREFERENCED)).set_index("channel")["reason"]
+    assert reasons[reasons != ""].to_dict() == {8: "duplicate"}
+
+
 @given(st.integers(2, 6), st.lists(st.integers(1, 50), min_size=1, max_size=4))
 def test_correlation_over_stretches_is_numpys(n, lengths):
     rng = np.random.default_rng(n)

@@ -19,6 +19,7 @@ FLAT_SHARE = 0.95  # of successive samples that are equal
 HUM_HZ = (50.0, 60.0)
 HUM_HARMONICS = 20  # of the mains: beyond 1 kHz there is little of it
 MAD_TO_SD = 1.4826
+QUIET = 4.0  # noise SDs, at which voltages are cut off before they are compared with another channel's
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
 LINE_NOISE = "line noise"
 
@@ -45,7 +46,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     of 50 or 60 Hz and their harmonics, in the voltages that are sorted: what
     the band-pass and the reference take off does no harm), 'disconnected' and
     'noise' (filtered noise far below or above the array's median), 'duplicate'
-    (the same voltages as a channel before). The shares and ratios are config
+    (the same voltages as a channel before, noise and all). The shares and ratios are config
     keys. What each step of preprocessing does to each channel is kept beside.
 
     Parameters
@@ -93,6 +94,9 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
         "disconnected",
     )
     _mark(reason, noise > settings.bad_noise_ratio * typical_noise, "noise")
+    for voltage in voltages:
+        # What hits all electrodes alike, as stimulation, would make them repeat one another.
+        np.clip(voltage, -QUIET * noise[:, None], QUIET * noise[:, None], out=voltage)
     _mark(reason, _duplicates(voltages, reason == "", settings.bad_duplicate), "duplicate")
     if not settings.leave_out_bad:
         reason[reason != "flat"] = ""
