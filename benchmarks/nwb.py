@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def main() -> None:
     args = arguments()
     if args.one:
         settings = Nwb(raw="embed", compression=args.compression)
-        write_nwb(args.one[1], session(args, args.one[0]), Config(device="cpu", nwb=settings))
+        write_nwb(args.one[1], session(args, args.one[0]), Config(device="cpu", nwb=settings), *args.threads)
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         raw = Path(folder) / "session.ns6"
@@ -66,10 +67,11 @@ def main() -> None:
         own += ["--compression", args.compression]
         own += ["--generated"] * args.generated
         rows = []
-        for backend in args.backends:
+        for backend, threads in product(args.backends, args.threads):
             one = Path(folder) / f"ours{Nwb(backend=backend).suffix}"
-            command = [sys.executable, __file__, *own, "--one", str(raw), str(one)]
-            rows.append(measure(f"ours, {backend}", command, one, raw_mb))
+            command = [sys.executable, __file__, *own, "--threads", str(threads)]
+            command += ["--one", str(raw), str(one)]
+            rows.append(measure(f"ours, {backend}, threads: {threads}", command, one, raw_mb))
             remove(one)
         if args.neuroconv and not args.generated:
             other = Path(folder) / "neuroconv.nwb"
@@ -89,6 +91,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--compression", choices=("gzip", "none"), default="gzip", help="of ours")
     backends = ("hdf5", "zarr")
     parser.add_argument("--backends", nargs="+", choices=backends, default=backends, help="of ours")
+    parser.add_argument(
+        "--threads", nargs="+", type=int, default=[1, 2], help="of ours; Zarr is written with one"
+    )
     parser.add_argument("--generated", action="store_true", help="no raw file: samples are made when read")
     parser.add_argument("--neuroconv", help="Python of an environment that has neuroconv")
     parser.add_argument("--folder", type=Path, help="where to put the files: the disk to measure")

@@ -14,4 +14,4 @@ with job(snakemake) as (config, facts):
         config.analysis.baseline_ms,
         config.spaces.weights_of,
     )
-    write_nwb(snakemake.output.nwb, contents, config)
+    write_nwb(snakemake.output.nwb, contents, config, snakemake.threads)

@@ -241,8 +241,9 @@ def test_a_file_is_not_touched_by_reading(packaged):
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
+@pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("n", "width"), [(100, 3), (250, 3), (300, 4), (999, 7)])
-def test_streamed_chunks_are_what_hdf5s_own_filters_read(tmp_path, compression, n, width):
+def test_streamed_chunks_are_what_hdf5s_own_filters_read(tmp_path, compression, n, width, threads):
     """Also where data end within a chunk: HDF5 stores whole ones."""
     counts = np.random.default_rng(n).integers(-(2**15), 2**15, (n, width)).astype(np.int16)
     level = None if compression == "none" else 3
@@ -252,7 +253,8 @@ def test_streamed_chunks_are_what_hdf5s_own_filters_read(tmp_path, compression, 
         for start in range(0, n, 100)
     ]
     with h5py.File(tmp_path / "chunks.h5", "w") as file:
-        write_chunks(file.create_dataset("ours", counts.shape, "i2", chunks=(100, 3), **own), pieces, level)
+        ours = file.create_dataset("ours", counts.shape, "i2", chunks=(100, 3), **own)
+        write_chunks(ours, pieces, level, threads)
         file.create_dataset("theirs", data=counts, chunks=(100, 3), **own)
     with h5py.File(tmp_path / "chunks.h5") as file:
         assert np.array_equal(file["ours"][:], counts)

@@ -38,8 +38,8 @@ class Backend(Protocol):
     def pack(self, data: Any) -> Any:
         """Return an array, or an iterator over chunks, with how it is chunked and compressed."""
 
-    def write(self, nwb: NWBFile, path: Path) -> None:
-        """Write a file that was built of packed arrays."""
+    def write(self, nwb: NWBFile, path: Path, threads: int) -> None:
+        """Write a file that was built of packed arrays; `threads` compress what comes in chunks."""
 
 
 def backend_for(path: Path, settings: Nwb) -> Backend:
@@ -71,12 +71,12 @@ class Hdf5Backend:
             return data
         return H5DataIO(data=data, chunks=True, **self._options)
 
-    def write(self, nwb: NWBFile, path: Path) -> None:
+    def write(self, nwb: NWBFile, path: Path, threads: int) -> None:
         """See `Backend`."""
         with NWBHDF5IO(str(path), "w") as io:
             io.write(nwb)
             for dataset, chunks in self._streamed:
-                write_chunks(dataset.dataset, chunks, self._level)
+                write_chunks(dataset.dataset, chunks, self._level, threads)
 
 
 class ZarrBackend:
@@ -102,7 +102,7 @@ class ZarrBackend:
             return None
         return [numcodecs.Shuffle(elementsize=dtype.itemsize)]
 
-    def write(self, nwb: NWBFile, path: Path) -> None:
+    def write(self, nwb: NWBFile, path: Path, threads: int) -> None:  # noqa: ARG002 -- the library writes with one
         """See `Backend`."""
         default = zarr.storage.default_compressor
         zarr.storage.default_compressor = self._codec

@@ -13,10 +13,12 @@ from evoalign.nwb.contents import SessionContents, check_contents
 from evoalign.nwb.settings import Packaging
 
 
-def write_nwb(path: str | PathLike[str], contents: SessionContents, config: Packaging) -> None:
+def write_nwb(
+    path: str | PathLike[str], contents: SessionContents, config: Packaging, threads: int = 1
+) -> None:
     """Write a session's contents as an NWB file that appears whole or not at all.
 
-    Equal contents and configuration give equal bytes.
+    Equal contents and configuration give equal bytes, with any number of threads.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: Pack
         Brought into canonical form on the way, see `check_contents`.
     config : Packaging
         Institution, lab, experimenter, species, and section ``nwb``.
+    threads : int
+        How many compress embedded voltages of an HDF5 file at a time.
 
     Raises
     ------
@@ -38,4 +42,4 @@ def write_nwb(path: str | PathLike[str], contents: SessionContents, config: Pack
     nwb = build(contents, config, store.pack)
     with atomic_write(path) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="hdmf|pynwb|zarr")
-        store.write(nwb, partial)
+        store.write(nwb, partial, threads)
