@@ -46,6 +46,21 @@ def test_jobs_fit_into_the_memory_of_the_machine_or_what_the_user_gives(checkout
     assert max(asked) == limit
 
 
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (7, 1), (15, 2), (1000, 8)])
+def test_long_jobs_share_the_cores_that_sessions_leave_over(checkout, cores, threads):
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=cores),
+            config_settings=ConfigSettings(config={"nwb": {"raw": "embed"}}),
+            snakefile=checkout / "Snakefile",
+            workdir=checkout,
+        )
+        workflow.dag(DAGSettings()).execute_workflow(executor="dryrun")
+        several = {job.rule.name: job.threads for job in workflow._workflow.dag.jobs}
+    assert several["spike_sorting"] == several["nwb"] == threads
+    assert several["recording"] == several["encoding"] == 1
+
+
 @pytest.mark.parametrize(
     ("device", "there", "asked"),
     [("cpu", True, 0), ("cuda", False, 1), ("auto", True, 1), ("auto", False, 0)],

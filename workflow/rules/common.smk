@@ -80,6 +80,14 @@ LOCK = f"{workflow.basedir}/envs/requirements.lock"
 RESULTS = STUDY.results
 SESSION = f"{RESULTS}/sessions/{{session}}"
 
+# A session's long steps share the cores that are over when each session has one; a cluster gives
+# a job as many as `set-threads` in its profile says. Results do not depend on the number.
+MOST_THREADS = 8
+try:
+    SHARED_CORES = max(1, min(MOST_THREADS, workflow.cores // max(1, len(SESSIONS))))
+except WorkflowError:  # a cluster has no total number of cores
+    SHARED_CORES = 1
+
 # What failed just before: the report is made of the others, and names it.
 FAILED = remainder.left_out()
 REPORTED_SESSIONS = {name: row for name, row in SESSIONS.items() if name not in FAILED}

@@ -17,6 +17,7 @@ rule nwb:
         f"{RESULTS}/logs/nwb/{{session}}.log",
     conda:
         "../../envs/environment.yaml"
+    threads: SHARED_CORES if STUDY.nwb.raw == "embed" else 1
     resources:
         mem_mb=2000,
         runtime=60,

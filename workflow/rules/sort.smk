@@ -16,6 +16,7 @@ rule spike_sorting:
     cache: CACHING
     conda:
         "../../envs/environment.yaml"
+    threads: SHARED_CORES
     resources:
         mem_mb=4000,
         runtime=120,
@@ -40,6 +41,7 @@ rule envelope:
         f"{RESULTS}/logs/envelope/{{session}}.log",
     conda:
         "../../envs/environment.yaml"
+    threads: SHARED_CORES
     resources:
         mem_mb=2000,
         runtime=60,

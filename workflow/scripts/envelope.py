@@ -13,4 +13,5 @@ with job(snakemake) as (config, _):
         artefacts=tables.read(snakemake.input.artefacts, ARTEFACTS),
         settings=config.sorting,
         folder=snakemake.output.envelope,
+        n_jobs=snakemake.threads,
     )

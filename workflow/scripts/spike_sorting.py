@@ -13,5 +13,6 @@ with job(snakemake) as (config, facts):
         session=session_of(snakemake),
         settings=config.sorting,
         seed=config.seed,
+        n_jobs=snakemake.threads,
     )
     sorted_units.write(dict(snakemake.output.items()), facts)
