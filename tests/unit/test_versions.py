@@ -1,11 +1,12 @@
 """The digest of what a script runs: its modules, the packages around them, pins."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from evoalign.pipeline import versions
+from evoalign.pipeline import digests, versions
 
 REAL = versions.ROOT
 LOCK = {"pynwb": "1", "hdmf": "2", "numpy": "3", "matplotlib": "4", "pillow": "5"}
@@ -35,12 +36,12 @@ def digest(tmp_path, script, monkeypatch):
         for name in ("errors", "__init__"):
             (root / f"{name}.py").write_text(changed.get(name, (REAL / f"{name}.py").read_text()))
         monkeypatch.setattr(versions, "ROOT", root)
-        for cached in (versions.of, versions._module_text, versions.read_lock):
+        for cached in (versions.of, versions._module_digest, versions.read_lock):
             cached.cache_clear()
         return versions.of(script(text), str(lock))
 
     yield of
-    versions._module_text.cache_clear()
+    versions._module_digest.cache_clear()
 
 
 ERRORS = "from evoalign.errors import InputError\nprint(InputError)\n"
@@ -104,3 +105,56 @@ def test_a_lock_is_read_by_canonical_names(tmp_path):
         "moto": "5.2.5",
         "ast-serialize": "0.1",
     }
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The user's cache, as that of a process that has read none of it yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    yield tmp_path / "evoalign/sources.json"
+    digests._kept_digests.cache_clear()
+
+
+def kept_digest(source):
+    """The digest that the next process takes."""
+    digests._kept_digests.cache_clear()
+    digest = digests.source_digest(source)
+    digests.keep()
+    return digest
+
+
+def test_a_kept_digest_is_the_one_that_is_made(cache, monkeypatch):
+    digest = kept_digest("x = 1  # one\n")
+    assert cache.is_file()
+    monkeypatch.setattr(digests, "_bare", lambda source: pytest.fail("read again"))
+    assert kept_digest("x = 1  # one\n") == digest
+    with pytest.raises(pytest.fail.Exception, match="read again"):
+        digests.source_digest("x = 2\n")
+
+
+def test_no_digest_of_another_way_to_make_them_is_taken(cache, monkeypatch):
+    source = "x = 1\n"
+    kept_digest(source)
+    monkeypatch.setattr(digests, "_maker", lambda: "another Python")
+    monkeypatch.setattr(digests, "_bare", lambda source: "made anew")
+    assert kept_digest(source) == digests._hash("made anew")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
+def test_a_damaged_cache_is_as_none(cache, content):
+    digest = kept_digest("x = 1\n")
+    cache.write_bytes(content)
+    assert kept_digest("x = 1\n") == digest
+    assert json.loads(cache.read_text())
+
+
+def test_a_cache_that_cannot_be_written_stops_nobody(cache, tmp_path):
+    (tmp_path / "evoalign").write_text("a file in the place of the folder")
+    assert kept_digest("x = 1\n") != kept_digest("x = 2\n")
+
+
+def test_what_was_kept_long_ago_is_dropped(cache, monkeypatch):
+    monkeypatch.setattr(digests, "MOST_KEPT", 2)
+    for number in range(4):
+        kept_digest(f"x = {number}\n")
+    assert len(json.loads(cache.read_text())) == 2

@@ -143,7 +143,7 @@ def test_every_rule_was_run(whole, loaded):
 
 
 def test_a_change_of_any_module_that_a_job_had_loaded_reruns_its_rule(study, loaded, monkeypatch):
-    text = versions._module_text
+    text = versions._module_digest
     lock = str(study / "envs/requirements.lock")
     missed = []
     for rule, names in loaded.items():
@@ -154,11 +154,11 @@ def test_a_change_of_any_module_that_a_job_had_loaded_reruns_its_rule(study, loa
             versions.of.cache_clear()
             changed = {other: "changed"}
             monkeypatch.setattr(
-                versions, "_module_text", lambda name, new=changed: text(name) + new.get(name, "")
+                versions, "_module_digest", lambda name, new=changed: text(name) + new.get(name, "")
             )
             if versions.of(file, lock) == before:
                 missed.append((rule, other))
-        monkeypatch.setattr(versions, "_module_text", text)
+        monkeypatch.setattr(versions, "_module_digest", text)
         versions.of.cache_clear()
     assert missed == []
 

@@ -17,6 +17,8 @@ import grimp
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from evoalign.pipeline.digests import keep, source_digest
+
 LIBRARY = "evoalign"
 # A module that imports this one runs all modules of its package.
 DISCOVERY = "evoalign.discovery"
@@ -43,9 +45,10 @@ def of(script: str, lock: str) -> str:
     """
     module_files = modules(script)
     versions = pins(module_files, read_lock(lock))
-    parts = [_bare(Path(script).read_text(encoding="utf-8"))]
-    parts += [f"{name}:{_module_text(name)}" for name in sorted(module_files) if _is_own(name)]
+    parts = [source_digest(Path(script).read_text(encoding="utf-8"))]
+    parts += [f"{name}:{_module_digest(name)}" for name in sorted(module_files) if _is_own(name)]
     parts += [f"{name}=={version}" for name, version in sorted(versions.items())]
+    keep()
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -121,21 +124,10 @@ def _is_own(module: str) -> bool:
 
 
 @functools.cache
-def _module_text(name: str) -> str:
+def _module_digest(name: str) -> str:
     path = ROOT.joinpath(*name.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return _bare(file.read_text(encoding="utf-8"))
-
-
-def _bare(source: str) -> str:
-    """A source without comments, docstrings and layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body = node.body[1:]
-    return ast.dump(tree)
+    return source_digest(file.read_text(encoding="utf-8"))
 
 
 @functools.cache
