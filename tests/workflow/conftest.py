@@ -5,9 +5,11 @@ Each happens once in a copy of the checkout. ``EVOALIGN_DEMO`` and
 the tests themselves.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -55,8 +57,12 @@ def slurm():
     if reason := no_slurm():
         pytest.skip(reason)
     folder = ROOT / "tests/slurm"
-    subprocess.run([folder / "slurm-up"], check=True, capture_output=True, text=True, timeout=120)
-    # One node, whose files are seen at once: nothing to wait long for.
-    quick = ("--latency-wait", 10, "--slurm-init-seconds-before-status-checks", 2)
-    yield ("--workflow-profile", "slurm", "--jobs", 8, *quick)
-    subprocess.run([folder / "slurm-down"], check=True, capture_output=True, timeout=120)
+    # One at a time on a machine: the worker beside this one would take this one's SLURM down.
+    with open(Path(tempfile.gettempdir()) / "evoalign-slurm.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = [folder / "slurm-up"]
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        # One node, whose files are seen at once: nothing to wait long for.
+        quick = ("--latency-wait", 10, "--slurm-init-seconds-before-status-checks", 2)
+        yield ("--workflow-profile", "slurm", "--jobs", 8, *quick)
+        subprocess.run([folder / "slurm-down"], check=True, capture_output=True, timeout=120)

@@ -1,9 +1,10 @@
-"""The demo on a real SLURM of one node: the bytes of a workstation's run."""
+"""On a real SLURM of one node: the bytes of a workstation's run, GPUs, jobs that end badly."""
 
 import subprocess
+import time
 
 import pytest
-from running import ROOT, copy_checkout, results, snakemake
+from running import ROOT, copy_checkout, results, snakemake, start
 
 pytestmark = pytest.mark.slow
 
@@ -33,3 +34,52 @@ def test_a_job_that_asks_for_a_gpu_is_granted_it(slurm, tmp_path):
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     snakemake(*slurm, cwd=tmp_path)
     assert (tmp_path / "granted.txt").read_text() == "GPU 0\n"
+
+
+# The first job of each rule ends badly, in its own way; the second, where it comes, well.
+ENDS_BADLY = """
+rule all:
+    input: "cancelled.txt", "failed.txt", "timed_out.txt"
+
+rule ends:
+    output: "{how}.txt"
+    resources:
+        number=lambda wildcards, attempt: attempt,
+        mem_mb=200,
+        runtime=lambda wildcards: 1 if wildcards.how == "timed_out" else 10
+    shell:
+        "[ {resources.number} != 1 ] || case {wildcards.how} in failed) exit 3;; *) sleep 600;; esac; "
+        "touch {output}"
+"""
+
+
+def slurm_jobs():
+    """Number, state and comment (rule and wildcards) of each job that SLURM knows."""
+    command = ["squeue", "--states=all", "--noheader", "--format=%i|%T|%k"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.split("|") for line in lines]
+
+
+def wait_for_jobs(state, comment):
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        if numbers := [n for n, is_in, of in slurm_jobs() if is_in == state and comment in of]:
+            return numbers
+        time.sleep(0.5)
+    pytest.fail(f"no job of {comment} is {state}: {slurm_jobs()}")
+
+
+@pytest.mark.usefixtures("demo")
+def test_a_job_that_is_cancelled_fails_or_runs_out_of_time_gets_a_new_one(slurm, tmp_path):
+    (tmp_path / "Snakefile").write_text(ENDS_BADLY)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    run = start(*slurm, cwd=tmp_path)
+    try:
+        subprocess.run(["scancel", *wait_for_jobs("RUNNING", "cancelled")], check=True)
+        output, _ = run.communicate(timeout=400)
+    finally:
+        run.kill()
+    assert run.returncode == 0, output
+    for state in ("CANCELLED", "FAILED", "TIMEOUT"):
+        assert f"SLURM status is: '{state}'" in output
+    assert all((tmp_path / f"{how}.txt").exists() for how in ("cancelled", "failed", "timed_out"))
