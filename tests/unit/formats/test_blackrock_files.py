@@ -114,6 +114,24 @@ def test_words_spikes_and_comments_come_back(tmp_path, version):
     assert recording.metadata["comments"] == [{"time_s": 1.25, "text": "reward"}]
 
 
+@pytest.mark.parametrize("version", ["2.3", "3.0"])
+def test_neo_reads_every_point_of_a_waveform_as_it_was_given(tmp_path, version):
+    given_counts = np.arange(1, 3 * 48 + 1, dtype=np.int16).reshape(3, 48)
+    write_nev(
+        tmp_path / "a.nev",
+        channels=[1],
+        spikes=spikes((1, 1, 1.5), (1, 1, 0.5), (1, 1, 2.5)),
+        words=words((0.1, 101, "digital")),
+        start=START,
+        version=version,
+        waveforms=given_counts,
+    )
+    reader = BlackrockRawIO(filename=str(tmp_path / "a.nev"), nsx_to_load=[])
+    reader.parse_header()
+    read_counts = reader.get_spike_raw_waveforms(0, 0, 0, None, None)
+    np.testing.assert_array_equal(np.squeeze(read_counts), given_counts[[1, 0, 2]])
+
+
 @given(
     ticks=st.lists(st.integers(0, 2**31), min_size=1, max_size=50),
     values=st.lists(st.integers(0, 65_535), min_size=50, max_size=50),

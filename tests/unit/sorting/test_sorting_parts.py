@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 from scipy import signal
+from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff as spikeinterface_cutoff
 
 from evoalign.errors import InputError
 from evoalign.sorting.bad_channels import correlation, find_bad_channels
@@ -16,7 +17,7 @@ from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
-from evoalign.sorting.quality import RecordedTime, metrics
+from evoalign.sorting.quality import RecordedTime, amplitude_cutoff, metrics
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort_online_only
@@ -326,6 +327,25 @@ def test_isi_violations_are_hills_in_closed_form():
     assert found["isi_violations_ratio"] == pytest.approx(7 * 50 / (2 * 107**2 * 1e-3))
     assert found["rate_hz"] == 107 / 50
     assert np.isnan(found["snr"])
+
+
+@pytest.mark.parametrize(
+    ("n_spikes", "share", "error"), [(600, 0, 0.02), (3_000, 0.1, 0.04), (30_000, 0.3, 0.04)]
+)
+def test_amplitude_cutoff_is_the_share_that_was_cut_off(n_spikes, share, error):
+    rng = np.random.default_rng(0)
+    whole = np.sort(rng.normal(100, 20, (20, n_spikes)), axis=1)
+    estimates = [amplitude_cutoff(amplitudes[int(share * n_spikes) :]) for amplitudes in whole]
+    assert np.mean(estimates) == pytest.approx(share, abs=error)
+    assert np.mean(estimates) > 0  # a thin tail counts, too
+
+
+def test_amplitude_cutoff_does_not_depend_on_how_often_each_spike_is_counted():
+    amplitudes = np.random.default_rng(1).normal(100, 20, 600)[:550]
+    once, often = amplitude_cutoff(amplitudes), amplitude_cutoff(np.tile(amplitudes, 1000))
+    assert once == pytest.approx(often, rel=1e-9)
+    # Of many spikes SpikeInterface's whole numbers do not matter.
+    assert often == pytest.approx(spikeinterface_cutoff(np.tile(amplitudes, 1000)), rel=1e-3)
 
 
 def test_presence_and_rate_do_not_count_a_pause():

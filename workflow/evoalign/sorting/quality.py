@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from spikeinterface.metrics.quality.misc_metrics import amplitude_cutoff, isi_violations
+from scipy.ndimage import gaussian_filter1d
+from spikeinterface.metrics.quality.misc_metrics import isi_violations
 
 from evoalign import tables
 from evoalign.sorting.result import UnitSpikes, ordered
@@ -16,6 +17,7 @@ PRESENCE_BINS = 100  # of the recorded time, as SpikeInterface's presence ratio
 # bin, does not depend on when the clock began.
 CLOCK_DIGITS = 9
 CLOCK_S = 10.0**-CLOCK_DIGITS
+CUTOFF_BINS, CUTOFF_SMOOTHING, CUTOFF_MIN_PER_BIN = 100, 3.0, 5  # of `amplitude_cutoff`, as SpikeInterface's
 BASELINE_SHARE = 0.1  # of a waveform's samples, from its start: before the spike
 
 
@@ -78,10 +80,36 @@ def trough_uv(mean_uv: np.ndarray) -> float:
     return float(baseline - mean_uv.min())
 
 
+def amplitude_cutoff(amplitudes_uv: np.ndarray) -> float:
+    """Estimate the share of a unit's spikes that are smaller than the threshold and so are missing.
+
+    Amplitudes are taken as symmetric: what lies above the amplitude that is as frequent as the smallest
+    would lie, mirrored, below it. SpikeInterface's function of the name, but for its histogram, which
+    that smooths in whole numbers: each bin loses its fraction, and a thin tail all of itself.
+
+    Parameters
+    ----------
+    amplitudes_uv : ndarray ``[spike]``
+        Trough sizes.
+
+    Returns
+    -------
+    float
+        From 0 to 0.5; NaN for fewer than 500 spikes or where all are of one size.
+    """
+    if len(amplitudes_uv) < CUTOFF_BINS * CUTOFF_MIN_PER_BIN or np.ptp(amplitudes_uv) == 0:
+        return float("nan")
+    counts = np.histogram(amplitudes_uv, CUTOFF_BINS)[0].astype(np.float64)
+    density = gaussian_filter1d(counts, CUTOFF_SMOOTHING, mode="nearest")
+    mirror = np.flatnonzero(density >= density[0])[-1]
+    n_missing = density[mirror + 1 :].sum()
+    return float(min(n_missing / (len(amplitudes_uv) + n_missing), 0.5))
+
+
 def metrics(
     train: UnitSpikes, noise_uv: float, recorded: RecordedTime, settings: Sorting
 ) -> dict[str, float]:
-    """Return a unit's quality metrics, by SpikeInterface's functions.
+    """Return a unit's quality metrics, as SpikeInterface defines them.
 
     Parameters
     ----------
@@ -110,7 +138,6 @@ def metrics(
     )
     bins = np.histogram(times, bins=PRESENCE_BINS, range=(0, max(duration, 1e-9)))[0]
     amplitude = trough_uv(train.mean_uv)
-    spread = len(train.amplitudes_uv) > 0 and np.ptp(train.amplitudes_uv) > 0
     return {
         "n_spikes": len(train.times_s),
         "rate_hz": len(times) / duration if duration else 0.0,
@@ -118,7 +145,7 @@ def metrics(
         "snr": amplitude / noise_uv if noise_uv > 0 else np.nan,
         "isi_violations_ratio": float(violations),
         "presence_ratio": float(np.mean(bins > 0)),
-        "amplitude_cutoff": float(amplitude_cutoff(train.amplitudes_uv)) if spread else np.nan,
+        "amplitude_cutoff": amplitude_cutoff(train.amplitudes_uv),
     }
 
 

@@ -96,11 +96,15 @@ def write_nev(
         word_packets(words, dtype),
         comment_packets(comments, dtype),
     ]
-    packets = np.concatenate([packet for _, packet in timed_packets])
     times = np.concatenate([time for time, _ in timed_packets])
     order = np.argsort(times, kind="stable")
+    # As whole packets of bytes: numpy copies field by field, and so leaves out the bytes between two fields,
+    # which hold the second point of a waveform.
+    in_bytes = np.concatenate([packet.view(f"V{dtype.itemsize}") for _, packet in timed_packets])
+    packets = in_bytes[order].view(dtype)
     origin = first_stamp(start, resolution)
-    packets["timestamp"] = origin + np.rint(since_reset(times, resets_s) * resolution).astype(np.uint64)
+    ticks = np.rint(since_reset(times[order], resets_s) * resolution)
+    packets["timestamp"] = origin + ticks.astype(np.uint64)
     headers = nev_headers(channels, waveform_gain_uv, points)
     basic = np.zeros(1, layout.NEV_BASIC)
     basic["file_type_id"] = layout.NEV_MAGIC[1 if major >= 3 else 0]
@@ -114,7 +118,7 @@ def write_nev(
     basic["application"] = APPLICATION
     basic["number_of_extended_headers"] = len(headers)
     with atomic_write(path) as partial, partial.open("wb") as stream:
-        stream.write(basic.tobytes() + headers.tobytes() + packets[order].tobytes())
+        stream.write(basic.tobytes() + headers.tobytes() + packets.tobytes())
 
 
 def write_nsx(
