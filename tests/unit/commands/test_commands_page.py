@@ -58,7 +58,7 @@ def test_every_command_is_on_the_page_and_its_help_holds_examples_that_parse(nam
         assert example in shown
         words = shlex.split(example)
         if words[0] == "evoalign":
-            assert cli._parser().parse_args(words[1:]).run is not None
+            assert cli.make_parser().parse_args(words[1:]).run is not None
 
 
 def test_the_settings_of_the_folder_count_where_none_are_named(tmp_path, monkeypatch):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from evoalign.commands.inspect_recording import MOST_IMAGES
 from evoalign.commands.inspect_spikes import Spiking, response_lines, unit_lines
 from evoalign.commands.text import seconds, table
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.read import read_nwb
 from evoalign.study import Config
+
+MOST_IMAGES = 5  # that are listed
 
 
 def nwb_lines(path: Path, config: Config, unit: str) -> tuple[list[str], Spiking]:

@@ -8,11 +8,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evoalign.commands.arguments import CONFIG, Subcommands, of_checkout, subcommand
-from evoalign.commands.study_files import StudyFiles, animal, matching, study_files
 from evoalign.commands.text import counted, seconds
 from evoalign.errors import InputError
+
+if TYPE_CHECKING:
+    from evoalign.commands.study_files import StudyFiles
 
 EXAMPLES = """
 evoalign new mystudy --data /data/monkeyA /data/monkeyB
@@ -76,6 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         The folder is not empty, cannot be written, or the data are not there.
     """
+    from evoalign.commands.study_files import study_files
+
     folder = arguments.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError("the folder is not empty, and nothing is replaced", folder, "name a new one")
@@ -110,6 +115,8 @@ def guessed_row(recording: tuple[Path, ...], files: StudyFiles, folder: Path, su
     subject : str
         The animal; '' = by the name of the file.
     """
+    from evoalign.commands.study_files import animal, matching
+
     first = recording[0]
     row = Row({
         "session": first.stem,
@@ -158,6 +165,8 @@ def _read_header(recording: tuple[Path, ...], row: Row) -> None:
 
 
 def _nwb_row(path: Path, folder: Path, subject: str) -> Row:
+    from evoalign.commands.study_files import animal
+
     name = path.name.removesuffix(".zarr").removesuffix(".nwb")
     cells = {
         "session": name,

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.io import savemat
 
 from evoalign.errors import InputError
 from evoalign.events.distinct_names import IMAGE_SUFFIXES, image_files
@@ -54,6 +53,8 @@ def write_codes(
     InputError
         Rows and names differ in number.
     """
+    from scipy.io import savemat  # takes as long to load as a small NWB file to open
+
     path = Path(folder) / f"block{block:03d}_thread{thread:03d}_code.mat"
     _check_counts(codes, ids, path)
     names = np.empty(len(ids), object)
