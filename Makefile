@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint format types unit fuzz bench bench-sorting bench-workflow kill-test slurm-up slurm-down checksums schemas envs clean
+.PHONY: demo test manual lint format types unit fuzz bench bench-sorting bench-workflow kill-test slurm-up slurm-down checksums schemas envs clean
 
 demo: $(READY)  ## simulate the demo study and run the pipeline over it to results/report.html
 	snakemake --cores $(CORES); ended=$$?; [ ! -e results/report.html ] || echo "Open results/report.html"; exit $$ended
@@ -13,14 +13,19 @@ demo: $(READY)  ## simulate the demo study and run the pipeline over it to resul
 test: $(READY) lint  ## lint, types and all tests, beside each other
 	pytest -n logical --maxprocesses 4 --no-loadscope-reorder
 
-$(READY): envs/requirements.lock envs/storage.lock pyproject.toml
+$(READY): envs/requirements.lock envs/storage.lock envs/manual.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	$(BIN)/pip install --quiet --no-deps --requirement envs/storage.lock
+	$(BIN)/pip install --quiet --no-deps --requirement envs/manual.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+manual: $(READY)  ## the manual as HTML: build/manual/index.html, which opens without a network
+	sphinx-build -q -W --keep-going docs build/manual
+	@echo "Open build/manual/index.html"
 
 lint: $(READY) types  ## ruff, snakefmt, snakemake --lint, imports between rooms
 	ruff format --check .

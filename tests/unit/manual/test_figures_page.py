@@ -1,0 +1,21 @@
+"""Every figure of the report is explained in the manual, and no other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from evoalign.figures.order import ORDER
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = (DOCS / "figures.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_every_figure_is_explained():
+    assert set(SECTIONS) == set(ORDER)
+
+
+@pytest.mark.parametrize("figure", ORDER)
+def test_an_explanation_says_something(figure):
+    assert len(re.sub(r"!\[.*?\]\(.*?\)", "", SECTIONS[figure]).split()) >= 6
