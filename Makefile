@@ -13,12 +13,13 @@ demo: $(READY)  ## simulate the demo study and run the pipeline over it to resul
 test: $(READY) lint  ## lint, types and all tests, beside each other
 	pytest -n logical --maxprocesses 4 --no-loadscope-reorder
 
-$(READY): envs/requirements.lock envs/storage.lock envs/manual.lock pyproject.toml
+$(READY): envs/requirements.lock envs/storage.lock envs/cerebus.lock envs/manual.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; say which: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --requirement envs/requirements.lock
 	$(BIN)/pip install --quiet --no-deps --requirement envs/storage.lock
+	$(BIN)/pip install --quiet --no-deps --requirement envs/cerebus.lock
 	$(BIN)/pip install --quiet --no-deps --requirement envs/manual.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

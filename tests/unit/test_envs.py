@@ -21,7 +21,7 @@ def test_conda_has_the_pins_of_the_lock():
     assert sorted(pip) == sorted((ENVS / "requirements.lock").read_text().split())
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "storage.lock", "manual.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "storage.lock", "cerebus.lock", "manual.lock"])
 def test_every_package_is_pinned_exactly(name):
     assert len(read_lock(ENVS / name)) == len((ENVS / name).read_text().split())
 
@@ -42,6 +42,16 @@ def test_the_pins_of_object_storage_move_no_other_and_need_no_more():
     # Every botocore so far asks for python-dateutil below 3, and runs with the pinned 4 (docs/storage.md).
     # When one asks no longer, these pins go into requirements.lock.
     assert unmet == {("botocore", "python-dateutil")}
+
+
+def test_the_pins_of_cerebus_move_no_other_and_need_no_more():
+    lock, cerebus = (read_lock(ENVS / name) for name in ("requirements.lock", "cerebus.lock"))
+    assert not set(lock) & set(cerebus)
+    needs = [Requirement(line) for package in cerebus for line in importlib.metadata.requires(package) or []]
+    needs = [need for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    pins = lock | cerebus
+    assert needs
+    assert all(need.specifier.contains(pins[canonicalize_name(need.name)]) for need in needs)
 
 
 def test_the_pins_of_the_manual_move_no_other_and_need_no_more():

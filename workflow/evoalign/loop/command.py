@@ -16,6 +16,8 @@ from evoalign.evolution.optimisers import default_population
 from evoalign.loop.interfaces import Display, Recorder
 from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
+from evoalign.loop.live_recorder import LiveRecorder
+from evoalign.loop.plexon import PlexonSource
 from evoalign.loop.replay import ReplayDisplay, ReplayRecorder, open_session
 from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve, load_evolve
@@ -56,6 +58,7 @@ def run_evolution(settings: Evolve) -> Path:
             return LiveEvolution(settings, threads, references, display, recorder, scorer, journal).run()
     finally:
         display.close()
+        recorder.close()
 
 
 def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[int, list[np.ndarray]]]:
@@ -100,9 +103,27 @@ def open_rig(settings: Evolve, study: Config, threads: Sequence[EvolutionThread]
     if settings.replay.raw or settings.replay.log:
         session = open_session(settings.replay, study.events)
         return ReplayDisplay(session), ReplayRecorder(session, settings.replay.speed)
-    recorder = ModelRecorder(settings, [thread.space for thread in threads])
+    recorder = open_recorder(settings, study, threads)
     if settings.display.transport == "zeromq":
         from evoalign.loop.zeromq_display import ZeromqDisplay
 
         return ZeromqDisplay(settings.display.address, settings.display.loopback_only), recorder
     return SimulatedDisplay(settings.seed), recorder
+
+
+def open_recorder(settings: Evolve, study: Config, threads: Sequence[EvolutionThread]) -> Recorder:
+    """Return the recorder that the settings name.
+
+    Raises
+    ------
+    InputError
+        The acquisition system cannot be reached.
+    """
+    source = settings.recorder.source
+    if source == "model":
+        return ModelRecorder(settings, [thread.space for thread in threads])
+    if source == "cerebus":
+        from evoalign.loop.cerebus import CerebusSource
+
+        return LiveRecorder(CerebusSource(settings.recorder), settings, study.events.word_mask)
+    return LiveRecorder(PlexonSource(settings.recorder.address), settings, study.events.word_mask)

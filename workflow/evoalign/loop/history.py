@@ -89,7 +89,8 @@ def recorded_fields(recorded: Recorded) -> Record:
     spikes: dict[str, Any] = {name: recorded.spikes[name].tolist() for name in _SPIKE_FIELDS}
     light = recorded.photodiode
     changes = None if light is None else {"on_s": light.on_s.tolist(), "off_s": light.off_s.tolist()}
-    return {"words": words, "spikes": spikes, "light": changes}
+    fields: Record = {"words": words, "spikes": spikes, "light": changes}
+    return fields | ({"offsets_s": list(recorded.offsets_s)} if recorded.offsets_s else {})
 
 
 def merge_recorded(parts: Mapping[tuple[int, int], Recorded]) -> Recorded:
@@ -104,6 +105,7 @@ def merge_recorded(parts: Mapping[tuple[int, int], Recorded]) -> Recorded:
         words.iloc[order].reset_index(drop=True),
         spikes.sort_values(["time_s", "channel"], kind="stable").reset_index(drop=True),
         _merge_light([part.photodiode for part in ordered if part.photodiode is not None]),
+        ordered[-1].offsets_s,
     )
 
 
@@ -119,10 +121,11 @@ def _recorded(fields: Mapping[str, Any]) -> Recorded:
     words = _frame(fields["words"], WORDS)
     spikes = _frame(fields["spikes"], ONLINE_SPIKES)
     changes = fields["light"]
+    offsets_s = tuple(fields.get("offsets_s", ()))
     if changes is None:
-        return Recorded(words, spikes)
+        return Recorded(words, spikes, None, offsets_s)
     on_s, off_s = (np.array(changes[name], np.float64) for name in ("on_s", "off_s"))
-    return Recorded(words, spikes, Photodiode(on_s, off_s))
+    return Recorded(words, spikes, Photodiode(on_s, off_s), offsets_s)
 
 
 def _frame(columns: Mapping[str, list[Any]], contract: pa.Schema) -> pd.DataFrame:

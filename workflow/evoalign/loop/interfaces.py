@@ -122,15 +122,28 @@ class Recorded:
         `ONLINE_SPIKES`.
     photodiode : Photodiode, optional
         Changes of light; None without a photodiode.
+    offsets_s : tuple of float
+        Whole seconds added to the recorder's clock, one for each piece between its resets; empty where
+        the clock needs none.
     """
 
     words: pd.DataFrame
     spikes: pd.DataFrame
     photodiode: Photodiode | None = None
+    offsets_s: tuple[float, ...] = ()
 
 
 class Recorder(Protocol):
     """Gives event words and online spikes on the recording's clock."""
+
+    def go_on(self, recorded: Recorded) -> None:
+        """Take up a session of which this much was recorded before, by another process.
+
+        Parameters
+        ----------
+        recorded : Recorded
+        """
+        ...
 
     def take(self, request: Round, presentations: Sequence[Presentation]) -> Recorded:
         """Return what was recorded since the last round's end and up to this one's.
@@ -153,4 +166,8 @@ class Recorder(Protocol):
         recorded : Recorded
             Of the whole session.
         """
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds of the machine."""
         ...

@@ -28,7 +28,7 @@ from evoalign.loop.scoring import Scorer, log_of
 from evoalign.loop.settings import Evolve
 
 ALIGNED_BLOCKS = 3  # that place a block's presentations on the recording's clock
-FREE_TO_CHANGE = ("n_blocks", "display", "min_free_mb", "arrays")  # of a run that was begun
+FREE_TO_CHANGE = ("n_blocks", "display", "recorder", "min_free_mb", "arrays")  # of a run that was begun
 
 
 class LiveEvolution:
@@ -102,6 +102,8 @@ class LiveEvolution:
             )
         for record in records:
             self._history.take(record)
+        if self._history.recorded:
+            self._recorder.go_on(merge_recorded(self._history.recorded))
         if self._history.last_scored:
             states = study_files.read_states(self._folder, self._history.last_scored)
             for thread in self._threads:

@@ -152,6 +152,12 @@ class ReplayRecorder:
         self._session, self._speed = session, speed
         self._began: tuple[float, float] | None = None  # clocks of this machine and of the recording
 
+    def go_on(self, recorded: Recorded) -> None:
+        """Everything follows from the round that is asked for."""
+
+    def close(self) -> None:
+        """It holds nothing."""
+
     def take(self, request: Round, presentations: Sequence[Presentation]) -> Recorded:
         """Return what was recorded since the end of the round before, when it has been."""
         start_s = self._cut_s(request.first - 1)

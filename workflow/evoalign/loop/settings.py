@@ -41,6 +41,24 @@ class DisplaySettings(Section):
     loopback_only: bool = setting(True, "refuse an address that other machines can reach")
 
 
+class RecorderSettings(Section):
+    """Where spikes and event words come from."""
+
+    source: Literal["model", "cerebus", "plexon"] = setting(
+        "model", "'model': a simulated unit; 'cerebus': Blackrock, by pycbsdk; 'plexon': plexon_sender.py"
+    )
+    address: str = setting(
+        "192.168.137.128:51001", "of the NSP, or of the computer on which plexon_sender.py runs"
+    )
+    local_address: str = setting("0.0.0.0:51002", "of this computer, to which the NSP sends; cerebus alone")
+    protocol: Literal["3.11", "4.0", "4.1", "4.2"] = setting("4.1", "of the NSP's firmware; cerebus alone")
+    late_ms: float = setting(50.0, "wait so long for spikes that are late at a round's end", ge=0, le=10_000)
+    timeout_s: float = setting(5.0, "a round whose last event word does not come ends after this", gt=0)
+    raw: tuple[str, ...] = setting(
+        (), "files that the acquisition system saves, for sessions.tsv; none = a .nev of what came"
+    )
+
+
 class ReplaySettings(Section):
     """A recorded session in the place of display and subject."""
 
@@ -73,6 +91,7 @@ class Evolve(Section):
     arrays: str = setting("", "array map of the recording, for sessions.tsv")
     display: DisplaySettings = DisplaySettings()
     model: ModelSettings = ModelSettings()
+    recorder: RecorderSettings = RecorderSettings()
     replay: ReplaySettings = ReplaySettings()
     max_rounds: int = setting(
         3, "how often images without a valid presentation are shown again in their block", ge=1, le=20

@@ -139,17 +139,23 @@ class ModelRecorder:
         self._units = [screened_unit(settings.model.area, screen)]
         self._units += [random_unit(settings.model.area, screen, rng) for _ in range(NEIGHBOURS)]
 
+    def go_on(self, recorded: Recorded) -> None:
+        """Everything follows from the round that is asked for."""
+
+    def close(self) -> None:
+        """It holds nothing."""
+
     def take(self, request: Round, presentations: Sequence[Presentation]) -> Recorded:
         """Return words and spikes from the end of the round before to the end of this one."""
         of_round = presentations[request.first :]
-        onset_s = self._recording_s([presentation.onset_s for presentation in of_round])
+        onset_s = self.recording_s([presentation.onset_s for presentation in of_round])
         start_s = 0.0
         if request.first:
-            start_s = float(self._recording_s([presentations[request.first - 1].onset_s])[0]) + AFTER_S
+            start_s = float(self.recording_s([presentations[request.first - 1].onset_s])[0]) + AFTER_S
         stop_s = float(onset_s[-1]) + AFTER_S if len(onset_s) else start_s
         files = {image.name: image.file for image in request.images}
         spikes = self._spikes(request, [files[p.name] for p in of_round], onset_s, (start_s, stop_s))
-        return Recorded(_words(of_round, self._recording_s), spikes)
+        return Recorded(_words(of_round, self.recording_s), spikes)
 
     def finish(self, folder: Path, recorded: Recorded) -> tuple[str, ...]:
         """Write the recording as Blackrock's ``.nev``."""
@@ -164,8 +170,8 @@ class ModelRecorder:
         )
         return (str(path),)
 
-    def _recording_s(self, display_s: Sequence[float]) -> Floats:
-        """Times on the recording's clock, in whole ticks of it."""
+    def recording_s(self, display_s: Sequence[float]) -> Floats:
+        """Return times on the recording's clock, in whole ticks of it."""
         rate = 1 + self._settings.model.drift_ppm * 1e-6
         return _ticks(CLOCK_OFFSET_S + rate * np.asarray(display_s, np.float64))
 
