@@ -8,7 +8,8 @@ Every kind is a recording of electrodes that do not share cells, and its true sp
 apart), at two noises; `classical` follows the recipe of the sets that single-electrode sorters are
 commonly tried on (Quian Quiroga et al. 2004: three shapes an electrode, other shapes at low amplitude
 as background, noise relative to the trough); `utah` draws peaks as Utah arrays have them, most of them
-small; `variable` lets each spike's size and width vary; `hum` adds mains hum to `ours`.
+small; `variable` lets each spike's size and width vary; `hum` adds mains hum to `ours`; `inverted`,
+`bursting`, `rare` and `six` have positive spikes, bursts, units of 0.2 Hz, six units an electrode.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sorting import WELL, sort_with
 from sorting_truth import GAIN_UV, RATE_HZ, Case, _FakeShape, _probe, make_truth
 
 Truth = tuple[si.BaseRecording, si.BaseSorting]
+Rates = tuple[float, float] | tuple[tuple[float, float], ...]  # of all units, or of units in turn
 N_ELECTRODES, DURATION_S = 16, 60.0
 UTAH_NOISE_UV, UTAH_QUARTILES_UV = 10.0, (42.0, 52.0, 66.0)  # of the troughs of hand-sorted units
 CLASSICAL_TROUGH_UV = 100.0
@@ -104,8 +106,30 @@ def variable(seed: int, _: Path) -> Truth:
     return _with_units(voltage, units, rng, rates=(2.0, 20.0), variable=True)
 
 
+def inverted(seed: int, _: Path) -> Truth:
+    """Large units, every second one of which has a positive peak where the others have their trough."""
+    return _stress([seed, 5], rates=(2.0, 20.0), signs=(-1.0, 1.0))
+
+
+def bursting(seed: int, _: Path) -> Truth:
+    """Large units; a third of their spikes start bursts, in which each is 0.6 the size of the one before."""
+    return _stress([seed, 6], rates=(2.0, 10.0), burst_decay=0.6)
+
+
+def rare(seed: int, _: Path) -> Truth:
+    """Large units of 0.2 spikes a second, beside one of 10."""
+    return _stress([seed, 7], rates=((0.2, 0.2), (10.0, 10.0)))
+
+
+def six(seed: int, _: Path) -> Truth:
+    """Six units on every electrode."""
+    return _stress([seed, 8], rates=(2.0, 10.0), n_units=6)
+
+
+MAIN_KINDS = (ours, hum, generator, loud_generator, classical, utah, variable)
+STRESS_KINDS = (inverted, bursting, rare, six)
 KINDS: dict[str, Callable[[int, Path], Truth]] = {
-    f.__name__: f for f in (ours, hum, generator, loud_generator, classical, utah, variable)
+    kind.__name__: kind for kinds in (MAIN_KINDS, STRESS_KINDS) for kind in kinds
 }
 
 
@@ -116,33 +140,50 @@ def _background(rng: np.random.Generator, sd_uv: float) -> np.ndarray:
     time_ms = np.arange(-BEFORE_S, AFTER_S, 1 / RATE_HZ) * 1e3
     for _ in range(30):
         wave = _FakeShape(rng)(time_ms)
-        sizes = np.zeros(n)
         at = rng.integers(0, n, round(40 * DURATION_S))
-        np.add.at(sizes, at, rng.exponential(1.0, len(at)))
-        total += np.convolve(sizes, wave)[:n]
+        spikes = rng.exponential(1.0, len(at))[:, None] * wave
+        samples = at[:, None] + np.arange(len(wave))
+        total += np.bincount(samples.ravel(), spikes.ravel(), n + len(wave))[:n]
     return np.asarray(sd_uv * (total - total.mean()) / total.std())
+
+
+def _stress(seed: list[int], rates: Rates, n_units: int = 2, **firing: object) -> Truth:
+    """`n_units` cells an electrode, troughs of 70 to 160 µV, over the hash of far ones."""
+    rng = np.random.default_rng(seed)
+    units = [(i // n_units, rng.uniform(70, 160)) for i in range(n_units * N_ELECTRODES)]
+    voltage = np.stack([_background(rng, UTAH_NOISE_UV) for _ in range(N_ELECTRODES)], axis=1)
+    return _with_units(voltage, units, rng, rates, **firing)  # type: ignore[arg-type]
 
 
 def _with_units(
     voltage: np.ndarray,
     units: list[tuple[int, float]],
     rng: np.random.Generator,
-    rates: tuple[float, float],
+    rates: Rates,
     variable: bool = False,
+    signs: tuple[float, ...] = (1.0,),
+    burst_decay: float = 0.0,
 ) -> Truth:
-    """Add units ``(electrode, trough in µV)`` to ``voltage [sample, electrode]``; return both."""
+    """Add units ``(electrode, trough in µV)`` to ``voltage [sample, electrode]``; return both.
+
+    Units take turns with `signs`, and with `rates` where these are pairs of bounds, spikes/s.
+    """
     n = len(voltage)
     fine_ms = np.arange(-BEFORE_S, AFTER_S, 1 / RATE_HZ) * 1e3
     before = round(BEFORE_S * RATE_HZ)
     samples, labels = [], []
     for label, (row, trough) in enumerate(units):
         shape = voltages.random_shape(rng) if rng.random() < 0.5 else _FakeShape(rng)
-        gaps = 2e-3 + rng.exponential(1 / rng.uniform(*rates), round(3 * rates[1] * DURATION_S))
-        times = np.cumsum(gaps)
+        bounds = rates[label % len(rates)] if isinstance(rates[0], tuple) else rates
+        gaps = 2e-3 + rng.exponential(1 / rng.uniform(*bounds), round(3 * bounds[1] * DURATION_S))
+        times, first_sizes = np.cumsum(gaps), np.ones(len(gaps))
+        if burst_decay:
+            times, first_sizes = _with_bursts(times, burst_decay, rng)
         at = np.rint(times * RATE_HZ).astype(np.int64)
-        at = at[(at > before) & (at < n - len(fine_ms))]
+        inside = (at > before) & (at < n - len(fine_ms))
+        at, first_sizes = at[inside], first_sizes[inside]
         widths = np.exp(rng.normal(0, 0.08, len(at))) if variable else np.ones(len(at))
-        sizes = rng.normal(1, 0.10 if variable else 0.03, len(at))
+        sizes = rng.normal(1, 0.10 if variable else 0.03, len(at)) * first_sizes * signs[label % len(signs)]
         jitter_ms = rng.uniform(-0.5, 0.5, len(at)) * 1e3 / RATE_HZ
         for sample, width, size, late in zip(at, widths, sizes, jitter_ms, strict=True):
             stop = sample - before + len(fine_ms)
@@ -153,6 +194,21 @@ def _with_units(
         [np.concatenate(samples)], [np.concatenate(labels)], RATE_HZ
     )
     return _recorded(np.rint(voltage / GAIN_UV).astype(np.int16), GAIN_UV), sorting
+
+
+def _with_bursts(
+    times_s: np.ndarray, decay: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Let a third of the spikes start bursts of two to four; return times and relative sizes."""
+    followers = np.where(rng.random(len(times_s)) < 1 / 3, rng.integers(1, 4, len(times_s)), 0)
+    place = np.arange(4)
+    gaps = np.cumsum(rng.uniform(2.5e-3, 5e-3, (len(times_s), 4)), axis=1) * (place > 0)
+    taken = place <= followers[:, None]
+    times, sizes = (times_s[:, None] + gaps)[taken], np.broadcast_to(decay**place, taken.shape)[taken]
+    order = np.argsort(times)
+    times, sizes = times[order], sizes[order]
+    kept = np.diff(times, prepend=-1.0) >= 2e-3
+    return times[kept], sizes[kept]
 
 
 def _recorded(counts: np.ndarray, gain_uv: float) -> si.BaseRecording:

@@ -60,7 +60,8 @@ def draw_waveforms(
             axes.fill_between(time, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
             axes.plot(time, mean, color=colour, linestyle=style, linewidth=1.2 if row.preferred else 0.8)
             if row.preferred:
-                axes.plot(time[np.argmin(mean)], mean.min(), "*", color=colour, markersize=6)
+                extreme = np.argmax(np.abs(mean))
+                axes.plot(time[extreme], mean[extreme], "*", color=colour, markersize=6)
         for unit in online.loc[online["channel"] == channel, "unit"]:
             curve = waveforms[waveforms["unit"] == unit]
             axes.plot(curve["time_ms"], curve["mean_uv"], color="black", linestyle=":", linewidth=0.9)

@@ -5,10 +5,11 @@ Each is one pass over the recording, chunk by chunk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from evoalign.sorting.detection import extreme_uv
 from evoalign.sorting.electrode import (
     Crossings,
     Matches,
@@ -93,7 +94,7 @@ def crossings(
     rows = range(len(electrodes.rows))
     templates = list(run(_find_templates, (electrodes, crossed), rows, n_jobs, "clusters"))
     end_children()
-    without_waves = [Crossings(c.chunk, c.row, c.sample, c.size_uv, c.picked, c.waves[:0]) for c in crossed]
+    without_waves = [replace(crossings, waves=crossings.waves[:0]) for crossings in crossed]
     return without_waves, templates
 
 
@@ -109,12 +110,12 @@ def _find_templates(electrodes: WhitenedElectrodes, crossed: list[Crossings], ro
 
 def _crossings_of_row(
     electrodes: WhitenedElectrodes, crossed: list[Crossings], row: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Waveforms ``[spike, sample]``, sizes and times ``[spike]`` of an electrode's picked crossings.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Waveforms ``[spike, sample]``, sizes, times and signs ``[spike]`` of an electrode's picked crossings.
 
     Times count only the stretches from which crossings were picked.
     """
-    waves, sizes, times, before = [], [], [], 0.0
+    waves, sizes, times, signs, before = [], [], [], [], 0.0
     for crossings in crossed:
         of_row = crossings.row == row
         picked_on_row = of_row[crossings.picked]
@@ -127,9 +128,10 @@ def _crossings_of_row(
             duration = max(duration * (len(sample) / n), last - start + 1.0)
         waves.append(crossings.waves[picked_on_row])
         sizes.append(crossings.size_uv[crossings.picked][picked_on_row])
+        signs.append(crossings.is_positive[crossings.picked][picked_on_row])
         times.append((sample - start + before) / electrodes.traces.rate_hz)
         before += duration
-    return np.concatenate(waves), np.concatenate(sizes), np.concatenate(times)
+    return np.concatenate(waves), np.concatenate(sizes), np.concatenate(times), np.concatenate(signs)
 
 
 def by_chunk(chunks: list[Chunk], spikes: dict[UnitKey, CollectedSpikes]) -> list[dict[UnitKey, np.ndarray]]:
@@ -226,7 +228,7 @@ def unit_spikes(
         is_kept = np.diff(times, prepend=-np.inf) >= dead_s
         mean, sd = waves.mean_sd(key)
         if key[0] == "sorted":
-            size = size * -mean.min() if len(mean) else size * np.nan
+            size = size * abs(extreme_uv(mean)) if len(mean) else size * np.nan
         units.append(
             UnitSpikes(
                 key[0],

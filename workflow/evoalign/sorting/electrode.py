@@ -11,20 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from evoalign.sorting.bad_channels import N_STRETCHES
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
+from evoalign.sorting.detection import extremes, one_sign
 from evoalign.sorting.hash import without_hash
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
+from evoalign.sorting.settings import Sorting
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
 from evoalign.sorting.whitening import WINDOW, whiten, whitening_kernels
 
 BEFORE_MS, AFTER_MS = 0.7, 1.1  # of a template
-DEAD_MS = 0.5  # between two detected troughs
+DEAD_MS = 0.5  # between two detected spikes of one sign
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Crossings:
     chunk : Chunk
         The stretch.
     row, sample, size_uv : ndarray
-        Electrode, trough in samples of the segment and its size, µV, ``[crossing]``.
+        Electrode, extreme in samples of the segment and its size, µV, ``[crossing]``.
+    is_positive : ndarray
+        bool ``[crossing]``: the extreme is a peak, not a trough.
     picked : ndarray
         bool ``[crossing]``: those with a waveform.
     waves : ndarray
@@ -47,6 +50,7 @@ class Crossings:
     row: np.ndarray
     sample: np.ndarray
     size_uv: np.ndarray
+    is_positive: np.ndarray
     picked: np.ndarray
     waves: np.ndarray
 
@@ -84,7 +88,7 @@ class WhitenedElectrodes:
 
     @property
     def dead(self) -> int:
-        """Samples between two detected troughs."""
+        """Samples between two detected spikes of one sign."""
         return round(DEAD_MS * 1e-3 * self.traces.rate_hz)
 
     @property
@@ -112,37 +116,20 @@ def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> White
     return WhitenedElectrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows]))
 
 
-def troughs(values: np.ndarray, threshold_uv: float, dead: int) -> np.ndarray:
-    """Return the samples of troughs below minus the threshold, at least `dead` samples apart.
-
-    Parameters
-    ----------
-    values : ndarray ``[sample]``
-        Filtered voltages of one electrode, µV.
-    threshold_uv : float
-        Size of the smallest trough.
-    dead : int
-        Samples.
-
-    Returns
-    -------
-    ndarray, int ``[trough]``
-    """
-    return signal.find_peaks(-values, height=threshold_uv, distance=max(dead, 1))[0]
-
-
 def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Crossings:
     """Find the threshold crossings of a chunk; cut out up to `max_waves` in a row of each electrode."""
     margin, before = electrodes.margin, electrodes.before
     values = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
-    troughs_of = [
-        troughs(trace, limit, electrodes.dead)
-        for trace, limit in zip(values, electrodes.threshold_uv, strict=True)
-    ]
-    troughs_of = [t[(t >= margin) & (t < values.shape[1] - margin)] for t in troughs_of]
-    counts = [len(t) for t in troughs_of]
+    reach = electrodes.length - before
+    samples_of, signs_of = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=bool)]
+    for trace, limit in zip(values, electrodes.threshold_uv, strict=True):
+        at, is_peak = extremes(trace, limit, electrodes.dead, reach)
+        inside = (at >= margin) & (at < values.shape[1] - margin)
+        samples_of.append(at[inside])
+        signs_of.append(is_peak[inside])
+    counts = [len(at) for at in samples_of[1:]]
     row = np.repeat(np.arange(len(counts)), counts)
-    sample = np.concatenate(troughs_of) if counts else np.zeros(0, dtype=np.int64)
+    sample, is_positive = np.concatenate(samples_of), np.concatenate(signs_of)
     picked = np.concatenate([_run(n, max_waves) for n in counts]) if counts else np.zeros(0, dtype=bool)
     waves = np.zeros((0, electrodes.length), dtype=np.float32)
     if picked.any():
@@ -150,9 +137,11 @@ def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Cros
         rows, samples = row[picked][:, None], sample[picked][:, None]
         # Two samples more on each side: the shift spoils the ends.
         wide = white[rows, samples + np.arange(-before - 2, electrodes.length - before + 2)]
-        offset = _vertex(values[rows, samples + np.arange(-1, 2)])
+        sign = np.where(is_positive[picked], -1, 1)[:, None]
+        offset = _vertex(sign * values[rows, samples + np.arange(-1, 2)])
         waves = shifted(wide, -offset)[:, 2:-2].astype(np.float32)
-    return Crossings(chunk, row, sample - margin + chunk.start, -values[row, sample], picked, waves)
+    size_uv = np.abs(values[row, sample])
+    return Crossings(chunk, row, sample - margin + chunk.start, size_uv, is_positive, picked, waves)
 
 
 def _run(n: int, max_marked: int) -> np.ndarray:
@@ -177,6 +166,7 @@ def find_templates(
     waves: np.ndarray,
     size_uv: np.ndarray,
     times_s: np.ndarray,
+    is_positive: np.ndarray,
 ) -> Templates | None:
     """Make the templates of one electrode from its threshold crossings; None without units.
 
@@ -189,14 +179,19 @@ def find_templates(
     waves : ndarray
         Whitened waveforms ``[spike, sample]``.
     size_uv, times_s : ndarray
-        Trough size and time of each, ``[spike]``.
+        Size and time of the extreme of each, ``[spike]``.
+    is_positive : ndarray, bool ``[spike]``
+        The extreme is a peak.
     """
-    settings = electrodes.traces.settings
-    # Split first: a unit can hide in the cluster of the hash.
-    pieces = split(cluster(waves, settings.min_spikes), waves, settings.min_spikes)
-    excess = size_uv - threshold_uv
-    labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
-    labels = without_hash(labels, waves, excess)
+    labels, pieces = np.full(len(waves), -1), np.full(len(waves), -1)
+    for sign in (False, True):
+        of_sign = np.flatnonzero(is_positive == sign)
+        first = pieces.max(initial=-1) + 1
+        named = _clusters(
+            electrodes.traces.settings, waves[of_sign], size_uv[of_sign] - threshold_uv, times_s[of_sign]
+        )
+        labels[of_sign], pieces[of_sign] = (np.where(names >= 0, names + first, names) for names in named)
+    labels = one_sign(labels, waves, is_positive)
     if not np.any(labels >= 0):
         return None
     # The hash is of many shapes and sizes: each piece of it explains some.
@@ -204,6 +199,16 @@ def find_templates(
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
     templates = templates_of(labels, waves, electrodes.before)
     return templates.only(np.flatnonzero(~is_mixture(templates, electrodes.dead)))
+
+
+def _clusters(
+    settings: Sorting, waves: np.ndarray, excess: np.ndarray, times_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label spikes of one sign by unit or `BACKGROUND`, and by the piece that they lay in before."""
+    # Split first: a unit can hide in the cluster of the hash.
+    pieces = split(cluster(waves, settings.min_spikes), waves, settings.min_spikes)
+    labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
+    return without_hash(labels, waves, excess), pieces
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _run(
 
 
 def _rows(electrodes: WhitenedElectrodes, trains: list[np.ndarray], lengths: list[int]) -> list[int]:
-    """Electrode of each unit: where its mean trough is deepest."""
+    """Electrode of each unit: where its mean waveform is largest."""
     starts = np.concatenate([[0], np.cumsum(lengths)])
     before, after = 10, 20
     sums = np.zeros((len(trains), len(electrodes.rows), before + after))
@@ -141,7 +141,7 @@ def _rows(electrodes: WhitenedElectrodes, trains: list[np.ndarray], lengths: lis
             samples = samples[(samples >= before) & (samples < values.shape[1] - after)]
             for sample in samples[:100]:
                 sums[unit] += values[:, sample - before : sample + after]
-    return [int(np.argmin(wave.min(axis=1))) for wave in sums]
+    return [int(np.argmax(np.abs(wave).max(axis=1))) for wave in sums]
 
 
 def _numbered(

@@ -15,6 +15,7 @@ from scipy.stats import poisson
 from evoalign.sorting.clustering import MIXTURE_COUNT
 from evoalign.sorting.coincidences import coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
+from evoalign.sorting.detection import extreme_uv
 from evoalign.sorting.waveforms import UnitKey, WaveSums
 
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
@@ -108,15 +109,15 @@ class _Pairs:
         counted, expected = self._coincidences(first, second)
         return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < P_PIECES
 
-    def _trough(self, key: UnitKey) -> float:
-        return float(self._waves.mean_sd(key)[0].min())
+    def _size(self, key: UnitKey) -> float:
+        return abs(extreme_uv(self._waves.mean_sd(key)[0]))
 
     def _join(self, first: UnitKey, second: UnitKey) -> None:
-        troughs = {key: self._trough(key) for key in (first, second)}
+        sizes = {key: self._size(key) for key in (first, second)}
         self._waves.join_units(first, second)
         merged = CollectedSpikes()
-        for key, trough in troughs.items():
-            merged.take(self._units.pop(key), trough / self._trough(first))
+        for key, size in sizes.items():
+            merged.take(self._units.pop(key), size / self._size(first))
         self._units[first] = merged
         self._times_s[first] = self._times(first)
 

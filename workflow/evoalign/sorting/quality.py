@@ -72,12 +72,12 @@ class RecordedTime:
         return since[is_recorded] + self._before[segment[is_recorded]]
 
 
-def trough_uv(mean_uv: np.ndarray) -> float:
-    """Return the size, µV, of the trough of ``mean_uv [sample]`` below its first tenth; NaN when empty."""
+def size_uv(mean_uv: np.ndarray) -> float:
+    """Return how far, µV, ``mean_uv [sample]`` goes from the mean of its first tenth; NaN when empty."""
     if len(mean_uv) == 0:
         return float("nan")
     baseline = mean_uv[: max(1, round(BASELINE_SHARE * len(mean_uv)))].mean()
-    return float(baseline - mean_uv.min())
+    return float(np.abs(mean_uv - baseline).max())
 
 
 def amplitude_cutoff(amplitudes_uv: np.ndarray) -> float:
@@ -90,7 +90,7 @@ def amplitude_cutoff(amplitudes_uv: np.ndarray) -> float:
     Parameters
     ----------
     amplitudes_uv : ndarray ``[spike]``
-        Trough sizes.
+        Sizes of the larger extremes.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def metrics(
         else np.nan
     )
     bins = np.histogram(times, bins=PRESENCE_BINS, range=(0, max(duration, 1e-9)))[0]
-    amplitude = trough_uv(train.mean_uv)
+    amplitude = size_uv(train.mean_uv)
     return {
         "n_spikes": len(train.times_s),
         "rate_hz": len(times) / duration if duration else 0.0,

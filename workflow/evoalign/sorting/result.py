@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
+from evoalign.sorting.detection import extreme_uv
 from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 
 TABLES = tables.by_name(UNITS, SPIKES, WAVEFORMS, BAD_CHANNELS, ARTEFACTS)
@@ -76,7 +77,7 @@ class UnitSpikes:
     times_s : ndarray ``[spike]``
         On the recording's clock, rising.
     amplitudes_uv : ndarray ``[spike]``
-        Trough size, µV; empty when unknown.
+        Size of the larger extreme, µV; empty when unknown.
     mean_uv, sd_uv : ndarray
         Mean waveform and its SD, µV ``[sample]``; empty when unknown.
     vendor_unit : int
@@ -96,12 +97,11 @@ def ordered(trains: list[UnitSpikes]) -> list[UnitSpikes]:
     """Sort units by kind, channel, vendor's unit, then falling size of the mean waveform."""
 
     def rank(train: UnitSpikes) -> tuple[int, int, int, float, int]:
-        trough = float(train.mean_uv.min()) if len(train.mean_uv) else 0.0
         return (
             KIND_ORDER.index(train.kind),
             train.channel,
             train.vendor_unit,
-            trough,
+            -abs(extreme_uv(train.mean_uv)),
             len(train.times_s),
         )
 

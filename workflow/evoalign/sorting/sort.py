@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,8 @@ def _units_of(
     crossed, templates = crossings(electrodes, is_default, n_jobs)
     if settings.multiunit:
         spikes |= _multiunits(crossed)
-    known_samples = by_chunk(electrodes.traces.chunks(), spikes | _online_samples(electrodes, online))
+    shown = spikes | (_multiunits(_of_commoner_sign(crossed)) if settings.multiunit else {})
+    known_samples = by_chunk(electrodes.traces.chunks(), shown | _online_samples(electrodes, online))
     matched, waves = match_and_measure(electrodes, templates, known_samples, n_jobs)
     recorded_s, rate_hz = RecordedTime(electrodes.traces.spans).duration_s, electrodes.traces.rate_hz
     matched = settle(matched, waves, recorded_s, rate_hz, settings.refractory_ms * 1e-3)
@@ -172,6 +174,19 @@ def _multiunits(crossed: list[Crossings]) -> dict[UnitKey, CollectedSpikes]:
                 chunk_crossings.chunk.segment, chunk_crossings.sample[on_row], chunk_crossings.size_uv[on_row]
             )
     return units
+
+
+def _of_commoner_sign(crossed: list[Crossings]) -> list[Crossings]:
+    """Each electrode's crossings of the commoner sign: a mean waveform of both signs would cancel out."""
+    n_rows = 1 + max((int(c.row.max(initial=-1)) for c in crossed), default=-1)
+    excess = np.zeros(n_rows)
+    for crossings_ in crossed:
+        np.add.at(excess, crossings_.row, np.where(crossings_.is_positive, 1, -1))
+    kept = [c.is_positive == (excess[c.row] > 0) for c in crossed]
+    return [
+        replace(c, row=c.row[k], sample=c.sample[k], size_uv=c.size_uv[k], is_positive=c.is_positive[k])
+        for c, k in zip(crossed, kept, strict=True)
+    ]
 
 
 def _online_samples(

@@ -13,7 +13,12 @@ UNITS = table(
     column("area", TEXT, "", "visual area from the array map; '' when unknown"),
     column("n_spikes", INT, "spikes", "in the whole recording"),
     column("rate_hz", FLOAT, "spikes/s", "mean rate over the recording"),
-    column("amplitude_uv", FLOAT, "µV", "trough-to-baseline size of the mean waveform; NaN when unknown"),
+    column(
+        "amplitude_uv",
+        FLOAT,
+        "µV",
+        "size of the larger extreme of the mean waveform from its baseline; NaN when unknown",
+    ),
     column("snr", FLOAT, "", "amplitude over noise (1.4826 MAD); NaN when unknown"),
     column(
         "isi_violations_ratio", FLOAT, "", "contamination by ISIs below the refractory period (Hill 2011)"

@@ -1,0 +1,122 @@
+"""Spikes in a filtered trace: troughs, and peaks where these are the larger extreme.
+
+Most spikes are a trough with a smaller peak after it. Near axons, and of
+referenced electrodes, some are a peak with smaller troughs beside it: aligned
+to these, which vary with the noise, one such unit makes several.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+SAME_UNIT = 0.9  # cosine, at the best lag, of mean waveforms of one unit aligned to either extreme
+
+
+def extremes(values: np.ndarray, threshold_uv: float, dead: int, reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the spikes' extremes beyond the threshold, those of one sign at least `dead` samples apart.
+
+    Parameters
+    ----------
+    values : ndarray ``[sample]``
+        Filtered voltages of one electrode, µV.
+    threshold_uv : float
+        Size of the smallest extreme.
+    dead : int
+        Samples.
+    reach : int
+        A peak is a spike's extreme when nothing, of either sign, is larger within so many samples; the
+        troughs there are then its flanks.
+
+    Returns
+    -------
+    sample : ndarray, int ``[spike]``
+        Rising.
+    is_positive : ndarray, bool ``[spike]``
+    """
+    negative = _peaks(-values, threshold_uv, dead)
+    peaks = _peaks(values, threshold_uv, dead)
+    window = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, len(values) - 1)
+    positive = peaks[values[peaks] >= np.abs(values[window]).max(axis=1)] if len(peaks) else peaks
+    beside = np.searchsorted(positive, negative[:, None] + np.array([-reach, reach + 1]))
+    negative = negative[beside[:, 0] == beside[:, 1]]
+    sample = np.concatenate([negative, positive])
+    order = np.argsort(sample, kind="stable")
+    return sample[order], (np.arange(len(sample)) >= len(negative))[order]
+
+
+def _peaks(values: np.ndarray, height: float, distance: int) -> np.ndarray:
+    """Return as `scipy.signal.find_peaks`, which looks at every sample below the height too."""
+    peaks = _local_maxima(values, height)
+    kept = np.ones(len(peaks), dtype=np.bool_)
+    _keep_highest(peaks, np.argsort(values[peaks], kind="stable")[::-1], max(distance, 1), kept)
+    return np.asarray(peaks[kept])
+
+
+@numba.njit(cache=True, nogil=True)
+def _local_maxima(values, height):  # type: ignore[no-untyped-def]
+    """Samples of the maxima of at least `height`; of a flat one, its middle."""
+    peaks = [0 for _ in range(0)]
+    first = 1
+    while first < len(values) - 1:
+        last = first
+        if values[first] >= height and values[first] > values[first - 1]:
+            while last < len(values) - 2 and values[last + 1] == values[first]:
+                last += 1
+            if values[last + 1] < values[first]:
+                peaks.append((first + last) // 2)
+        first = last + 1
+    return np.array(peaks, dtype=np.int64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _keep_highest(peaks, falling, distance, kept):  # type: ignore[no-untyped-def]
+    for index in falling:
+        if not kept[index]:
+            continue
+        for step in (-1, 1):
+            other = index + step
+            while 0 <= other < len(peaks) and abs(peaks[other] - peaks[index]) < distance:
+                kept[other] = False
+                other += step
+
+
+def one_sign(labels: np.ndarray, waves: np.ndarray, is_positive: np.ndarray) -> np.ndarray:
+    """Leave a unit that noise has aligned now to its trough, now to its peak, the commoner sign.
+
+    Parameters
+    ----------
+    labels : ndarray ``[spike]``
+        Cluster from 0, each of one sign; negative ones stay as they are.
+    waves : ndarray
+        Whitened, aligned waveforms ``[spike, sample]``.
+    is_positive : ndarray, bool ``[spike]``
+        Aligned to a peak.
+
+    Returns
+    -------
+    ndarray
+        Labels, -1 for the spikes of the rarer sign: matching finds them by the template of the other.
+    """
+    labels = labels.copy()
+    names = np.unique(labels[labels >= 0])
+    mean_of = {name: waves[labels == name].mean(axis=0) for name in names}
+    positive = [name for name in names if is_positive[labels == name].any()]
+    for first in positive:
+        for second in np.setdiff1d(names, positive):
+            counts = np.sum(labels == first), np.sum(labels == second)
+            if min(counts) and _cosine_at_best_lag(mean_of[first], mean_of[second]) >= SAME_UNIT:
+                labels[labels == (first if counts[0] <= counts[1] else second)] = -1
+    return labels
+
+
+def _cosine_at_best_lag(first: np.ndarray, second: np.ndarray) -> float:
+    """Cosine of what two waveforms ``[sample]`` share, shifted by up to half of their length."""
+    half = len(first) // 2
+    products = np.correlate(first, second, "full")[len(first) - 1 - half : len(first) + half]
+    return float(products.max() / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-12))
+
+
+def extreme_uv(mean_uv: np.ndarray) -> float:
+    """Return the value, µV, of the larger extreme of a mean waveform ``[sample]``; 0 when empty."""
+    return float(mean_uv[np.argmax(np.abs(mean_uv))]) if len(mean_uv) else 0.0
