@@ -81,8 +81,8 @@ def _section(entry: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | 
     reference = entry.get("$ref") or next(
         (part["$ref"] for part in entry.get("allOf", []) if "$ref" in part), ""
     )
-    found = schema.get("$defs", {}).get(reference.rpartition("/")[2])
-    return found if found and "properties" in found else None
+    section = schema.get("$defs", {}).get(reference.rpartition("/")[2])
+    return section if section and "properties" in section else None
 
 
 def _row(key: str, entry: dict[str, Any], schema: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -15,6 +15,7 @@ from evoalign.commands.arguments import (
     session_of,
     subcommand,
 )
+from evoalign.commands.progress import steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,11 +59,15 @@ def run(arguments: argparse.Namespace) -> None:
     check_target(arguments.to)
     config = read_config(arguments.config)
     session = session_of(arguments)
-    recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
-    log = read_log(session.log, config.events, session.spaces)
-    aligned = align_session(
-        log, recording.words, recording=recording, session=session, settings=config.events
-    )
+    with steps(3) as begin:
+        begin("opening the recording")
+        recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
+        begin("reading the log")
+        log = read_log(session.log, config.events, session.spaces)
+        begin("matching words and light")
+        aligned = align_session(
+            log, recording.words, recording=recording, session=session, settings=config.events
+        )
     facts = provenance(config, {})
     with new_folder(arguments.to, "tables") as partial:
         for name, frame, contract in (

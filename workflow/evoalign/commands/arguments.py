@@ -34,12 +34,12 @@ def subcommand(
     run : callable
         Called with the parsed arguments; an int that it returns is the exit status.
     """
-    lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+    lines = [f"  {line.strip()}" for line in examples.strip().splitlines()]
     parser = subcommands.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=f"examples:\n{lines}",
+        epilog="\n".join(["examples:" if len(lines) > 1 else "example:", *lines]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)

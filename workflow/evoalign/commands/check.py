@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evoalign.commands.arguments import CONFIG, Subcommands, add_config, read_config, subcommand
 from evoalign.commands.findings import Findings, finding_lines
+from evoalign.commands.progress import each
 from evoalign.commands.text import counted
 from evoalign.errors import InputError
 
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         from evoalign.commands.check_machine import machine_findings, program_findings
         from evoalign.commands.check_session import session_findings
 
-        for row in _chosen(rows, arguments.session, study):
+        for row in each(_chosen(rows, arguments.session, study), "session"):
             parts[f"Session {row.session}"] = session_findings(row, config, arguments.whole)
             if row.subject == UNKNOWN:
                 study.note(f"subject of session {row.session}: '{UNKNOWN}' counts as an animal of that name")

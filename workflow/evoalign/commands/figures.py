@@ -14,6 +14,7 @@ from evoalign.commands.arguments import (
     style_file,
     subcommand,
 )
+from evoalign.commands.progress import each, steps
 from evoalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         As for `read_nwb` and `analyse_session`; or the folder exists already.
     """
-    from tqdm import tqdm
-
     from evoalign.figures.captions import FigureSettings
     from evoalign.figures.from_tables.encoding import FIGURES as ENCODING_FIGURES
     from evoalign.figures.session_pages import draw_session
@@ -59,15 +58,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     check_target(arguments.to)
     config = read_config(arguments.config)
-    contents = read_nwb(arguments.nwb, config.nwb)
-    session = session_tables(contents, config, with_encoding=not arguments.no_encoding)
+    with steps(2) as begin:
+        begin("reading the file")
+        contents = read_nwb(arguments.nwb, config.nwb)
+        begin("analysing the session")
+        session = session_tables(contents, config, with_encoding=not arguments.no_encoding)
     settings = FigureSettings(config.analysis, config.encoding, config.tuning)
     pages = draw_session(contents, session, settings, config.sorting, config.figures)
     left_out = {entry.name for entry in ENCODING_FIGURES} if arguments.no_encoding else set()
     drawn = (page for page in pages if page.name not in left_out)
-    progress = tqdm(drawn, desc="figures", unit="figure", disable=None, leave=False)
     try:
-        save_all(progress, arguments.to, style_file(config), config.figures.dpi)
+        save_all(each(drawn, "figure"), arguments.to, style_file(config), config.figures.dpi)
     except OSError as error:
         raise InputError(f"the figures cannot be written: {error.strerror}", arguments.to) from error
     for picture in sorted(arguments.to.glob("*.png")):

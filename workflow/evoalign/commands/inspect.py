@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evoalign.commands.arguments import Subcommands, add_config, read_config, style_file, subcommand
+from evoalign.commands.progress import steps
 from evoalign.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,19 +59,21 @@ def run(arguments: argparse.Namespace) -> None:
     """
     files, config = arguments.files, read_config(arguments.config)
     spiking: Spiking | None = None
-    if len(files) == 1 and files[0].suffix.lower() in NWB:
-        from evoalign.commands.inspect_nwb import nwb_lines
+    with steps(1) as begin:
+        begin("reading")
+        if len(files) == 1 and files[0].suffix.lower() in NWB:
+            from evoalign.commands.inspect_nwb import nwb_lines
 
-        lines, spiking = nwb_lines(files[0], config, arguments.unit)
-    elif len(files) == 1 and files[0].suffix.lower() in (*LOGS, ".cmp") and not files[0].is_dir():
-        from evoalign.commands.inspect_log import table_lines
+            lines, spiking = nwb_lines(files[0], config, arguments.unit)
+        elif len(files) == 1 and files[0].suffix.lower() in (*LOGS, ".cmp") and not files[0].is_dir():
+            from evoalign.commands.inspect_log import table_lines
 
-        lines = table_lines(files[0], config.events)
-    else:
-        from evoalign.commands.inspect_recording import recording_lines
+            lines = table_lines(files[0], config.events)
+        else:
+            from evoalign.commands.inspect_recording import recording_lines
 
-        most_bytes = None if arguments.whole else 1_000_000 * arguments.mb
-        lines, spiking = recording_lines(files, config, most_bytes, arguments.unit)
+            most_bytes = None if arguments.whole else 1_000_000 * arguments.mb
+            lines, spiking = recording_lines(files, config, most_bytes, arguments.unit)
     print("\n".join(lines))
     if arguments.png:
         _draw(spiking, arguments.png, arguments.unit, config)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evoalign.commands.arguments import CONFIG, Subcommands, of_checkout, subcommand
+from evoalign.commands.progress import each
 from evoalign.commands.text import counted, seconds
 from evoalign.errors import InputError
 
@@ -89,7 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise InputError("there is no such folder of data", data, "correct the path")
     files = study_files(arguments.data)
     rows = [
-        guessed_row(recording, files, folder, arguments.subject) for recording in sorted(files.recordings)
+        guessed_row(recording, files, folder, arguments.subject)
+        for recording in each(sorted(files.recordings), "recording")
     ]
     rows += [_nwb_row(path, folder, arguments.subject) for path in files.nwb]
     _name(rows)

@@ -15,6 +15,7 @@ from evoalign.commands.arguments import (
     session_of,
     subcommand,
 )
+from evoalign.commands.progress import steps
 
 if TYPE_CHECKING:
     from evoalign.sorting.result import SortingResult
@@ -56,7 +57,9 @@ def run(arguments: argparse.Namespace) -> None:
     check_target(arguments.to)
     config = read_config(arguments.config)
     session = session_of(arguments)
-    recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
+    with steps(1) as begin:  # sorting shows bars of its own
+        begin("opening the recording")
+        recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
     channels = recording.channels
     if arguments.arrays:
         channels = apply_array_map(channels, read_array_map(arguments.arrays))

@@ -11,24 +11,24 @@ EXAMPLES = """
 evoalign spaces list
 evoalign spaces fetch deepsim --to weights
 """
+FETCH_EXAMPLES = """
+evoalign spaces fetch deepsim --to weights
+evoalign spaces fetch biggan --url https://lab.example/biggan.bin --sha256 0123..
+"""
 
 
 def add(subcommands: Subcommands) -> None:
     """Add the subcommand and its two actions."""
     parser = subcommand(subcommands, "spaces", "weights of the image generators", EXAMPLES, _list)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser(
-        "list", help="say which file each generator needs, and where it is published"
-    )
-    listing.set_defaults(run=_list)
-    fetching = actions.add_parser(
-        "fetch", help="download the published weights of a generator, and check them"
-    )
-    fetching.add_argument("name", help="deepsim or biggan")
-    fetching.add_argument("--to", default="weights", help="folder to put the file in (weights)")
-    fetching.add_argument("--url", default="", help="another address than the published one")
-    fetching.add_argument("--sha256", default="", help="checksum that the file must have")
-    fetching.set_defaults(run=_fetch)
+    listing = "say which file each generator needs, and where it is published"
+    subcommand(actions, "list", listing, "evoalign spaces list", _list)
+    fetching = "download the published weights of a generator, and check them"
+    parser = subcommand(actions, "fetch", fetching, FETCH_EXAMPLES, _fetch)
+    parser.add_argument("name", help="deepsim or biggan")
+    parser.add_argument("--to", default="weights", help="folder to put the file in (weights)")
+    parser.add_argument("--url", default="", help="another address than the published one")
+    parser.add_argument("--sha256", default="", help="checksum that the file must have")
 
 
 def _list(_: argparse.Namespace) -> None:
