@@ -58,7 +58,9 @@ def shrink(picture: Path, name: str) -> None:
 
 def main() -> None:
     """Write all pictures that the demo and the simulated study have."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", type=Path, help="of a finished demo")
     figures = parser.parse_args().results / "figures"
     PICTURES.mkdir(parents=True, exist_ok=True)
