@@ -7,6 +7,7 @@ journal. Prints a row an evolution: ``python benchmarks/loop_kills.py --evolutio
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import shutil
@@ -25,6 +26,8 @@ from evoalign.loop.settings import Evolve
 
 SAME = ("images", "latents", "log.tsv")
 LIMIT_S = 120.0
+
+Outcome = tuple[dict[str, str], list[dict]]  # checksums by file, records of the journal
 
 
 def settings_of(folder: Path, seed: int, address: str = "") -> Evolve:
@@ -46,7 +49,7 @@ def settings_of(folder: Path, seed: int, address: str = "") -> Evolve:
     )
 
 
-def outcome(folder: Path) -> tuple[dict[str, str], list[dict]]:
+def outcome(folder: Path) -> Outcome:
     """Return checksums of all files that must be the same, and the journal's records."""
     files = [
         p
@@ -120,13 +123,26 @@ def disturbed(folder: Path, seed: int, kills: int, share: float) -> dict[str, in
     return killed
 
 
-def compare(folder: Path, seed: int, kills: int, share: float) -> tuple[dict[str, int], bool, int]:
-    """Return how often each side was killed, whether all ended equal, and the number of presentations."""
+def differences(expected: Outcome, reached: Outcome) -> list[str]:
+    """Name the files whose bytes differ, and the journal's first record that does."""
+    names = sorted(expected[0].keys() | reached[0].keys())
+    unequal = [name for name in names if expected[0].get(name) != reached[0].get(name)]
+    pairs = itertools.zip_longest(expected[1], reached[1])
+    for place, (of_undisturbed, of_disturbed) in enumerate(pairs):
+        if of_undisturbed != of_disturbed:
+            shortened = [str(record)[:200] for record in (of_undisturbed, of_disturbed)]
+            unequal.append(f"record {place}: " + " | ".join(shortened))
+            break
+    return unequal
+
+
+def compare(folder: Path, seed: int, kills: int, share: float) -> tuple[dict[str, int], list[str], int]:
+    """Return how often each side was killed, what ended unequal, and the number of presentations."""
     run_evolution(settings_of(folder / "undisturbed", seed))
     killed = disturbed(folder / "disturbed", seed, kills, share)
     expected, reached = outcome(folder / "undisturbed"), outcome(folder / "disturbed")
     n_shown = sum(record["kind"] == "shown" for record in reached[1])
-    return killed, expected == reached, n_shown
+    return killed, differences(expected, reached), n_shown
 
 
 def main() -> int:
@@ -139,12 +155,12 @@ def main() -> int:
     for seed in range(1, parsed.evolutions + 1):
         folder = Path(tempfile.mkdtemp(prefix="loop-"))
         try:
-            killed, is_equal, n_shown = compare(folder, seed, parsed.kills, parsed.loss)
+            killed, unequal, n_shown = compare(folder, seed, parsed.kills, parsed.loss)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        n_equal += is_equal
+        n_equal += not unequal
         totals = {name: totals[name] + killed[name] for name in totals}
-        end = "equal" if is_equal else "DIFFERS"
+        end = f"DIFFERS: {'; '.join(unequal)}" if unequal else "equal"
         print(seed, killed["server"], killed["display"], n_shown, end, sep="\t", flush=True)
     print(f"{n_equal} of {parsed.evolutions} equal; killed: {totals}")
     return 0 if n_equal == parsed.evolutions else 1

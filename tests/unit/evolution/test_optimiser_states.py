@@ -8,9 +8,10 @@ import pytest
 from cmaes import CMA, SepCMA
 
 from evoalign.errors import InputError
-from evoalign.evolution.choice import OPTIMISERS
+from evoalign.evolution.choice import OPTIMISERS, Start
 from evoalign.evolution.cholesky import UPDATE_EVERY, CholeskyCmaEs
 from evoalign.evolution.optimisers import CmaEs, RandomSearch, SeparableCmaEs
+from evoalign.spaces.hessian import Eigenframe
 
 DIM, N = 9, 8
 
@@ -20,7 +21,18 @@ def founders(seed=0):
 
 
 def landscape(codes):
-    return -np.square(codes - 0.5).sum(axis=1)
+    return -((codes - 0.5) ** 2).sum(axis=1)  # of arrays and of tensors
+
+
+def new(name, seed=3, first=None):
+    """An optimiser of that name, with all that any of them may need."""
+    rng = np.random.default_rng(1)
+    vectors = np.linalg.qr(rng.standard_normal((DIM, DIM)))[0]
+    frame = Eigenframe("s", np.logspace(0, -2, DIM), vectors)
+    blocks = {"noise": slice(0, 4), "class": slice(4, DIM)}
+    return OPTIMISERS[name](
+        Start(founders() if first is None else first, 0.7, seed, blocks, frame, landscape)
+    )
 
 
 def through_a_file(state):
@@ -41,24 +53,24 @@ def steps(optimiser, n):
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
-@pytest.mark.parametrize("n_before", [0, 1, 2, 7, 13])
+@pytest.mark.parametrize("n_before", [0, 1, 2, 10, 13])
 def test_a_restored_optimiser_goes_on_bit_for_bit(name, n_before):
-    optimiser = OPTIMISERS[name](founders(), 0.7, 3)
+    optimiser = new(name)
     steps(optimiser, n_before)
     state = through_a_file(optimiser.state())
     expected = steps(optimiser, 6)
-    resumed = OPTIMISERS[name](founders(), 0.7, 99)
+    resumed = new(name, 99)
     resumed.restore(state)
     np.testing.assert_array_equal(steps(resumed, 6), expected)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
 def test_a_state_taken_between_ask_and_tell_goes_on_too(name):
-    optimiser = OPTIMISERS[name](founders(), 0.7, 3)
+    optimiser = new(name)
     steps(optimiser, 3)
     codes = optimiser.ask()
     state = through_a_file(optimiser.state())
-    resumed = OPTIMISERS[name](founders(), 0.7, 99)
+    resumed = new(name, 99)
     resumed.restore(state)
     for optimiser_of_two in (optimiser, resumed):
         optimiser_of_two.tell(codes, landscape(codes))
@@ -93,7 +105,7 @@ def test_search_equals_the_library_told_the_same(ours, library):
 @pytest.mark.parametrize("name", sorted(OPTIMISERS))
 def test_a_state_of_another_optimiser_is_refused(name, other):
     with pytest.raises(InputError, match="the state is not of this"):
-        OPTIMISERS[name](founders(), 0.7, 3).restore(other.state())
+        new(name).restore(other.state())
 
 
 def test_random_search_steps_from_the_best_so_far():

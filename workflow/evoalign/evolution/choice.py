@@ -2,17 +2,89 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from evoalign.errors import InputError
 from evoalign.evolution.cholesky import CholeskyCmaEs
+from evoalign.evolution.concatenated import ConcatenatedCmaEs
+from evoalign.evolution.eigenframe_cma import EigenframeCmaEs
+from evoalign.evolution.gradient import GradientClimber, Response
 from evoalign.evolution.optimisers import CmaEs, Optimiser, RandomSearch, SeparableCmaEs
+from evoalign.evolution.zoha import ZohaSphere
+from evoalign.spaces.hessian import Eigenframe
 
-# Founders [image, latent], first step and seed -> optimiser.
-OPTIMISERS: Mapping[str, Callable[[np.ndarray, float, int], Optimiser]] = {
-    "cma": CmaEs,
-    "separable": SeparableCmaEs,
-    "cholesky": CholeskyCmaEs,
-    "random": RandomSearch,
+SLOW_LATENTS = 1024  # of the full CMA-ES, which takes an eigendecomposition a block: at 4,096 about a minute
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a search starts, and what it may use.
+
+    Attributes
+    ----------
+    founders : ndarray
+        float64 ``[image, latent]``, the first generation.
+    sigma : float
+        First step, in units of the latents.
+    seed : int
+        Of the optimiser's own random numbers.
+    blocks : mapping of str to slice
+        Of the latent, for `concatenated`; none = one block.
+    frame : Eigenframe, optional
+        Of the space, for `eigenframe`.
+    response : callable, optional
+        Latents to responses, for `gradient`.
+    """
+
+    founders: np.ndarray
+    sigma: float
+    seed: int
+    blocks: Mapping[str, slice] = field(default_factory=dict)
+    frame: Eigenframe | None = None
+    response: Response | None = None
+
+
+def _full(start: Start) -> Optimiser:
+    if np.shape(start.founders)[1] > SLOW_LATENTS:
+        logging.warning(
+            "a full CMA-ES of %d latents takes an eigendecomposition a block; not so 'separable', 'cholesky'",
+            np.shape(start.founders)[1],
+        )
+    return CmaEs(start.founders, start.sigma, start.seed)
+
+
+def _eigenframe(start: Start) -> Optimiser:
+    if start.frame is None:
+        raise InputError("the optimiser 'eigenframe' needs a frame", "threads", "name a file in `eigenframe`")
+    return EigenframeCmaEs(start.founders, start.sigma, start.seed, start.frame)
+
+
+def _concatenated(start: Start) -> Optimiser:
+    blocks = start.blocks or {"latent": slice(0, np.shape(start.founders)[1])}
+    return ConcatenatedCmaEs(start.founders, start.sigma, start.seed, blocks)
+
+
+def _gradient(start: Start) -> Optimiser:
+    if start.response is None:
+        raise InputError(
+            "the optimiser 'gradient' needs a subject that can be differentiated",
+            "threads",
+            "say `model: {kind: network, ..}`, or choose another optimiser",
+        )
+    return GradientClimber(start.founders, start.sigma, start.seed, start.response)
+
+
+OPTIMISERS: Mapping[str, Callable[[Start], Optimiser]] = {
+    "cma": _full,
+    "separable": lambda start: SeparableCmaEs(start.founders, start.sigma, start.seed),
+    "cholesky": lambda start: CholeskyCmaEs(start.founders, start.sigma, start.seed),
+    "eigenframe": _eigenframe,
+    "concatenated": _concatenated,
+    "zoha": lambda start: ZohaSphere(start.founders, start.sigma, start.seed),
+    "gradient": _gradient,
+    "random": lambda start: RandomSearch(start.founders, start.sigma, start.seed),
 }

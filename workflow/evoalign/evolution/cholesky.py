@@ -99,6 +99,11 @@ class CholeskyCmaEs:
         )
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing was told yet, so that the founders are next."""
+        return self._generation == 0
+
+    @property
     def mean(self) -> np.ndarray:
         """Centre of the search distribution, ``[latent]``."""
         return self._mean.copy()

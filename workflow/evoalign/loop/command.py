@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evoalign.evolution.choice import OPTIMISERS
+from evoalign.evolution.choice import OPTIMISERS, Start
 from evoalign.evolution.loop import EvolutionThread
 from evoalign.evolution.optimisers import default_population
 from evoalign.loop.interfaces import Display, Recorder
@@ -24,6 +24,7 @@ from evoalign.loop.settings import Evolve, load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay
 from evoalign.loop.study_files import read_references
 from evoalign.simulate.natural import natural_images
+from evoalign.spaces.hessian import load_eigenframe
 from evoalign.spaces.registry import get_space
 from evoalign.study import Config, load_config
 
@@ -67,7 +68,7 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
     Raises
     ------
     InputError
-        A space is unknown or has no weights; the two spaces' images differ in size.
+        A space is unknown or has no weights; an optimiser lacks what it needs.
     """
     spaces = [get_space(thread.space, study.spaces, device=study.device) for thread in settings.threads]
     if len({space.image_size for space in spaces}) > 1:
@@ -79,8 +80,14 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
         n_images = thread.images or default_population(space.latent_dim)
         founders = space.sample_initial(n_images, generator).numpy()
         seed = int(np.random.default_rng([settings.seed, 1, number]).integers(2**31))
-        sigma = thread.sigma or space.initial_sigma
-        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](founders, sigma, seed)))
+        begin = Start(
+            founders,
+            thread.sigma or space.initial_sigma,
+            seed,
+            blocks=space.blocks,
+            frame=load_eigenframe(thread.eigenframe, space.name) if thread.eigenframe else None,
+        )
+        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin)))
     references = {
         thread.number: read_references(
             settings.reference_folder, settings.references, thread.space.image_size

@@ -17,9 +17,10 @@ class ThreadSettings(Section):
     """One of the two searches."""
 
     space: str = Field(description="name of the image space, as in column spaces of sessions.tsv")
-    optimiser: Literal["cma", "separable", "cholesky", "random"] = setting(
-        "cma", "how the next images are chosen"
-    )
+    optimiser: Literal[
+        "cma", "separable", "cholesky", "eigenframe", "concatenated", "zoha", "gradient", "random"
+    ] = setting("cma", "how the next images are chosen (docs/loop.md)")
+    eigenframe: str = setting("", "file of the space's eigenframe (.npz), for optimiser 'eigenframe'")
     images: int = setting(0, "generated images a block; 0 = the study's 4 + floor(3 log2 N)", ge=0, le=1000)
     sigma: float = setting(0.0, "first step, in units of the latents; 0 = the space's own", ge=0)
 
