@@ -22,6 +22,7 @@ from evoalign.loop.client import DisplayClient, simulated_shower
 from evoalign.loop.command import JOURNAL, run_evolution
 from evoalign.loop.interfaces import Recorded, Round, ToShow
 from evoalign.loop.journal import read_journal
+from evoalign.loop.scoring import Scores
 from evoalign.loop.settings import load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay, plan_round
 from evoalign.loop.zeromq_display import ZeromqDisplay
@@ -71,15 +72,16 @@ def test_fitness_reaches_the_optimiser_in_the_order_of_its_latents(tmp_path, mon
 
     def first_latents(self, log, words, spikes, photodiode=None, segments=None):
         codes = read_codes(tmp_path / "run" / "latents")
-        return np.array(
+        rates = np.array(
             [
                 1.0 if row.reference else codes[row.block, row.thread][0][row.latent_row, 0]
                 for row in log.itertuples()
             ]
         )
+        return Scores(rates, np.zeros(len(rates)))
 
     monkeypatch.setattr(command, "start", spied)
-    monkeypatch.setattr(command.Scorer, "score", first_latents)
+    monkeypatch.setattr(command.Scorer, "windows", first_latents)
     run_evolution(settings_of(tmp_path / "run", 3))
     assert len(told) == 3
     for codes, fitness in told:

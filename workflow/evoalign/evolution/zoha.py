@@ -60,7 +60,7 @@ class ZohaSphere:
         """Return the founders first, then the base and samples around it, float64 ``[image, latent]``."""
         if self._generation == 0:
             return self._founders.copy()
-        normal = self._rng.standard_normal(self._tangents.shape)
+        normal = np.asarray(self._rng.standard_normal(self._tangents.shape))
         if self._is_mirrored():
             rank = len(normal) // 2
             normal[rank : 2 * rank] = -normal[:rank]

@@ -34,6 +34,8 @@ class History:
         By block, image names of each thread, a row of its latents each.
     rates : dict of int to dict of str to float
         By block, the rate of each image that has one, spikes/s.
+    baselines_hz : dict of int to float
+        By block, the mean rate before the answer; not of journals of earlier versions.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class History:
         self.digests: dict[int, dict[str, str]] = {}
         self.names: dict[int, dict[str, list[str]]] = {}
         self.rates: dict[int, dict[str, float]] = {}
+        self.baselines_hz: dict[int, float] = {}
 
     @property
     def last_scored(self) -> int:
@@ -72,6 +75,8 @@ class History:
                 self.recorded[fields["block"], fields["round"]] = _recorded(fields)
             case "scored":
                 self.rates[fields["block"]] = fields["rates"]
+                if "baseline_hz" in fields:
+                    self.baselines_hz[fields["block"]] = fields["baseline_hz"]
             case kind:
                 raise InputError(f"records of kind '{kind}' are unknown", "journal", "use a newer version")
 

@@ -7,28 +7,24 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evoalign.errors import InputError
-from evoalign.evolution.loop import (
-    EvolutionThread,
-    ShownImage,
-    propose_images,
-    reference_images,
-)
+from evoalign.evolution.loop import EvolutionThread, ShownImage
 from evoalign.files import remove_partials_in
 from evoalign.loop import study_files
+from evoalign.loop.block_images import BlockImages
+from evoalign.loop.electrode import BlockRates, block_rates, teaches, warn_of_electrode
 from evoalign.loop.history import History, merge_recorded, recorded_fields
 from evoalign.loop.interfaces import Display, Recorded, Recorder, Round, ToShow
 from evoalign.loop.journal import Journal, Record
-from evoalign.loop.scoring import Scorer, log_of
+from evoalign.loop.monitor import Monitor
+from evoalign.loop.scoring import Scorer, Scores, log_of
 from evoalign.loop.settings import Evolve
 
 ALIGNED_BLOCKS = 3  # that place a block's presentations on the recording's clock
-FREE_TO_CHANGE = ("n_blocks", "display", "recorder", "min_free_mb", "arrays")  # of a run that was begun
+FREE_TO_CHANGE = ("n_blocks", "display", "recorder", "min_free_mb", "arrays", "page")  # of a begun run
 
 
 class LiveEvolution:
@@ -46,6 +42,8 @@ class LiveEvolution:
     scorer : Scorer
     journal : Journal
         What it holds is taken as done; the evolution goes on from there.
+    monitor : Monitor, optional
+        Is told what happens, and may ask for an end after the current block.
 
     Raises
     ------
@@ -62,16 +60,21 @@ class LiveEvolution:
         recorder: Recorder,
         scorer: Scorer,
         journal: Journal,
+        monitor: Monitor | None = None,
     ) -> None:
-        self._settings, self._threads, self._references = settings, threads, references
+        self._monitor = monitor or Monitor(settings.session, settings.n_blocks)
+        self._settings, self._threads = settings, threads
         self._display, self._recorder, self._scorer, self._journal = display, recorder, scorer, journal
         self._folder = Path(settings.folder)
         self._history = History()
-        self._images: dict[str, dict[str, Any]] = {}
+        self._images = BlockImages(threads, references)
         self._begin()
 
-    def run(self) -> Path:
+    def run(self) -> Path | None:
         """Run the blocks that are missing; return a sample sheet of the finished session.
+
+        None when an end was asked for before all blocks were shown: the display is not told that
+        the session has ended, and the same command goes on.
 
         Raises
         ------
@@ -80,9 +83,13 @@ class LiveEvolution:
             journaled stays, and the same command goes on from there.
         """
         for block in range(1, self._settings.n_blocks + 1):
+            if self._monitor.is_stopping:
+                self._monitor.set(phase="stopped")
+                return None
             self._block(block)
+        self._monitor.set(phase="ending")
         self._display.end()
-        log = log_of(self._history.presentations, self._image_table())
+        log = log_of(self._history.presentations, self._images.table())
         raw = self._recorder.finish(self._folder, merge_recorded(self._history.recorded))
         return study_files.write_session(self._folder, self._settings, log, raw)
 
@@ -108,6 +115,18 @@ class LiveEvolution:
             states = study_files.read_states(self._folder, self._history.last_scored)
             for thread in self._threads:
                 thread.optimiser.restore(states[thread.number])
+        self._show_finished_blocks()
+
+    def _show_finished_blocks(self) -> None:
+        """Tell the monitor of blocks that a process before has finished."""
+        for block, rates in sorted(self._history.rates.items()):
+            fitness = {
+                int(number): [rates.get(name, np.nan) for name in names]
+                for number, names in self._history.names[block].items()
+            }
+            baseline_hz = self._history.baselines_hz.get(block)
+            answered = None if baseline_hz is None else BlockRates(rates, baseline_hz, 0.0, 0, 0)
+            self._monitor.end_block(block, fitness, answered)
 
     def _note(self, record: Record) -> None:
         self._journal.append(record)
@@ -115,26 +134,59 @@ class LiveEvolution:
 
     def _block(self, block: int) -> None:
         if block <= self._history.last_scored:
-            self._remember_images(block)
+            self._images.recall(block, self._history.names[block])
             return
         self._check_room(block)
-        codes = {thread.number: thread.optimiser.ask() for thread in self._threads}
-        images, names = self._images_of(block, codes)
+        step = self._monitor.step
+        self._monitor.begin_block(block)
+        with step("propose"):
+            codes = {thread.number: thread.optimiser.ask() for thread in self._threads}
+        with step("render"):
+            images, names = self._images.render(block, codes)
+        with step("write"):
+            files = self._write_block(block, images, codes, names)
+        order = np.random.default_rng([self._settings.seed, 4, block]).permutation(len(images))
+        answered = self._rounds(block, [files[images[i].name] for i in order])
+        with step("learn"):
+            self._learn(block, codes, names, answered)
+
+    def _write_block(
+        self,
+        block: int,
+        images: Sequence[ShownImage],
+        codes: dict[int, np.ndarray],
+        names: dict[int, list[str]],
+    ) -> dict[str, ToShow]:
+        """Write images and latents of a block and journal what it proposes; return files by image."""
         files = {image.name: study_files.write_image(self._folder, image) for image in images}
         digests = {
             str(number): study_files.write_latents(self._folder, block, number, codes[number], names[number])
             for number in codes
         }
         self._check_proposal(block, digests, names)
-        order = np.random.default_rng([self._settings.seed, 4, block]).permutation(len(images))
-        rates = self._rounds(block, [files[images[i].name] for i in order])
-        fitness = {number: _with_median([rates[name] for name in names[number]]) for number in codes}
+        self._monitor.set(images=names, due=len(images))
+        return files
+
+    def _learn(
+        self, block: int, codes: dict[int, np.ndarray], names: dict[int, list[str]], answered: BlockRates
+    ) -> None:
+        """Tell the optimisers, and journal the block as scored."""
+        missing = [name for row in names.values() for name in row if name not in answered.rates]
+        fitness = {
+            number: _with_median([answered.rates.get(name, np.nan) for name in names[number]])
+            for number in codes
+        }
         for thread in self._threads:
-            thread.optimiser.tell(codes[thread.number], fitness[thread.number])
+            if teaches(fitness[thread.number]):
+                thread.optimiser.tell(codes[thread.number], fitness[thread.number])
         states = {thread.number: thread.optimiser.state() for thread in self._threads}
         study_files.write_states(self._folder, block, states)
-        known_rates = {name: rate for name, rate in rates.items() if not np.isnan(rate)}
-        self._note({"kind": "scored", "block": block, "rates": known_rates})
+        low_ms, high_ms = self._scorer.analysis.baseline_ms
+        earlier_hz = list(self._history.baselines_hz.values())
+        warnings = warn_of_electrode(block, answered, earlier_hz, (high_ms - low_ms) / 1000)
+        scored = {"rates": answered.rates, "baseline_hz": answered.baseline_hz}
+        self._note({"kind": "scored", "block": block, **scored})
+        self._monitor.end_block(block, fitness, answered, missing, warnings)
         _report(block, fitness)
 
     def _check_room(self, block: int) -> None:
@@ -146,44 +198,6 @@ class LiveEvolution:
                 self._folder,
                 "make room and start the same command again",
             )
-
-    def _images_of(
-        self, block: int, codes: dict[int, np.ndarray]
-    ) -> tuple[list[ShownImage], dict[int, list[str]]]:
-        """Render the images of a block, references too; names by thread, a row of its codes each."""
-        images: list[ShownImage] = []
-        names = {}
-        for thread in self._threads:
-            first = (block - 1) * len(codes[thread.number])
-            proposed = propose_images(thread, codes[thread.number], block, first)
-            names[thread.number] = [image.name for image in proposed]
-            images += proposed + reference_images(thread, block, self._references.get(thread.number, ()))
-        for image in images:
-            self._remember(image)
-        return images, names
-
-    def _remember(self, image: ShownImage) -> None:
-        self._images[image.name] = {
-            "thread": image.thread,
-            "space": image.space,
-            "latent_row": image.latent_row,
-            "reference": image.reference,
-        }
-
-    def _remember_images(self, block: int) -> None:
-        """Take in the names of a block that was finished before, without rendering it again."""
-        for number, names in self._history.names[block].items():
-            space = self._threads[int(number)].space.name
-            for row, name in enumerate(names):
-                self._images[name] = {
-                    "thread": int(number),
-                    "space": space,
-                    "latent_row": row,
-                    "reference": False,
-                }
-        for thread in self._threads:
-            for image in reference_images(thread, block, self._references.get(thread.number, ())):
-                self._remember(image)
 
     def _check_proposal(self, block: int, digests: dict[str, str], names: dict[int, list[str]]) -> None:
         """Journal what a block proposes; of one that was begun, see that it is the same again."""
@@ -203,49 +217,50 @@ class LiveEvolution:
                 "resume with the versions of numpy, scipy and cmaes with which it was begun",
             )
 
-    def _rounds(self, block: int, images: Sequence[ToShow]) -> dict[str, float]:
-        """Show a block until each image has a rate, or often enough; return rates by image."""
-        rates: dict[str, float] = {}
+    def _rounds(self, block: int, images: Sequence[ToShow]) -> BlockRates:
+        """Show a block until each image has a rate, or often enough; return what was answered."""
+        answered = BlockRates({}, 0.0, 0.0, 0, 0)
         for number in range(self._settings.max_rounds):
-            owed = [image for image in images if image.name not in rates]
+            owed = [image for image in images if image.name not in answered.rates]
             if not owed:
                 break
             self._round(block, number, owed)
             try:
-                rates = self._score(block)
+                with self._monitor.step("score"):
+                    answered = self._score(block)
             except InputError as error:
                 if number + 1 == self._settings.max_rounds:
                     raise
                 logging.warning("block %d is shown again: %s", block, error)
-        if missing := [image.name for image in images if image.name not in rates]:
+        if missing := [image.name for image in images if image.name not in answered.rates]:
             logging.warning("block %d: no valid presentation of %s", block, ", ".join(missing))
-        return rates | dict.fromkeys(missing, float("nan")) if missing else rates
+        return answered
 
     def _round(self, block: int, number: int, images: Sequence[ToShow]) -> None:
         first = self._history.first_of(block, number)
         request = Round(block, number, images, first)
         if (block, number) in self._history.recorded:
             return
-        for presentation in self._display.show(request, self._history.presentations):
-            self._note({"kind": "shown", **presentation.as_record()})
-        recorded = self._recorder.take(request, self._history.presentations)
+        with self._monitor.step("show"):
+            for presentation in self._display.show(request, self._history.presentations):
+                self._note({"kind": "shown", **presentation.as_record()})
+                self._monitor.set(presentations=len(self._history.presentations) - first)
+        with self._monitor.step("record"):
+            recorded = self._recorder.take(request, self._history.presentations)
         fields = recorded_fields(recorded)
         self._note({"kind": "recorded", "block": block, "round": number, **fields})
 
-    def _score(self, block: int) -> dict[str, float]:
-        """Mean evoked rate of each image of a block over its valid presentations."""
+    def _score(self, block: int) -> BlockRates:
+        """Rates of a block's images over their presentations that count."""
         near = [p for p in self._history.presentations if p.block > block - ALIGNED_BLOCKS]
         recorded: Recorded = merge_recorded(
             {key: value for key, value in self._history.recorded.items() if key[0] > block - ALIGNED_BLOCKS}
         )
-        log = log_of(near, self._image_table())
-        rates = self._scorer.score(log, recorded.words, recorded.spikes, recorded.photodiode)
-        frame = pd.DataFrame({"image": log["image"], "rate": rates})[log["block"] == block]
-        means = frame.dropna().groupby("image", sort=True)["rate"].mean()
-        return {str(name): float(rate) for name, rate in means.items()}
-
-    def _image_table(self) -> pd.DataFrame:
-        return pd.DataFrame(list(self._images.values()), index=list(self._images))
+        log = log_of(near, self._images.table())
+        scores = self._scorer.windows(log, recorded.words, recorded.spikes, recorded.photodiode)
+        is_block = (log["block"] == block).to_numpy(bool)
+        of_block = Scores(*(rate[is_block] for rate in scores))
+        return block_rates(log.loc[is_block, "image"].tolist(), of_block, self._settings.artefact_hz)
 
 
 def _with_median(rates: Sequence[float]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,19 @@ from evoalign.responses.settings import Responses
 Floats = NDArray[np.float64]
 
 LEAST_MATCHED = 0.5  # share of the presentations of the last blocks that have a word
+
+
+class Scores(NamedTuple):
+    """Rates of presentations, spikes/s ``[presentation]``; NaN where one cannot be analysed.
+
+    Attributes
+    ----------
+    evoked_hz, baseline_hz : ndarray
+        In the evoked window, and before the answer.
+    """
+
+    evoked_hz: Floats
+    baseline_hz: Floats
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,20 @@ class Scorer:
         segments: pd.DataFrame | None = None,
     ) -> Floats:
         """Return the evoked rate in each presentation, spikes/s; NaN where it cannot be analysed.
+
+        Parameters and errors are those of `windows`.
+        """
+        return self.windows(log, words, spikes, photodiode, segments).evoked_hz
+
+    def windows(
+        self,
+        log: pd.DataFrame,
+        words: pd.DataFrame,
+        spikes: pd.DataFrame,
+        photodiode: Photodiode | None = None,
+        segments: pd.DataFrame | None = None,
+    ) -> Scores:
+        """Return the rates in each presentation, evoked and before the answer.
 
         Parameters
         ----------
@@ -83,13 +111,11 @@ class Scorer:
             self.responses.start_ms,
             self.responses.stop_ms,
         )[0]
-        evoked = self.evoked(counts)
-        return np.where(presentations["valid"].to_numpy(bool), evoked, np.nan)
-
-    def evoked(self, counts: NDArray[np.uint16]) -> Floats:
-        """Return the mean smoothed rate in the evoked window, from counts ``[presentation, ms]``."""
-        (evoked,) = mean_rates(counts, self.responses.start_ms, self.analysis, self.analysis.evoked_ms)
-        return evoked
+        analysis = self.analysis
+        windows_ms = analysis.evoked_ms, analysis.baseline_ms
+        rates = mean_rates(counts, self.responses.start_ms, analysis, *windows_ms)
+        is_valid = presentations["valid"].to_numpy(bool)
+        return Scores(*(np.where(is_valid, rate, np.nan) for rate in rates))
 
 
 def log_of(presentations: Sequence[Presentation], images: pd.DataFrame) -> pd.DataFrame:

@@ -76,6 +76,13 @@ class ModelSettings(Section):
     drift_ppm: float = setting(20.0, "the recording's clock runs fast by this", ge=-500, le=500)
 
 
+class PageSettings(Section):
+    """The operator's page in a browser."""
+
+    address: str = setting("127.0.0.1:8077", "host and port; port 0 takes a free one; '' = no page")
+    token: str = setting("", "password of the page; needed when other machines can reach the address")
+
+
 class Evolve(Section):
     """One paired evolution."""
 
@@ -94,6 +101,10 @@ class Evolve(Section):
     model: ModelSettings = ModelSettings()
     recorder: RecorderSettings = RecorderSettings()
     replay: ReplaySettings = ReplaySettings()
+    page: PageSettings = PageSettings()
+    artefact_hz: float = setting(
+        400.0, "a presentation with this rate, evoked or before the answer, does not count; 0 = all do", ge=0
+    )
     max_rounds: int = setting(
         3, "how often images without a valid presentation are shown again in their block", ge=1, le=20
     )
