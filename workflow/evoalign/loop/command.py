@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from evoalign.analysis.experiment import space_kind
 from evoalign.evolution.choice import OPTIMISERS, Start
 from evoalign.evolution.loop import EvolutionThread
 from evoalign.evolution.optimisers import default_population
@@ -18,11 +20,13 @@ from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
 from evoalign.loop.live_recorder import LiveRecorder
 from evoalign.loop.plexon import PlexonSource
+from evoalign.loop.monitor import Monitor
+from evoalign.loop.page import OperatorPage, PageSource
 from evoalign.loop.replay import ReplayDisplay, ReplayRecorder, open_session
 from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve, load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay
-from evoalign.loop.study_files import read_references
+from evoalign.loop.study_files import IMAGES, read_references
 from evoalign.simulate.natural import natural_images
 from evoalign.spaces.hessian import load_eigenframe
 from evoalign.spaces.registry import get_space
@@ -35,11 +39,16 @@ def run_command(parsed: argparse.Namespace) -> None:
     """Run an evolution, or go on with one that was begun, and say where it lies."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     sheet = run_evolution(load_evolve(parsed.config))
-    print(f"{sheet}: the finished session, a row for the study's sample sheet")
+    if sheet is None:
+        print("ended as the operator asked; the same command goes on with the next block")
+    else:
+        print(f"{sheet}: the finished session, a row for the study's sample sheet")
 
 
-def run_evolution(settings: Evolve) -> Path:
+def run_evolution(settings: Evolve) -> Path | None:
     """Run what is missing of an evolution; return the sample sheet of the finished session.
+
+    None when the operator has ended it before: the same call goes on.
 
     Parameters
     ----------
@@ -54,12 +63,48 @@ def run_evolution(settings: Evolve) -> Path:
     threads, references = start(settings, study)
     scorer = Scorer(study.events, study.responses, study.analysis, settings.channel, settings.unit)
     display, recorder = open_rig(settings, study, threads)
+    monitor = Monitor(settings.session, settings.n_blocks)
     try:
-        with Journal(Path(settings.folder) / JOURNAL) as journal:
-            return LiveEvolution(settings, threads, references, display, recorder, scorer, journal).run()
+        with (
+            Journal(Path(settings.folder) / JOURNAL) as journal,
+            operator_page(settings, study, threads, monitor),
+        ):
+            evolution = LiveEvolution(
+                settings, threads, references, display, recorder, scorer, journal, monitor
+            )
+            return evolution.run()
     finally:
         display.close()
         recorder.close()
+
+
+@contextmanager
+def operator_page(
+    settings: Evolve, study: Config, threads: Sequence[EvolutionThread], monitor: Monitor
+) -> Iterator[None]:
+    """Serve the operator's page while the evolution runs, when the settings ask for one.
+
+    Raises
+    ------
+    InputError
+        See `OperatorPage`.
+    """
+    if not settings.page.address:
+        yield
+        return
+    described = {
+        str(thread.number): {
+            "space": thread.space.name,
+            "optimiser": settings.threads[thread.number].optimiser,
+            "kind": space_kind(thread.space.name, study.analysis),
+        }
+        for thread in threads
+    }
+    page = OperatorPage(settings.page, PageSource(monitor, Path(settings.folder) / IMAGES, described))
+    try:
+        yield
+    finally:
+        page.close()
 
 
 def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[int, list[np.ndarray]]]:

@@ -79,7 +79,7 @@ class ModelSettings(Section):
 class PageSettings(Section):
     """The operator's page in a browser."""
 
-    address: str = setting("127.0.0.1:8077", "host and port; port 0 takes a free one; '' = no page")
+    address: str = setting("", "host and port, as 127.0.0.1:8077; port 0 takes a free one; '' = no page")
     token: str = setting("", "password of the page; needed when other machines can reach the address")
 
 
