@@ -59,7 +59,7 @@ def block_rates(names: Sequence[str], scores: Scores, artefact_hz: float) -> Blo
     is_artefact = is_valid & (highest >= artefact_hz) if artefact_hz else np.zeros_like(is_valid)
     counts = is_valid & ~is_artefact
     by_image: dict[str, list[float]] = {}
-    for i in np.flatnonzero(counts):
+    for i in np.flatnonzero(counts).tolist():
         by_image.setdefault(names[i], []).append(float(scores.evoked_hz[i]))
     baseline = scores.baseline_hz[counts]
     n = len(baseline)

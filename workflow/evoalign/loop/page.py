@@ -26,7 +26,7 @@ from evoalign.loop.settings import PageSettings
 COOKIE = "evoalign_token"
 STOP_HEADER = "X-Evoalign-Stop"  # a page of another origin cannot send it unasked
 LEAST_TOKEN = 12  # characters
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _TEXTS = {
     "/": (HTML, "text/html"),
     "/page.js": (SCRIPT, "text/javascript"),
@@ -164,7 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cookie(self) -> str:
         cookie: SimpleCookie = SimpleCookie({COOKIE: self.server.token})
-        cookie[COOKIE].update({"httponly": True, "samesite": "Strict", "path": "/"})
+        for name, value in (("httponly", True), ("samesite", "Strict"), ("path", "/")):
+            cookie[COOKIE][name] = value
         return cookie[COOKIE].OutputString()
 
     def _image(self, name: str) -> None:
