@@ -19,9 +19,9 @@ from evoalign.loop.interfaces import Display, Recorder
 from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
 from evoalign.loop.live_recorder import LiveRecorder
-from evoalign.loop.plexon import PlexonSource
 from evoalign.loop.monitor import Monitor
 from evoalign.loop.page import OperatorPage, PageSource
+from evoalign.loop.plexon import PlexonSource
 from evoalign.loop.replay import ReplayDisplay, ReplayRecorder, open_session
 from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve, load_evolve
