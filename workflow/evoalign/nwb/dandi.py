@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pynwb import NWBFile
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write, sha256
@@ -49,12 +50,20 @@ def dandi_path(path: str | PathLike[str]) -> Path:
         The file cannot be read, or names no subject.
     """
     with opened(path) as nwb:
-        if nwb.subject is None or not nwb.subject.subject_id:
-            raise InputError("the file names no subject", f"{path}, /general/subject", "add the subject")
-        subject = _label(nwb.subject.subject_id)
-        session = _label(nwb.session_id or Path(path).name.partition(".nwb")[0])
-        image = "+image" if nwb.stimulus_template or nwb.stimulus else ""
-    suffix = ".nwb.zarr" if is_zarr(Path(path)) else ".nwb"
+        place = _place(nwb, Path(path))
+    if place is None:
+        raise InputError("the file names no subject", f"{path}, /general/subject", "add the subject")
+    return place
+
+
+def _place(nwb: NWBFile, path: Path) -> Path | None:
+    """Folder and name of an opened file; None of one that names no subject."""
+    if nwb.subject is None or not nwb.subject.subject_id:
+        return None
+    subject = _label(nwb.subject.subject_id)
+    session = _label(nwb.session_id or path.name.partition(".nwb")[0])
+    image = "+image" if nwb.stimulus_template or nwb.stimulus else ""
+    suffix = ".nwb.zarr" if is_zarr(path) else ".nwb"
     return Path(f"sub-{subject}") / f"sub-{subject}_ses-{session}_ecephys{image}{suffix}"
 
 
@@ -74,32 +83,42 @@ def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, 
         The file cannot be read; or the tool breaks down.
     """
     with opened(path) as nwb:
-        if nwb.subject is None or not nwb.subject.subject_id:
-            text = "the file names no subject: it has no place in a dandiset, and dandi validate was not run"
-            return [("dandi", "ERROR", "NO_SUBJECT", "/general/subject", text)]
+        place = _place(nwb, Path(path))
+    if place is None:
+        text = "the file names no subject: it has no place in a dandiset, and dandi validate was not run"
+        return [("dandi", "ERROR", "NO_SUBJECT", "/general/subject", text)]
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / "dandiset" / dandi_path(path)
+        link = Path(folder) / "dandiset" / place
         link.parent.mkdir(parents=True)
         link.symlink_to(Path(path).resolve())
         _write_description(link.parents[1], "validation", "")
-        findings = _run_dandi(link.parents[1], Path(folder))
-    # Of a Zarr folder the archive takes no metadata at upload.
-    return findings if is_zarr(Path(path)) else sorted([*findings, *_upload_findings(Path(path))])
+        return sorted(_run_dandi(link, Path(folder)))
 
 
-def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
-    output = scratch / "findings.json"
+def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
+    """Return what the tool says of a file in a dandiset, and why the archive would refuse its upload."""
+    output, messages, answer = scratch / "findings.json", scratch / "messages.txt", _FORK.SimpleQueue()
+    dandiset = file.parents[1]
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
-    messages = scratch / "messages.txt"
+    # Of a Zarr folder the archive takes no metadata at upload.
+    uploaded = None if is_zarr(file) else file
     # A copy of this process: it has loaded what the tool needs, which takes a new one three seconds.
-    process = _FORK.Process(target=_dandi, args=(arguments, _environment(scratch), messages))
+    process = _FORK.Process(
+        target=_dandi, args=(arguments, uploaded, _environment(scratch), messages, answer)
+    )
     process.start()
     process.join()
-    if not output.exists():
-        if process.exitcode == 0:
-            return []
-        words = messages.read_text(encoding="utf-8", errors="replace")[-500:] if messages.exists() else ""
-        raise InputError(f"dandi validate ended with {process.exitcode}: {words}", dandiset)
+    refused = f"the metadata of an upload ended with {process.exitcode}" if answer.empty() else answer.get()
+    upload = _upload_finding(refused) if uploaded and refused else []
+    if output.exists():
+        return [*_findings(output), *upload]
+    if process.exitcode == 0:
+        return upload
+    words = messages.read_text(encoding="utf-8", errors="replace")[-500:] if messages.exists() else ""
+    raise InputError(f"dandi validate ended with {process.exitcode}: {words}", dandiset)
+
+
+def _findings(output: Path) -> list[tuple[str, str, str, str, str]]:
     rows = []
     for finding in json.loads(output.read_text(encoding="utf-8")):
         if finding["id"].startswith(_PASSED_ON):
@@ -107,43 +126,27 @@ def _run_dandi(dandiset: Path, scratch: Path) -> list[tuple[str, str, str, str, 
         object_path = "".join((finding["within_asset_paths"] or {}).values())
         location = object_path or Path(finding["path"] or "").name
         rows.append(("dandi", str(finding["severity"]), finding["id"], location, str(finding["message"])))
-    return sorted(rows)
+    return rows
 
 
-def _upload_findings(path: Path) -> list[tuple[str, str, str, str, str]]:
-    """Return why the archive would refuse a file at its upload, which ``dandi validate`` does not try."""
-    with tempfile.TemporaryDirectory() as folder:
-        answer, scratch = _FORK.SimpleQueue(), Path(folder)
-        process = _FORK.Process(target=_upload_metadata, args=(path, _environment(scratch), scratch, answer))
-        process.start()
-        process.join()
-        refused = (
-            f"the metadata of an upload ended with {process.exitcode}" if answer.empty() else answer.get()
-        )
-    if not refused:
-        return []
+def _upload_finding(refused: str) -> list[tuple[str, str, str, str, str]]:
     remedy = next((text for word, text in _REMEDIES.items() if word in refused.lower()), "")
     return [("dandi", "ERROR", "UPLOAD_METADATA", "/general", f"{refused} {remedy}".strip())]
 
 
-def _upload_metadata(path: Path, environment: dict[str, str], scratch: Path, answer: Any) -> None:
-    """Take the metadata that an upload takes; what is wrong with it goes into a queue."""
-    os.environ.update(environment)
-    with (scratch / "messages.txt").open("w") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
-    try:
-        from dandi.metadata.core import prepare_metadata
-        from dandi.metadata.nwb import get_metadata
+def _upload_refused(file: Path) -> str:
+    """Say what is wrong with the metadata that an upload takes; ``dandi validate`` does not take them."""
+    from dandi.metadata.core import prepare_metadata
+    from dandi.metadata.nwb import get_metadata
 
-        metadata = get_metadata(path)
+    try:
+        metadata = get_metadata(file)
         if str(metadata.get("species", "")).lower().startswith(_TAXON):
             metadata["species"] = None  # a name by itself, which the tool would look up on the web
         prepare_metadata(metadata)
     except Exception as error:  # whatever the tool raises, the upload would
-        answer.put(str(error).strip().partition("\n")[0] or type(error).__name__)
-    else:
-        answer.put("")
+        return str(error).strip().partition("\n")[0] or type(error).__name__
+    return ""
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -154,15 +157,24 @@ def _environment(scratch: Path) -> dict[str, str]:
     return xdg_folders | {"DANDI_NO_ET": "1"}
 
 
-def _dandi(arguments: list[str], environment: dict[str, str], messages: Path) -> None:
-    """Run the tool as from the command line, in a process of its own; what it says goes to a file."""
+def _dandi(
+    arguments: list[str], uploaded: Path | None, environment: dict[str, str], messages: Path, answer: Any
+) -> None:
+    """Run the tool as from the command line, in a process of its own; what it says goes to a file.
+
+    Why the archive would refuse the upload goes into a queue.
+    """
     os.environ.update(environment)
     with messages.open("w") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     from dandi.cli.command import main
 
-    main(arguments)
+    try:
+        main(arguments)
+    finally:
+        if uploaded is not None:
+            answer.put(_upload_refused(uploaded))
 
 
 def write_dandiset(
