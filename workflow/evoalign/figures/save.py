@@ -101,8 +101,11 @@ def _settle(figure: Figure, dpi: float) -> None:
     or the other, and clip paths are named by a hash of all digits of their corners.
     """
     figure.dpi = dpi
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+    # None at all: with the engine 'none' matplotlib draws each figure twice, the first time for its layout.
+    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        figure.set_layout_engine(None)
     _round_subfigures(figure)
     for axes in figure.axes:
         axes.set_position(np.round(axes.get_position(original=True).bounds, PLACE_DIGITS).tolist())
