@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evoalign.analysis.settings import Analysis
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = ("texture", "object")
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
+from scipy.special import ndtri
 
 from evoalign.analysis.settings import Analysis
 from evoalign.figures.captions import FigureSettings, percent
@@ -97,7 +97,7 @@ def _forest(panel: Axes, rows: pd.DataFrame, settings: Analysis) -> None:
         say_empty(panel, "no test: nothing to shuffle")
         return
     place = np.arange(len(with_z))[::-1]
-    null_sd = float(stats.norm.isf((1 - settings.interval) / 2))
+    null_sd = float(-ndtri((1 - settings.interval) / 2))
     panel.axvspan(-null_sd, null_sd, color=REFERENCE_COLOUR, alpha=0.2, linewidth=0)
     panel.axvline(0, color=REFERENCE_COLOUR, linewidth=0.6)
     for at, z, q in zip(place, with_z["z"].to_numpy(), with_z["q"].to_numpy(), strict=True):

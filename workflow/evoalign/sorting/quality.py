@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
-from spikeinterface.metrics.quality.misc_metrics import isi_violations
 
 from evoalign import tables
 from evoalign.sorting.result import UnitSpikes, ordered
@@ -129,6 +128,9 @@ def metrics(
         are Hill et al. 2011's (J. Neurosci. 31:8699) as SpikeInterface has them:
         violations x duration / (2 x spikes^2 x refractory period).
     """
+    # Figures take the recorded time from this module: they have no need of SpikeInterface.
+    from spikeinterface.metrics.quality.misc_metrics import isi_violations
+
     times = recorded.without_pauses(train.times_s)
     duration = recorded.duration_s
     violations = (

@@ -21,7 +21,6 @@ from evoalign.sorting.detect_and_match import (
     unit_spikes,
 )
 from evoalign.sorting.electrode import Crossings, WhitenedElectrodes, learn_noise
-from evoalign.sorting.external import run_external
 from evoalign.sorting.pairs import settle
 from evoalign.sorting.quality import RecordedTime, describe
 from evoalign.sorting.result import SortingResult, UnitSpikes
@@ -140,6 +139,15 @@ def _without_waves(key: tuple[int, int], times_s: np.ndarray) -> UnitSpikes:
     return UnitSpikes("online", key[0], times_s, empty, empty, empty, vendor_unit=key[1])
 
 
+def _of_external(
+    electrodes: WhitenedElectrodes, settings: Sorting, seed: int, n_jobs: int
+) -> dict[UnitKey, CollectedSpikes]:
+    """Spikes by a sorter of SpikeInterface, whose list of sorters takes two seconds to load."""
+    from evoalign.sorting.external import run_external
+
+    return run_external(electrodes, settings, seed, n_jobs)
+
+
 def _units_of(
     electrodes: WhitenedElectrodes,
     settings: Sorting,
@@ -149,7 +157,7 @@ def _units_of(
 ) -> list[UnitSpikes]:
     """Sorted, multi- and online units of the good electrodes."""
     is_default = settings.sorter == DEFAULT_SORTER
-    spikes = {} if is_default else run_external(electrodes, settings, seed, n_jobs)
+    spikes = {} if is_default else _of_external(electrodes, settings, seed, n_jobs)
     crossed, templates = crossings(electrodes, is_default, n_jobs)
     if settings.multiunit:
         spikes |= _multiunits(crossed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import xarray as xr
 from numpy.typing import NDArray
 
 from evoalign import tables
@@ -20,6 +21,9 @@ from evoalign.analysis.encoding.tables import (
     ENCODING_WEIGHTS,
 )
 from evoalign.analysis.statistics.tests import benjamini_hochberg
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 

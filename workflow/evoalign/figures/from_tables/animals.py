@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
+from scipy.special import stdtrit
 
 from evoalign.figures.captions import FigureSettings, late_blocks, percent, show_window, span
 from evoalign.figures.from_tables.entry import FigureEntry
@@ -49,7 +49,7 @@ def _panel(
     model = model.sort_values("start_ms")
     middle = (model["start_ms"].to_numpy() + model["stop_ms"].to_numpy()) / 2
     mean, sem = model["mean"].to_numpy(), model["sem"].to_numpy()
-    reach = stats.t.isf((1 - settings.analysis.interval) / 2, np.maximum(model["n"].to_numpy() - 1, 1)) * sem
+    reach = -stdtrit(np.maximum(model["n"].to_numpy() - 1, 1), (1 - settings.analysis.interval) / 2) * sem
     panel.fill_between(middle, mean - reach, mean + reach, color=GREY, linewidth=0)
     for at, name in enumerate(names):
         of_animal = single[single["subject"] == name].sort_values("start_ms")

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.analysis.population.trajectories import POPULATION_TRAJECTORIES
 from evoalign.figures.captions import FigureSettings, selected
 from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
@@ -76,6 +75,9 @@ def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tu
     if not rows:
         figure = new_figure(PAGE, 1.5)
         say_empty(figure.subplots(), empty)
+        # Only here: figures have no need of what pools sessions, which loads PyTorch.
+        from evoalign.analysis.population.trajectories import POPULATION_TRAJECTORIES
+
         return figure, {"a": pd.DataFrame(columns=POPULATION_TRAJECTORIES.names)}
     source = pd.concat(rows.values(), ignore_index=True)
     starts = sorted(source["start_ms"].unique())
