@@ -130,6 +130,10 @@ rule insilico_report:
         warped=f"{RESULTS}/insilico/warped/insilico_warped_means.parquet",
         style=STUDY.figures.style,
         template=os.path.relpath(f"{workflow.basedir}/workflow/report/report.html.j2"),
+        style_and_script=[
+            os.path.relpath(f"{workflow.basedir}/workflow/report/report.{suffix}")
+            for suffix in ["css", "js"]
+        ],
     output:
         html=f"{RESULTS}/insilico/report.html",
         figures=directory(f"{RESULTS}/insilico/figures"),

@@ -21,6 +21,10 @@ rule report:
             session=[name for name in LOGGED if not SESSIONS[name].raw],
         ),
         template=os.path.relpath(f"{workflow.basedir}/workflow/report/report.html.j2"),
+        style_and_script=[
+            os.path.relpath(f"{workflow.basedir}/workflow/report/report.{suffix}")
+            for suffix in ["css", "js"]
+        ],
     output:
         html=f"{RESULTS}/report.html",
     log:

@@ -4,9 +4,10 @@ from pathlib import Path
 from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_findings import summary
 from evoalign.figures.report_glance import session_rows
-from evoalign.figures.report_inputs import read_pooled, standings, why_nothing_pooled
+from evoalign.figures.report_inputs import analysed, read_pooled, standings, why_nothing_pooled
 from evoalign.figures.report_methods import methods
 from evoalign.figures.report_page import page_contents
+from evoalign.figures.report_settings import every_setting
 from evoalign.figures.report_tables import notes, sections
 from evoalign.pipeline.job import job
 
@@ -33,13 +34,12 @@ with job(snakemake) as (config, facts):
             lead=f"{len(rows)} sessions, {len(population)} pooled figures.",
             population=population,
             sessions=rows,
-            figures=session_panels(dict(zip(packaged, files.figures, strict=True)), snakemake.output.html),
+            figures=session_panels(dict(zip(packaged, files.figures, strict=True)), population),
             findings=summary(pooled, config.analysis, failed) if pooled else [],
             why_nothing=why_nothing_pooled(pooled, failed),
             tables=tables,
-            methods=methods(
-                config, facts, formats, bool(pooled), bool(len(pooled.get("population_encoding", ())))
-            ),
+            methods=methods(config, facts, formats, *analysed(pooled, tables, population)),
+            settings=list(every_setting(config)),
             provenance=facts,
             results=Path(config.results).name,
         ),

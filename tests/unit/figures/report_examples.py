@@ -1,16 +1,21 @@
 """Small pages of the report, also with names that would be code if they were not text."""
 
+import base64
+import gzip
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from evoalign.figures.report import read_panels, section, session_panels, write_report
+from evoalign.figures.report import ROOM, read_panels, section, session_panels, write_report
 from evoalign.figures.report_findings import Sentence
 from evoalign.figures.report_glance import STAGES, SessionRow, failed_row
 from evoalign.figures.report_methods import methods
 from evoalign.figures.report_page import page_contents
+from evoalign.figures.report_settings import every_setting
 from evoalign.study import Config
 
 TEMPLATE = Path(__file__).parents[3] / "workflow/report/report.html.j2"
@@ -30,9 +35,60 @@ def write_figure(folder, stem, rows=1, caption="N = 3.", size=(400, 200)):
     pd.DataFrame({"x": range(rows)}).to_csv(folder / f"{stem}_a.csv", index=False)
 
 
+def unpacked(page):
+    """Text of a page, with the figures of its sessions as the browser inflates them."""
+    return re.sub(
+        '<script type="application/gzip">([^<]*)</script>',
+        lambda packed: gzip.decompress(base64.b64decode(packed[1])).decode(),
+        page.read_text(encoding="utf-8"),
+    )
+
+
 def counted(session, note="", subject="Monkey"):
     cells = dict.fromkeys(STAGES, "evolution")
     return SessionRow(session, subject, "V4", cells, "counted", note)
+
+
+def write_drawing(folder, stem, n_points, seed):
+    """A figure as vectors, as large as that of a recorded session: a curve of random points."""
+    points = np.random.default_rng(seed).uniform(0, 500, (n_points, 2))
+    line = "\n".join(f"L {x:.6f} {y:.6f}" for x, y in points)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 500 500"><path d="M 0 0 {line}"/></svg>'
+    write_figure(folder, stem, size=(700, 700))
+    (folder / f"{stem}.svg").write_text(svg, encoding="utf-8")
+
+
+def write_large_page(folder, n_sessions):
+    """A page of sessions with more in their figures than there is room for: all alike."""
+    for seed, stem in enumerate(("paired_evolution", "evolved_images", "stacked_psth", "alignment")):
+        write_drawing(folder / "figures/s0", stem, 2500, seed)
+    for seed, stem in enumerate(("raster", "quality")):
+        write_drawing(folder / "figures/s0", stem, 15000, seed)
+    panels = read_panels(folder / "figures/s0", room=ROOM / n_sessions)
+    names = [f"s{number}" for number in range(n_sessions)]
+    page = folder / "report.html"
+    contents = page_contents(
+        title="study",
+        lead=f"{n_sessions} sessions",
+        sessions=[counted(name) for name in names],
+        figures={name: [replace(each, anchor=f"{name}-{each.stem}") for each in panels] for name in names},
+        tables=[section("Units", "", pd.DataFrame({"session": names, "rate": range(n_sessions)}))],
+        provenance=VERSIONS,
+        results="results",
+    )
+    write_report(page, TEMPLATE, **contents)
+    write_account(folder)
+    return page
+
+
+def write_account(folder):
+    """What the page links to beside it."""
+    (folder / "provenance").mkdir(exist_ok=True)
+    for name in ("index", "totals"):
+        (folder / f"provenance/{name}.html").write_text(
+            '<!doctype html><html lang="en"><title>t</title><link rel="icon" href="data:,">'
+            "<main><h1>t</h1></main>"
+        )
 
 
 def write_page(folder, n_sessions=3, text="plain", n_figures=2):
@@ -55,22 +111,18 @@ def write_page(folder, n_sessions=3, text="plain", n_figures=2):
             lead=text,
             population=read_panels(folder / "figures/population", with_values=True),
             sessions=[*rows, failed_row(names[-1], text, message)],
-            figures=session_panels({name: folder / "figures" / name for name in names[:-1]}, page),
+            figures=session_panels({name: folder / "figures" / name for name in names[:-1]}),
             findings=[
-                Sentence(f"Object leads {text}.", "crossover", table, "crossover"),
+                Sentence(f"Object leads {text} at 106 ms.", "crossover", table, "crossover"),
                 # Of a figure that is not drawn: no link may lead there.
                 Sentence("No unit is explained.", "hessian_spectrum", table, "spectrum"),
             ],
             tables=[section("Units", text, table)],
             methods=methods(Config(), VERSIONS, ["plexon"]),
+            settings=list(every_setting(Config())),
             provenance=VERSIONS | {"input": text},
             results="results",
         ),
     )
-    (folder / "provenance").mkdir(exist_ok=True)
-    for name in ("index", "totals"):
-        (folder / f"provenance/{name}.html").write_text(
-            '<!doctype html><html lang="en"><title>t</title><link rel="icon" href="data:,">'
-            "<main><h1>t</h1></main>"
-        )
+    write_account(folder)
     return page

@@ -2,10 +2,14 @@
 
 import shutil
 
+import pandas as pd
 import pytest
-from report_examples import HOSTILE, write_page
+from matplotlib.figure import Figure
+from report_examples import HOSTILE, TEMPLATE, VERSIONS, write_account, write_large_page, write_page
 
-from evoalign.figures.report import EMBEDDED_SESSIONS
+from evoalign.figures.report import read_panels, write_report
+from evoalign.figures.report_page import page_contents
+from evoalign.figures.save import save_figure
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -39,7 +43,9 @@ def opened(browser):
         page.on("requestfailed", lambda request: wrong.append(request.url[:200]))
         page.on(
             "request",
-            lambda request: request.url.startswith(("file:", "data:")) or wrong.append(request.url[:200]),
+            lambda request: (
+                request.url.startswith(("file:", "data:", "blob:")) or wrong.append(request.url[:200])
+            ),
         )
         page.goto(path.as_uri())
         pages.append(page)
@@ -54,6 +60,8 @@ def opened(browser):
 def reveal(page):
     page.evaluate(
         """async () => { document.querySelectorAll('details').forEach(part => part.open = true);
+        const packed = () => document.querySelector('script[type="application/gzip"]');
+        while (packed()) await new Promise(requestAnimationFrame);
         const images = [...document.querySelectorAll('main img')];
         images.forEach(image => image.loading = 'eager');
         await Promise.all(images.map(image => image.decode())); }"""
@@ -96,6 +104,7 @@ def test_names_that_look_like_code_are_text(opened, report):
     reveal(page)
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x]").count() == 0
+    # Of the page, and none of what a session was inflated from.
     assert page.locator("script").count() == 1
     # Title, lead, sentence, cells, notes, captions, message, tables.
     assert page.evaluate("document.body.textContent").count("onerror=") >= 15
@@ -141,11 +150,56 @@ def test_all_of_it_is_printed(opened, report):
     assert page.locator("#session-s1 figure").first.is_visible()
 
 
-def test_two_hundred_sessions_are_a_page_that_opens(opened, tmp_path):
-    report = write_page(tmp_path, n_sessions=200, n_figures=1)
-    assert report.stat().st_size < 30e6
+def test_two_hundred_sessions_are_one_page_that_opens(opened, tmp_path):
+    report = write_large_page(tmp_path, n_sessions=200)
+    assert 20e6 < report.stat().st_size < 30e6
     page = opened(report)
-    assert page.locator("main > details").count() == 200 > EMBEDDED_SESSIONS
-    page.evaluate("location.hash = '#session-s150'")
-    page.locator("#s150-raster img").scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('#s150-raster img').naturalWidth === 400")
+    assert page.locator("main > details").count() == 200
+    # Nothing is inflated before it is asked for.
+    assert page.locator("figure").count() == 6
+    page.evaluate("location.hash = '#s150-raster'")
+    page.wait_for_function("document.querySelector('#s150-raster img')?.naturalWidth > 0")
+    assert page.locator("#session-s150 figure img").count() == 6
+    assert page.locator("figure").count() == 12
+
+
+def test_the_pointer_is_told_what_the_axes_measure(opened, tmp_path):
+    figure = Figure(figsize=(4, 2), dpi=100)
+    axes = figure.add_axes((0.2, 0.2, 0.6, 0.6), xlabel="Time (ms)", ylabel="Rate", yscale="log")
+    axes.plot([0, 200], [1, 100])
+    axes.set(xlim=(0, 200), ylim=(1, 100))
+    save_figure(figure, tmp_path / "figures/crossover", {"a": pd.DataFrame({"x": [1]})}, dpi=100)
+    contents = page_contents(
+        title="t", lead="l", population=read_panels(tmp_path / "figures"), provenance=VERSIONS, results="r"
+    )
+    write_report(tmp_path / "report.html", TEMPLATE, **contents)
+    write_account(tmp_path)
+    page = opened(tmp_path / "report.html")
+    box = page.locator("figure img").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.locator("#readout").text_content() == "Time (ms): 100; Rate: 10"
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    assert not page.locator("#readout").is_visible()
+
+
+def test_a_figure_opens_and_grows_by_the_keyboard(opened, report):
+    page = opened(report)
+    page.locator("#population-crossover .enlarge").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('#zoom img').style.width")
+    width = page.locator("#zoom img").bounding_box()["width"]
+    page.get_by_role("button", name="Larger").press("Enter")
+    assert page.locator("#zoom img").bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.01)
+    page.get_by_role("button", name="Close").press("Enter")
+    assert not page.locator("#zoom").is_visible()
+
+
+def test_numbers_lead_to_figures_and_settings(opened, report):
+    page = opened(report)
+    targets = page.evaluate(
+        "[...document.querySelectorAll('#boilerplate a, .findings a:not([download])')].map(a => a.hash)"
+    )
+    assert "#setting-analysis.evoked_ms" in targets and "#reference-1" in targets
+    assert "#population-crossover" in targets
+    page.locator("#boilerplate a", has_text="50 to 200 ms").first.click()
+    assert page.locator("tr:target").text_content().startswith("analysis.evoked_ms")

@@ -5,12 +5,15 @@ import pytest
 from report_examples import TEMPLATE, VERSIONS, write_figure
 
 from evoalign import tables
+from evoalign.figures.plain_words import PLAIN_WORDS, figure_title, meaning
 from evoalign.figures.report import ReportSection, read_panels, write_report
 from evoalign.figures.report_chapters import OTHER, POPULATION, SESSION, chapters
+from evoalign.figures.report_findings import Sentence
 from evoalign.figures.report_glance import failed_row, session_rows, yields_section
 from evoalign.figures.report_inputs import standings, why_nothing_pooled
 from evoalign.figures.report_methods import methods
 from evoalign.figures.report_page import page_contents
+from evoalign.figures.report_settings import every_setting
 from evoalign.figures.sets import (
     FEATURE_FIGURES,
     IMAGE_FIGURES,
@@ -115,17 +118,26 @@ def test_every_figure_has_its_chapter():
     assert of_session < {stem for stems in SESSION.values() for stem in stems}
 
 
+def test_every_figure_says_in_plain_words_what_it_shows():
+    assert set(PLAIN_WORDS) == {
+        stem for part in (POPULATION, SESSION) for stems in part.values() for stem in stems
+    }
+    assert len({figure_title(stem) for stem in POPULATION["Dynamics"]}) == len(POPULATION["Dynamics"])
+    assert all(40 < len(meaning(stem)) < 110 for stem in PLAIN_WORDS)
+    assert (figure_title("my_own"), meaning("my_own")) == ("my own", "")
+
+
 def test_a_figure_without_values_is_not_drawn_and_one_of_nobodys_chapter_comes_last(tmp_path):
     for stem, rows in (("crossover", 2), ("hessian_spectrum", 0), ("tuning", 0), ("tuning_own", 3)):
         write_figure(tmp_path / "population", stem, rows)
     dynamics, encoding, other = chapters(read_panels(tmp_path / "population"), POPULATION, "p")
     assert [panel.stem for panel in dynamics.figures] == ["crossover"] and not dynamics.missing
     ((name, needs),) = encoding.missing
-    assert name == "hessian spectrum" and "900 images" in needs and not encoding.figures
+    assert name == figure_title("hessian_spectrum") and "900 images" in needs and not encoding.figures
     # The values of the longer name are not taken for those of the shorter.
     assert other.title == OTHER
     assert [panel.stem for panel in other.figures] == ["tuning_own"]
-    assert [name for name, _ in other.missing] == ["tuning"]
+    assert [name for name, _ in other.missing] == [figure_title("tuning")]
 
 
 def text_of(config, **options):
@@ -145,6 +157,43 @@ def test_methods_follow_the_settings():
     assert "from 70 to 170 ms" in other and "p < 0.003" in other and "not smoothed" in other
     assert "kilosort4" in other and "isosplit6" not in other and "permutations" not in other
     assert "read with neo 1.2" in other and "neo" not in plain
+
+
+def test_values_of_the_methods_lead_to_settings_that_are_there():
+    every = {f"setting-{setting.name}": setting.value for setting in every_setting(Config())}
+    written = methods(Config(), VERSIONS, ["intan"], tuned=True, compared=True)
+    pieces = [piece for part in written.paragraphs for piece in part.pieces]
+    named = {piece.anchor: piece.text for piece in pieces if piece.anchor.startswith("setting-")}
+    assert set(named) <= set(every) and len(named) > 35
+    assert named["setting-analysis.n_permutations"] == every["setting-analysis.n_permutations"]
+    cited = {piece.anchor for piece in pieces if piece.anchor.startswith("reference-")}
+    assert cited == {f"reference-{number + 1}" for number in range(len(written.references))}
+    assert all(part.text == "".join(piece.text for piece in part.pieces) for part in written.paragraphs)
+
+
+def test_tuning_and_prototypes_are_told_where_they_were_analysed():
+    changed = {"tuning": {"anova_p": 0.003}, "prototypes": {"measure": "lpips", "mask": "rings"}}
+    text = text_of(Config.model_validate(changed), tuned=True, compared=True)
+    assert "gave p < 0.003" in text and "lpips" in text and "in rings around the centre" in text
+    assert "Hessian" not in text_of(Config()) and "prototype" not in text_of(Config())
+
+
+def test_settings_say_what_differs_from_the_defaults():
+    settings = every_setting(Config.model_validate({"analysis": {"success_p": 0.003}}))
+    changed = [setting for setting in settings if not setting.default]
+    assert [(setting.name, setting.value) for setting in changed] == [("analysis.success_p", "0.003")]
+    assert changed[0].meaning
+
+
+def test_numbers_of_a_finding_are_told_from_names_of_areas():
+    sentence = Sentence(
+        "In V4, p < 0.01: 106 ms (95 % interval 90 to 1,110).", "crossover", pd.DataFrame(), "t"
+    )
+    (finding,) = page_contents(title="t", lead="l", findings=[sentence], provenance={}, results="r")[
+        "findings"
+    ]
+    assert finding["pieces"][1::2] == ["0.01", "106 ms", "95 %", "90", "1,110"]
+    assert "".join(finding["pieces"]) == sentence.text
 
 
 def test_references_are_numbered_as_they_come_and_none_is_left_over():

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import base64
 import csv
-import io
-import os
+import gzip
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from evoalign.figures.axes_facts import read_facts, told
 from evoalign.figures.order import ORDER
+from evoalign.figures.plain_words import figure_title, meaning
+from evoalign.figures.report_pictures import share_room
 from evoalign.files import atomic_write
 
 # What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.
 ACCOUNT = "provenance"
-EMBEDDED_SESSIONS = 24  # about 26 MB of figures
-# Of more sessions the page holds the figures that the study is about, at half their size.
-HELD_SMALL = ("evolved_images", "paired_evolution")
+# Bytes of the page that figures may take: one of many sessions still opens in a browser and goes by mail.
+ROOM = 28e6
+LEAST_ROOM = 0.2  # of it that sessions get, whatever the pooled figures take
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,18 @@ class Panel:
     Attributes
     ----------
     stem, name : str
-        Of its files; as a reader sees it.
+        Of its files; its title.
     anchor : str
     src : str
-        Holds or names its bitmap.
-    caption : str
-        N, tests and corrections.
+        Data URL that holds it; '' where there was no room, or nothing to see.
+    meaning, caption : str
+        What it shows in one sentence; N, tests and corrections.
     size : (int, int)
         Width and height of the bitmap in pixels.
+    alternative : str
+        What who cannot see it needs to know: what it shows, and its panels.
+    axes : str
+        Where its axes lie and what they measure, as JSON: of `axes_facts`.
     empty : bool
         No panel has a value: there is nothing to see.
     values : sequence of (str, str)
@@ -53,8 +59,11 @@ class Panel:
     name: str
     anchor: str
     src: str
+    meaning: str
     caption: str
     size: tuple[int, int]
+    alternative: str = ""
+    axes: str = "[]"
     empty: bool = False
     values: Sequence[tuple[str, str]] = ()
 
@@ -71,48 +80,53 @@ class ReportSection:
 
 
 def read_panels(
-    folder: str | PathLike[str], beside: str | PathLike[str] | None = None, with_values: bool = False
+    folder: str | PathLike[str], with_values: bool = False, room: float = float("inf")
 ) -> list[Panel]:
     """Read the figures of a folder in the order of the page, others after them by name.
 
     Parameters
     ----------
     folder : path
-        Holds ``<figure>.png`` and, beside it, ``<figure>.txt`` with the caption
+        Holds ``<figure>.png`` and, beside it, ``<figure>.svg``, ``<figure>.txt`` with the caption
         and ``<figure>_<panel>.csv`` with the plotted values.
-    beside : path, optional
-        The page, which then names the bitmaps by their way from it, but for
-        `HELD_SMALL`; it holds all of them itself when left out.
     with_values : bool
         The page holds the plotted values too, to be saved from it.
+    room : float
+        Bytes that they may take in the page: see `share_room`.
     """
     folder = Path(folder)
-    panels = []
     rank = {name: place for place, name in enumerate(ORDER)}
     bitmaps = sorted(folder.glob("*.png"), key=lambda file: (rank.get(file.stem, len(rank)), file.stem))
     stems = {png.stem for png in bitmaps}
-    for png in bitmaps:
-        caption = png.with_suffix(".txt")
-        tables = [
-            file for file in sorted(folder.glob(f"{png.stem}_*.csv")) if _stem_of(file, stems) == png.stem
-        ]
-        with Image.open(png) as bitmap:
-            size = bitmap.size
-        panels.append(
-            Panel(
-                stem=png.stem,
-                name=png.stem.replace("_", " "),
-                anchor=f"{folder.name}-{png.stem}",
-                src=_source(png, beside),
-                caption=caption.read_text(encoding="utf-8") if caption.exists() else "",
-                size=size,
-                empty=bool(tables) and not any(map(_has_rows, tables)),
-                values=[(file.name, data_url(file.read_bytes(), "text/csv")) for file in tables]
-                if with_values
-                else (),
-            )
-        )
-    return panels
+    tables = {
+        png: [file for file in sorted(folder.glob(f"{png.stem}_*.csv")) if _stem_of(file, stems) == png.stem]
+        for png in bitmaps
+    }
+    drawn = [png for png in bitmaps if not tables[png] or any(map(_has_rows, tables[png]))]
+    sources = dict(zip(drawn, share_room(drawn, room), strict=True))
+    return [
+        _panel(png, sources.get(png, ""), png not in sources, tables[png] if with_values else ())
+        for png in bitmaps
+    ]
+
+
+def _panel(png: Path, source: str, empty: bool, tables: Sequence[Path]) -> Panel:
+    caption = png.with_suffix(".txt")
+    with Image.open(png) as bitmap:
+        size, facts = bitmap.size, read_facts(bitmap)
+    return Panel(
+        stem=png.stem,
+        name=figure_title(png.stem),
+        anchor=f"{png.parent.name}-{png.stem}",
+        src=source,
+        meaning=meaning(png.stem),
+        caption=caption.read_text(encoding="utf-8").strip() if caption.exists() else "",
+        size=size,
+        alternative=f"Figure: {figure_title(png.stem)}. {meaning(png.stem)} {told(facts)}".strip(),
+        axes=json.dumps(facts),
+        empty=empty,
+        values=[(file.name, data_url(file.read_bytes(), "text/csv")) for file in tables],
+    )
 
 
 def _stem_of(table: Path, stems: set[str]) -> str:
@@ -130,42 +144,26 @@ def data_url(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _source(png: Path, beside: str | PathLike[str] | None) -> str:
-    if beside is None:
-        # The same pixels in half the bytes: WebP, which every browser has shown since 2020.
-        return _embedded(png, lossless=True, quality=40, method=2)
-    if png.stem in HELD_SMALL:
-        return _embedded(png, shrink=2, quality=70)
-    return _link(png, Path(beside))
-
-
-def _embedded(png: Path, shrink: int = 1, **options: Any) -> str:
-    content = io.BytesIO()
-    with Image.open(png) as bitmap:
-        bitmap.convert("RGB").reduce(shrink).save(content, "webp", **options)
-    return data_url(content.getvalue(), "image/webp")
-
-
-def _link(png: Path, page: Path) -> str:
-    way = Path(os.path.relpath(png.resolve(), page.resolve().parent))
-    return quote(way.as_posix())
-
-
 def session_panels(
-    folders: Mapping[str, str | PathLike[str]], page: str | PathLike[str]
+    folders: Mapping[str, str | PathLike[str]], population: Sequence[Panel] = ()
 ) -> dict[str, list[Panel]]:
-    """Figures of every session: on the page itself, or named by it where sessions are many.
+    """Figures of every session, each session with the same room in the page.
 
     Parameters
     ----------
     folders : mapping of str to path
         Session -> folder of `read_panels`.
-    page : path
-        The page. That of a hundred sessions would be a hundred megabytes with
-        their figures in it, more than a browser opens willingly.
+    population : sequence of Panel
+        Pooled figures, whose room is theirs no more.
     """
-    beside = page if len(folders) > EMBEDDED_SESSIONS else None
-    return {name: read_panels(folder, beside) for name, folder in folders.items()}
+    taken = sum(len(panel.src) + sum(len(values) for _, values in panel.values) for panel in population)
+    room = max(ROOM - taken, LEAST_ROOM * ROOM) / max(len(folders), 1)
+    return {name: read_panels(folder, room=room) for name, folder in folders.items()}
+
+
+def packed(html: str) -> str:
+    """Deflate a part of the page, as base64: the browser inflates it when it is opened."""
+    return base64.b64encode(gzip.compress(html.encode(), compresslevel=6, mtime=0)).decode()
 
 
 def section(title: str, lead: str, frame: pd.DataFrame) -> ReportSection:
@@ -191,6 +189,7 @@ def write_report(path: str | PathLike[str], template: str | PathLike[str], **con
     )
     # Names of sessions and images are text, whatever they hold: all but tables of pandas is escaped.
     environment.filters["table"] = lambda part: Markup(part.html)
+    environment.filters["packed"] = packed
     page = environment.get_template(Path(template).name).render(account=ACCOUNT, **contents)
     with atomic_write(path) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.figures.panels import Tables
+from evoalign.figures.report import Panel, ReportSection
 from evoalign.nwb.tables import FINDINGS
 
 # Of nwbinspector, pynwb and dandi: what makes a file break a rule, not a recommendation.
@@ -25,6 +26,28 @@ def read_pooled(inputs: Mapping[str, Any]) -> Tables:
     """
     folders = [*inputs["pooled"], *inputs["encoding"]]
     return {name: frame for folder in folders for name, frame in tables.read_all(folder).items()}
+
+
+def analysed(
+    pooled: Tables, sections: Sequence[ReportSection], population: Sequence[Panel]
+) -> tuple[bool, bool, bool, bool]:
+    """Say what was done with a study, for its methods: pooled, encoded, tuned, prototypes compared.
+
+    Parameters
+    ----------
+    pooled : mapping of str to pandas.DataFrame
+        Of `read_pooled`.
+    sections : sequence of ReportSection
+        The report's tables: that of tuning sessions is there where there are any.
+    population : sequence of Panel
+        Pooled figures: that of prototypes is there where there are any.
+    """
+    return (
+        bool(pooled),
+        bool(len(pooled.get("population_encoding", ()))),
+        any(section.title == "Tuning" for section in sections),
+        any(panel.stem == "prototypes" and not panel.empty for panel in population),
+    )
 
 
 def standings(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:

@@ -10,37 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from evoalign.analysis.settings import Analysis, Encoding
+from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.events.settings import Events
 from evoalign.figures.captions import percent, span
+from evoalign.figures.methods_links import Citations, Paragraph, SectionValues, in_hz, in_ms, link, to
 from evoalign.figures.panels import words
 from evoalign.sorting.settings import Sorting
+from evoalign.spaces.settings import Hessian, Prototypes
 
-REFERENCES = {
-    "study": "Wang, B. & Ponce, C. R. Neuronal tuning aligns dynamically with object and texture manifolds "
-    "across the visual hierarchy. Nat. Neurosci. (2026). doi:10.1038/s41593-026-02207-1",
-    "snakemake": "Mölder, F. et al. Sustainable data analysis with Snakemake. F1000Research 10, 33 (2021). "
-    "doi:10.12688/f1000research.29032.2",
-    "spikeinterface": "Buccino, A. P. et al. SpikeInterface, a unified framework for spike sorting. eLife 9, "
-    "e61834 (2020). doi:10.7554/eLife.61834",
-    "isosplit": "Chung, J. E. et al. A fully automated approach to spike sorting. Neuron 95, 1381-1394 "
-    "(2017). doi:10.1016/j.neuron.2017.08.030",
-    "neo": "Garcia, S. et al. Neo: an object model for handling electrophysiology data in multiple "
-    "formats. Front. Neuroinform. 8, 10 (2014). doi:10.3389/fninf.2014.00010",
-    "nwb": "Rübel, O. et al. The Neurodata Without Borders ecosystem for neurophysiological data "
-    "science. eLife 11, e78362 (2022). doi:10.7554/eLife.78362",
-    "fdr": "Benjamini, Y. & Hochberg, Y. Controlling the false discovery rate. J. R. Stat. Soc. B 57, "
-    "289-300 (1995). doi:10.1111/j.2517-6161.1995.tb02031.x",
-    "cluster": "Maris, E. & Oostenveld, R. Nonparametric statistical testing of EEG- and MEG-data. J. "
-    "Neurosci. Methods 164, 177-190 (2007). doi:10.1016/j.jneumeth.2007.03.024",
-    "reml": "Patterson, H. D. & Thompson, R. Recovery of inter-block information when block sizes are "
-    "unequal. Biometrika 58, 545-554 (1971). doi:10.1093/biomet/58.3.545",
-    "numpy": "Harris, C. R. et al. Array programming with NumPy. Nature 585, 357-362 (2020). "
-    "doi:10.1038/s41586-020-2649-2",
-    "scipy": "Virtanen, P. et al. SciPy 1.0. Nat. Methods 17, 261-272 (2020). doi:10.1038/s41592-019-0686-2",
-    "torch": "Paszke, A. et al. PyTorch: an imperative style, high-performance deep learning library. Adv. "
-    "Neural Inf. Process. Syst. 32 (2019).",
-}
 LICENCE = "This text and its references may be copied freely, without credit, under CC0 1.0."
 
 
@@ -51,15 +28,10 @@ class StudySettings(Protocol):
     sorting: Sorting
     analysis: Analysis
     encoding: Encoding
+    tuning: Tuning
+    prototypes: Prototypes
+    hessian: Hessian
     seed: int
-
-
-@dataclass(frozen=True)
-class Paragraph:
-    """A paragraph of the methods, with the references that it names as numbers."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -71,25 +43,14 @@ class Methods:
     licence: str = LICENCE
 
 
-class _Citations:
-    """Numbers references as they are named."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-
-    def __call__(self, *keys: str) -> str:
-        for key in keys:
-            if key not in self.keys:
-                self.keys.append(key)
-        return f" [{', '.join(str(self.keys.index(key) + 1) for key in keys)}]"
-
-
 def methods(
     config: StudySettings,
     versions: Mapping[str, str],
     formats: Iterable[str] = (),
     analysed: bool = True,
     encoded: bool = True,
+    tuned: bool = False,
+    compared: bool = False,
 ) -> Methods:
     """Write the methods of a study.
 
@@ -101,10 +62,11 @@ def methods(
         Package -> version; ``version`` and ``commit`` of the pipeline, ``python``.
     formats : iterable of str
         Formats of the recordings; none where sessions came as NWB files.
-    analysed, encoded : bool
-        Whether experiments were pooled, and whether units were modelled.
+    analysed, encoded, tuned, compared : bool
+        Whether experiments were pooled, units modelled, sessions of images along eigen-axes
+        analysed, and prototypes compared.
     """
-    cite = _Citations()
+    cite = Citations()
     named = sorted(set(formats))
     paragraphs = [Paragraph("Pipeline", _pipeline(versions, cite))]
     if named:
@@ -117,10 +79,14 @@ def methods(
         paragraphs.append(Paragraph("Dynamics", _dynamics(config.analysis, config.seed, cite)))
     if encoded:
         paragraphs.append(Paragraph("Encoding", _encoding(config.encoding, cite)))
-    return Methods(paragraphs, [REFERENCES[key] for key in cite.keys])
+    if tuned:
+        paragraphs.append(Paragraph("Tuning", _tuning(config.tuning, config.analysis, config.hessian, cite)))
+    if compared:
+        paragraphs.append(Paragraph("Prototypes", _prototypes(config.prototypes, cite)))
+    return Methods(paragraphs, cite.references)
 
 
-def _pipeline(versions: Mapping[str, str], cite: _Citations) -> str:
+def _pipeline(versions: Mapping[str, str], cite: Citations) -> str:
     commit = f", commit {versions['commit'][:12]}" if versions.get("commit") else ""
     engine = f"a Snakemake {versions['snakemake']} workflow{cite('snakemake')} that follows{cite('study')}"
     packages = (
@@ -136,45 +102,52 @@ def _pipeline(versions: Mapping[str, str], cite: _Citations) -> str:
     )
 
 
-def _alignment(events: Events, formats: Sequence[str], cite: _Citations, versions: Mapping[str, str]) -> str:
+def _alignment(events: Events, formats: Sequence[str], cite: Citations, versions: Mapping[str, str]) -> str:
     from_neo = [name for name in formats if name not in ("blackrock", "plexon", "plx", "pl2")]
     neo = f", read with neo {versions['neo']}{cite('neo')} where it is no native format" if from_neo else ""
-    first, last = events.onset_words
-    added = f", {events.display_delay_ms:g} ms added for the display" if events.display_delay_ms else ""
+    value = SectionValues("events", events)
+    delay = value("display_delay_ms", in_ms)
+    added = f", {delay} added for the display" if events.display_delay_ms else ""
     return words(
         f"""
         Recordings were in the formats {", ".join(formats)}{neo}; pauses kept their true length. Image
-        presentations were found by event words {first} to {last} and matched to the behaviour computer's
-        log; a robust line took the log's clock to the recording's. Image onset was the change of the
-        photodiode at most {events.photodiode_max_delay_ms:g} ms after its word, where one was recorded;
-        otherwise the word's time{added}. Sessions in which fewer than {percent(events.min_matched)} of
+        presentations were found by event words {value("onset_words", to)} and matched to the behaviour
+        computer's log; a robust line took the log's clock to the recording's. Image onset was the change of
+        the photodiode at most {value("photodiode_max_delay_ms", in_ms)} after its word, where one was
+        recorded; otherwise the word's time{added}. Sessions in which fewer than
+        {value("min_matched", percent)} of
         presentations matched, or whose 99th percentile of clock residuals exceeded
-        {events.max_residual_ms:g} ms, were
+        {value("max_residual_ms", in_ms)}, were
         refused.
         """
     )
 
 
-def _sorting(sorting: Sorting, versions: Mapping[str, str], cite: _Citations) -> str:
+def _sorting(sorting: Sorting, versions: Mapping[str, str], cite: Citations) -> str:
+    value = SectionValues("sorting", sorting)
     if sorting.sorter == "electrode":
         how = (
-            f"Each electrode was sorted by itself: voltages were filtered from {sorting.highpass_hz:g} to "
-            f"{sorting.lowpass_hz:g} Hz with zero phase{_reference(sorting)} and made white; crossings of "
-            f"{sorting.detect_threshold:g} noise SD were clustered in ten principal components by "
+            "Each electrode was sorted by itself: voltages were filtered from "
+            f"{value('highpass_hz')} to "
+            f"{value('lowpass_hz', in_hz)} with zero phase{_reference(sorting)} and "
+            "made white; crossings of "
+            f"{value('detect_threshold')} noise SD were clustered in ten "
+            "principal components by "
             f"isosplit6{cite('isosplit')} and Gaussian mixtures, and spikes were found over the whole "
             "recording by template matching."
         )
     else:
         where = "each electrode by itself" if sorting.per_electrode else "each array"
         how = (
-            f"Spikes were sorted with {sorting.sorter} on {where} through SpikeInterface "
+            f"Spikes were sorted with {value('sorter')} on {where} through SpikeInterface "
             f"{versions['spikeinterface']}{cite('spikeinterface')}."
         )
     return words(
         f"""
-        {how} Units with an SNR of at least {sorting.good_snr:g}, an ISI violation ratio (refractory
-        period {sorting.refractory_ms:g} ms) of at most {sorting.good_isi_violations:g} and a presence
-        ratio of at least {sorting.good_presence:g} were labelled good.
+        {how} Units with an SNR of at least {value("good_snr")}, an ISI
+        violation ratio (refractory period {value("refractory_ms", in_ms)}) of at
+        most {value("good_isi_violations")} and a presence ratio of at
+        least {value("good_presence")} were labelled good.
         """
     )
 
@@ -183,58 +156,114 @@ def _reference(sorting: Sorting) -> str:
     return "" if sorting.reference == "none" else f", referenced to the median over the {sorting.reference}"
 
 
-def _responses(analysis: Analysis, cite: _Citations) -> str:
+def _responses(analysis: Analysis, cite: Citations) -> str:
+    value = SectionValues("analysis", analysis)
     smooth = (
-        f"smoothed with a Gaussian of {analysis.smoothing_sigma_ms:g} ms"
+        f"smoothed with a Gaussian of {value('smoothing_sigma_ms', in_ms)}"
         if analysis.smoothing_sigma_ms
         else "not smoothed"
     )
     return words(
         f"""
-        Spikes of the unit that drove the evolution ({analysis.unit_kind}) were counted in 1 ms bins and
-        {smooth}; the response was the mean rate from {span(analysis.evoked_ms)} after image onset, the
-        baseline that from {span(analysis.baseline_ms)}. An experiment counted when it had at least
-        {analysis.min_blocks} blocks, one thread in a texture space ({", ".join(analysis.texture_spaces)})
-        and one in an object space ({", ".join(analysis.object_spaces)}), and a steady baseline. Rates
+        Spikes of the unit that drove the evolution ({value("unit_kind")}) were counted in 1 ms bins and
+        {smooth}; the response was the mean rate from {value("evoked_ms", span)}
+        after image onset, the baseline that from {value("baseline_ms", span)}. An
+        experiment counted when it had at least {value("min_blocks")} blocks, one thread in a texture space
+        ({value("texture_spaces")})
+        and one in an object space ({value("object_spaces")}), and a steady baseline. Rates
         were divided by the experiment's largest block mean over both threads. A thread succeeded when its
         best two blocks exceeded its first two (two-sample t-test over presentations, p <
-        {analysis.success_p:g}){cite("study")}.
+        {value("success_p")}){cite("study")}.
         """
     )
 
 
-def _dynamics(analysis: Analysis, seed: int, cite: _Citations) -> str:
+def _dynamics(analysis: Analysis, seed: int, cite: Citations) -> str:
+    value = SectionValues("analysis", analysis)
     return words(
         f"""
-        Late blocks were the last {percent(analysis.late_fraction)} of an experiment. Object minus texture
+        Late blocks were the last {value("late_fraction", percent)} of an
+        experiment. Object minus texture
         rates there were tested in time bins by a sign-flip cluster test{cite("cluster")} over means of
-        recording sites ({analysis.n_permutations} flips, bins below p = {analysis.cluster_p:g},
-        family-wise p < {analysis.lead_p:g} in each direction, at least {analysis.min_experiments} sites).
+        recording sites ({value("n_permutations")} flips, bins below p =
+        {value("cluster_p")}, family-wise p <
+        {value("lead_p")} in each direction, at least
+        {value("min_experiments")} sites).
         A crossover was reported where texture led significantly and object after it: where the mean
-        difference passed zero, with an interval of {percent(analysis.interval)} from
-        {analysis.min_interval_experiments} sites on. Other p values of a panel were adjusted after
-        Benjamini and Hochberg{cite("fdr")} (q < {analysis.fdr:g}). Intervals came from
-        {analysis.n_bootstrap} draws of a bootstrap over animals, sites, experiments and presentations
-        (seed {seed}).
+        difference passed zero, with an interval of {value("interval", percent)} from
+        {value("min_interval_experiments")} sites on. Other p values of a panel were adjusted after
+        Benjamini and Hochberg{cite("fdr")} (q <
+        {value("fdr")}). Intervals came from
+        {value("n_bootstrap")} draws of a bootstrap over animals, sites, experiments and presentations
+        (seed {link("setting-seed", str(seed))}).
         """
     )
 
 
-def _encoding(encoding: Encoding, cite: _Citations) -> str:
-    kinds = ", ".join(encoding.unit_kinds)
+def _encoding(encoding: Encoding, cite: Citations) -> str:
+    value = SectionValues("encoding", encoding)
     permutations = (
-        f" Significance was told by {encoding.n_permutations} permutations of responses within blocks, "
-        f"adjusted over units{cite('fdr')} (q < {encoding.fdr:g})."
+        f" Significance was told by {value('n_permutations')} permutations of "
+        f"responses within blocks, adjusted over units{cite('fdr')} (q < "
+        f"{value('fdr')})."
         if encoding.n_permutations
         else ""
     )
     return words(
         f"""
-        For units ({kinds}), responses in windows of {encoding.width_ms} ms every {encoding.step_ms} ms
-        from {span(encoding.window_ms)} were predicted from the latents of each space by ridge regression
-        with {encoding.n_folds}-fold nested cross-validation ({encoding.n_alphas} penalties), and the
+        For units ({value("unit_kinds")}), responses in windows of
+        {value("width_ms", in_ms)} every
+        {value("step_ms", in_ms)} from
+        {value("window_ms", span)} were predicted from the latents of each space by
+        ridge regression with {value("n_folds")}-fold nested cross-validation
+        ({value("n_alphas")} penalties), and the
         share of variance within blocks that is linear in the latents was estimated by restricted maximum
         likelihood{cite("reml")}.{permutations} The alignment index was the object's minus the texture's
         share over their sum.
+        """
+    )
+
+
+def _tuning(tuning: Tuning, analysis: Analysis, hessian: Hessian, cite: Citations) -> str:
+    value, response = SectionValues("tuning", tuning), SectionValues("analysis", analysis)
+    hessian_value = SectionValues("hessian", hessian)
+    return words(
+        f"""
+        In tuning sessions, images varied along eigenvectors of the Hessian of image distance in the latents
+        (metric where frames were computed: {hessian_value("metric")}){cite("hessian", "study")}.
+        A unit's response
+        to an axis, by signed image distance from the evolved image, was its mean rate from
+        {response("evoked_ms", span)}. An axis was tuned when a one-way ANOVA over
+        distances of single presentations gave p < {value("anova_p")}. A Gaussian
+        process (constant times radial basis function, plus white noise) was fitted to single presentations
+        (best of {value("gp_restarts")} restarts), and its mean was called
+        monotonic, unimodal or bell-shaped. Shares of axes that reach
+        {value("reach", "±{:g}".format)} were compared between sessions after successful (p <
+        {value("success_p")}) and failed evolutions by two-proportion z tests and,
+        as axes of a session are not independent, by
+        {value("n_permutations")} permutations of success over sessions; intervals
+        are Wilson's ({value("interval", percent)}).
+        """
+    )
+
+
+def _prototypes(prototypes: Prototypes, cite: Citations) -> str:
+    value = SectionValues("prototypes", prototypes)
+    measure = prototypes.measure
+    source = next((key for key in ("efficientnet", "lpips") if measure.startswith(key)), None)
+    mask = {
+        "none": "all places alike",
+        "centre": "weighted to the centre",
+        "rings": "in rings around the centre",
+    }
+    return words(
+        f"""
+        Each thread is represented by a prototype ({value("prototype")} image).
+        The distance of an experiment's two prototypes ({value("measure")}{cite(source) if source else ""}, {
+            value("mask", mask.__getitem__)
+        }) was related to the difference of the
+        responses to them by Pearson's and Spearman's correlation, and compared with distances between
+        prototypes of different experiments of the same area by a permutation test of the pairing, in which
+        experiments of one unit are exchanged together.
         """
     )

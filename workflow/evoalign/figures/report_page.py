@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from evoalign.figures.report import EMBEDDED_SESSIONS, Panel, ReportSection, data_url, section
+from evoalign.figures.plain_words import figure_title
+from evoalign.figures.report import Panel, ReportSection, data_url, section
 from evoalign.figures.report_chapters import POPULATION, SESSION, Chapter, chapters
 from evoalign.figures.report_findings import Sentence
 from evoalign.figures.report_glance import SessionRow
 from evoalign.figures.report_methods import Methods
+from evoalign.figures.report_settings import Setting
 from evoalign.tables import without_formulas
+
+# With its unit; that of an area's name, as V4, is none.
+_NUMBER = re.compile(r"(?<![\w.])(\d+(?:[.,]\d+)*(?: %| ms)?)(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ def page_contents(
     why_nothing: str = "",
     tables: Sequence[ReportSection] = (),
     methods: Methods | None = None,
+    settings: Sequence[Setting] = (),
     provenance: Mapping[str, str],
     results: str,
 ) -> dict[str, Any]:
@@ -61,6 +68,8 @@ def page_contents(
     tables : sequence of ReportSection
         Yields, experiments, alignment, units, validation, ..
     methods : Methods, optional
+    settings : sequence of Setting
+        What the study was run with; numbers of `methods` lead to them.
     provenance : mapping of str to str
         Versions, commit, checksums.
     results : str
@@ -73,13 +82,13 @@ def page_contents(
         "title": title,
         "lead": lead,
         "findings": [_finding(sentence, drawn) for sentence in findings],
+        "settings": settings,
         "why_nothing": why_nothing,
         "population": chapters(population, POPULATION, "population"),
         "sessions": [
             SessionPart(row, chapters(of_sessions.get(row.session, ()), SESSION, f"part-{row.session}"))
             for row in sessions
         ],
-        "many": len(of_sessions) > EMBEDDED_SESSIONS,
         "tables": tables,
         "methods": methods,
         "provenance": section("Provenance", "", facts),
@@ -87,12 +96,13 @@ def page_contents(
     }
 
 
-def _finding(sentence: Sentence, drawn: Collection[str]) -> dict[str, str]:
-    """A sentence with its links: to its figure, where that is drawn, and to the rows of its numbers."""
+def _finding(sentence: Sentence, drawn: Collection[str]) -> dict[str, Any]:
+    """A sentence with its links: of each number to its figure, where that is drawn, and to its rows."""
     return {
-        "text": sentence.text,
+        # Every second piece is a number.
+        "pieces": _NUMBER.split(sentence.text),
         "figure": f"population-{sentence.figure}" if sentence.figure in drawn else "",
-        "name": sentence.figure.replace("_", " "),
+        "name": figure_title(sentence.figure),
         "file": f"{sentence.table_name}.csv",
         "content": data_url(without_formulas(sentence.table).to_csv(index=False).encode(), "text/csv"),
     }

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from evoalign.errors import InputError
+from evoalign.figures.axes_facts import KEY, axes_facts
 from evoalign.files import atomic_write
 from evoalign.tables import without_formulas
 
@@ -54,6 +55,8 @@ def save_figure(
 ) -> tuple[Path, ...]:
     """Write a figure as SVG and PNG, and each panel's plotted values as CSV.
 
+    The PNG holds a text, `axes_facts`, on where its axes lie.
+
     Parameters
     ----------
     figure : matplotlib.figure.Figure
@@ -78,7 +81,8 @@ def save_figure(
     # No dates, versions or random ids: the same figure is the same file.
     written = []
     with mpl.rc_context({"svg.hashsalt": "evoalign"}):
-        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", {"Software": None})):
+        bitmap_metadata = {"Software": None, KEY: axes_facts(figure)}
+        for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", bitmap_metadata)):
             written.append(stem.with_name(stem.name + suffix))
             with atomic_write(written[-1]) as partial:
                 figure.savefig(partial, dpi=dpi, metadata=metadata)
