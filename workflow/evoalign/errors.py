@@ -27,10 +27,10 @@ class InputError(Exception):
     """
 
     def __init__(self, what: str, where: str | PathLike[str] = "", hint: str = "") -> None:
-        self.what = what
-        self.where = str(where)
-        self.hint = hint
-        super().__init__(what, self.where, hint)
+        self.what = _readable(what)
+        self.where = _readable(str(where))
+        self.hint = _readable(hint)
+        super().__init__(self.what, self.where, self.hint)
 
     def __str__(self) -> str:
         lines = [self.what]
@@ -39,3 +39,11 @@ class InputError(Exception):
         if self.hint:
             lines.append(f"  hint:  {self.hint}")
         return "\n".join(lines)
+
+
+def _readable(text: str) -> str:
+    """Return text with characters that a terminal obeys, or cannot show, written as their codes."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )

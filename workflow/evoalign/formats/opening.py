@@ -67,6 +67,8 @@ def open_recording(
         raise InputError("no raw files are given")
     for file in files:
         check_readable(file)
+        if file.is_file() and not file.stat().st_size:
+            raise InputError("the file is empty", file, "copy it again from the acquisition computer")
     recording = _opened(files, gap_tolerance_ms, most_bytes)
     if recording.duration_s > LONGEST_S:
         raise InputError(
@@ -88,8 +90,6 @@ def _opened(files: tuple[Path, ...], gap_tolerance_ms: float, most_bytes: int | 
         return BEGINNING[suffix](files[0], gap_tolerance_ms / 1000, most_bytes)
     if len(files) == 1 and (opener := SINGLE_FILE.get(suffix)):
         return opener(files[0], gap_tolerance_ms / 1000)
-    if files[0].is_file() and not files[0].stat().st_size:
-        raise InputError("the file is empty", files[0], "copy it again from the acquisition computer")
     is_of_system = any(suffix in system.suffixes for system in SYSTEMS)
     if not is_of_system and (folder := _recording_around(files[0])):
         raise InputError("this file is a part of a recording", files[0], f"name the folder: {folder}")

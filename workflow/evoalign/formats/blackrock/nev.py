@@ -129,7 +129,9 @@ def _basic_header(path: Path) -> np.void:
         raise InputError(f"the file ends in its header: {size} of {need} bytes", f"{path}, byte {size}", HINT)
     basic = np.fromfile(path, layout.NEV_BASIC, count=1)[0]
     if basic["file_type_id"] not in layout.NEV_MAGIC:
-        raise InputError(f"no NEV file: it starts with {basic['file_type_id']!r}", f"{path}, byte 0", HINT)
+        raise InputError(
+            f"no NEV file: it starts with {bytes(basic['file_type_id'])!r}", f"{path}, byte 0", HINT
+        )
     version = (int(basic["ver_major"]), int(basic["ver_minor"]))
     if version not in {(2, 1), (2, 2), (2, 3), (3, 0)}:
         raise InputError(

@@ -79,7 +79,7 @@ def read_nsx(path: Path, gap_tolerance_s: float = GAP_TOLERANCE_S, most_bytes: i
     if magic == layout.NSX_MAGIC_21:
         return _read_21(path)
     if magic not in layout.NSX_MAGIC:
-        raise InputError(f"no NSx file: it starts with {magic!r}", f"{path}, byte 0", HINT)
+        raise InputError(f"no NSx file: it starts with {bytes(magic)!r}", f"{path}, byte 0", HINT)
     return _read_22(path, gap_tolerance_s, most_bytes)
 
 
