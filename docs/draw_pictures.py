@@ -25,9 +25,8 @@ from evoalign.study import Config
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs/images/figures"
 WIDTH, MOST_HEIGHT, QUALITY = 900, 1100, 70
-# Which session of the demo shows which figure.
-SESSIONS = {"tuning": "IT_tuning"}
-OTHERS = "IT_plexon"
+# Of which session the figures are shown: one with an evolution, and of those along eigen-axes the other.
+EVOLUTION, TUNING = "IT_plexon", "IT_tuning"
 OF_ENCODING = ("alignment_index", "hessian_spectrum")
 
 
@@ -64,10 +63,10 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="of a finished demo")
     figures = parser.parse_args().results / "figures"
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for folder in (figures / "population", figures / OTHERS, *(figures / s for s in SESSIONS.values())):
-        for picture in folder.glob("*.png"):
-            if folder.name not in SESSIONS.values() or SESSIONS.get(picture.stem) == folder.name:
-                shrink(picture, picture.stem)
+    shown = {TUNING: "tuning", EVOLUTION: "*", "population": "*"}
+    for folder, pattern in shown.items():
+        for picture in (figures / folder).glob(f"{pattern}.png"):
+            shrink(picture, picture.stem)
     with tempfile.TemporaryDirectory() as folder:
         draw_population(Path(folder) / "figures")
         for picture in (Path(folder) / "figures").glob("*.png"):
