@@ -1,5 +1,6 @@
 """The commands of docs/loop.md, from a fresh copy of the checkout: a loop with simulated rig, to figures."""
 
+import itertools
 import os
 import re
 import shlex
@@ -53,7 +54,7 @@ def test_the_five_commands_lead_from_nothing_to_figures(folder):
     pytest.importorskip("pycbsdk", reason="envs/cerebus.lock is not installed")
     environment, install, rig, server, pipeline = commands()
     assert environment[:3] == ["python", "-m", "venv"]
-    files = [words for option, words in zip(install, install[1:], strict=False) if option == "-r"]
+    files = [name for option, name in itertools.pairwise(install) if option == "-r"]
     assert files and all((folder / name).is_file() for name in files)
     rig[rig.index("--speed") + 1] = "20"  # seconds of the rig in a second: nothing else is shortened
     showing = start(rig, folder)

@@ -1,8 +1,13 @@
 """A rate computed during a session is that of the finished session, over three vendors' files."""
 
+import datetime as dt
+
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 
+from evoalign import tables
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.errors import InputError
 from evoalign.events.align import align
@@ -11,25 +16,82 @@ from evoalign.events.latent_codes import read_codes
 from evoalign.events.log import read_log
 from evoalign.events.settings import Events
 from evoalign.formats.opening import open_recording
+from evoalign.formats.pl2.write import write_pl2
+from evoalign.formats.plx.write import ContinuousGroup
 from evoalign.loop.command import JOURNAL, run_evolution
 from evoalign.loop.journal import read_journal
 from evoalign.loop.settings import Evolve
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.nwb.write import write_nwb
 from evoalign.responses.rates import rates, windowed
 from evoalign.responses.session_responses import count_spikes
 from evoalign.responses.settings import Responses
 from evoalign.sheet import load_sessions
 from evoalign.simulate.demo import PHOTODIODE, simulate_session
 from evoalign.simulate.settings import Demo
+from evoalign.sorting.tables import SPIKES, UNITS
+from evoalign.study import Config
 
 DEMO = Demo(n_electrodes=4, n_blocks=4, images_per_thread=5, references_per_thread=1)
-RAW = {"blackrock": ("{}.nev", "{}.ns6"), "plexon": ("{}.plx",), "neuralynx": ("{}_neuralynx",)}
+RAW = {
+    "blackrock": ("{}.nev", "{}.ns6"),
+    "plexon": ("{}.plx",),
+    "plexon2": ("{}.pl2",),
+    "neuralynx": ("{}_neuralynx",),
+}
 
 
 @pytest.fixture(scope="module", params=sorted(RAW))
 def replayed(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    simulate_session(folder / "s", area="IT", vendor=request.param, settings=DEMO, seed=5)
+    vendor = "plexon" if request.param == "plexon2" else request.param
+    simulate_session(folder / "s", area="IT", vendor=vendor, settings=DEMO, seed=5)
+    if request.param == "plexon2":
+        as_pl2(folder / "s")
     return folder, _settings(folder, request.param)
+
+
+def as_pl2(folder):
+    """Write the words, online spikes and photodiode of a .plx as .pl2."""
+    recording = open_recording([str(folder / "s.plx")])
+    analog = next(stream for stream in recording.streams.values() if stream.sampling_rate_hz == 1_000)
+    samples = analog.read(0, 0, analog.segments[0][1], analog.channels)
+    write_pl2(
+        folder / "s.pl2",
+        spike_channels=range(1, DEMO.n_electrodes + 1),
+        spikes=recording.online_spikes,
+        words=recording.words[recording.words["source"] == "strobed"],
+        more=[ContinuousGroup([samples], ["AI01"], float(analog.gain_uv[0]), 1_000)],
+    )
+    (folder / "s.plx").unlink()
+
+
+def as_nwb(recording, path):
+    """Write the words and online units of a recording as NWB."""
+    spikes = recording.online_spikes
+    keys = spikes[["channel", "unit"]].drop_duplicates().sort_values(["channel", "unit"])
+    units = pd.DataFrame(
+        {name: [False if name == "preferred" else 0] * len(keys) for name in UNITS.names}
+    ).assign(
+        unit=range(len(keys)),
+        kind="online",
+        channel=keys["channel"].to_numpy(),
+        vendor_unit=keys["unit"].to_numpy(),
+        **{field.name: "" for field in UNITS if field.type == pa.string() and field.name != "kind"},
+    )
+    number = units.set_index(["channel", "vendor_unit"])["unit"]
+    of_unit = number.loc[list(zip(spikes["channel"], spikes["unit"], strict=True))].to_numpy()
+    frame = dict.fromkeys(SPIKES.names, 0.0) | {"unit": of_unit, "time_s": spikes["time_s"].to_numpy()}
+    table = pd.DataFrame(frame).sort_values(["unit", "time_s"], ignore_index=True)
+    contents = SessionContents(
+        SessionMetadata("s", "R", "4a"),
+        dt.datetime(2026, 3, 2, 10, tzinfo=dt.UTC),
+        channels=recording.channels.assign(stream=""),
+        words=recording.words,
+        units=tables.conform(units, UNITS),
+        spikes=tables.conform(table, SPIKES),
+    )
+    write_nwb(path, contents, Config())
 
 
 def _settings(folder, vendor, **replay):
@@ -47,7 +109,7 @@ def _settings(folder, vendor, **replay):
             "replay": {
                 "raw": files,
                 "log": str(folder / "s" / "log.tsv"),
-                "photodiode": PHOTODIODE[vendor],
+                "photodiode": PHOTODIODE["plexon" if vendor == "plexon2" else vendor],
                 **replay,
             },
         }
@@ -73,25 +135,41 @@ def offline_rates(row):
     return presentations.assign(rate=evoked)[presentations["valid"]]
 
 
+def online_rates(folder):
+    return {
+        (record["block"], name): rate
+        for record in read_journal(folder / JOURNAL)
+        if record["kind"] == "scored"
+        for name, rate in record["rates"].items()
+    }
+
+
 def test_online_rates_equal_offline_rates_exactly(replayed):
     folder, settings = replayed
     sheet = run_evolution(settings)
     (row,) = load_sessions(sheet)
     assert row.photodiode == settings.replay.photodiode
     offline = offline_rates(row).groupby(["block", "image"])["rate"].mean()
-    records = read_journal(folder / "run" / JOURNAL)
-    online = {
-        (record["block"], name): rate
-        for record in records
-        if record["kind"] == "scored"
-        for name, rate in record["rates"].items()
-    }
+    online = online_rates(folder / "run")
     assert len(online) == 4 * 12
     assert len(set(online.values())) > 20
     assert set(offline.index) == set(online)
     assert [online[key] for key in offline.index] == offline.tolist()
     codes = read_codes(row.latents)
     assert set(codes) == {(block, thread) for block in range(1, 5) for thread in (0, 1)}
+
+
+def test_rates_from_an_nwb_file_are_those_of_its_recording(replayed):
+    folder, settings = replayed
+    as_nwb(open_recording(settings.replay.raw), folder / "s.nwb")
+    replay = settings.replay.model_copy(update={"raw": (str(folder / "s.nwb"),), "photodiode": ""})
+    sheet = run_evolution(settings.model_copy(update={"folder": str(folder / "from_nwb"), "replay": replay}))
+    (row,) = load_sessions(sheet)
+    of_recording = row.model_copy(update={"raw": settings.replay.raw})
+    offline = offline_rates(of_recording).groupby(["block", "image"])["rate"].mean()
+    online = online_rates(folder / "from_nwb")
+    assert [online[key] for key in offline.index] == offline.tolist()
+    assert len(online) == 4 * 12
 
 
 def test_a_recording_that_is_too_short_is_told_and_what_was_shown_stays(replayed):
