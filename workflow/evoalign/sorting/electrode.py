@@ -8,11 +8,12 @@ with contacts 400 µm apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evoalign.sorting.bad_channels import N_STRETCHES
+from evoalign.sorting.bursts import bursting
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
 from evoalign.sorting.detection import extremes, one_sign
 from evoalign.sorting.hash import without_hash
@@ -198,6 +199,7 @@ def find_templates(
     of_hash = (labels == BACKGROUND) & (pieces >= 0)
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
     templates = templates_of(labels, waves, electrodes.before)
+    templates = replace(templates, bursts=bursting(labels, len(templates.waves), size_uv, times_s))
     return templates.only(np.flatnonzero(~is_mixture(templates, electrodes.dead)))
 
 

@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import poisson
 
+from evoalign.sorting.bursts import follow, neighbours
 from evoalign.sorting.clustering import MIXTURE_COUNT
 from evoalign.sorting.coincidences import coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
@@ -21,6 +22,7 @@ from evoalign.sorting.waveforms import UnitKey, WaveSums
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
 MAX_SHARED = 0.35  # coincidences of two pieces relative to those expected; some spikes are mistaken
 P_PIECES = 0.01  # of so few coincidences, were the two independent
+MIN_FOLLOWING = 0.5  # of a burst's small spikes come soon after a larger one
 MIN_EXCESS = 2.0  # coincidences of collided spikes relative to those expected: surely more than this
 P_COLLIDED = 0.001
 
@@ -93,7 +95,8 @@ class _Pairs:
             candidates = [
                 (similarity, pair)
                 for pair in combinations(sorted(self._units), 2)
-                if (similarity := self._likeness(*pair)) >= MIN_COSINE and self._are_pieces(*pair)
+                if (similarity := self._likeness(*pair)) >= MIN_COSINE
+                and (self._are_pieces(*pair) or self._are_of_bursts(*pair))
             ]
             if not candidates:
                 return
@@ -108,6 +111,15 @@ class _Pairs:
     def _are_pieces(self, first: UnitKey, second: UnitKey) -> bool:
         counted, expected = self._coincidences(first, second)
         return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < P_PIECES
+
+    def _are_of_bursts(self, first: UnitKey, second: UnitKey) -> bool:
+        """Say whether most of the smaller spikes follow larger ones: those of a unit's bursts."""
+        small, large = sorted((first, second), key=self._size)
+        times, leaders = self._times_s[small], self._times_s[large]
+        n_leading, n_later = neighbours(times, leaders)
+        return bool(np.mean(n_leading > 0) > MIN_FOLLOWING) and follow(
+            int(n_leading.sum()), int(n_later.sum())
+        )
 
     def _size(self, key: UnitKey) -> float:
         return abs(extreme_uv(self._waves.mean_sd(key)[0]))

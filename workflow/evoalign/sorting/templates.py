@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PHASES = 4  # sub-sample positions of a template
+NO_BURST = 1e9  # the cost of a spike in a burst of a unit that does not burst
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Templates:
         float64 ``[unit]``: how often each was seen, in any unit of count.
     n_background : int
         So many templates, the last ones, are those of far cells: their spikes are no unit's.
+    bursts : ndarray, optional
+        bool ``[unit]``: smaller spikes follow those of the unit; none do where it is not given.
     """
 
     waves: np.ndarray
@@ -33,6 +36,7 @@ class Templates:
     scale_sd: np.ndarray
     n_spikes: np.ndarray
     n_background: int = 0
+    bursts: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -56,8 +60,14 @@ class Templates:
     def only(self, indices: np.ndarray) -> Templates:
         """Return these templates, in the order of ``indices [template]``, which rises."""
         n_background = int(np.sum(indices >= self.n_units))
+        bursts = None if self.bursts is None else self.bursts[indices]
         return Templates(
-            self.waves[indices], self.before, self.scale_sd[indices], self.n_spikes[indices], n_background
+            self.waves[indices],
+            self.before,
+            self.scale_sd[indices],
+            self.n_spikes[indices],
+            n_background,
+            bursts,
         )
 
     def cost(self) -> np.ndarray:
@@ -70,6 +80,18 @@ class Templates:
         occam = np.log1p(energy * self.scale_sd**2)
         rare = -2 * np.log(self.n_spikes / self.n_spikes.max())
         return (occam + rare - np.min(occam + rare)).astype(np.float32)
+
+    def burst_cost(self, low: float) -> np.ndarray:
+        """Return as `cost` of a spike in a burst, whose scale may be any from `low` to 1.
+
+        `NO_BURST` for units that do not burst.
+        """
+        if self.bursts is None or not self.bursts.any():
+            return np.full(len(self.waves), NO_BURST, np.float32)
+        energy = np.sum(self.waves[:, 0] ** 2, axis=1)
+        usual, any_scale = energy * self.scale_sd**2, energy * (1 - low) ** 2 / (2 * np.pi)
+        wider = np.log1p(np.maximum(any_scale - usual, 0) / (1 + usual))
+        return np.where(self.bursts, self.cost() + wider, NO_BURST).astype(np.float32)
 
 
 def shifted(waves: np.ndarray, by: np.ndarray) -> np.ndarray:
