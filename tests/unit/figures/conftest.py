@@ -25,8 +25,9 @@ def filled(name, rows):
     return tables.conform(frame, contract)
 
 
-@pytest.fixture
-def made():
+@pytest.fixture(scope="module")
+def encoding_tables():
+    """Tables of the encoding; they are only read."""
     model = {"scheme": "image", "projection": "full", "area": "IT"}
     windows = [{"start_ms": s, "stop_ms": s + 20} for s in STARTS]
     index = [-0.5 if w["start_ms"] < 120 else 0.75 for w in windows]
@@ -87,3 +88,9 @@ def made():
         "encoding_crossover": filled("encoding_crossover", crossed),
         "population_encoding_spectrum": filled("population_encoding_spectrum", spectrum),
     }
+
+
+@pytest.fixture
+def made(encoding_tables):
+    """The same, of which a test may replace some."""
+    return dict(encoding_tables)

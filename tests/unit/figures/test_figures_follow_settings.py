@@ -198,9 +198,10 @@ def draw_every(tables, settings, encoded):
     yield Drawn("prototypes", *page, prototypes.caption_prototypes(similar, settings))
 
 
-@pytest.fixture
-def second(results, made):
-    return {one.name: one for one in draw_every(results["second"], drawn_with(SECOND), made)}
+@pytest.fixture(scope="module")
+def second(results, encoding_tables):
+    """Figures by name; they are only looked at."""
+    return {one.name: one for one in draw_every(results["second"], drawn_with(SECOND), encoding_tables)}
 
 
 def dots(panel):

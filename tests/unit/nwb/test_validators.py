@@ -26,11 +26,9 @@ def without(path, folder, *inside):
     return broken
 
 
-def test_no_validator_finds_a_violation(packaged):
-    _, path = packaged
-    found = validate(path, CONFIG)
-    assert not set(found["importance"]) & GRAVE, found.to_string()
-    assert "dandi" not in set(found["tool"]), found.to_string()
+def test_no_validator_finds_a_violation(findings):
+    assert not set(findings["importance"]) & GRAVE, findings.to_string()
+    assert "dandi" not in set(findings["tool"]), findings.to_string()
 
 
 def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
@@ -65,13 +63,13 @@ def test_what_the_archive_refuses_at_upload_is_a_finding_with_its_remedy(
     assert len(found) == bool(says) and all(word in found[0][4] for word in says)
 
 
-def test_strict_makes_a_violation_fatal(packaged, tmp_path):
+def test_strict_makes_a_violation_fatal(packaged, findings, tmp_path):
     _, path = packaged
     broken = without(path, tmp_path, "general/subject/species")
     strict = CONFIG.model_copy(update={"nwb": CONFIG.nwb.model_copy(update={"strict": True})})
     with pytest.raises(InputError, match="finding"):
         validate(broken, strict)
-    assert not validate(path, strict)["importance"].isin(GRAVE).any()
+    assert not findings["importance"].isin(GRAVE).any()
 
 
 def test_a_dandiset_holds_the_files_under_dandis_names(packaged, tmp_path):
