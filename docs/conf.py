@@ -24,6 +24,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 exclude_patterns = ["pages"]
 nitpicky = True
+smartquotes = False  # messages are searched for as they are written
 
 html_theme = "furo"
 html_title = "evoalign"

@@ -146,7 +146,7 @@ def _assigned(name: str, body: list[ast.stmt], scope: Scope) -> Iterator[tuple[a
     for node in itertools.chain.from_iterable(map(ast.walk, body)):
         if isinstance(node, ast.Assign):
             pairs = [(target, node.value, scope) for target in node.targets]
-        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr) and node.value:
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
             pairs = [(node.target, node.value, scope)]
         elif isinstance(node, ast.For | ast.comprehension) and isinstance(node.iter, ast.Tuple | ast.List):
             pairs = [
