@@ -252,18 +252,22 @@ def outcome(read, path):
 
 @pytest.fixture(scope="module")
 def told():
-    """How the tries ended, and the share of messages with a hint."""
-    counts = Counter()
+    """How the tries of each door ended (printed with `-s`), and the share of messages with a hint."""
+    counts = {}
     yield counts
-    print(dict(counts))
-    messages = counts["hint"] + counts["no hint"]
-    assert messages == 0 or counts["hint"] >= 0.95 * messages, counts
+    for door, ended in counts.items():
+        print(f"{door}: {dict(ended)}")
+    total = sum(counts.values(), Counter())
+    print(f"all: {dict(total)}")
+    messages = total["hint"] + total["no hint"]
+    assert messages == 0 or total["hint"] >= 0.95 * messages, counts
 
 
-def count(told, how, result):
-    told[how] += 1
+def count(told, door, how, result):
+    ended = told.setdefault(door, Counter())
+    ended[how] += 1
     if how == "refused":
-        told["hint" if result.hint else "no hint"] += 1
+        ended["hint" if result.hint else "no hint"] += 1
 
 
 @pytest.mark.parametrize("name", DOORS)
@@ -278,7 +282,7 @@ def test_known_forms_are_read_alike_or_refused(name, tmp_path, told):
         assert changed != text, form
         path.write_text(changed, encoding="utf-8", newline="")
         how, result = outcome(door.read, path)
-        count(told, how, result)
+        count(told, name, how, result)
         if (verdict == REFUSED) != (how == "refused") or (verdict == SAME and result != wanted):
             wrong.append((form, how, result))
     assert wrong == []
@@ -291,7 +295,7 @@ def test_random_forms_are_read_or_are_one_message(name, tmp_path, told):
     raw = path.read_bytes()
     for case in range(CASES):
         path.write_bytes(mutated(raw, np.random.default_rng([sum(name.encode()), case])))
-        count(told, *outcome(door.read, path))
+        count(told, name, *outcome(door.read, path))
 
 
 @pytest.mark.parametrize("kind", ["folder", "missing", "empty", "link to nothing"])
@@ -309,7 +313,7 @@ def test_what_is_no_file_is_one_message(name, kind, tmp_path, told):
     how, result = outcome(door.read, path)
     # An empty configuration is all defaults; of a folder of latents the other files are left.
     assert how == "refused" or (name, kind) == ("config", "empty") or name == "latents"
-    count(told, how, result)
+    count(told, name, how, result)
 
 
 # --- NWB of another tool
@@ -388,7 +392,7 @@ def test_a_column_of_an_nwb_file_that_is_wrong(nwb, name, change, tmp_path, told
             kind = h5py.string_dtype() if np.asarray(changed).dtype.kind in "SO" else None
             file.create_dataset(name, data=changed, dtype=kind).attrs.update(attributes)
     how, result = outcome(read_trials, path)
-    count(told, how, result)
+    count(told, "NWB", how, result)
     if (name, change) in MUST_BE_REFUSED:
         assert how == "refused", result
 

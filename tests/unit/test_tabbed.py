@@ -117,3 +117,11 @@ def test_cells_that_were_written_with_tabs_come_back(tmp_path_factory, table):
     _, header, rows = read_tabbed(path, "it")
     assert header == ["one", "two", "three"]
     assert [list(row.cells.values()) for row in rows] == [["x", *(c.strip() for c in row)] for row in table]
+
+
+@pytest.mark.parametrize("place", ["a.plx", "Ada"])
+def test_a_byte_of_0_is_refused_in_any_cell(saved, place):
+    sheet = "session\tsubject\traw\nday1\tAda\ta.plx\n".replace(place, f"{place[0]}\0{place[1:]}")
+    with pytest.raises(InputError, match="holds a byte of 0") as refused:
+        load_sessions(saved(sheet))
+    assert refused.value.where.endswith(", row 2")

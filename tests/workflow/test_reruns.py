@@ -210,7 +210,7 @@ def test_a_changed_generator_reruns_the_encoding(study, tmp_path):
     """A study of one NWB session: nothing in it but the encoding draws images, by `register_space`."""
     folder = small_study(tmp_path / "study", source=study)
     shutil.copy2(study / "results/nwb/V1_plexon.nwb", folder / "V1.nwb")
-    (folder / "config/sessions.tsv").write_text("session\tsubject\tnwb\nV1\tAda\tV1.nwb\n")
+    (folder / "config/sessions.tsv").write_text("session\tsubject\tnwb\nV1\tDemo-P\tV1.nwb\n")
     target = "results/sessions/V1/encoding"
     snakemake("--cores", 1, "--", target, cwd=folder)
     assert "Nothing to be done" in snakemake("-n", target, cwd=folder).stdout

@@ -119,11 +119,15 @@ def read_text(path: Path, what: str) -> str:
         raise InputError(f"cannot read {what}: {error.strerror}", path, "check the path") from error
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{what} is not UTF-8 text", f"{path}, byte {error.start}", f"{SAVE_AS} in UTF-8"
         ) from error
+    if "\0" in text:  # no name of a file may hold one: the system refuses it with an error of its own
+        row = text[: text.index("\0")].count("\n") + 1
+        raise InputError(f"{what} holds a byte of 0, which no text has", f"{path}, row {row}", SAVE_AS)
+    return text
 
 
 def _plain(cell: str) -> str:

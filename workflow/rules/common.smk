@@ -108,6 +108,7 @@ READING_NWB = [*EXTERNAL_NAMES, "nwb.time_zone"]
 SESSION_IN_NWB = [
     "session",
     "subject",
+    "date",
     "nwb",
     "preferred",
     "spaces",

@@ -6,6 +6,7 @@ from evoalign.recordings.export import write_recording_tables
 with job(snakemake) as (config, facts):
     recording = open_recording(snakemake.input.raw, config.recordings.gap_tolerance_ms)
     if snakemake.input.arrays:
-        array_map = read_array_map(snakemake.input.arrays[0])
-        recording.channels = apply_array_map(recording.channels, array_map)
+        map_file = snakemake.input.arrays[0]
+        array_map = read_array_map(map_file)
+        recording.channels = apply_array_map(recording.channels, array_map, map_file)
     write_recording_tables(recording, dict(snakemake.output.items()), facts)

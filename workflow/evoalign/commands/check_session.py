@@ -137,8 +137,10 @@ def _check_recording(row: Session, recording: Recording, opened: Recording, find
     if row.arrays:
         array_map = findings.result(lambda: read_array_map(row.arrays))
         if array_map is not None:
-            channels = apply_array_map(channels, array_map)
-            _check_map(channels, findings)
+            mapped = findings.result(lambda: apply_array_map(recording.channels, array_map, row.arrays))
+            if mapped is not None:
+                channels = mapped
+                _check_map(channels, findings)
     else:
         findings.note("no array map: areas are unknown, and the session is pooled without one")
     _check_preferred(row, channels, recording, findings)

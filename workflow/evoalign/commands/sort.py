@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         recording = open_recording(session.raw, config.recordings.gap_tolerance_ms)
     channels = recording.channels
     if arguments.arrays:
-        channels = apply_array_map(channels, read_array_map(arguments.arrays))
+        channels = apply_array_map(channels, read_array_map(arguments.arrays), arguments.arrays)
     result = sort_recording(
         recording, channels, recording.online_spikes, session, config.sorting, config.seed, arguments.jobs
     )

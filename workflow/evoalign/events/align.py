@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.clocks import SegmentClocks, find_clocks
+from evoalign.events.contradictions import hold_against_words
 from evoalign.events.match_events import MatchedEvents, match_events
 from evoalign.events.onsets import PresentationTimes, place_onsets
 from evoalign.events.photodiode import Photodiode
@@ -88,7 +89,8 @@ def align(
     InputError
         With the numbers: nothing or too little matches, the words fit the log
         at two places, the clock fit's residuals are too large, time runs
-        backwards without a reset, or the photodiode does not follow the words.
+        backwards without a reset, the photodiode does not follow the words, or
+        the words tell of other blocks.
     """
     if log.empty:
         return Alignment(tables.empty(PRESENTATIONS), _empty_report(session))
@@ -109,9 +111,20 @@ def align(
     )
     residual_s = times.word_s - times.linear_fit_s
     _check_quality(times, residual_s, settings)
+    hold_against_words(
+        log["block"].to_numpy(np.int64), _sent_blocks(inputs, matched.word), settings.word_mask
+    )
     presentations = _presentations(log, times, residual_s)
     report = _report(session, presentations, times, residual_s, inputs, matched, settings)
     return Alignment(presentations, report)
+
+
+def _sent_blocks(inputs: AlignmentInput, partner: Ints) -> Ints:
+    """Block of each presentation by the words of the rig, ``[presentation]``; -1 where they do not tell."""
+    blocks = np.full(int((~inputs.is_offset).sum()), -1, np.int64)
+    matched_onsets = np.flatnonzero((partner >= 0) & ~inputs.is_offset)
+    blocks[inputs.presentation[matched_onsets]] = inputs.block[partner[matched_onsets]]
+    return blocks
 
 
 def _no_clock_error(

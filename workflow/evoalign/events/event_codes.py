@@ -50,6 +50,38 @@ def after_fixation(words: NDArray[np.int64], settings: Events) -> NDArray[np.boo
     return inside
 
 
+def trial_blocks(words: NDArray[np.int64], settings: Events) -> NDArray[np.int64]:
+    """Return the block of each word's trial, by the head of the trial.
+
+    Parameters
+    ----------
+    words : ndarray
+        int ``[word]``, in the order of sending.
+    settings : Events
+        Words of trial start and head.
+
+    Returns
+    -------
+    ndarray
+        int ``[word]``; -1 where the head is not whole (trial start, 201, block, 202): a
+        word of it was lost, or the rig sends another.
+    """
+    blocks = np.full(len(words), -1, np.int64)
+    if not settings.header_words:
+        return blocks
+    start, head = settings.trial_start_word, settings.header_words
+    block, number_at = -1, -1
+    sent = words.tolist()
+    for i, word in enumerate(sent):
+        is_head = word == head[_BLOCK_FOLLOWS] and i > 0 and sent[i - 1] == start
+        if is_head and sent[i + 2 : i + 2 + len(head[1:2])] == list(head[1:2]) and i + 1 < len(sent):
+            block, number_at = sent[i + 1], i + 1
+        elif word == start and i not in (number_at, number_at + 2):
+            block = -1
+        blocks[i] = block
+    return blocks
+
+
 def image_pairs(words: NDArray[np.int64], settings: Events) -> tuple[list[tuple[int, int, int]], int]:
     """Find the images of one trial.
 

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.errors import InputError
+from evoalign.events.contradictions import check_latent_rows
 from evoalign.events.distinct_names import IMAGE_SUFFIXES, image_files
 from evoalign.events.names import image_stem, parse_image_name
 from evoalign.files import atomic_write
@@ -185,8 +186,9 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
     ------
     InputError
         A block and thread of the log has no codes, or another number of rows
-        than images. Of the last block fewer images may have been shown: a
-        session can end in the middle of it.
+        than images; or the log names another row of an image than its id has.
+        Of the last block fewer images may have been shown: a session can end
+        in the middle of it.
     """
     log = log.copy()
     generated = ~log["reference"].to_numpy(bool) & (log["thread"].to_numpy() >= 0)
@@ -213,6 +215,7 @@ def attach_latents(log: pd.DataFrame, codes: Mapping[tuple[int, int], Any]) -> p
                 where,
                 "give the latents and the log of one session",
             )
+        check_latent_rows(rows, row_of, where)
         log.loc[rows.index, "latent_row"] = rows["image"].map(row_of).astype("int64")
     return log
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.events.contradictions import hold_against_names
 from evoalign.events.distinct_names import distinct_names
 from evoalign.events.event_codes import image_pairs
 from evoalign.events.images import image_names
@@ -144,6 +145,7 @@ def _fill_from_image_names(
     # Each name is parsed once: references repeat in every block.
     parsed = {name: parse_image_name(name, settings.image_pattern) for name in log["image"].unique()}
     names = [parsed[name] for name in log["image"]]
+    log = hold_against_names(log, names, where)
     log["reference"] |= np.array([name is not None and name.reference for name in names])
     block = [-1 if name is None or name.reference else name.block for name in names]
     # A reference keeps its name from block to block: only the rig's words give its block.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evoalign.errors import InputError
 from evoalign.events.clocks import EventSeries
-from evoalign.events.event_codes import after_fixation
+from evoalign.events.event_codes import after_fixation, trial_blocks
 from evoalign.events.settings import Events
 
 Ints = NDArray[np.int64]
@@ -37,6 +37,8 @@ class AlignmentInput:
         Recorded span of each segment, gaps of lost packets closed.
     exact : bool
         The span is taken from the recording's segments, not only from its words.
+    block : ndarray of int ``[word]``
+        Block of each word's trial, as the rig sent it; -1 where it did not.
     """
 
     series: EventSeries
@@ -45,6 +47,7 @@ class AlignmentInput:
     start_s: Floats
     end_s: Floats
     exact: bool
+    block: Ints
 
 
 def prepare(
@@ -61,6 +64,7 @@ def prepare(
     event_s, event_word, presentation, is_offset = _events(log)
     time_s, word, segment = words_in_order(words_of_images(words), settings)
     inside = after_fixation(word, settings)
+    block = trial_blocks(word, settings)
     expected = np.isin(word, event_word)
     if not (inside & expected).any():
         # A rig without the word of fixation: better all words than none.
@@ -69,7 +73,7 @@ def prepare(
     series = EventSeries(
         event_s, event_word, time_s[expected], word[expected], segment[expected], inside[expected]
     )
-    return AlignmentInput(series, presentation, is_offset, start_s, end_s, exact)
+    return AlignmentInput(series, presentation, is_offset, start_s, end_s, exact, block[expected])
 
 
 def _events(log: pd.DataFrame) -> tuple[Floats, Ints, Ints, NDArray[np.bool_]]:

@@ -27,6 +27,7 @@ from evoalign.nwb.latent_tables import names_of_spaces, with_latents
 from evoalign.nwb.observed import observation, observed_alone, unobserved
 from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
+from evoalign.nwb.sheet_row import check_row
 from evoalign.nwb.spiking import PLACE, read_spikes
 from evoalign.nwb.stimuli import RENAME
 from evoalign.recordings.tables import CHANNELS
@@ -67,8 +68,12 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     ------
     InputError
         Units, spike times, the table or a mapped column are missing, damaged
-        or of another kind; file and path in it are named.
+        or of another kind; file and path in it are named; or the row is of
+        another animal or day (`check_row`).
     """
+    subject = str(getattr(nwb.subject, "subject_id", "") or "")
+    start = external_start(path, settings.time_zone)
+    check_row(session, subject, start, path, settings.time_zone)
     channels = _channels(nwb, path)
     presentations = _presentations(nwb, path, settings, session.spaces if session else ())
     units, spikes, observed = _units(nwb, path, settings.unit_columns, channels, session)
@@ -83,14 +88,14 @@ def read_external(nwb: NWBFile, path: str, settings: Nwb, session: Session | Non
     contents = SessionContents(
         metadata=SessionMetadata(
             session=session.session if session else str(nwb.session_id or nwb.identifier),
-            subject=session.subject if session else str(getattr(nwb.subject, "subject_id", "") or ""),
+            subject=session.subject if session else subject,
             preferred=session.preferred if session else "",
             site=session.site if session else "",
             spaces=spaces,
             unstable_baseline=session.unstable_baseline if session else "",
             identifier=str(nwb.identifier),
         ),
-        start=external_start(path, settings.time_zone),
+        start=start,
         channels=channels,
         units=units,
         spikes=spikes,

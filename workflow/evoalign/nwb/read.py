@@ -23,6 +23,7 @@ from evoalign.nwb.external import read_external
 from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.metadata import METADATA_TABLE, read_metadata
 from evoalign.nwb.settings import Nwb
+from evoalign.nwb.sheet_row import as_row, check_row
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
 from evoalign.nwb.version import check_version
@@ -44,7 +45,7 @@ def read_nwb(
     settings : Nwb, optional
         Names of tables and columns in files of other tools.
     session : Session, optional
-        Row of the sample sheet, for what files of other tools lack.
+        Row of the sample sheet: the session's name, and what files of other tools lack.
 
     Returns
     -------
@@ -55,7 +56,8 @@ def read_nwb(
     ------
     InputError
         The file is missing, damaged, no NWB, or lacks an object or a column:
-        file and path in it are named.
+        file and path in it are named; or its row of the sample sheet says otherwise
+        (`check_row`, `as_row`).
     """
     with opened(path) as nwb:
         if "misc" not in nwb.processing or METADATA_TABLE not in nwb.processing["misc"].data_interfaces:
@@ -77,10 +79,13 @@ def read_nwb(
             **read_stimuli(nwb, str(path)),
         }
         start = nwb.timestamps_reference_time.astimezone(dt.UTC)
+        zone = (settings or Nwb()).time_zone
+        check_row(session, contents["metadata"].subject, start, str(path), zone)
         try:
-            return check_contents(SessionContents(start=start, **contents))
+            checked = check_contents(SessionContents(start=start, **contents))
         except InputError as error:
             raise InputError(error.what, f"{path} ({error.where})", HINT) from error
+        return as_row(checked, session, str(path))
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +16,10 @@ from evoalign.recordings.tables import CHANNELS
 from evoalign.tabbed import read_tabbed, read_text, whole_number
 
 COLUMNS = ("channel", "array", "connector", "area", "x_um", "y_um")
+MOST_UNNAMED = 0.5  # of the neural channels: a map that lacks so many is another's, or was cut
 PITCH_UM = 400.0  # of Utah arrays, on whose grid .cmp files count
+log = logging.getLogger(__name__)
+
 HINT = f"give the columns {' '.join(COLUMNS)}, separated by tabs, one row a channel"
 
 
@@ -37,7 +42,7 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The file is missing, or a row is damaged or doubled.
+        The file is missing, a row is damaged or doubled, or an area is written in two ways.
     """
     path = Path(path)
     rows = _cmp_rows(path) if path.suffix.lower() == ".cmp" else _tsv_rows(path)
@@ -52,8 +57,30 @@ def read_array_map(path: str | PathLike[str]) -> pd.DataFrame:
         )
     if frame.empty:
         raise InputError("the array map has no rows", path, HINT)
+    if twice := two_spellings(frame["area"]):
+        raise InputError(
+            f"one area is written '{twice[0]}' and '{twice[1]}'",
+            path,
+            "write it alike: they would be two areas",
+        )
     types = {"channel": "int64", "x_um": "float64", "y_um": "float64"}
     return frame.drop(columns="row").astype(types)
+
+
+def two_spellings(areas: Iterable[str]) -> tuple[str, str] | None:
+    """Return the first two names that differ by case or blanks alone; None where there are none.
+
+    Examples
+    --------
+    >>> two_spellings(["V4", "PIT", "v4"])
+    ('V4', 'v4')
+    """
+    spelling: dict[str, str] = {}
+    for area in areas:
+        first = spelling.setdefault("".join(area.casefold().split()), area)
+        if first != area:
+            return first, area
+    return None
 
 
 def _tsv_rows(path: Path) -> list[tuple[object, ...]]:
@@ -111,11 +138,13 @@ def _channel(cell: str, path: Path, row: int) -> int:
     return channel
 
 
-def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataFrame:
+def apply_array_map(
+    channels: pd.DataFrame, array_map: pd.DataFrame, where: str | PathLike[str] = "array map"
+) -> pd.DataFrame:
     """Enter array, connector, area and position of the neural channels of a recording.
 
-    Channels that the map does not name keep what they have; the map may name
-    channels that were not recorded.
+    A few channels that the map does not name keep what they have, which the log
+    tells; the map may name channels that were not recorded.
 
     Parameters
     ----------
@@ -123,10 +152,33 @@ def apply_array_map(channels: pd.DataFrame, array_map: pd.DataFrame) -> pd.DataF
         `CHANNELS`.
     array_map : pandas.DataFrame
         As `read_array_map` returns it.
+    where : str or path
+        The map, for messages.
+
+    Raises
+    ------
+    InputError
+        The map names no more than half of the recording's neural channels: it is
+        of another recording, or was cut.
     """
     mapped = channels.copy()
     map_rows = array_map.set_index("channel")
-    rows = (mapped["kind"] == "neural") & mapped["channel"].isin(map_rows.index)
+    is_neural = mapped["kind"] == "neural"
+    has_voltage = is_neural & (mapped["stream"] != "")
+    rows = is_neural & mapped["channel"].isin(map_rows.index)
+    recorded = has_voltage if has_voltage.any() else is_neural
+    unnamed = mapped.loc[recorded & ~rows, "channel"].tolist()
+    if unnamed:
+        share = f"{len(unnamed)} of {recorded.sum()} neural channels"
+        text = f"{share} are not in the map, the first is {unnamed[0]}"
+        if len(unnamed) >= MOST_UNNAMED * recorded.sum():
+            raise InputError(
+                text,
+                where,
+                "give this recording's whole map; a channel that is on no array gets a row "
+                "(.tsv) whose array and area are empty",
+            )
+        log.warning("%s: %s: their area is unknown", where, text)
     for column in COLUMNS[1:]:
         mapped.loc[rows, column] = map_rows.loc[mapped.loc[rows, "channel"], column].to_numpy()
     return tables.conform(mapped, CHANNELS)

@@ -11,6 +11,8 @@ from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.tables import EXPERIMENTS, SUCCESS, TIME_CONSTANTS
 from evoalign.discovery import other_modules
+from evoalign.errors import InputError
+from evoalign.recordings.array_map import two_spellings
 from evoalign.tables import conform_or_empty
 
 CARRIED = {"experiments": EXPERIMENTS, "success": SUCCESS, "time_constants": TIME_CONSTANTS}
@@ -41,11 +43,17 @@ def pool_sessions(
         `success` and `time_constants` are carried on whole, experiments that
         are not valid with them; all others hold valid experiments. Without a
         valid experiment they have no rows.
+
+    Raises
+    ------
+    InputError
+        An area is written in two ways, as V4 and v4: it would be pooled as two.
     """
     evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
     ordered = sorted(
         evolved, key=lambda session_tables: str(session_tables["experiments"]["session"].iloc[0])
     )
+    _check_areas(ordered)
     study = study_of(ordered, config)
     pooled = {
         name: conform_or_empty(joined_whole(ordered, name) if ordered else None, contract)
@@ -54,3 +62,18 @@ def pool_sessions(
     for statistic in statistics():
         pooled |= statistic.tables(study)
     return pooled
+
+
+def _check_areas(sessions: Sequence[Mapping[str, pd.DataFrame]]) -> None:
+    session_of: dict[str, str] = {}
+    for session_tables in sessions:
+        experiment = session_tables["experiments"].iloc[0]
+        session_of.setdefault(str(experiment["area"]), str(experiment["session"]))
+    if twice := two_spellings(session_of):
+        first, second = twice
+        raise InputError(
+            f"one area is written '{first}' in session {session_of[first]} and '{second}' in "
+            f"{session_of[second]}",
+            "array maps or NWB files of these sessions",
+            "write it alike: they would be pooled as two areas",
+        )
