@@ -125,3 +125,9 @@ def test_a_byte_of_0_is_refused_in_any_cell(saved, place):
     with pytest.raises(InputError, match="holds a byte of 0") as refused:
         load_sessions(saved(sheet))
     assert refused.value.where.endswith(", row 2")
+
+
+@pytest.mark.parametrize("name", ["population", "Population"])
+def test_a_session_has_no_name_of_a_folder_of_the_results(saved, name):
+    with pytest.raises(InputError, match="names a folder of the results"):
+        load_sessions(saved(f"session\tsubject\traw\n{name}\tAda\ta.plx\n"))

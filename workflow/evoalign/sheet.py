@@ -17,6 +17,7 @@ from evoalign.settings import Section, explain, nearest
 from evoalign.tabbed import check_columns, read_tabbed
 
 EXCEL_DAY_0 = dt.date(1899, 12, 30)
+RESERVED = ("population",)  # beside those of the sessions lies the folder of the pooled figures
 LATENT_TABLES = (".npz", ".csv", ".tsv")
 
 
@@ -59,6 +60,13 @@ class Session(Section):
     follows: str = Field(
         "", description="session whose evolution a Hessian tuning session follows; '' = none, or its own"
     )
+
+    @field_validator("session")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name.casefold() in RESERVED:
+            raise ValueError(f"'{name}' names a folder of the results: give the session another name")
+        return name
 
     @field_validator("raw", "spaces", "optimisers", mode="before")
     @classmethod

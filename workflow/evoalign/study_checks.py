@@ -113,6 +113,7 @@ def _bands(config: Config) -> Problems:
     sorting = config.sorting
     bands = {
         "sorting.highpass_hz, lowpass_hz": (sorting.highpass_hz, sorting.lowpass_hz),
+        "sorting.noise_range_uv": sorting.noise_range_uv,
         "sorting.envelope_band_hz": sorting.envelope_band_hz,
         "events.onset_words": config.events.onset_words,
         "events.offset_words": config.events.offset_words,

@@ -6,10 +6,12 @@ import h5py
 import numpy as np
 import pytest
 from pynwb import NWBHDF5IO, NWBFile
+from session_to_package import CONFIG
 
 from evoalign.errors import InputError
 from evoalign.nwb.read import read_nwb
 from evoalign.nwb.settings import Nwb
+from evoalign.nwb.write import write_nwb
 from evoalign.responses.session_responses import responses_from
 from evoalign.responses.settings import Responses
 from evoalign.sheet import Session
@@ -180,3 +182,16 @@ def test_a_damaged_index_is_named(tmp_path):
     with pytest.raises(InputError, match="times of observation") as error:
         read_nwb(path, TRIALS, ROW)
     assert error.value.where.endswith("/units/obs_intervals")
+
+
+def test_what_a_file_says_of_observation_is_written_and_read_again(tmp_path):
+    theirs = read_nwb(plain(tmp_path / "a.nwb", observed=HALF), TRIALS, ROW)
+    write_nwb(tmp_path / "ours.nwb", theirs, CONFIG)
+    ours = read_nwb(tmp_path / "ours.nwb")
+    assert sorted(ours.unobserved) == sorted(theirs.unobserved) == [0, 1, 2]
+    before, after = (responses_from(contents, Responses()).recorded for contents in (theirs, ours))
+    np.testing.assert_array_equal(before, after)
+    assert not before[1].all()
+    with NWBHDF5IO(str(tmp_path / "ours.nwb"), "r") as io:
+        spans = io.read().units.get_unit_obs_intervals(2)
+    np.testing.assert_array_equal(spans, [[1.0, 4.0], [8.0, 11.0]])

@@ -1,6 +1,7 @@
 import errno
 
 import pytest
+import spikeinterface.sorters as sorters
 
 from evoalign.sorting import external
 
@@ -30,3 +31,17 @@ def test_a_sorter_that_gives_up_finds_nothing(monkeypatch):
 
     monkeypatch.setattr(external.sorters, "run_sorter", fail)
     assert external._run("spykingcircus2", None, {}, "electrode 1") == []
+
+
+@pytest.mark.parametrize("name", ["lupin", "mountainsort5", "simple", "spykingcircus2", "tridesclous2"])
+def test_seed_and_jobs_reach_every_sorter(name):
+    params = external.of_run(external.check_sorter(name, {}), {}, seed=7, n_jobs=3)
+    assert set(params) == set(sorters.get_default_sorter_params(name))
+    assert 7 in (params.get("seed"), params.get("whitening_seed"))
+    assert 3 in (params.get("n_jobs"), params.get("job_kwargs", {}).get("n_jobs"))
+
+
+def test_what_config_chooses_stays():
+    chosen = {"seed": 1, "job_kwargs": {"n_jobs": 2, "chunk_duration": "1s"}}
+    params = external.of_run(external.check_sorter("simple", chosen), chosen, seed=7, n_jobs=3)
+    assert params["seed"] == 1 and params["job_kwargs"] == chosen["job_kwargs"]

@@ -316,6 +316,21 @@ def test_two_neurons_of_one_shape_that_lose_half_of_their_coincidences_stay_apar
     np.testing.assert_array_equal(kept, labels[order])
 
 
+@pytest.mark.parametrize(("factor", "is_right"), [(1, True), (1000, False), (1e-3, False)])
+def test_a_gain_that_makes_noise_of_millivolts_is_refused(factor, is_right):
+    recording = make_recording([noise(4).astype(np.int16)])
+    recording.set_channel_gains(GAIN * factor)
+    channels = make_channels(4)
+    if is_right:
+        assert (find_bad_channels(Traces(recording, channels, UNREFERENCED))["reason"] == "").all()
+        return
+    with pytest.raises(InputError, match="the noise of the median electrode is") as refused:
+        find_bad_channels(Traces(recording, channels, UNREFERENCED))
+    assert "sorting.noise_range_uv" in refused.value.hint
+    wide = Sorting(reference="none", noise_range_uv=(1e-6, 1e6))
+    assert (find_bad_channels(Traces(recording, channels, wide))["reason"] == "").all()
+
+
 def test_isi_violations_are_hills_in_closed_form():
     # 100 spikes in 50 s of which 7 follow another by 0.5 ms: 7 * 50 / (2 * 107^2 * 1e-3).
     times = np.arange(100) * 0.5 + 0.1

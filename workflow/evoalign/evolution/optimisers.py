@@ -203,7 +203,7 @@ def check_founders(founders: np.ndarray) -> np.ndarray:
     founders = np.asarray(founders, dtype=np.float64)
     if founders.ndim != 2 or len(founders) < 4:
         raise InputError(
-            f"CMA-ES needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
+            f"an optimiser needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
         )
     return founders
 
@@ -221,7 +221,7 @@ def check_told(
     codes, fitness = np.asarray(codes, dtype=np.float64), np.asarray(fitness, dtype=np.float64)
     if fitness.shape != (n_images,) or codes.shape != (n_images, latent_dim):
         raise InputError(
-            f"CMA-ES expects {n_images} latents of {latent_dim} and as many "
+            f"the optimiser expects {n_images} latents of {latent_dim} and as many "
             f"fitness values, found {list(codes.shape)} and {list(fitness.shape)}"
         )
     if not np.isfinite(fitness).all():

@@ -109,7 +109,7 @@ class SessionContents:
     envelope : Envelope, optional
         Multi-unit envelope of each electrode, where it was computed.
     unobserved : dict of int to ndarray, float64 [interval, 2]
-        Of a file of another tool: unit -> when it says that the unit was not observed, s.
+        Unit -> when it was not observed, s, as the file of another tool says of which the session comes.
     """
 
     metadata: SessionMetadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from hdmf.common import VectorIndex
+from hdmf.common import VectorData, VectorIndex
 from numpy.typing import NDArray
 from pynwb import NWBFile
 from pynwb.misc import Units
@@ -50,6 +50,29 @@ def unobserved(units: pd.DataFrame, observed: list[Floats] | None) -> dict[int, 
     if observed is None:
         return {}
     return {int(unit): complement(spans) for unit, spans in zip(units["unit"], observed, strict=True)}
+
+
+def observed_columns(units: pd.DataFrame, unobserved_of: dict[int, Floats]) -> list[VectorData | VectorIndex]:
+    """Return the column `obs_intervals` and its index; none where nothing tells of observation.
+
+    Parameters
+    ----------
+    units : pandas.DataFrame
+        `UNITS`.
+    unobserved_of : dict of int to ndarray
+        Of `unobserved`.
+    """
+    if not unobserved_of:
+        return []
+    spans = [complement(unobserved_of.get(int(unit), np.empty((0, 2)))) for unit in units["unit"]]
+    spans = [of_unit[of_unit[:, 1] > of_unit[:, 0]] for of_unit in spans]
+    intervals = VectorData(
+        name="obs_intervals",
+        description="times in which the unit was observed, s",
+        data=np.concatenate(spans) if spans else np.empty((0, 2)),
+    )
+    ends = np.cumsum([len(of_unit) for of_unit in spans]).astype(np.uint64)
+    return [intervals, VectorIndex(name="obs_intervals_index", data=ends, target=intervals)]
 
 
 def observed_alone(

@@ -15,6 +15,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.nwb.columns import HINT, Pack, column_values, columns, frame_of, vector
 from evoalign.nwb.contents import SessionContents
+from evoalign.nwb.observed import observation, observed_columns, unobserved
 from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 
 _TABLES = tables.by_name(UNITS, SPIKES, WAVEFORMS)
@@ -42,6 +43,7 @@ def add_units(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
         VectorIndex(name="spike_times_index", data=ends.astype(np.uint64), target=times),
         *_electrodes(nwb, units),
         *columns(units, UNITS, pack, leave_out=("unit",)),
+        *observed_columns(units, contents.unobserved),
     ]
     waveforms, waveform_fields = _waveforms(contents, pack)
     nwb_columns += waveforms
@@ -101,8 +103,8 @@ def _waveforms(contents: SessionContents, pack: Pack) -> tuple[list[VectorData],
     return nwb_columns, waveform_fields
 
 
-def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
-    """Return units, spikes and waveforms; empty where the file has no units.
+def read_units(nwb: NWBFile, path: str) -> dict[str, Any]:
+    """Return units, spikes, waveforms and when units were not observed; empty where the file has no units.
 
     Raises
     ------
@@ -118,6 +120,7 @@ def read_units(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
         "units": units,
         "spikes": read_spikes(nwb.units, numbers, location),
         "waveforms": _read_waveforms(nwb.units, numbers, location),
+        "unobserved": unobserved(units, observation(nwb.units, location)),
     }
 
 

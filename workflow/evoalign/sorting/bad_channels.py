@@ -62,7 +62,8 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     Raises
     ------
     InputError
-        Line noise would leave out all electrodes that share a reference.
+        Line noise would leave out all electrodes that share a reference; or the noise of
+        the median electrode is none that an electrode can have: the gain is wrong.
     """
     settings = traces.settings
     stretches = traces.samples(N_STRETCHES)
@@ -88,6 +89,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     sd_of_step["blanked_sd_uv"] = _sd(voltages)
     noise = sd_of_step["noise_uv"] = noise_level(voltages)
     typical_noise = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
+    _check_gain(float(typical_noise), settings.noise_range_uv)
     _mark(
         reason,
         np.minimum(noise, unreferenced_noise) * settings.bad_noise_ratio < typical_noise,
@@ -102,6 +104,18 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
         reason[reason != "flat"] = ""
     traces.leave_out(reason != "")
     return _table(traces, reason, sd_of_step)
+
+
+def _check_gain(noise_uv: float, range_uv: tuple[float, float]) -> None:
+    """Refuse noise, µV, that no electrode has; NaN, of no electrode at all, passes."""
+    if noise_uv < range_uv[0] or noise_uv > range_uv[1]:
+        raise InputError(
+            f"the noise of the median electrode is {noise_uv:.3g} µV in the band that is sorted, and not "
+            f"between {range_uv[0]:g} and {range_uv[1]:g}",
+            "gain of the recording's neural channels",
+            "give a file whose header has the right gain (µV for mV is a factor of 1,000); where the noise "
+            "is right, widen sorting.noise_range_uv",
+        )
 
 
 def _table(traces: Traces, reason: np.ndarray, sd_of_step: dict[str, np.ndarray]) -> pd.DataFrame:

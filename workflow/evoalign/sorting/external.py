@@ -57,6 +57,27 @@ def check_sorter(name: str, params: dict[str, Any]) -> dict[str, Any]:
     return {**defaults, **params}
 
 
+def of_run(params: dict[str, Any], chosen_params: dict[str, Any], seed: int, n_jobs: int) -> dict[str, Any]:
+    """Return a sorter's parameters with the run's seed and jobs, where config does not choose them.
+
+    Parameters
+    ----------
+    params : dict
+        Of `check_sorter`. SpikeInterface's own sorters take the number of jobs in
+        ``job_kwargs``, others as ``n_jobs``.
+    chosen_params : dict
+        ``sorting.sorter_params``.
+    seed, n_jobs : int
+    """
+    values = {"seed": seed, "whitening_seed": seed, "n_jobs": n_jobs}
+    run: dict[str, Any] = {
+        key: value for key, value in values.items() if key in params and key not in chosen_params
+    }
+    if "job_kwargs" in params:
+        run["job_kwargs"] = {"n_jobs": n_jobs, **params["job_kwargs"]}
+    return {**params, **run}
+
+
 def _nearest(word: str, valid: list[str]) -> str:
     match = process.extractOne(word, valid, score_cutoff=50)
     return f"did you mean '{match[0]}'?" if match else f"valid: {', '.join(valid)}"
@@ -72,10 +93,13 @@ def run_external(
     dict of UnitKey to CollectedSpikes
         UnitKey ('sorted', electrode row, number on that electrode).
     """
-    params = check_sorter(settings.sorter, settings.sorter_params)
-    for key, value in (("seed", seed), ("n_jobs", n_jobs)):
-        if key in params and key not in settings.sorter_params:
-            params[key] = value
+    params = of_run(
+        check_sorter(settings.sorter, settings.sorter_params), settings.sorter_params, seed, n_jobs
+    )
+    log.warning(
+        "%s draws at random beyond its seed (noise levels, whitening): a second run may give other units",
+        settings.sorter,
+    )
     recording = _prepared(electrodes)
     lengths = [electrodes.traces.recording.get_num_samples(s) for s in range(len(electrodes.traces.spans))]
     if settings.per_electrode:

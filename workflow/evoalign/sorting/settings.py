@@ -50,6 +50,10 @@ class Sorting(Section):
     bad_noise_ratio: float = setting(
         4.0, "noise this many times above or below the median electrode's means noise or no contact", gt=1
     )
+    noise_range_uv: tuple[float, float] = setting(
+        (0.1, 500.0),
+        "refuse a recording whose median electrode's noise lies outside: its gain is wrong",
+    )
     bad_duplicate: float = setting(
         0.98, "an electrode with a higher correlation with one before it repeats that one", gt=0.5, le=1
     )
