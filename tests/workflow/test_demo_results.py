@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from running import jobs, snakemake
 
+from evoalign.figures.plain_words import figure_title, meaning
+from evoalign.figures.report_chapters import POPULATION
 from evoalign.figures.sets import (
     POPULATION_FIGURES,
     POPULATION_TUNING_FIGURES,
@@ -141,6 +143,14 @@ def test_a_touched_raw_file_reruns_its_session_and_what_is_pooled(demo):
     assert planned == dict.fromkeys(AFTER_RAW, 1)
 
 
-def test_snakemakes_own_report_is_made(demo, tmp_path):
+def test_snakemakes_own_report_has_the_same_chapters_titles_and_captions(demo, tmp_path):
     snakemake("--report", tmp_path / "snakemake.html", cwd=demo)
-    assert (tmp_path / "snakemake.html").stat().st_size > 100_000
+    page = (tmp_path / "snakemake.html").read_text(encoding="utf-8")
+    for chapter in POPULATION:
+        assert f'"{chapter}"' in page
+    for stem in ("crossover", "evolved_images"):
+        assert figure_title(stem) in page and meaning(stem) in page
+    # Captions begin alike, as HTML.
+    caption = (demo / "results/figures/population/crossover.txt").read_text(encoding="utf-8")
+    assert caption[:60] in re.sub(r"\s+", " ", page.replace("\\n", " "))
+    assert "system-message" not in page

@@ -356,3 +356,23 @@ def script_file(name):
 
 def listed(files):
     return [files] if isinstance(files, str) else files
+
+
+def report_chapter(wildcards):
+    """Chapter of a figure, as in our own report."""
+    # Read for Snakemake's report alone: what draws figures takes long to load.
+    from evoalign.figures.report_chapters import POPULATION, SESSION, chapter_of
+
+    of_session = "session" in wildcards.keys()
+    return chapter_of(wildcards.figure, SESSION if of_session else POPULATION)
+
+
+def report_labels(wildcards):
+    """Chapter, title and meaning of a figure, as in our own report."""
+    from evoalign.figures.plain_words import figure_title, meaning
+
+    return {
+        "chapter": report_chapter(wildcards),
+        "figure": figure_title(wildcards.figure),
+        "shows": meaning(wildcards.figure),
+    }

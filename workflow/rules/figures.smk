@@ -13,7 +13,7 @@ rule session_figures:
             patterns=["{figure}.png"],
             category="Sessions",
             subcategory="{session}",
-            labels={"figure": "{figure}"},
+            labels=report_labels,
             caption="../report/session.rst",
         ),
     log:
@@ -47,7 +47,8 @@ rule population_figures:
             directory(f"{RESULTS}/figures/population"),
             patterns=["{figure}.png"],
             category="Population",
-            labels={"figure": "{figure}"},
+            subcategory=report_chapter,
+            labels=report_labels,
             caption="../report/population.rst",
         ),
     log:

@@ -63,6 +63,11 @@ class Chapter:
     missing: Sequence[tuple[str, str]]
 
 
+def chapter_of(stem: str, contents: dict[str, tuple[str, ...]]) -> str:
+    """Return the title of the chapter in which a figure stands."""
+    return next((title for title, stems in contents.items() if stem in stems), OTHER)
+
+
 def chapters(panels: Sequence[Panel], contents: dict[str, tuple[str, ...]], prefix: str) -> list[Chapter]:
     """Sort figures into chapters; those without a figure are left out.
 
