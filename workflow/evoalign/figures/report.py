@@ -26,7 +26,7 @@ from evoalign.files import atomic_write
 # What the run took lies beside the page, which is the same from run to run: see docs/provenance.md.
 ACCOUNT = "provenance"
 # Bytes of the page that figures may take: one of many sessions still opens in a browser and goes by mail.
-ROOM = 28e6
+ROOM = 27e6
 LEAST_ROOM = 0.2  # of it that sessions get, whatever the pooled figures take
 
 
