@@ -77,6 +77,17 @@ def test_a_state_taken_between_ask_and_tell_goes_on_too(name):
     np.testing.assert_array_equal(steps(resumed, 3), steps(optimiser, 3))
 
 
+@pytest.mark.parametrize("name", sorted(OPTIMISERS))
+def test_a_state_stays_as_it_was_taken(name):
+    optimiser = new(name)
+    steps(optimiser, 2)
+    state = optimiser.state()
+    before = {key: np.array(value) for key, value in state.items()}
+    steps(optimiser, 2)
+    for key, value in before.items():
+        np.testing.assert_array_equal(state[key], value, err_msg=key)
+
+
 @pytest.mark.parametrize("library", [CMA, SepCMA])
 def test_the_pickle_of_cmaes_forgets_its_random_numbers(library):
     """Why `state` exists: if this fails, the library has mended it."""

@@ -95,7 +95,7 @@ class CmaEs:
         anew when it is read: they are taken here beside it.
         """
         values = {name: value for name, value in vars(self._cma).items() if name != "_rng"}
-        state = {f"cma{name}": np.asarray(value) for name, value in values.items() if value is not None}
+        state = {f"cma{name}": np.array(value) for name, value in values.items() if value is not None}
         state |= random_state(self._cma._rng)
         return state | {"is_begun": np.asarray(self._founders is None)}
 

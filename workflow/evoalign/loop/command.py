@@ -27,6 +27,7 @@ from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve, load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay
 from evoalign.loop.study_files import IMAGES, read_references
+from evoalign.loop.subjects import gradient_response
 from evoalign.simulate.natural import natural_images
 from evoalign.spaces.hessian import load_eigenframe
 from evoalign.spaces.registry import get_space
@@ -131,6 +132,7 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
             seed,
             blocks=space.blocks,
             frame=load_eigenframe(thread.eigenframe, space.name) if thread.eigenframe else None,
+            response=gradient_response(settings.model, space) if thread.optimiser == "gradient" else None,
         )
         threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin)))
     references = {

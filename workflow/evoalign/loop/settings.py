@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from evoalign.errors import InputError
+from evoalign.insilico.module_unit import IMAGENET_MEAN, IMAGENET_SCALE
 from evoalign.settings import Section, explain, setting
 
 
@@ -70,8 +71,20 @@ class ReplaySettings(Section):
 
 
 class ModelSettings(Section):
-    """A simulated subject: one unit of the model ventral stream."""
+    """A simulated subject: one unit, of the model ventral stream, of a network or of a table."""
 
+    kind: Literal["ventral", "network", "table"] = setting(
+        "ventral", "'ventral': the model ventral stream; 'network': a unit of a torch module; 'table': stored"
+    )
+    module: str = setting("", "import path of a network, as package.module:function")
+    arguments: dict[str, str | int | float | bool] = setting({}, "of that function")
+    weights: str = setting("", "file of the network's state; '' = as the function makes it")
+    layer: str = setting("", "name of its layer, as in named_modules()")
+    unit: int = setting(0, "channel of the layer, from 0; of a map, at its centre", ge=0)
+    px: int = setting(224, "height and width of the images that it sees; 0 = as they are shown", ge=0)
+    mean: tuple[float, float, float] = setting(IMAGENET_MEAN, "of red, green, blue, taken off the image")
+    scale: tuple[float, float, float] = setting(IMAGENET_SCALE, "that the image is then divided by")
+    table: str = setting("", "stored responses: tab-separated, with the columns image and rate_hz")
     area: Literal["V1", "V4", "IT"] = setting("IT", "whose tuning and dynamics the unit has")
     drift_ppm: float = setting(20.0, "the recording's clock runs fast by this", ge=-500, le=500)
 

@@ -21,6 +21,7 @@ from evoalign import tables
 from evoalign.formats.blackrock.write import write_nev
 from evoalign.loop.interfaces import Presentation, Recorded, Round
 from evoalign.loop.settings import Evolve
+from evoalign.loop.subjects import DrivenUnit, VentralUnits, open_subject
 from evoalign.recordings.recording import spike_table
 from evoalign.recordings.tables import WORDS
 from evoalign.simulate.schedule import (
@@ -38,7 +39,7 @@ from evoalign.simulate.schedule import (
 )
 from evoalign.simulate.spiketrains import ceiling_hz, driven_rate, spike_train
 from evoalign.simulate.subject import random_unit, screened_unit, screening_images
-from evoalign.simulate.ventral_stream import figures, texture_statistics
+from evoalign.simulate.ventral_stream import ModelUnit
 from evoalign.spaces.interface import Space
 
 Floats = NDArray[np.float64]
@@ -136,8 +137,10 @@ class ModelRecorder:
         generator = torch.Generator().manual_seed(settings.seed + 1)
         screen = screening_images(spaces, generator)
         rng = np.random.default_rng([settings.seed, 12])
-        self._units = [screened_unit(settings.model.area, screen)]
-        self._units += [random_unit(settings.model.area, screen, rng) for _ in range(NEIGHBOURS)]
+        self._preferred = open_subject(settings.model, screen)
+        ventral = [screened_unit(settings.model.area, screen)] if self._preferred is None else []
+        ventral += [random_unit(settings.model.area, screen, rng) for _ in range(NEIGHBOURS)]
+        self._ventral = VentralUnits(ventral)
 
     def go_on(self, recorded: Recorded) -> None:
         """Everything follows from the round that is asked for."""
@@ -154,8 +157,9 @@ class ModelRecorder:
             start_s = float(self.recording_s([presentations[request.first - 1].onset_s])[0]) + AFTER_S
         stop_s = float(onset_s[-1]) + AFTER_S if len(onset_s) else start_s
         files = {image.name: image.file for image in request.images}
-        spikes = self._spikes(request, [files[p.name] for p in of_round], onset_s, (start_s, stop_s))
-        return Recorded(_words(of_round, self.recording_s), spikes)
+        shown_files = [files[presentation.name] for presentation in of_round]
+        spikes = self._spikes(request, shown_files, onset_s, (start_s, stop_s))
+        return Recorded(words_of(of_round, self.recording_s), spikes)
 
     def finish(self, folder: Path, recorded: Recorded) -> tuple[str, ...]:
         """Write the recording as Blackrock's ``.nev``."""
@@ -179,10 +183,15 @@ class ModelRecorder:
         self, request: Round, files: Sequence[Path], onset_s: Floats, span_s: tuple[float, float]
     ) -> pd.DataFrame:
         pixels = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
-        statistics, coarse = texture_statistics(pixels), figures(pixels)
+        of_ventral = self._ventral.matches(pixels)
+        drives: list[tuple[ModelUnit | DrivenUnit, Floats]] = [
+            *zip(self._ventral.units, of_ventral, strict=True)
+        ]
+        if self._preferred is not None:
+            names = [file.stem for file in files]
+            drives.insert(0, (self._preferred, self._preferred.matches(names, pixels)))
         channels, units, times = [], [], []
-        for row, model in enumerate(self._units):
-            matches = np.stack([model.texture_match(statistics), model.object_match(coarse)])
+        for row, (model, matches) in enumerate(drives):
             kernels = np.stack(model.kernels())
             rng = np.random.default_rng([self._settings.seed, 13, request.block, request.round, row])
             rate = partial(
@@ -195,10 +204,17 @@ class ModelRecorder:
         return spike_table(np.concatenate(channels), np.concatenate(units), np.concatenate(times))
 
 
-def _words(
+def words_of(
     presentations: Sequence[Presentation], recording_s: Callable[[Sequence[float]], Floats]
 ) -> pd.DataFrame:
-    """Event words of trials as the study's task sends them, `WORDS`."""
+    """Return event words of trials as the study's task sends them, `WORDS`.
+
+    Parameters
+    ----------
+    presentations : sequence of Presentation
+    recording_s : callable
+        Times on the display's clock to the recording's.
+    """
     sent: list[tuple[float, int]] = []
     for trial in dict.fromkeys(presentation.trial for presentation in presentations):
         of_trial = [presentation for presentation in presentations if presentation.trial == trial]
