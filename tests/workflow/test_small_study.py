@@ -1,5 +1,6 @@
 """A study of two small sessions, run in several ways: the same tables each time, and nothing half made."""
 
+import re
 import shutil
 
 import pytest
@@ -41,7 +42,8 @@ def test_a_session_that_fails_leaves_the_others_and_a_report_that_says_why(study
     matrix = page[page.index('id="matrix"') : page.index("</table>")]
     failed = matrix[matrix.index('<tr class="failed">') :]
     assert "V1_cut" in failed and "the last block is cut" in failed and "hint: " in failed
-    assert matrix.count("<tr>") == 3 and "1 failed session left out of every number here" in page
+    text = re.sub("</?a[^>]*>", "", page)
+    assert matrix.count("<tr>") == 3 and "1 failed session left out of every number here" in text
     # Once more, nothing but the session that failed is tried, and the report stays as it is.
     before = (other / "results/report.html").stat().st_mtime_ns
     again = snakemake("--cores", 2, cwd=other, check=False)
