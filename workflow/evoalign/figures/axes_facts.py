@@ -41,6 +41,7 @@ def axes_facts(figure: Figure) -> str:
     for axes in figure.axes:
         if not axes.axison or not axes.get_visible():
             continue
+        axes.apply_aspect()  # as drawing does: maps of equal scales are narrower than their place
         extent = axes.get_window_extent()
         box = (extent.x0 / width, 1 - extent.y1 / height, extent.x1 / width, 1 - extent.y0 / height)
         panel: dict[str, Any] = {"box": [round(float(side), 4) for side in box], "title": _title(axes)}

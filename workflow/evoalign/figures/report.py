@@ -122,7 +122,7 @@ def _panel(png: Path, source: str, empty: bool, tables: Sequence[Path]) -> Panel
         meaning=meaning(png.stem),
         caption=caption.read_text(encoding="utf-8").strip() if caption.exists() else "",
         size=size,
-        alternative=f"Figure: {figure_title(png.stem)}. {meaning(png.stem)} {told(facts)}".strip(),
+        alternative=f"Figure, {figure_title(png.stem)}: {meaning(png.stem)} {told(facts)}".strip(),
         axes=json.dumps(facts),
         empty=empty,
         values=[(file.name, data_url(file.read_bytes(), "text/csv")) for file in tables],
