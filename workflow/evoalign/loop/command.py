@@ -34,6 +34,7 @@ from evoalign.spaces.registry import get_space
 from evoalign.study import Config, load_config
 
 JOURNAL = "journal.jsonl"
+ROUNDS = "rounds"  # the folder that a display of lines watches
 
 
 def run_command(parsed: argparse.Namespace) -> None:
@@ -158,6 +159,11 @@ def open_rig(settings: Evolve, study: Config, threads: Sequence[EvolutionThread]
         session = open_session(settings.replay, study.events)
         return ReplayDisplay(session), ReplayRecorder(session, settings.replay.speed)
     recorder = open_recorder(settings, study, threads)
+    if settings.display.transport == "lines":
+        from evoalign.loop.line_display import LineDisplay
+
+        folder = Path(settings.folder) / ROUNDS
+        return LineDisplay(settings.display.address, folder, settings.display.loopback_only), recorder
     if settings.display.transport == "zeromq":
         from evoalign.loop.zeromq_display import ZeromqDisplay
 

@@ -36,8 +36,8 @@ class ThreadSettings(Section):
 class DisplaySettings(Section):
     """How images reach the screen."""
 
-    transport: Literal["simulated", "zeromq"] = setting(
-        "simulated", "'simulated': a rig inside this process; 'zeromq': clients of docs/loop.md"
+    transport: Literal["simulated", "zeromq", "lines"] = setting(
+        "simulated", "'simulated': a rig inside this process; 'zeromq', 'lines': clients of docs/loop.md"
     )
     address: str = setting("tcp://127.0.0.1:5577", "where the display's client connects")
     loopback_only: bool = setting(True, "refuse an address that other machines can reach")

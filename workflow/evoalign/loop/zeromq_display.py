@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import zmq
@@ -36,7 +37,7 @@ class ZeromqDisplay:
 
     def __init__(self, address: str, loopback_only: bool = True) -> None:
         if loopback_only:
-            _check_loopback(address)
+            check_loopback(address)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 500)
@@ -62,7 +63,7 @@ class ZeromqDisplay:
             client, message = self._receive()
             if message["kind"] == "ask":
                 content = protocol.show_message(request, message["id"], self._next, before)
-                self._socket.send_multipart([client, content])
+                self._send(client, content)
                 continue
             if message["kind"] == "shown":
                 presentation = self._presentation(message, request, names)
@@ -100,12 +101,12 @@ class ZeromqDisplay:
         )  # fmt: skip
         return None
 
-    def _receive(self) -> tuple[bytes, protocol.Message]:
+    def _receive(self) -> tuple[Any, protocol.Message]:
         while (received := self._poll(STATED_S)) is None:
             logging.warning("the display says nothing; presentation %d is awaited", self._next)
         return received
 
-    def _poll(self, timeout_s: float) -> tuple[bytes, protocol.Message] | None:
+    def _poll(self, timeout_s: float) -> tuple[Any, protocol.Message] | None:
         """Return the next message that can be read, and who sent it."""
         stop = time.monotonic() + timeout_s
         while (left_s := stop - time.monotonic()) > 0:
@@ -117,11 +118,21 @@ class ZeromqDisplay:
                     logging.warning("%s", error)
         return None
 
-    def _answer(self, kind: str, client: bytes, message: protocol.Message) -> None:
-        self._socket.send_multipart([client, protocol.encode(kind, message["id"], next=self._next)])
+    def _answer(self, kind: str, client: Any, message: protocol.Message) -> None:
+        self._send(client, protocol.encode(kind, message["id"], next=self._next))
+
+    def _send(self, client: Any, content: bytes) -> None:
+        self._socket.send_multipart([client, content])
 
 
-def _check_loopback(address: str) -> None:
+def check_loopback(address: str) -> None:
+    """Refuse an address that other machines can reach.
+
+    Raises
+    ------
+    InputError
+        It is one.
+    """
     host = urlsplit(address).hostname or ""
     try:
         is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
