@@ -29,6 +29,7 @@ NEEDED = {
     "curated": {"sklearn", "spikeinterface"},
     "dandiset": {"pynwb"},
     "demo": {"torch"},
+    "demo_shared": {"pynwb", "torch"},
     "demo_tuning": {"pynwb", "torch"},
     "eigenframe": {"torch"},
     "encoding": {"torch"},

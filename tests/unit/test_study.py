@@ -24,9 +24,10 @@ def sheet(tmp_path, *rows, header=HEADER):
 def test_the_committed_config_and_sheet_are_the_valid_demo():
     config = load_config(ROOT / "config/config.yaml")
     assert config == Config()
-    recorded = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
+    recorded = ["V1_plexon", "V4_blackrock", "IT_blackrock"]
+    shared = [f"{area}_shared{n}" for area in ("V1", "V4", "IT") for n in (1, 2, 3, 4)]
     sheet = load_sessions(ROOT / config.sessions)
-    assert [s.session for s in sheet] == [*recorded, "IT_tuning"]
+    assert [s.session for s in sheet] == [*recorded, *shared, "untuned_shared", "IT_tuning"]
     assert [s.follows for s in sheet if s.follows] == ["IT_blackrock"]
 
 

@@ -18,7 +18,13 @@ PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "resources", "te
 # Two of the demo's sessions, as small as the analysis takes them.
 SMALL_SESSIONS = ("V1_plexon", "IT_blackrock")
 SMALL_SETTINGS = {
-    "demo": {"n_electrodes": 6, "n_blocks": 5, "images_per_thread": 8, "references_per_thread": 1},
+    "demo": {
+        "n_electrodes": 6,
+        "n_blocks": 5,
+        "images_per_thread": 8,
+        "references_per_thread": 1,
+        "shared_images_per_thread": 4,
+    },
     "analysis": {"min_blocks": 4, "min_last_block": 2, "n_bootstrap": 50, "n_permutations": 50},
     "encoding": {"n_permutations": 50, "n_bootstrap": 50, "n_alphas": 20, "projection_dims": [8]},
 }

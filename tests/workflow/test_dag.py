@@ -15,11 +15,12 @@ from evoalign.pipeline import process
 def test_a_dry_run_of_the_demo_plans_every_stage_for_each_session(checkout):
     planned = jobs(snakemake("-n", cwd=checkout).stdout)
     for rule in ("recording", "spike_sorting", "presentations", "nwb"):
-        assert planned[rule] == 6
-    # The tuning session enters as NWB.
+        assert planned[rule] == 3
+    # Thirteen shared sessions and the tuning session enter as NWB.
     for rule in ("responses", "trajectories", "encoding", "session_figures"):
-        assert planned[rule] == 7
-    assert planned["demo_blackrock"] == planned["demo_plexon"] == 3 and planned["demo_tuning"] == 1
+        assert planned[rule] == 17
+    simulated = ("demo_blackrock", "demo_plexon", "demo_shared", "demo_tuning")
+    assert [planned[rule] for rule in simulated] == [2, 1, 1, 1]
     assert planned["eigenframe"] == 2  # of both spaces, for all sessions
     assert planned["population"] == planned["report"] == 1
 

@@ -9,7 +9,9 @@ import spikeinterface as si
 from scipy import stats
 from spikeinterface.comparison import compare_sorter_to_ground_truth
 
-SESSIONS = [f"{area}_{vendor}" for area in ("V1", "V4", "IT") for vendor in ("blackrock", "plexon")]
+SESSIONS = ["V1_plexon", "V4_blackrock", "IT_blackrock"]  # recordings
+SHARED = [f"{area}_shared{n}" for area in ("V1", "V4", "IT") for n in (1, 2, 3, 4)]
+EXPERIMENTS = 5  # an area: a recording and four shared sessions
 CLOCK_HZ = 30_000.0
 
 pytestmark = pytest.mark.slow
@@ -33,8 +35,22 @@ def late_contrast(demo, area):
     """Object minus texture over the time bins, in late blocks, pooled over an area's experiments."""
     contrast = pooled(demo, "population_contrast")
     own = contrast[(contrast["area"] == area) & (contrast["window"] == "binned")]
-    assert (own["n"] == 2).all() and len(own) == 20
+    assert (own["n"] >= EXPERIMENTS).all() and len(own) == 20
     return own
+
+
+def planted_crossovers(demo, area):
+    """Planted crossovers of an area's experiments, ms; None where none is planted."""
+    names = [name for name in (*SESSIONS, *SHARED) if name.startswith(area)]
+    return {name: truth_of(demo, name)[0]["crossover_ms"] for name in names}
+
+
+def encoded(demo, name, **chosen):
+    """Rows of a pooled table of the encoding: all latents, folds by image."""
+    frame = pd.read_parquet(demo / f"results/population/encoding/{name}.parquet")
+    for column, value in {"projection": "full", "scheme": "image", **chosen}.items():
+        frame = frame[frame[column] == value]
+    return frame
 
 
 @pytest.mark.parametrize("session", SESSIONS)
@@ -60,12 +76,14 @@ def test_onsets_are_those_of_the_light(demo, session):
     assert np.percentile(error_ms, 99) <= 0.5
 
 
-def test_v1_favours_the_texture_space(demo):
-    final = pooled(demo, "activation").query("area == 'V1' and stage == 'final'")
+@pytest.mark.parametrize("area", ["V1", "V4"])
+def test_v1_and_v4_favour_the_texture_space(demo, area):
+    final = pooled(demo, "activation").query(f"area == '{area}' and stage == 'final'")
     by_kind = final.set_index(["session", "kind"])["value"].unstack()  # noqa: PD010
-    assert (by_kind["texture"] > by_kind["object"] + 0.3).all()
-    contrast = late_contrast(demo, "V1")
-    assert (contrast.query("50 <= start_ms < 90")["high"] < 0).all()
+    tuned = by_kind.drop(index="untuned_shared", errors="ignore")
+    assert len(tuned) == EXPERIMENTS and (tuned["texture"] > tuned["object"]).all()
+    contrast = late_contrast(demo, area)
+    assert (contrast.query("60 <= start_ms < 90")["high"] < 0).all()
     assert not ((contrast["z_q"] < 0.05) & (contrast["mean"] > 0)).any()
 
 
@@ -75,8 +93,8 @@ def test_pit_is_led_by_texture_early_and_by_objects_late(demo):
     assert (contrast.query("120 <= start_ms < 200")["low"] > 0).all()
 
 
-@pytest.mark.parametrize("session", SESSIONS)
-def test_the_crossover_is_the_planted_one(demo, session):
+@pytest.mark.parametrize("session", [*SESSIONS, *SHARED, "untuned_shared"])
+def test_a_sessions_crossover_is_the_planted_one(demo, session):
     planted, _ = truth_of(demo, session)
     found = pooled(demo, "crossover").query(f"session == '{session}'").iloc[0]
     if planted["crossover_ms"] is None:
@@ -85,18 +103,77 @@ def test_the_crossover_is_the_planted_one(demo, session):
         assert abs(found["crossover_ms"] - planted["crossover_ms"]) <= 20
 
 
-def test_two_experiments_an_area_have_no_crossover_whatever_was_planted(demo):
-    found = pooled(demo, "crossover").query("scope == 'area'")
-    assert set(found["area"]) == {"V1", "V4", "IT"} and (found["n"] <= 2).all()
-    assert found[["crossover_ms", "low_ms", "high_ms"]].isna().all(axis=None)
-    assert set(found["reason"]) == {"fewer than 5 experiments"}
-    latencies = pooled(demo, "latencies")
-    assert latencies["latency_ms"].isna().all()
-    assert set(latencies["reason"]) == {"fewer than 5 experiments"}
+def test_the_areas_crossover_and_latencies_are_the_planted_ones(demo):
+    found = pooled(demo, "crossover").query("scope == 'area' and selection == 'both'").set_index("area")
+    assert (found["n"] == EXPERIMENTS).all() and set(found.index) == {"V1", "V4", "IT"}
+    planted = np.mean([*planted_crossovers(demo, "IT").values()])
+    assert abs(found.loc["IT", "crossover_ms"] - planted) <= 20
+    assert found.loc[["V1", "V4"], "crossover_ms"].isna().all()
+    latencies = (
+        pooled(demo, "latencies").query("selection == 'both'").set_index(["area", "space"])["latency_ms"]
+    )
+    # Textures from the planted start of the response on; objects after the crossover, in PIT alone.
+    for area, start in (("V1", 42), ("V4", 46), ("IT", 50)):
+        assert start - 10 <= latencies[area, "texture"] <= start + 30
+    assert planted - 10 <= latencies["IT", "object"] <= planted + 30
+    assert latencies[[("V1", "object"), ("V4", "object")]].isna().all()
+
+
+def test_the_specification_curve_shows_what_was_planted(demo):
+    frame = pooled(demo, "specifications")
+    evoked = frame.query("start_ms == 50 and stop_ms == 200 and n >= @EXPERIMENTS")
+    for area in ("V1", "V4"):
+        own = evoked[evoked["area"] == area]
+        assert len(own) and (own["effect"] < 0).all()
+    own = frame.query("area == 'IT' and n >= @EXPERIMENTS")
+    assert (own.query("stop_ms <= 90")["effect"] < 0).all() and (
+        own.query("start_ms >= 120")["effect"] > 0
+    ).all()
+
+
+def test_units_of_every_area_are_explained(demo):
+    found = encoded(demo, "population_encoding").groupby("area")["n_explained"].first()
+    assert set(found.index) == {"V1", "V4", "IT"} and (found >= 8).all(), found.to_dict()
+
+
+def test_the_alignment_index_crosses_over_in_pit_where_it_was_planted(demo):
+    index = encoded(demo, "population_encoding", area="IT").set_index("start_ms")
+    early, late = index.loc[60:89], index.loc[120:189]
+    assert (early["index"] < 0).all() and (early["high"] < 0).all()
+    assert (late["index"] > 0).all() and (late["low"] > 0).all()
+    crossover = encoded(demo, "population_encoding_crossover", area="IT")["crossover_ms"].iloc[0]
+    assert abs(crossover - np.mean([*planted_crossovers(demo, "IT").values()])) <= 20
+
+
+@pytest.mark.parametrize("area", ["V1", "V4"])
+def test_the_alignment_index_of_v1_and_v4_is_texture_led(demo, area):
+    index = encoded(demo, "population_encoding", area=area).set_index("start_ms")
+    assert (index.loc[60:89, "high"] < 0).all()
+    assert encoded(demo, "population_encoding_crossover", area=area)["crossover_ms"].isna().all()
+    shares = index.loc[50:199, ["texture", "object"]].mean()
+    assert shares["texture"] > 1.5 * shares["object"]
+
+
+def test_the_session_without_tuning_has_no_more_findings_than_its_tests_level_allows(demo):
+    """Each claim is one that a session without tuning breaks in 1 of 1,000 seeds; the seed was not chosen."""
+    name, rate = "untuned_shared", 0.001
+    planted, _ = truth_of(demo, name)
+    assert planted["tuned"] is False and planted["crossover_ms"] is None
+    units = encoded(demo, "encoding_units", session=name)
+    p = units[["p_texture", "p_object"]].to_numpy()
+    assert (p <= 0.05).sum() <= stats.binom.ppf(1 - rate, p.size, 0.05) and np.isfinite(p).all()
+    success = pooled(demo, "success").query(f"session == '{name}' and statistic == 'maxinit'")
+    assert success["thread"].tolist() == [0, 1] and (success["p_selected"] > rate).all()
+    # Shares are 0 within their own standard errors, all windows and units together.
+    index = pd.read_parquet(demo / f"results/sessions/{name}/encoding/encoding_index.parquet")
+    index = index.query("projection == 'full' and scheme == 'image'")
+    for kind in ("texture", "object"):
+        error = np.sqrt((index[f"{kind}_sd"] ** 2).sum()) / len(index)
+        assert abs(index[kind].mean()) < stats.norm.isf(rate / 2) * error
 
 
 def test_the_areas_contrast_has_the_planted_signs_before_and_after_the_planted_crossover(demo):
-    planted = [truth_of(demo, f"IT_{vendor}")[0] for vendor in ("blackrock", "plexon")]
+    planted = [truth_of(demo, name)[0] for name in (*SESSIONS, *SHARED) if name.startswith("IT")]
     rates = np.array([[one["converged_rates_hz"][f"thread{i}"] for i in (0, 1)] for one in planted])
     binned = (rates[:, 1] - rates[:, 0]).mean(0).reshape(20, 10).mean(1)
     mean = late_contrast(demo, "IT").sort_values("start_ms")["mean"].to_numpy()
@@ -152,4 +229,7 @@ def test_no_rule_reads_the_truth(demo):
         for file in (demo / "workflow" / name).iterdir():
             text = file.read_text()
             # The demo's own rules write it; nothing else may name it.
-            assert file.name in ("demo.smk", "demo.py", "demo_tuning.py") or "truth" not in text, file
+            assert (
+                file.name in ("demo.smk", "demo.py", "demo_shared.py", "demo_tuning.py")
+                or "truth" not in text
+            ), file

@@ -35,6 +35,7 @@ ON_REQUEST = {
     "envelope": "results/sessions/V1_plexon/sorting/envelope.zarr",
     "dandiset": "results/dandiset",
     "demo_tuning": "data/demo/IT_tuning/IT_tuning.nwb",
+    "demo_shared": "data/demo/V1_shared1/V1_shared1.nwb",
     "axis_images": "results/sessions/IT_blackrock/axis_images",
     "insilico_report": "results/insilico/report.html",
 }

@@ -77,3 +77,41 @@ rule demo_tuning:
         ),
     script:
         "../scripts/demo_tuning.py"
+
+
+SHARED = [
+    *expand("{area}_shared{number}", area=["V1", "V4", "IT"], number=range(1, 5)),
+    "untuned_shared",
+]
+
+
+# As another lab would share them: units, presentations and latents, no voltages. One job, for each takes
+# seconds; and the first, for most of the study waits for it.
+rule demo_shared:
+    output:
+        nwb=expand(f"{DEMO}/{{session}}/{{session}}.nwb", session=SHARED),
+        truth=directory(expand(f"{DEMO}/{{session}}/truth", session=SHARED)),
+    log:
+        f"{RESULTS}/logs/demo/shared.log",
+    priority: 1
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code("demo_shared"),
+        settings=settings(
+            "demo",
+            "experimenter",
+            "institution",
+            "lab",
+            "species",
+            "nwb",
+            "responses",
+            "sorting",
+            "analysis.baseline_ms",
+            without=["nwb.strict", *READING_NWB],
+        ),
+    script:
+        "../scripts/demo_shared.py"

@@ -26,6 +26,9 @@ from evoalign.simulate.settings import Demo
 Area = Literal["V1", "V4", "IT"]
 Vendor = Literal["blackrock", "plexon", "intan", "open_ephys", "neuralynx"]
 
+AREAS: tuple[Area, ...] = ("V1", "V4", "IT")
+VENDORS: tuple[Vendor, ...] = ("blackrock", "plexon")
+SEEDS_OF_RECORDINGS = len(AREAS) * len(VENDORS)  # seeds from here on are free for other sessions
 PREFERRED_CHANNEL, PREFERRED_LETTER = 6, "a"  # fewer electrodes: the last one
 PHOTODIODE = {
     "blackrock": "ainp1",
@@ -62,10 +65,11 @@ class DemoSession:
 
 
 def demo_sessions(settings: Demo) -> list[DemoSession]:
-    """Return the six sessions of the demo study: three areas, each by two vendors."""
-    areas: tuple[Area, ...] = ("V1", "V4", "IT")
-    vendors: tuple[Vendor, ...] = ("blackrock", "plexon")
-    kinds = [(area, vendor) for area in areas for vendor in vendors]
+    """Return the recordings that the demo can make: three areas, each by two vendors.
+
+    Its sample sheet names one of each area.
+    """
+    kinds = [(area, vendor) for area in AREAS for vendor in VENDORS]
     preferred = f"{preferred_channel(settings)}{PREFERRED_LETTER}"
     return [
         DemoSession(area, vendor, _FIRST_DAY + dt.timedelta(days=day), preferred, PHOTODIODE[vendor])

@@ -77,7 +77,8 @@ def populate(evolved: Evolved, area: str, settings: Demo, preferred_channel: int
         sizes = _sizes(channel == preferred_channel, rng)
         for rank, size in enumerate(sizes):
             preferred = channel == preferred_channel and rank == 0
-            models.append(evolved.subject.unit if preferred else random_unit(area, evolved.screen, rng))
+            neighbour = random_unit(area, evolved.screen, rng, evolved.subject.unit.tuned)
+            models.append(evolved.subject.unit if preferred else neighbour)
             bursts = not preferred and rng.random() < BURSTING
             rows.append(
                 {

@@ -22,11 +22,13 @@ from evoalign.spaces.interface import Space, to_bytes
 
 EVOKED_S = (0.05, 0.2)  # window whose mean rate is the fitness (docs/methods.md section 2)
 
+GAINS = (0.6, 1.0)  # least and largest gain of a neighbour, as a share of the preferred unit's
+
 # Screening: an experimenter evolves images for a unit that answers to some of
 # them, but not to most. Mean drive over the screening images.
 N_SCREENED = 60
-TEXTURE_SCREEN, OBJECT_SCREEN = (0.06, 0.14), (0.07, 0.13)
-OBJECT_TEXTURE_MAX = 0.02  # texture drive of any screened object: contours are no texture
+TEXTURE_SCREEN, OBJECT_SCREEN = (0.1, 0.35), (0.1, 0.35)
+OBJECT_TEXTURE_MAX = 0.15  # texture drive of any screened object: contours are no texture
 
 
 def screening_images(spaces: Sequence[Space], generator: torch.Generator) -> list[np.ndarray]:
@@ -35,7 +37,7 @@ def screening_images(spaces: Sequence[Space], generator: torch.Generator) -> lis
         return [to_bytes(space.render(space.sample_initial(N_SCREENED, generator))) for space in spaces]
 
 
-def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
+def screened_unit(area: str, screen: Sequence[np.ndarray], tuned: bool = True) -> ModelUnit:
     """Return the first unit of an area that passes the screening.
 
     Its preferred texture and object are taken from the screening images in
@@ -47,11 +49,16 @@ def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
         'V1', 'V4' or 'IT'.
     screen : sequence of ndarray
         Textures and objects, uint8 ``[n, H, W, 3]`` each.
+    tuned : bool
+        As of `ModelUnit`.
     """
+    tuning = AREAS[area]
     textures, objects = screen
+    if not tuned:
+        return ModelUnit(tuning, textures[0], objects[0], gain_hz=tuning.gain_hz, tuned=False)
     statistics, contours = texture_statistics(textures), texture_statistics(objects)
     coarse = figures(objects)
-    unit = ModelUnit(AREAS[area], textures[0], objects[0])
+    unit = ModelUnit(tuning, textures[0], objects[0], gain_hz=tuning.gain_hz)
     for candidate in textures:
         unit = replace(unit, preferred_texture=candidate)
         drive = unit.texture_match(statistics).mean()
@@ -65,22 +72,27 @@ def screened_unit(area: str, screen: Sequence[np.ndarray]) -> ModelUnit:
     return unit
 
 
-def random_unit(area: str, screen: Sequence[np.ndarray], rng: np.random.Generator) -> ModelUnit:
+def random_unit(
+    area: str, screen: Sequence[np.ndarray], rng: np.random.Generator, tuned: bool = True
+) -> ModelUnit:
     """Return a neighbour of the preferred unit, tuned at random.
 
     `screen` holds candidate images of textures and of objects, uint8
-    ``[image, height, width, 3]``, to choose its preferred images from.
+    ``[image, height, width, 3]``, to choose its preferred images from; `tuned`
+    as of `ModelUnit`.
     """
     base = AREAS[area]
     tuning = AreaTuning(
-        w_texture=base.w_texture * rng.uniform(0.2, 1.0),
-        w_object=base.w_object * rng.uniform(0.2, 1.0),
-        latency_ms=base.latency_ms + rng.uniform(-5, 10),
-        object_latency_ms=base.object_latency_ms + rng.uniform(-8, 12),
+        w_texture=base.w_texture * rng.uniform(0.6, 1.0),
+        w_object=base.w_object * rng.uniform(0.6, 1.0),
+        latency_ms=base.latency_ms + rng.uniform(-4, 8),
+        object_latency_ms=base.object_latency_ms + rng.uniform(-6, 8),
         sustained=base.sustained,
+        gain_hz=base.gain_hz,
     )
     texture, figure = (images[rng.integers(len(images))] for images in screen)
-    return ModelUnit(tuning, texture, figure, base_hz=rng.uniform(2, 12), gain_hz=rng.uniform(20, 90))
+    base_hz, gain_hz = rng.uniform(3, 10), base.gain_hz * rng.uniform(*GAINS)
+    return ModelUnit(tuning, texture, figure, base_hz, gain_hz, tuned)
 
 
 class ModelSubject:

@@ -73,6 +73,7 @@ def planted_facts(evolved: Evolved) -> dict[str, object]:
     means = [_converged(evolved, thread) for thread in (0, 1)]
     rates = [unit.base_hz + t * early[:WINDOW_MS] + o * late[:WINDOW_MS] for t, o in means]
     return {
+        "tuned": unit.tuned,
         "base_hz": unit.base_hz,
         "gain_hz": unit.gain_hz,
         "w_texture": unit.tuning.w_texture,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import fft
+from scipy.special import expit
 
 from evoalign.spaces.procedural import IMAGE_SIZE, analytic_bands
 
@@ -21,12 +22,15 @@ N_ORIENTATIONS = 6
 NOISE_FLOOR = 0.03  # contrast at which the local normalisation is half effective
 RESPONSE_MS = 225  # a response has ended this long after its image's onset
 
-# A match m drives the unit by m^n / (m^n + h^n), m < 0 not at all: (n, h).
-TEXTURE_DRIVE = (2.0, 0.5)
-OBJECT_DRIVE = (2.0, 0.6)
+# A match m drives the unit by 1 / (1 + exp(-(m - h) / s)): (h, s). Tuning this broad answers to most
+# images of its space by degrees, as most visual units do, and not to its best image alone.
+TEXTURE_DRIVE = (0.3, 0.1)
+OBJECT_DRIVE = (0.4, 0.15)
+UNTUNED_DRIVE = 0.5  # of a unit that answers to every image alike
 FIGURE_CUTOFF = 6.0  # cycles/image; the figure is what is coarser
 
-_BANDS = analytic_bands(IMAGE_SIZE, FREQUENCIES, N_ORIENTATIONS, 0.9)
+# Single precision: the images are of 8 bits. Twice the filter: its pairs have the band's own amplitude.
+_BANDS = (2 * analytic_bands(IMAGE_SIZE, FREQUENCIES, N_ORIENTATIONS, 0.9)).astype(np.float32)
 
 
 def _lowpass(size: int, cutoff: float) -> np.ndarray:
@@ -34,7 +38,8 @@ def _lowpass(size: int, cutoff: float) -> np.ndarray:
     return np.exp(-0.5 * (np.hypot(*np.meshgrid(f, f, indexing="ij")) / cutoff) ** 2)
 
 
-_COARSE = _lowpass(IMAGE_SIZE, FIGURE_CUTOFF)
+_COARSE = _lowpass(IMAGE_SIZE, FIGURE_CUTOFF).astype(np.float32)
+_HALF_COARSE = _COARSE[:, : IMAGE_SIZE // 2 + 1]  # as the transform of real images keeps it
 
 
 def texture_statistics(images: np.ndarray) -> np.ndarray:
@@ -55,13 +60,14 @@ def texture_statistics(images: np.ndarray) -> np.ndarray:
     ndarray
         float64 ``[n, band]``, bands = frequencies x orientations.
     """
-    luminance = images.astype(np.float64).mean(axis=3) / 255
+    luminance = images.mean(axis=3, dtype=np.float32) / np.float32(255)
     statistics = np.empty((len(images), len(_BANDS)))
     for row, image in zip(statistics, luminance, strict=True):
-        energy = np.abs(fft.ifft2(2 * fft.fft2(image) * _BANDS)) ** 2
+        pairs = fft.ifft2(fft.fft2(image) * _BANDS)
+        energy = pairs.real**2 + pairs.imag**2
         # Normalised by the contrast energy around each place, over about a fifth of the field.
-        around = fft.ifft2(fft.fft2(energy.sum(axis=0)) * _COARSE).real
-        row[:] = (energy / (around + NOISE_FLOOR**2)).mean(axis=(1, 2))
+        around = fft.irfft2(fft.rfft2(energy.sum(axis=0)) * _HALF_COARSE, s=image.shape)
+        row[:] = (energy / (around + NOISE_FLOOR**2)).mean(axis=(1, 2), dtype=np.float64)
     return statistics
 
 
@@ -80,19 +86,19 @@ def figures(images: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray
-        float64 ``[n, 3 * 64 * 64]``.
+        float32 ``[n, 3 * 64 * 64]``.
     """
-    values = images.astype(np.float64) / 255
+    values = images.astype(np.float32) / np.float32(255)
     deviation = values - values.mean(axis=(1, 2), keepdims=True)
     contrast = np.linalg.norm(deviation.reshape(len(images), -1), axis=1)
-    coarse = fft.ifft2(fft.fft2(deviation, axes=(1, 2)) * _COARSE[:, :, None], axes=(1, 2)).real
+    spectrum = fft.rfft2(deviation, axes=(1, 2)) * _HALF_COARSE[:, :, None]
+    coarse = fft.irfft2(spectrum, s=images.shape[1:3], axes=(1, 2))
     return coarse.reshape(len(images), -1) / (contrast + 1.0)[:, None]
 
 
-def _drive(match: np.ndarray, exponent: float, half: float) -> np.ndarray:
-    """Return the Naka-Rushton drive of a rectified match, in 0..1."""
-    power = np.maximum(match, 0) ** exponent
-    return power / (power + half**exponent)
+def _drive(match: np.ndarray, half: float, width: float) -> np.ndarray:
+    """Return the drive of a match, in 0..1: half at `half`, 0.27 and 0.73 a `width` below and above."""
+    return np.asarray(expit((match - half) / width))
 
 
 def early_kernel(latency_ms: float, sustained: float, time_ms: np.ndarray) -> np.ndarray:
@@ -144,6 +150,8 @@ class AreaTuning:
         Start of the texture and of the object component.
     sustained : float
         Texture component after its transient, as a share of the peak.
+    gain_hz : float
+        Rate that full drive adds to the preferred unit at a kernel's peak, spikes/s.
     """
 
     w_texture: float
@@ -151,13 +159,36 @@ class AreaTuning:
     latency_ms: float
     object_latency_ms: float
     sustained: float
+    gain_hz: float
 
 
-# V1 sees texture only, V4 mostly, posterior IT both, the object later.
+# V1 sees texture and little else, V4 mostly, posterior IT both, the object later. V1 is driven
+# hardest by what is flashed onto its fields, and for the shortest time.
 AREAS = {
-    "V1": AreaTuning(w_texture=0.9, w_object=0.0, latency_ms=42.0, object_latency_ms=75.0, sustained=0.3),
-    "V4": AreaTuning(w_texture=0.9, w_object=0.28, latency_ms=46.0, object_latency_ms=78.0, sustained=0.45),
-    "IT": AreaTuning(w_texture=1.0, w_object=1.0, latency_ms=50.0, object_latency_ms=79.0, sustained=0.2),
+    "V1": AreaTuning(
+        w_texture=0.9,
+        w_object=0.15,
+        latency_ms=42.0,
+        object_latency_ms=75.0,
+        sustained=0.3,
+        gain_hz=320.0,
+    ),
+    "V4": AreaTuning(
+        w_texture=0.9,
+        w_object=0.28,
+        latency_ms=46.0,
+        object_latency_ms=78.0,
+        sustained=0.45,
+        gain_hz=240.0,
+    ),
+    "IT": AreaTuning(
+        w_texture=1.0,
+        w_object=1.0,
+        latency_ms=50.0,
+        object_latency_ms=79.0,
+        sustained=0.2,
+        gain_hz=200.0,
+    ),
 }
 
 
@@ -173,6 +204,8 @@ class ModelUnit:
         uint8 ``[64, 64, 3]``.
     base_hz, gain_hz : float
         Rate without drive; rate that full drive adds at a kernel's peak, spikes/s.
+    tuned : bool
+        False: it answers to every image alike, whatever it shows.
     """
 
     tuning: AreaTuning
@@ -180,6 +213,7 @@ class ModelUnit:
     preferred_object: np.ndarray
     base_hz: float = 10.0
     gain_hz: float = 160.0
+    tuned: bool = True
     _texture: np.ndarray = field(init=False, repr=False)
     _figure: np.ndarray = field(init=False, repr=False)
 
@@ -192,10 +226,14 @@ class ModelUnit:
 
     def texture_match(self, statistics: np.ndarray) -> np.ndarray:
         """Return T, ``[n]`` in 0..1, from `texture_statistics` ``[n, band]``."""
+        if not self.tuned:
+            return np.full(len(statistics), UNTUNED_DRIVE)
         return _drive(statistics @ self._texture, *TEXTURE_DRIVE)
 
     def object_match(self, coarse: np.ndarray) -> np.ndarray:
         """Return O, ``[n]`` in 0..1, from `figures` ``[n, pixel]``."""
+        if not self.tuned:
+            return np.full(len(coarse), UNTUNED_DRIVE)
         return _drive(coarse @ self._figure, *OBJECT_DRIVE)
 
     def kernels(self, time_ms: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
