@@ -57,10 +57,11 @@ def from_nwb(study, repackaged, tmp_path_factory):
     shutil.copy(repackaged / "results/nwb/IT_blackrock.nwb", shared)
     folder = small_study(tmp_path_factory.mktemp("interchange") / "study", source=study)
     rows = [
-        f"V1_plexon\tDemo-P\t{shared}/V1_plexon.nwb.zarr",
-        f"IT_blackrock\tDemo-B\t{shared}/IT_blackrock.nwb",
+        f"V1_plexon\tDemo-P\tCMA-ES;CMA-ES\t{shared}/V1_plexon.nwb.zarr",
+        f"IT_blackrock\tDemo-B\tCMA-ES;CMA-ES\t{shared}/IT_blackrock.nwb",
     ]
-    (folder / "config/sessions.tsv").write_text("\n".join(["session\tsubject\tnwb", *rows]) + "\n")
+    header = "session\tsubject\toptimisers\tnwb"  # NWB has no place for optimisers
+    (folder / "config/sessions.tsv").write_text("\n".join([header, *rows]) + "\n")
     snakemake("--cores", 2, "all", "results/dandiset", cwd=folder)
     assert not (folder / "data").exists()
     return folder
@@ -195,7 +196,8 @@ def external(study, tmp_path_factory):
     shown, units = write_external(folder / "theirs.nwb", study)
     (preferred,) = units.loc[units["preferred"], "channel"]
     sheet = (
-        f"session\tsubject\tnwb\tpreferred\tspaces\nTaro_1\tTaro\ttheirs.nwb\t{preferred}\ttexture;object\n"
+        "session\tsubject\tnwb\tpreferred\tspaces\toptimisers\n"
+        f"Taro_1\tTaro\ttheirs.nwb\t{preferred}\ttexture;object\tCMA-ES;CMA-ES\n"
     )
     (folder / "config/sessions.tsv").write_text(sheet)
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
