@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs/images/figures"
 WIDTH, MOST_HEIGHT, QUALITY = 900, 1100, 70
 # Of which session the figures are shown: one with an evolution, and of those along eigen-axes the other.
-EVOLUTION, TUNING = "IT_plexon", "IT_tuning"
+EVOLUTION, TUNING = "IT_blackrock", "IT_tuning"
 OF_ENCODING = ("alignment_index", "hessian_spectrum")
 
 

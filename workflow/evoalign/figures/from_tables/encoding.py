@@ -30,7 +30,6 @@ from evoalign.figures.style import (
 SPACES = ("texture", "object")
 MAP = "viridis"
 INDEX_MAP = "RdBu_r"  # blue texture, red object, white neither
-READABLE = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}  # behind words over data
 NO_SPECTRUM = "no unit is explained beyond chance, or no eigenframe of its spaces is known"
 
 
@@ -95,22 +94,19 @@ def _index_panel(panel: Axes, rows: pd.DataFrame, found: pd.DataFrame) -> None:
     for sign, kind in ((1, "object"), (-1, "texture")):
         ahead = np.sign(index) == sign
         panel.scatter(x[ahead], index[ahead], s=9, color=space_colour(kind), linewidth=0, zorder=4)
-    panel.set_ylim(-1.08, 1.08)
+    panel.set_ylim(-1.4, 1.08)  # below the index there is room for words
+    panel.set_yticks([-1, -0.5, 0, 0.5, 1])
     if len(found) == 0:
         return
     time, first, last = (float(found[c].iloc[0]) for c in ("crossover_ms", "low_ms", "high_ms"))
     if not np.isfinite(time):
         text = "no crossover: " + str(found["reason"].iloc[0])
-        panel.text(
-            0.98, 0.03, text, transform=panel.transAxes, ha="right", fontsize="small", bbox=READABLE, zorder=5
-        )
+        panel.text(0.98, 0.03, text, transform=panel.transAxes, ha="right", fontsize="small")
         return
     if np.isfinite(first):
         panel.axvspan(first, last, color=REFERENCE_COLOUR, alpha=0.18, linewidth=0)
     panel.axvline(time, color=REFERENCE_COLOUR, linestyle="--", linewidth=0.8)
-    panel.annotate(
-        f"{time:.0f} ms", (time, -0.6), xytext=(-3, 0), textcoords="offset points", ha="right", bbox=READABLE
-    )
+    panel.annotate(f"{time:.0f} ms", (time, -1.32), xytext=(-3, 0), textcoords="offset points", ha="right")
 
 
 def _kinds_panel(panel: Axes, rows: pd.DataFrame, columns: Mapping[str, str]) -> None:

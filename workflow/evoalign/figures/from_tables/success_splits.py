@@ -41,12 +41,19 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
     # Texture before object, as everywhere.
     names_of_kind = {kind: sorted(set(rows.loc[rows["kind"] == kind, "name"].astype(str))) for kind in SPACES}
     groups = [(kind, name) for kind, names in names_of_kind.items() for name in names]
+    of_both = set(names_of_kind["texture"]) & set(names_of_kind["object"])
     width = 0.8 / len(groups)
     for at, (kind, name) in enumerate(groups):
         of_name = rows[(rows["kind"] == kind) & (rows["name"] == name)].set_index("area").reindex(areas)
         x = np.arange(len(areas)) + (at - (len(groups) - 1) / 2) * width
         colour = _tint(space_colour(kind), names_of_kind[kind].index(name))
-        panel.bar(x, of_name["rate"], 0.92 * width, color=colour, label=name)
+        panel.bar(
+            x,
+            of_name["rate"],
+            0.92 * width,
+            color=colour,
+            label=f"{name} ({kind})" if name in of_both else name,
+        )
         rate, low, high = (of_name[column].to_numpy(np.float64) for column in ("rate", "low", "high"))
         error = np.clip([rate - low, high - rate], 0, None)
         panel.errorbar(x, rate, error, fmt="none", ecolor="black", elinewidth=0.6)
