@@ -10,7 +10,8 @@ from scipy import stats
 
 from evoalign import study, tables
 from evoalign.analysis.pooling.similarity import RESPONSES, compare_prototypes
-from evoalign.analysis.session.prototypes import as_tensor, session_prototypes
+from evoalign.analysis.session.prototypes import session_prototypes
+from evoalign.analysis.session.rendered_images import as_tensor
 from evoalign.analysis.tuning.tables import TUNING_AXES
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from evoalign import tables
 from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.session.rendered_images import as_tensor, check_rendered
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
 from evoalign.files import atomic_write
@@ -102,13 +103,16 @@ def session_prototypes(
     Raises
     ------
     InputError
-        Weights that are configured cannot be used; see `get_space`.
+        Weights that are configured cannot be used; see `get_space`. Images are
+        not those that the latents render; see `check_rendered`.
     """
     experiment = found["experiments"].iloc[0]
     prototypes: list[Prototype] = []
     for thread in (0, 1):
         space = _space(str(experiment[f"space_{thread}"]), contents, thread, generators, device)
         block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
+        if space is not None:
+            check_rendered(contents, block, thread, str(experiment[f"space_{thread}"]), space)
         source = _BlockPrototype(contents, thread, block, str(experiment[f"space_{thread}"]), space)
         prototypes += source.best(str(experiment[f"best_image_{thread}"]))
         prototypes += source.average()
@@ -206,12 +210,6 @@ class _BlockPrototype:
         assert self.space is not None
         with torch.no_grad():
             return self.space.render(torch.from_numpy(latent[None].copy()))[0].double()
-
-
-def as_tensor(pixels: NDArray[np.uint8]) -> Tensor:
-    """Image of a file as float64 ``[3, H, W]`` in 0..1: grey ones in three colours, transparency left out."""
-    image = torch.from_numpy(np.array(pixels)).double() / 255
-    return image.expand(3, -1, -1) if image.ndim == 2 else image[..., :3].permute(2, 0, 1)
 
 
 def image_name(session: str, one: Prototype) -> str:
