@@ -1,5 +1,6 @@
 """`evoalign check` finds what would end a run, each thing by itself, and lets what is right pass."""
 
+import datetime as dt
 import os
 import shutil
 import sys
@@ -13,7 +14,10 @@ import yaml
 from evoalign.cli import main
 from evoalign.commands import check_machine, check_session
 from evoalign.errors import InputError
+from evoalign.files import SAMPLE_BYTES, WHOLE_BYTES, fingerprint, sha256
 from evoalign.formats.opening import open_recording
+from evoalign.pipeline.provenance.measure import Host, Usage
+from evoalign.pipeline.provenance.records import Job, write_job
 from evoalign.sheet import load_sessions
 from evoalign.study import Config
 
@@ -178,3 +182,38 @@ def test_files_by_themselves_are_read_from_end_to_end(study, capsys):
     os.truncate("a.ns6", 500_000)
     status, _, failures = checked(capsys, "a.nev", "a.ns6")
     assert status == 1 and len(failures) == 1
+
+
+def record(name, at, **inputs):
+    """What a job that read files left behind, `at` minutes after the first."""
+    ended = dt.datetime(2026, 3, 1, 10, at, tzinfo=dt.UTC)
+    host = Host(name="rig", system="Linux", cpu="one", cores=1, memory_gb=8.0)
+    usage = Usage(
+        started=ended, ended=ended, wall_s=1.0, cpu_s=1.0, memory_mb=1.0, gpus=(), host=host, slurm_job=""
+    )
+    job = Job(
+        rule=name, wildcards={"session": "day1"}, threads=1, usage=usage, facts={}, inputs=inputs, outputs=()
+    )
+    write_job(job, "results")
+
+
+def test_checksums_find_the_byte_that_samples_miss(study, capsys):
+    large = study / "a.ns6"
+    with large.open("ab") as file:
+        file.write(bytes(WHOLE_BYTES + 1_000_000))
+    record("recording", 0, **{"a.ns6": sha256(large), "log.tsv": "0" * 64})
+    record("spike_sorting", 2, **{"a.ns6": "", "log.tsv": sha256("log.tsv"), "lost.tsv": "1" * 64})
+    status, out, _ = checked(capsys, "--checksums")
+    assert "2 inputs of 2 jobs as recorded, every byte" in out and "lost.tsv is gone" in out
+
+    before, place = fingerprint(large), large.stat().st_size - 3 * SAMPLE_BYTES
+    with large.open("r+b") as file:
+        file.seek(place)
+        file.write(b"x")
+    assert fingerprint(large) == before
+    _, out, failures = checked(capsys)
+    assert not [line for line in failures if "results were made" in line]
+    status, out, failures = checked(capsys, "--checksums")
+    assert sum("results were made" in line for line in failures) == 1
+    assert status == 1 and "1 input of 2 jobs" in out and "a.ns6" in out
+    assert "--forcerun spike_sorting" in out

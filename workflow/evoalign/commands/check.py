@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 evoalign check
 evoalign check --session day1 --whole
+evoalign check --checksums
 evoalign check --config my.yaml
 evoalign check day1.nev day1.ns6
 """
@@ -40,6 +41,9 @@ def add(subcommands: Subcommands) -> None:
     parser.add_argument("--session", action="append", default=[], help="only this session (may be repeated)")
     parser.add_argument(
         "--whole", action="store_true", help="recordings from end to end, not their beginning"
+    )
+    parser.add_argument(
+        "--checksums", action="store_true", help="also every byte of the files that results were made of"
     )
     parser.add_argument("--cores", type=int, default=None, help="that the run will have (all)")
     add_config(parser)
@@ -63,6 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
             parts[f"Session {row.session}"] = session_findings(row, config, arguments.whole)
             if row.subject == UNKNOWN:
                 study.note(f"subject of session {row.session}: '{UNKNOWN}' counts as an animal of that name")
+        if arguments.checksums:
+            from evoalign.commands.check_records import record_findings
+
+            parts["Results"] = record_findings(config.results)
         parts["Programs"] = program_findings(config)
         parts["Machine"] = machine_findings(config, rows, arguments.cores)
     return _tell(parts)
