@@ -33,7 +33,7 @@ def test_two_units_coincide_as_often_in_a_part_of_their_spikes_as_in_all(two_uni
     chunks = two_units.traces.chunks()
     n_crossings = sum(len(detect(two_units, 0, chunk).sample) for chunk in chunks)
     found = [detect(two_units, n_crossings // len(chunks) // share, chunk) for chunk in chunks]
-    waves, sizes, times = _crossings_of_row(two_units, found, 0)
+    waves, sizes, times, _ = _crossings_of_row(two_units, found, 0)
     assert len(waves) == len(sizes) == pytest.approx(n_crossings / share, rel=0.05)
     large = sizes > (LARGE_UV + SMALL_UV) / 2
     assert coincidence(times[large], times[~large], 1e-3) == pytest.approx(1, abs=0.3)
@@ -53,17 +53,19 @@ def chunked(draw):
         picked[first : draw(st.integers(first, len(sample)))] = True
         waves = sample[picked][:, None].astype(np.float32)
         chunk = Chunk(0, start, start + length)
-        parts.append(Crossings(chunk, np.zeros(len(sample), int), sample, sample + 0.5, picked, waves))
+        rows, signs = np.zeros(len(sample), int), sample % 3 == 0
+        parts.append(Crossings(chunk, rows, sample, sample + 0.5, signs, picked, waves))
         start += length
     return parts
 
 
 @given(parts=chunked())
 def test_the_clock_of_picked_crossings_runs_on_and_keeps_the_intervals_of_a_chunk(two_units, parts):
-    waves, sizes, times = _crossings_of_row(two_units, parts, 0)
+    waves, sizes, times, signs = _crossings_of_row(two_units, parts, 0)
     expected = np.concatenate([part.sample[part.picked] for part in parts])
     np.testing.assert_array_equal(waves[:, 0], expected)
     np.testing.assert_array_equal(sizes, expected + 0.5)
+    np.testing.assert_array_equal(signs, expected % 3 == 0)
     assert np.all(np.diff(times) > 0)
     of_chunk = np.repeat(np.arange(len(parts)), [part.picked.sum() for part in parts])
     same = np.diff(of_chunk) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -105,8 +104,9 @@ def _opened(files: tuple[Path, ...], gap_tolerance_ms: float, most_bytes: int | 
 
 def _recording_around(file: Path) -> Path | None:
     """Return the nearest folder around a file that is a recording of another system; None without."""
-    around = itertools.islice(file.absolute().parents, MOST_FOLDERS)
-    return next((folder for folder in around if system_of([folder])), None)
+    # The root of all files is no recording, and what lies in it comes and goes.
+    folders = [folder for folder in file.absolute().parents if folder != folder.parent]
+    return next((folder for folder in folders[:MOST_FOLDERS] if system_of([folder])), None)
 
 
 def check_readable(file: Path) -> None:

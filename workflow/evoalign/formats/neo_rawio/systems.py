@@ -111,8 +111,11 @@ def _with_folder(files: Sequence[Path]) -> Sequence[Path]:
 def _holds(folder: Path, system: System) -> bool:
     """Return whether a folder is a recording of a system."""
     inside = (file for pattern in system.inside for file in folder.glob(pattern))
-    # Blackrock's event files have the suffix of Neuralynx's.
-    return any(system.name != "neuralynx" or is_neuralynx(file) for file in inside)
+    try:
+        # Blackrock's event files have the suffix of Neuralynx's.
+        return any(system.name != "neuralynx" or is_neuralynx(file) for file in inside)
+    except FileNotFoundError:  # what other programs put beside a file may go while it is looked at
+        return False
 
 
 def system_of(files: Sequence[Path]) -> System | None:
