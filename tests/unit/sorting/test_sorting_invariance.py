@@ -12,7 +12,8 @@ from evoalign.sorting.sort import sort
 def sorted_spikes(counts, gain=0.25, n_jobs=1, start_s=0.0):
     recording = make_recording([counts], [start_s])
     recording.set_channel_gains(gain)
-    return sort(recording, make_channels(counts.shape[1]), Sorting(online=False), seed=0, n_jobs=n_jobs)
+    settings = Sorting(online=False, noise_range_uv=(0.01, 1e5))  # gains that are wrong, and not refused
+    return sort(recording, make_channels(counts.shape[1]), settings, seed=0, n_jobs=n_jobs)
 
 
 @pytest.fixture(scope="module")
