@@ -50,7 +50,7 @@ def neurons(duration_s: float, word_hz: float) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def by_replay(duration_s: float, speed: float, word_hz: float) -> tuple[int, int, float]:
-    """Take a session in round by round, as the loop does, with the journal's lists; count what came."""
+    """Take a session in round by round, as the loop does, packed for the journal; count what came."""
     words, spikes = neurons(duration_s, word_hz)
     onset_s = np.arange(0.0, duration_s - 0.5, 0.2)
     log = pd.DataFrame({name: [] for name in LOG.names})
@@ -62,8 +62,8 @@ def by_replay(duration_s: float, speed: float, word_hz: float) -> tuple[int, int
         n_shown = min(first + per_round, len(onset_s))
         shown = [Presentation(0, "a", 1, 0, 1, 1, 2, 0.0, 0.1)] * n_shown
         recorded = recorder.take(Round(number + 1, 0, [], first), shown)
-        fields = recorded_fields(recorded)
-        n_taken += len(fields["words"]["time_s"]) + len(fields["spikes"]["time_s"])
+        recorded_fields(recorded)
+        n_taken += len(recorded.words) + len(recorded.spikes)
     last_s = onset_s[-1] + 0.4
     n_sent = int((words["time_s"] < last_s).sum() + (spikes["time_s"] < last_s).sum())
     return n_sent, n_sent - n_taken, (time.monotonic() - began) / (last_s - onset_s[0])

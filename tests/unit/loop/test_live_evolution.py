@@ -1,6 +1,7 @@
 """The loop: what it writes, what it survives, what it refuses."""
 
 import importlib.util
+import json
 import os
 import threading
 from dataclasses import replace
@@ -11,21 +12,25 @@ import pandas as pd
 import pytest
 import zmq
 
-from evoalign import files
+from evoalign import files, tables
 from evoalign.cli import main
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes
 from evoalign.events.log import read_log
+from evoalign.events.photodiode import Photodiode
 from evoalign.events.settings import Events
 from evoalign.loop import command, live, protocol
 from evoalign.loop.client import DisplayClient, simulated_shower
 from evoalign.loop.command import JOURNAL, run_evolution
+from evoalign.loop.history import History, recorded_fields
 from evoalign.loop.interfaces import Recorded, Round, ToShow
-from evoalign.loop.journal import read_journal
+from evoalign.loop.journal import Journal, read_journal
 from evoalign.loop.scoring import Scores
 from evoalign.loop.settings import load_evolve
 from evoalign.loop.simulated import ModelRecorder, SimulatedDisplay, plan_round
 from evoalign.loop.zeromq_display import ZeromqDisplay
+from evoalign.recordings.recording import spike_table
+from evoalign.recordings.tables import WORDS
 from evoalign.sheet import load_sessions
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks/loop_kills.py"
@@ -107,7 +112,7 @@ def test_a_run_that_stopped_after_any_record_goes_on_to_the_same_end(
         pass
 
     def stop_later(journal, record):
-        if len(journal.records) >= n_records:
+        if journal.n_records >= n_records:
             raise Stopped
         append(journal, record)
 
@@ -130,6 +135,43 @@ def test_other_settings_do_not_go_on_with_a_run(tmp_path):
     run_evolution(settings)
     with pytest.raises(InputError, match="begun with another references"):
         run_evolution(settings.model_copy(update={"references": 2}))
+
+
+def test_a_journal_of_another_version_is_refused(tmp_path):
+    settings = settings_of(tmp_path / "run", 3)
+    with Journal(tmp_path / "run" / JOURNAL) as journal:
+        journal.append({"kind": "begun", "version": 1, "settings": {}})
+    with pytest.raises(InputError, match="the journal has version 1, this program writes 2"):
+        run_evolution(settings)
+
+
+def test_what_was_recorded_comes_back_from_the_journal_bit_for_bit():
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, 1e5, 1000))
+    spikes = spike_table(rng.integers(1, 40_000, 1000), rng.integers(0, 256, 1000), times)
+    words = pd.DataFrame(
+        {
+            "time_s": times[:4],
+            "word": [0, 65_535, 2**40, -1],
+            "source": ["serial", "digital", "serial", ""],
+            "segment": [0, 0, 1, 1],
+        }
+    )
+    words = tables.conform(words, WORDS)
+    light = Photodiode(times[:7], np.empty(0))
+    for part in (Recorded(words, spikes, light, (0.0, 13.0)), Recorded(words[:0], spikes[:0])):
+        record = json.loads(json.dumps({"kind": "recorded", "block": 1, "round": 0} | recorded_fields(part)))
+        history = History()
+        history.take(record)
+        back = history.recorded[1, 0]
+        pd.testing.assert_frame_equal(back.words, part.words, check_exact=True)
+        pd.testing.assert_frame_equal(back.spikes, part.spikes, check_exact=True)
+        assert back.offsets_s == part.offsets_s
+        if part.photodiode is None:
+            assert back.photodiode is None
+        else:
+            np.testing.assert_array_equal(back.photodiode.on_s, light.on_s)
+            np.testing.assert_array_equal(back.photodiode.off_s, light.off_s)
 
 
 def test_without_room_the_next_block_is_not_begun(tmp_path):

@@ -159,6 +159,26 @@ def test_online_rates_equal_offline_rates_exactly(replayed):
     assert set(codes) == {(block, thread) for block in range(1, 5) for thread in (0, 1)}
 
 
+def test_the_photodiode_times_presentations_as_offline_exactly(replayed, monkeypatch):
+    """Onsets of each block when it was scored, and of the finished session."""
+    folder, settings = replayed
+    online = []
+
+    def spied(log, *arguments, **options):
+        aligned = align(log, *arguments, **options)
+        newest = aligned.presentations["block"] == log["block"].max()
+        online.append(aligned.presentations[newest])
+        return aligned
+
+    monkeypatch.setattr("evoalign.loop.scoring.align", spied)
+    (row,) = load_sessions(run_evolution(settings.model_copy(update={"folder": str(folder / "light")})))
+    offline = offline_rates(row)
+    of_blocks = pd.concat(online)[lambda frame: frame["valid"]]
+    assert (of_blocks["onset_source"] == "photodiode").all()
+    assert of_blocks["onset_s"].tolist() == offline["onset_s"].tolist()
+    assert of_blocks["image"].tolist() == offline["image"].tolist()
+
+
 def test_rates_from_an_nwb_file_are_those_of_its_recording(replayed):
     folder, settings = replayed
     as_nwb(open_recording(settings.replay.raw), folder / "s.nwb")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,9 +52,10 @@ class BlockImages:
             for image in self._references_of(thread, block):
                 self._remember(image.name, image.thread, image.space, image.latent_row)
 
-    def table(self) -> pd.DataFrame:
-        """Return thread, space, latent_row and reference, indexed by image name."""
-        return pd.DataFrame(list(self._rows.values()), index=list(self._rows))
+    def table(self, names: Iterable[str]) -> pd.DataFrame:
+        """Return thread, space, latent_row and reference of images, indexed by name, once each."""
+        rows = {name: self._rows[name] for name in names}
+        return pd.DataFrame(list(rows.values()), index=list(rows))
 
     def _references_of(self, thread: EvolutionThread, block: int) -> list[ShownImage]:
         return reference_images(thread, block, self._references.get(thread.number, ()))

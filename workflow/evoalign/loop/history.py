@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import bisect
 from collections.abc import Mapping
+from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,8 +20,8 @@ from evoalign.loop.interfaces import Presentation, Recorded
 from evoalign.loop.journal import Record
 from evoalign.recordings.tables import ONLINE_SPIKES, WORDS
 
-_WORD_FIELDS = ("time_s", "word", "source", "segment")
-_SPIKE_FIELDS = ("channel", "unit", "time_s")
+VERSION = 2  # of the journal: 1 held spikes and words as lists of numbers
+ALIGNED_BLOCKS = 3  # that place a block's presentations on the recording's clock
 
 
 class History:
@@ -82,19 +86,68 @@ class History:
 
     def first_of(self, block: int, round_number: int) -> int:
         """Number of the first presentation of a round, whether it was shown or is next."""
-        for presentation in self.presentations:
-            if (presentation.block, presentation.round) >= (block, round_number):
-                return presentation.number
-        return len(self.presentations)
+        return bisect.bisect_left(self.presentations, (block, round_number), key=lambda p: (p.block, p.round))
+
+    def recent(self, block: int, channel: int) -> tuple[list[Presentation], Recorded]:
+        """Return the presentations that place a block's on the recording's clock, and what was recorded then.
+
+        Spikes are those of one channel: a hundred others take longer to sort than all else.
+        """
+        first = block - ALIGNED_BLOCKS + 1
+        of_blocks = {
+            key: replace(part, spikes=part.spikes[part.spikes["channel"] == channel])
+            for key, part in self.recorded.items()
+            if key[0] >= first
+        }
+        return self.presentations[self.first_of(first, 0) :], merge_recorded(of_blocks)
+
+
+def begun_record(settings: Record) -> Record:
+    """Return a journal's first record."""
+    return {"kind": "begun", "version": VERSION, "settings": settings}
+
+
+def check_begun(begun: Record, settings: Record, path: PathLike[str]) -> None:
+    """See that an evolution can go on.
+
+    Parameters
+    ----------
+    begun : dict
+        The journal's first record.
+    settings : dict
+        Of now.
+    path : path
+        Of the journal.
+
+    Raises
+    ------
+    InputError
+        It was written by another version, or begun with other settings.
+    """
+    if begun["version"] != VERSION:
+        raise InputError(
+            f"the journal has version {begun['version']}, this program writes {VERSION}",
+            path,
+            "go on with the version of the program that began the evolution, or give another folder",
+        )
+    if begun["settings"] != settings:
+        changed = [name for name in settings if begun["settings"].get(name) != settings[name]]
+        raise InputError(
+            f"the evolution was begun with another {', '.join(changed)}",
+            path,
+            "restore the settings, or give another folder",
+        )
 
 
 def recorded_fields(recorded: Recorded) -> Record:
-    """Return words and spikes as a journal holds them: a list a column."""
-    words: dict[str, Any] = {name: recorded.words[name].tolist() for name in _WORD_FIELDS}
-    spikes: dict[str, Any] = {name: recorded.spikes[name].tolist() for name in _SPIKE_FIELDS}
+    """Return words, spikes and changes of light as a journal holds them: see `_packed`."""
     light = recorded.photodiode
-    changes = None if light is None else {"on_s": light.on_s.tolist(), "off_s": light.off_s.tolist()}
-    fields: Record = {"words": words, "spikes": spikes, "light": changes}
+    changes = None if light is None else {"on_s": _packed(light.on_s), "off_s": _packed(light.off_s)}
+    fields: Record = {
+        "words": _packed_columns(recorded.words, WORDS),
+        "spikes": _packed_columns(recorded.spikes, ONLINE_SPIKES),
+        "light": changes,
+    }
     return fields | ({"offsets_s": list(recorded.offsets_s)} if recorded.offsets_s else {})
 
 
@@ -123,17 +176,49 @@ def _merge_light(parts: list[Photodiode]) -> Photodiode | None:
 
 
 def _recorded(fields: Mapping[str, Any]) -> Recorded:
-    words = _frame(fields["words"], WORDS)
-    spikes = _frame(fields["spikes"], ONLINE_SPIKES)
+    words = _unpacked_columns(fields["words"], WORDS)
+    spikes = _unpacked_columns(fields["spikes"], ONLINE_SPIKES)
     changes = fields["light"]
     offsets_s = tuple(fields.get("offsets_s", ()))
     if changes is None:
         return Recorded(words, spikes, None, offsets_s)
-    on_s, off_s = (np.array(changes[name], np.float64) for name in ("on_s", "off_s"))
+    on_s, off_s = (_unpacked(changes[name]) for name in ("on_s", "off_s"))
     return Recorded(words, spikes, Photodiode(on_s, off_s), offsets_s)
 
 
-def _frame(columns: Mapping[str, list[Any]], contract: pa.Schema) -> pd.DataFrame:
-    """Return a table from its columns; lists without items have no type of their own."""
-    frame = pd.DataFrame(columns)
-    return tables.conform(frame, contract) if len(frame) else tables.empty(contract)
+def _packed_columns(frame: pd.DataFrame, contract: pa.Schema) -> Record:
+    columns: Record = {}
+    for field in contract:
+        if field.type == pa.string():
+            codes, texts = pd.factorize(frame[field.name])
+            columns[field.name] = {"texts": texts.tolist(), "codes": _packed(codes)}
+        else:
+            columns[field.name] = _packed(frame[field.name].to_numpy())
+    return columns
+
+
+def _unpacked_columns(columns: Mapping[str, Any], contract: pa.Schema) -> pd.DataFrame:
+    """Return a table from its columns."""
+    frame = {
+        name: np.array(column["texts"], object)[_unpacked(column["codes"])]
+        if "texts" in column
+        else _unpacked(column)
+        for name, column in columns.items()
+    }
+    return tables.conform(pd.DataFrame(frame), contract)
+
+
+def _packed(values: np.ndarray) -> dict[str, str]:
+    """Return numbers as text, bit for bit: the smallest little-endian type that holds them, and base64.
+
+    As decimal numbers, the spikes of a hundred channels take longer to write than all else in a block.
+    """
+    if values.dtype.kind in "iu" and len(values):
+        limits = [np.min_scalar_type(limit) for limit in (values.min(), values.max())]
+        values = values.astype(np.promote_types(*limits))
+    values = values.astype(values.dtype.newbyteorder("<"))
+    return {"dtype": values.dtype.str, "base64": base64.b64encode(values.tobytes()).decode()}
+
+
+def _unpacked(column: Mapping[str, str]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(column["base64"]), column["dtype"])

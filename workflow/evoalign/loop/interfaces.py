@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,7 +83,7 @@ class Presentation:
 
     def as_record(self) -> dict[str, Any]:
         """Return it as the journal and the protocol hold it."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 class Display(Protocol):

@@ -40,7 +40,9 @@ class Journal:
     ----------
     path : pathlib.Path
     records : list of dict
-        All that is written.
+        That were there when it was opened. Those of now are not kept: hours of spikes would fill the memory.
+    n_records : int
+        Of both.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class Journal:
             self._lock()
             content = self.path.read_bytes()
             self.records, self._end, self._checksum = _parse(content, self.path)
+            self.n_records = len(self.records)
             if self._end < len(content):
                 logging.warning("%s: the last record was not finished and is left out", self.path)
                 os.ftruncate(self._file, self._end)
@@ -98,7 +101,7 @@ class Journal:
             raise
         self._end += len(line)
         self._checksum = checksum
-        self.records.append(record)
+        self.n_records += 1
 
     def close(self) -> None:
         """Let another process have the journal."""

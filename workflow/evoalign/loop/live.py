@@ -6,10 +6,10 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from evoalign.errors import InputError
 from evoalign.evolution.loop import EvolutionThread, ShownImage
@@ -17,14 +17,13 @@ from evoalign.files import remove_partials_in
 from evoalign.loop import study_files
 from evoalign.loop.block_images import BlockImages
 from evoalign.loop.electrode import BlockRates, block_rates, teaches, warn_of_electrode
-from evoalign.loop.history import History, merge_recorded, recorded_fields
-from evoalign.loop.interfaces import Display, Recorded, Recorder, Round, ToShow
+from evoalign.loop.history import History, begun_record, check_begun, merge_recorded, recorded_fields
+from evoalign.loop.interfaces import Display, Presentation, Recorder, Round, ToShow
 from evoalign.loop.journal import Journal, Record
 from evoalign.loop.monitor import Monitor
 from evoalign.loop.scoring import Scorer, Scores, log_of
 from evoalign.loop.settings import Evolve
 
-ALIGNED_BLOCKS = 3  # that place a block's presentations on the recording's clock
 FREE_TO_CHANGE = ("n_blocks", "display", "recorder", "min_free_mb", "arrays", "page")  # of a begun run
 
 
@@ -90,7 +89,7 @@ class LiveEvolution:
             self._block(block)
         self._monitor.set(phase="ending")
         self._display.end()
-        log = log_of(self._history.presentations, self._images.table())
+        log = self._log(self._history.presentations)
         raw = self._recorder.finish(self._folder, merge_recorded(self._history.recorded))
         return study_files.write_session(self._folder, self._settings, log, raw)
 
@@ -99,17 +98,12 @@ class LiveEvolution:
         described = json.loads(self._settings.model_dump_json(exclude=set(FREE_TO_CHANGE)))
         if not self._journal.records:
             study_files.write_settings(self._folder, self._settings, self._threads)
-            self._journal.append({"kind": "begun", "version": 1, "settings": described})
-        begun, *records = self._journal.records
-        if begun["settings"] != described:
-            changed = [name for name in described if begun["settings"].get(name) != described[name]]
-            raise InputError(
-                f"the evolution was begun with another {', '.join(changed)}",
-                self._journal.path,
-                "restore the settings, or give another folder",
-            )
-        for record in records:
+            self._journal.append(begun_record(described))
+        else:
+            check_begun(self._journal.records[0], described, self._journal.path)
+        for record in self._journal.records[1:]:
             self._history.take(record)
+        self._journal.records.clear()  # the history has them
         if self._history.recorded:
             self._recorder.go_on(merge_recorded(self._history.recorded))
         if self._history.last_scored:
@@ -158,7 +152,7 @@ class LiveEvolution:
         names: dict[int, list[str]],
     ) -> dict[str, ToShow]:
         """Write images and latents of a block and journal what it proposes; return files by image."""
-        files = {image.name: study_files.write_image(self._folder, image) for image in images}
+        files = study_files.write_images(self._folder, images)
         digests = {
             str(number): study_files.write_latents(self._folder, block, number, codes[number], names[number])
             for number in codes
@@ -253,24 +247,15 @@ class LiveEvolution:
 
     def _score(self, block: int) -> BlockRates:
         """Rates of a block's images over their presentations that count."""
-        near = [p for p in self._history.presentations if p.block > block - ALIGNED_BLOCKS]
-        recorded: Recorded = merge_recorded(
-            {
-                key: _of_channel(part, self._settings.channel)
-                for key, part in self._history.recorded.items()
-                if key[0] > block - ALIGNED_BLOCKS
-            }
-        )
-        log = log_of(near, self._images.table())
+        presentations, recorded = self._history.recent(block, self._settings.channel)
+        log = self._log(presentations)
         scores = self._scorer.windows(log, recorded.words, recorded.spikes, recorded.photodiode)
         is_block = (log["block"] == block).to_numpy(bool)
         of_block = Scores(*(rate[is_block] for rate in scores))
         return block_rates(log.loc[is_block, "image"].tolist(), of_block, self._settings.artefact_hz)
 
-
-def _of_channel(recorded: Recorded, channel: int) -> Recorded:
-    """Leave the spikes of other channels out: a hundred of them take longer to sort than all else."""
-    return replace(recorded, spikes=recorded.spikes[recorded.spikes["channel"] == channel])
+    def _log(self, presentations: Sequence[Presentation]) -> pd.DataFrame:
+        return log_of(presentations, self._images.table(p.name for p in presentations))
 
 
 def _with_median(rates: Sequence[float]) -> np.ndarray:

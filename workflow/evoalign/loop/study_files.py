@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from evoalign.loop.interfaces import ToShow
 from evoalign.loop.settings import Evolve
 
 STATES_KEPT = 2  # of the newest blocks: full covariances of 4,096 latents take 134 MB
+WRITERS = 4  # images on their way to the disk at a time: what takes long is the disk
 IMAGES, LATENTS, STATES = "images", "latents", "state"
 
 
@@ -35,6 +37,13 @@ def write_image(folder: Path, image: ShownImage) -> ToShow:
         with atomic_write(path) as partial:
             partial.write_bytes(content)
     return ToShow(image.name, path, hashlib.sha256(content).hexdigest())
+
+
+def write_images(folder: Path, images: Sequence[ShownImage]) -> dict[str, ToShow]:
+    """Write images as `write_image` does, a few at a time and in their order; return files by name."""
+    with ThreadPoolExecutor(WRITERS) as writers:
+        files = writers.map(lambda image: write_image(folder, image), images)
+        return {file.name: file for file in files}
 
 
 def write_latents(folder: Path, block: int, thread: int, codes: np.ndarray, names: Sequence[str]) -> str:
