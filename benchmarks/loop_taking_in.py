@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,16 @@ def by_cerebus(duration_s: float, speed: float) -> tuple[int, int, float]:
     (host, port), (local, local_port) = ports
     settings = RecorderSettings(address=f"{host}:{port}", local_address=f"{local}:{local_port}")
     source = CerebusSource(settings)
-    counted = count(source.take, sender, ready, duration_s)
+    n_sent, n_lost, share = count(source.take, sender, ready, duration_s)
+    print(f"the kernel dropped {kernel_drops(local_port):,} datagrams: no room in its buffer")
     source.close()
-    return counted
+    return n_sent, n_lost, share
+
+
+def kernel_drops(port: int) -> int:
+    """Datagrams that the kernel dropped at a local UDP port, of which the last field tells."""
+    rows = [row.split() for row in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
 
 
 class PlayedLines:
@@ -169,6 +177,7 @@ def count(take: Callable, sender: multiprocessing.Process, ready: Any, duration_
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ways", nargs="+", default=["replay", "cerebus", "plexon"])
     parser.add_argument("--seconds", type=float, default=60.0, help="of the recording, a row")
     parsed = parser.parse_args()
     os.sched_setaffinity(0, {0})
@@ -181,6 +190,8 @@ def main() -> None:
         ("Cerebus (pycbsdk)", 10, lambda speed: by_cerebus(parsed.seconds, speed)),
         ("Plexon (lines)", 10, lambda speed: by_plexon(parsed.seconds, speed)),
     ):
+        if not name.lower().startswith(tuple(parsed.ways)):
+            continue
         for speed in (1, 2, 5, 10):
             if name == "replay" and speed < 10:
                 continue

@@ -22,7 +22,7 @@ from evoalign.recordings.tables import WORDS
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SPIKE, CLOCK, DIGITAL, SERIAL, STROBED, BIT = range(6)  # kinds of packets
+SPIKE, CLOCK, DIGITAL, SERIAL, STROBED, BIT, LIGHT = range(7)  # kinds of packets
 SOURCES = {DIGITAL: "digital", SERIAL: "serial", STROBED: "strobed", BIT: "bit"}  # as `WORDS` has them
 
 
@@ -30,7 +30,7 @@ class Arrivals:
     """Packets in the order in which they came; filled by one thread, emptied by another.
 
     A packet is (kind, tick, a, b): of a spike channel and unit, of a word its value and 0,
-    of the clock 0 and 0.
+    of a sample of the photodiode its counts and 0, of the clock 0 and 0.
     """
 
     def __init__(self) -> None:
@@ -53,9 +53,12 @@ class Source(Protocol):
     ----------
     clock_hz : float
         Ticks a second of its stamps.
+    light_hz : float
+        Samples a second of the photodiode; 0 without one.
     """
 
     clock_hz: float
+    light_hz: float
 
     def take(self) -> Ints:
         """Return packets since the last call, as `Arrivals.take`.

@@ -12,10 +12,12 @@ import logging
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from evoalign.errors import InputError
-from evoalign.loop.acquisition import CLOCK, DIGITAL, SERIAL, SPIKE, Arrivals, Ints, endpoint
+from evoalign.loop.acquisition import CLOCK, DIGITAL, LIGHT, SERIAL, SPIKE, Arrivals, Ints, endpoint
+from evoalign.loop.cerebus_packets import GROUP_HZ
 from evoalign.loop.settings import RecorderSettings
 
 VERSION = "0.4.1"
@@ -37,11 +39,14 @@ class CerebusSource:
     ----------
     clock_hz : float
         Ticks a second of its stamps: 30,000, or 1e9 with PTP.
+    light_hz : float
+        Samples a second of the photodiode; 0 without one.
 
     Raises
     ------
     InputError
-        pycbsdk is missing or of another version, an address is not one of this computer, or no NSP answers.
+        pycbsdk is missing or of another version, an address is not one of this computer, no NSP answers, or
+        the photodiode is not sampled.
     """
 
     def __init__(self, settings: RecorderSettings) -> None:
@@ -70,8 +75,15 @@ class CerebusSource:
                 settings.address,
                 "start Central; check recorder.address, recorder.local_address and recorder.protocol",
             )
-        self.clock_hz = float(self._configuration(settings.address)["sysfreq"])
+        self._groups: dict[
+            int, list[int]
+        ] = {}  # channels of each sample group, in the order of their samples
+        self._on_config("GROUPREP", self._take_group)
+        configuration = self._configuration(settings.address)
+        self.clock_hz, self.light_hz = float(configuration["sysfreq"]), 0.0
         self._listen()
+        if settings.photodiode:
+            self._listen_to_light(settings.photodiode, configuration)
 
     def take(self) -> Ints:
         """Return packets since the last call, as `Arrivals.take`."""
@@ -105,7 +117,7 @@ class CerebusSource:
         )
 
     def _listen(self) -> None:
-        from pycbsdk.cbhw.packet.common import CBChannelType, CBPacketType
+        from pycbsdk.cbhw.packet.common import CBChannelType
 
         put = self._arrivals.put
 
@@ -124,8 +136,47 @@ class CerebusSource:
         register(self._device, CBChannelType.FrontEnd, on_spike)
         register(self._device, CBChannelType.DigitalIn, on_word)
         register(self._device, CBChannelType.Serial, lambda packet: on_word(packet, SERIAL, 0xFF))
-        self._cbsdk.register_config_callback(self._device, CBPacketType.SYSHEARTBEAT, on_clock)
-        self._cbsdk.register_config_callback(self._device, CBPacketType.SYSPROTOCOLMONITOR, self._count)
+        self._on_config("SYSHEARTBEAT", on_clock)
+        self._on_config("SYSPROTOCOLMONITOR", self._count)
+
+    def _on_config(self, kind: str, callback: Callable[[Any], None]) -> None:
+        from pycbsdk.cbhw.packet.common import CBPacketType
+
+        self._cbsdk.register_config_callback(self._device, CBPacketType[kind], callback)
+
+    def _take_group(self, information: Any) -> None:
+        # pycbsdk keeps a set, and the order of a packet's samples is that of this list.
+        self._groups[information.group] = information.chan_list.ravel().tolist()
+
+    def _listen_to_light(self, name: str, configuration: dict[str, Any]) -> None:
+        """Take in the samples of the analog input of this name or number."""
+        channels = [
+            number
+            for number, information in sorted(configuration["channel_infos"].items())
+            if name in (str(number), bytes(information.label).decode("latin1").strip("\0 "))
+        ]
+        sampled = [
+            (group, members.index(channels[0]))
+            for group, members in sorted(self._groups.items())
+            if channels and channels[0] in members
+        ]
+        if not sampled:
+            self.close()
+            raise InputError(
+                f"the NSP does not sample a channel '{name}'"
+                if channels
+                else f"the NSP has no channel '{name}'",
+                "recorder.photodiode",
+                "put the photodiode's analog input into a sample group in Central; 1 kHz is enough",
+            )
+        group, position = sampled[0]
+        put = self._arrivals.put
+
+        def on_sample(packet: Any) -> None:
+            put((LIGHT, packet.header.time, int(packet.data[position]), 0))
+
+        self.light_hz = float(GROUP_HZ[group])
+        self._cbsdk.register_group_callback(self._device, group, on_sample)
 
     def _count(self, monitor: Any) -> None:
         """Compare what the NSP says it sent since its last such packet with what came."""

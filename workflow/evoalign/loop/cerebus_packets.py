@@ -7,12 +7,14 @@ packets one after the other; `dlen` is the length of what follows a header, in 4
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 CONFIGURATION = 0x8000  # chid of packets that are of no channel
 HEARTBEAT, MONITOR, CONFIG_ALL_DONE = 0x00, 0x01, 0x08
 SYSTEM, RUN_LEVEL = 0x10, 0x12
-PROCESSOR, CHANNEL = 0x21, 0x40
+PROCESSOR, GROUP, CHANNEL = 0x21, 0x30, 0x40
 SET_RUN_LEVEL, ASK_CONFIG = 0x92, 0x88  # what a client sends
 RUNNING = 50  # run level
 
@@ -65,6 +67,7 @@ PROCINFO = packet(
     ("sortmethod", "<u4"),
     ("version", "<u4"),
 )
+GROUP_HZ = {1: 500, 2: 1_000, 3: 2_000, 4: 10_000, 5: 30_000, 6: 30_000}  # 6: raw
 _SCALING = [("digmin", "<i2"), ("digmax", "<i2"), ("anamin", "<i4"), ("anamax", "<i4"), ("anagain", "<i4")]
 _SCALING_UNIT = np.dtype([*_SCALING, ("anaunit", "S8")])
 _FILTER = np.dtype(
@@ -120,6 +123,25 @@ CHANINFO = packet(
     ("unitmapping", _UNIT_MAPPING, 5),
     ("spkhoops", _HOOP, (5, 4)),
 )
+
+
+def group_info(group: int, channels: Sequence[int]) -> np.ndarray:
+    """Return cbPKT_GROUPINFO, which names the channels of a sample group in the order of their samples."""
+    listed = np.zeros(len(channels) + len(channels) % 2, "<u2")  # whole 4 bytes
+    listed[: len(channels)] = channels
+    fields = [("proc", "<u4"), ("group", "<u4"), ("label", "S16"), ("period", "<u4"), ("length", "<u4")]
+    layout = packet(*fields, ("list", "<u2", len(listed)))
+    period = 30_000 // GROUP_HZ[group]
+    return make(layout, GROUP, proc=1, group=group, period=period, length=len(channels), list=listed)
+
+
+def group_samples(group: int, ticks: np.ndarray, counts: np.ndarray) -> list[bytes]:
+    """Return cbPKT_GROUP, one a sample: int16 counts ``[sample, channel]`` at their ticks ``[sample]``."""
+    n_counts = counts.shape[1] + counts.shape[1] % 2
+    samples = make(packet(("data", "<i2", n_counts)), group, 0, len(ticks))
+    samples["data"][:, : counts.shape[1]] = counts
+    samples["header"]["time"] = ticks
+    return [row.tobytes() for row in samples]
 
 
 def make(

@@ -185,5 +185,5 @@ def open_recorder(settings: Evolve, study: Config, threads: Sequence[EvolutionTh
     if source == "cerebus":
         from evoalign.loop.cerebus import CerebusSource
 
-        return LiveRecorder(CerebusSource(settings.recorder), settings, study.events.word_mask)
-    return LiveRecorder(PlexonSource(settings.recorder.address), settings, study.events.word_mask)
+        return LiveRecorder(CerebusSource(settings.recorder), settings, study.events)
+    return LiveRecorder(PlexonSource(settings.recorder.address), settings, study.events)

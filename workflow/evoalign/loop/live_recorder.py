@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evoalign.events.settings import Events
 from evoalign.formats.blackrock.write import write_nev
-from evoalign.loop.acquisition import SOURCES, Floats, Ints, RecordingClock, Source, as_tables
+from evoalign.loop.acquisition import LIGHT, SOURCES, Floats, Ints, RecordingClock, Source, as_tables
 from evoalign.loop.interfaces import Presentation, Recorded, Round
+from evoalign.loop.light import changes_of_light
 from evoalign.loop.settings import Evolve
 
 AFTER_S = 0.4  # the response to the last image of a round has ended, on the recording's clock
@@ -33,12 +35,12 @@ class LiveRecorder:
     source : Source
     settings : Evolve
         Session, preferred channel, and section `recorder`.
-    word_mask : int
-        Bits of the digital input that are the event word.
+    events : Events
+        Bits of the digital input that are the event word; the photodiode's `photodiode_bridge_ms`.
     """
 
-    def __init__(self, source: Source, settings: Evolve, word_mask: int = 0xFFFF) -> None:
-        self._source, self._settings, self._word_mask = source, settings, word_mask
+    def __init__(self, source: Source, settings: Evolve, events: Events) -> None:
+        self._source, self._settings, self._events = source, settings, events
         self._clock = RecordingClock(source.clock_hz)
         self._parts: list[tuple[Ints, Floats, Ints]] = []  # packets, seconds, pieces since the last round
         self._n_lost = 0
@@ -51,7 +53,7 @@ class LiveRecorder:
             self._clock = RecordingClock(self._source.clock_hz, recorded.offsets_s, latest_s)
 
     def take(self, request: Round, presentations: Sequence[Presentation]) -> Recorded:
-        """Return words and spikes since the end of the round before.
+        """Return words, spikes and changes of light since the end of the round before.
 
         Raises
         ------
@@ -63,7 +65,12 @@ class LiveRecorder:
         self._parts = []
         words, spikes = as_tables(packets, time_s, pieces)
         self._tell(request, spikes)
-        return Recorded(words, spikes, None, tuple(self._clock.offsets_s))
+        light = None
+        if self._source.light_hz:
+            is_light = packets[:, 0] == LIGHT
+            samples = time_s[is_light], packets[is_light, 2], pieces[is_light]
+            light = changes_of_light(*samples, self._source.light_hz, self._events.photodiode_bridge_ms)
+        return Recorded(words, spikes, light, tuple(self._clock.offsets_s))
 
     def finish(self, folder: Path, recorded: Recorded) -> tuple[str, ...]:
         """Return the files that the acquisition system saved; without any, write what came as ``.nev``."""
@@ -116,7 +123,9 @@ class LiveRecorder:
         n_awaited = sum(presentation.onset_word == word for presentation in of_round)
         times: list[float] = []
         for packets, time_s, _ in self._parts:
-            is_word = np.isin(packets[:, 0], list(SOURCES)) & ((packets[:, 2] & self._word_mask) == word)
+            is_word = np.isin(packets[:, 0], list(SOURCES)) & (
+                (packets[:, 2] & self._events.word_mask) == word
+            )
             times += time_s[is_word].tolist()
         return len(times) >= n_awaited and self._clock.latest_s >= times[-1] + AFTER_S
 

@@ -30,12 +30,16 @@ class PlexonSource:
     ----------
     clock_hz : float
         Ticks a second of Plexon's stamps.
+    light_hz : float
+        0: these lines hold no photodiode.
 
     Raises
     ------
     InputError
         Nobody answers there, or not in this protocol.
     """
+
+    light_hz = 0.0
 
     def __init__(self, address: str) -> None:
         self._address, self._place = address, endpoint(address)

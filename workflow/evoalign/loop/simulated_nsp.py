@@ -25,11 +25,14 @@ from evoalign.errors import InputError
 from evoalign.formats.opening import open_recording
 from evoalign.loop import cerebus_packets as packets
 from evoalign.loop.acquisition import endpoint
+from evoalign.recordings.stream import Stream
 
 CLOCK_HZ = 30_000
 STEP_S = 0.01  # of its clock, from heartbeat to heartbeat
 DATAGRAM_BYTES = 1_400  # of packets that are sent together
 N_FRONT_END = 128
+LIGHT_CHANNEL = N_FRONT_END + 1  # analog input 1
+LIGHT_GROUP = (N_FRONT_END + 2, LIGHT_CHANNEL)  # of the photodiode's sample group, in the order of samples
 DIGITAL_CHANNEL = N_FRONT_END + 16 + 4 + 2 + 1  # after analog inputs, analog outputs, audio: 151
 N_CHANNELS = DIGITAL_CHANNEL
 
@@ -58,6 +61,8 @@ class SimulatedNsp:
     address, client : tuple of (str, int)
         Of the processor, and to which it sends. Port 0: any that is free.
     faults : NspFaults
+    light : Stream, optional
+        The photodiode on analog input 1, one channel from tick 0 on, at the rate of a sample group.
     """
 
     def __init__(
@@ -65,7 +70,9 @@ class SimulatedNsp:
         address: tuple[str, int] = ("127.0.0.1", 51001),
         client: tuple[str, int] = ("127.0.0.1", 51002),
         faults: NspFaults = NspFaults(),
+        light: Stream | None = None,
     ) -> None:
+        self._light = light
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind(address)
@@ -99,6 +106,8 @@ class SimulatedNsp:
         """
         first_tick, last_tick = self._tick, round(stop_s * CLOCK_HZ)
         contents, ticks = _event_packets(words, spikes, self._zero_tick)
+        if self._light is not None:
+            contents, ticks = self._with_light(contents, ticks, first_tick, last_tick)
         step = round(STEP_S * CLOCK_HZ)
         began = time.monotonic()
         at = 0
@@ -153,12 +162,35 @@ class SimulatedNsp:
                 version=(4 << 16) | 1,
             )
             answers = [processor, *np.split(_channels(), N_CHANNELS)]
+            if self._light is not None:
+                answers.append(packets.group_info(self._group(), LIGHT_GROUP))
             answers.append(packets.make(packets.SYSINFO, packets.SYSTEM, **system))
         with self._lock:
             for answer in answers:
                 answer["header"]["time"] = self._now()
                 self._socket.sendto(answer.tobytes(), client)
             self._n_sent += len(answers)
+
+    def _group(self) -> int:
+        """Sample group of the photodiode's rate."""
+        rate_hz = 0.0 if self._light is None else self._light.sampling_rate_hz
+        return next(group for group, hz in packets.GROUP_HZ.items() if hz == rate_hz)
+
+    def _with_light(
+        self, contents: list[bytes], ticks: np.ndarray, first_tick: int, last_tick: int
+    ) -> tuple[list[bytes], np.ndarray]:
+        """Add the photodiode's samples after one tick and up to another to packets in the order of time."""
+        assert self._light is not None
+        step = round(CLOCK_HZ / self._light.sampling_rate_hz)
+        first, stop = -(-first_tick // step), -(-last_tick // step)
+        counts = self._light.read(0, first, stop)
+        sample_ticks = step * np.arange(first, first + len(counts))
+        between = [np.zeros_like(counts), counts]  # the photodiode is the second of its group
+        samples = packets.group_samples(self._group(), sample_ticks - self._zero_tick, np.hstack(between))
+        merged = np.concatenate([ticks, sample_ticks])
+        order = np.argsort(merged, kind="stable")
+        both = contents + samples
+        return [both[i] for i in order], merged[order]
 
     def _now(self) -> int:
         return self._tick - self._zero_tick
@@ -228,6 +260,7 @@ def _channels() -> np.ndarray:
         0,
     )
     channels["label"] = [f"chan{n}".encode() for n in number]
+    channels["label"][LIGHT_CHANNEL - 1] = b"ainp1"
     return channels
 
 

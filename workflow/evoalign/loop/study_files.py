@@ -136,7 +136,7 @@ def write_session(folder: Path, settings: Evolve, log: pd.DataFrame, raw: Sequen
         "arrays": settings.arrays,
         "preferred": settings.preferred,
         "spaces": ";".join(thread.space for thread in settings.threads),
-        "photodiode": settings.replay.photodiode,
+        "photodiode": settings.replay.photodiode or settings.recorder.photodiode,
         "optimisers": ";".join(thread.optimiser for thread in settings.threads),
     }
     path = folder / "sessions.tsv"
