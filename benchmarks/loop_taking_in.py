@@ -178,6 +178,7 @@ def count(take: Callable, sender: multiprocessing.Process, ready: Any, duration_
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ways", nargs="+", default=["replay", "cerebus", "plexon"])
+    parser.add_argument("--speeds", nargs="+", type=float, default=[1, 2, 5, 10])
     parser.add_argument("--seconds", type=float, default=60.0, help="of the recording, a row")
     parsed = parser.parse_args()
     os.sched_setaffinity(0, {0})
@@ -192,11 +193,11 @@ def main() -> None:
     ):
         if not name.lower().startswith(tuple(parsed.ways)):
             continue
-        for speed in (1, 2, 5, 10):
+        for speed in parsed.speeds:
             if name == "replay" and speed < 10:
                 continue
             n_sent, n_lost, share = run(speed)
-            print(f"| {name} | {word_hz:,} | {speed} | {n_sent:,} | {n_lost:,} | {share:.3f} |", flush=True)
+            print(f"| {name} | {word_hz:,} | {speed:g} | {n_sent:,} | {n_lost:,} | {share:.3f} |", flush=True)
 
 
 if __name__ == "__main__":
