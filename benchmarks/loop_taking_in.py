@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign.events.tables import LOG
-from evoalign.loop.acquisition import CLOCK
+from evoalign.loop.acquisition import CLOCK, LIGHT
 from evoalign.loop.cerebus import CerebusSource
 from evoalign.loop.history import recorded_fields
 from evoalign.loop.interfaces import Presentation, Round
@@ -30,6 +30,7 @@ from evoalign.loop.replay import RecordedSession, ReplayRecorder
 from evoalign.loop.settings import RecorderSettings
 from evoalign.loop.simulated_nsp import SimulatedNsp
 from evoalign.recordings.recording import spike_table
+from evoalign.simulate.flashes import photodiode_stream
 
 N_CHANNELS, RATE_HZ, CLOCK_HZ = 128, 60, 30_000
 ROUND_S = 5.0
@@ -75,28 +76,34 @@ def leave_first_core() -> None:
     os.sched_setaffinity(0, cores - {0} or cores)
 
 
-def play_nsp(address: tuple, client: tuple, duration_s: float, speed: float, ready: Any) -> None:
+def play_nsp(
+    address: tuple, client: tuple, duration_s: float, speed: float, light_hz: float, ready: Any
+) -> None:
     """Send as an NSP does, when the reader is ready."""
     leave_first_core()
-    nsp = SimulatedNsp(address, client)
+    on_s = np.arange(0.5, duration_s, 0.2)
+    light = photodiode_stream(on_s, on_s + 0.1, duration_s, light_hz) if light_hz else None
+    nsp = SimulatedNsp(address, client, light=light)
     words, spikes = neurons(duration_s, 10)
     ready.wait()
     nsp.play(words, spikes, duration_s, speed)
 
 
-def by_cerebus(duration_s: float, speed: float) -> tuple[int, int, float]:
+def by_cerebus(duration_s: float, speed: float, light_hz: float = 0.0) -> tuple[int, int, float]:
     ports = []
     for _ in range(2):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             ports.append(free.getsockname())
     ready = multiprocessing.Event()
-    arguments = (*ports, duration_s, speed, ready)
+    arguments = (*ports, duration_s, speed, light_hz, ready)
     sender = multiprocessing.Process(target=play_nsp, args=arguments, daemon=True)
     sender.start()
     time.sleep(2.0)
     (host, port), (local, local_port) = ports
-    settings = RecorderSettings(address=f"{host}:{port}", local_address=f"{local}:{local_port}")
+    addresses = {"address": f"{host}:{port}", "local_address": f"{local}:{local_port}"}
+    photodiode = {"source": "cerebus", "photodiode": "ainp1", "raw": ("a.ns6",)} if light_hz else {}
+    settings = RecorderSettings.model_validate(addresses | photodiode)
     source = CerebusSource(settings)
     n_sent, n_lost, share = count(source.take, sender, ready, duration_s)
     print(f"the kernel dropped {kernel_drops(local_port):,} datagrams: no room in its buffer")
@@ -166,7 +173,7 @@ def count(take: Callable, sender: multiprocessing.Process, ready: Any, duration_
     began_cpu, n_taken, last = time.process_time(), 0, time.monotonic()
     while time.monotonic() < last + 2.0 and n_taken < n_sent:
         packets = take()
-        n_new = int((packets[:, 0] != CLOCK).sum())
+        n_new = int((~np.isin(packets[:, 0], (CLOCK, LIGHT))).sum())
         if n_new:
             n_taken, last = n_taken + n_new, time.monotonic()
         time.sleep(0.02)
@@ -189,6 +196,8 @@ def main() -> None:
         ("replay", 10, lambda speed: by_replay(parsed.seconds, speed, 10)),
         ("replay", 30_000, lambda speed: by_replay(parsed.seconds, speed, 30_000)),
         ("Cerebus (pycbsdk)", 10, lambda speed: by_cerebus(parsed.seconds, speed)),
+        ("Cerebus, photodiode at 1 kHz", 10, lambda speed: by_cerebus(parsed.seconds, speed, 1e3)),
+        ("Cerebus, photodiode at 30 kHz", 10, lambda speed: by_cerebus(parsed.seconds, speed, 3e4)),
         ("Plexon (lines)", 10, lambda speed: by_plexon(parsed.seconds, speed)),
     ):
         if not name.lower().startswith(tuple(parsed.ways)):

@@ -64,7 +64,7 @@ def test_a_round_without_light_is_told(counts, caplog):
     time_s = np.arange(len(counts)) / 1_000
     changes = changes_of_light(time_s, np.array(counts, np.int64), np.zeros(len(counts), np.int64), 1e3, 0.0)
     assert len(changes.on_s) == len(changes.off_s) == 0
-    assert "timed by their words" in caplog.text
+    assert "a round has no changes of light" in caplog.text
 
 
 def free_port():

@@ -61,6 +61,6 @@ def changes_of_light(
     try:
         changes = photodiode_crossings(stream, CHANNEL, bridge_ms)
     except InputError as error:
-        logging.warning("%s: presentations of this round are timed by their words", error.what)
+        logging.warning("%s: look at it; a round has no changes of light", error.what)
         return Photodiode(np.empty(0), np.empty(0))
     return Photodiode(np.sort(changes.on_s), np.sort(changes.off_s))
