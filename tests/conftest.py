@@ -26,7 +26,7 @@ settings.load_profile("any machine")
 
 # Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
 TOGETHER = {
-    "demo": ("test_slurm", "test_demo_results", "test_demo_truth"),
+    "demo": ("test_slurm", "test_demo_results", "test_demo_truth", "test_demo_figures"),
     "study": (
         "test_reruns",
         "test_nwb_interchange",
@@ -35,6 +35,7 @@ TOGETHER = {
         "test_object_storage",
         "test_cache",
         "test_run_provenance",
+        "test_changed_files",
     ),
 }
 RUNS = {file: run for run, files in TOGETHER.items() for file in files}
