@@ -47,7 +47,7 @@ def test_jobs_fit_into_the_memory_of_the_machine_or_what_the_user_gives(checkout
     assert max(asked) == limit
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (7, 1), (15, 2), (1000, 8)])
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (17, 1), (35, 2), (1000, 8)])
 def test_long_jobs_share_the_cores_that_sessions_leave_over(checkout, cores, threads):
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
@@ -110,7 +110,7 @@ def test_a_wrong_path_in_the_sheet_is_named_with_row_and_column(checkout, tmp_pa
     done = snakemake("-n", "--config", f"sessions={tmp_path}/sessions.tsv", cwd=checkout, check=False)
     assert done.returncode != 0
     assert "demo_V5.tsv' does not exist" in done.stdout
-    assert "row 4, column arrays" in done.stdout
+    assert "row 3, column arrays" in done.stdout
 
 
 def test_weights_of_generators_are_inputs_of_what_they_render(checkout, tmp_path):
