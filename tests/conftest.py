@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 import evoalign
 
-pytest_plugins = ["narrow_generators"]
+pytest_plugins = ["narrow_generators", "chromium_browser"]
 
 for _module in pkgutil.walk_packages(evoalign.__path__, "evoalign."):
     if _module.name.endswith(".tables") or _module.name.startswith("evoalign.analysis.population."):

@@ -5,17 +5,17 @@ import os
 import socket
 import sys
 import threading
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from arriving import taken
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.loop import cerebus, zeromq_display
-from evoalign.loop.acquisition import CLOCK, DIGITAL, SPIKE, RecordingClock, endpoint
+from evoalign.loop.acquisition import DIGITAL, SPIKE, RecordingClock, endpoint
 from evoalign.loop.client import DisplayClient
 from evoalign.loop.command import JOURNAL, run_evolution
 from evoalign.loop.journal import read_journal
@@ -57,21 +57,11 @@ def seconds_of_neurons(duration_s, n_spikes, seed=1):
     return words, spikes
 
 
-def taken(source, n_packets, within_s=5.0):
-    """Packets without those of the clock, once as many have come."""
-    stop, parts = time.monotonic() + within_s, [np.empty((0, 4), np.int64)]
-    while sum(map(len, parts)) < n_packets and time.monotonic() < stop:
-        packets = source.take()
-        parts.append(packets[packets[:, 0] != CLOCK])
-        time.sleep(0.01)
-    return np.concatenate(parts)
-
-
 def test_spikes_and_words_come_as_they_were_sent(addresses):
     nsp, source = connected(addresses)
     words, spikes = seconds_of_neurons(2.0, 3_000)
     nsp.play(words, spikes, 2.0, speed=5.0)
-    packets = taken(source, 3_050)
+    packets = taken(source, 3_050, 5.0)
     assert source.clock_hz == 30_000
     assert source.n_lost() == 0
     of_spikes, of_words = packets[packets[:, 0] == SPIKE], packets[packets[:, 0] == DIGITAL]
@@ -89,7 +79,7 @@ def test_lost_datagrams_are_counted_and_exchanged_ones_are_not(addresses):
     words, spikes = seconds_of_neurons(2.0, 4_000)
     nsp, source = connected(addresses, NspFaults(reorder=0.2, seed=1))
     nsp.play(words, spikes, 2.0, speed=5.0)
-    assert len(taken(source, 4_050)) == 4_050
+    assert len(taken(source, 4_050, 5.0)) == 4_050
     assert source.n_lost() == 0
     source.close()
     nsp.close()

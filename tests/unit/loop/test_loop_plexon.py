@@ -9,11 +9,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from arriving import taken
 
 from evoalign.errors import InputError
 from evoalign.formats.opening import open_recording
 from evoalign.formats.plx.write import write_plx
-from evoalign.loop.acquisition import BIT, CLOCK, SPIKE, STROBED, RecordingClock, as_tables
+from evoalign.loop.acquisition import BIT, SPIKE, STROBED, RecordingClock, as_tables
 from evoalign.loop.plexon import PlexonSource
 from evoalign.loop.plexon_sender import EVENT_TYPE, SPIKE_TYPE, LibraryError, PlEvent, PlexonClient, Sender
 from evoalign.loop.plexon_sender import STROBED as STROBED_CHANNEL
@@ -95,21 +96,12 @@ class Sending:
         self.sender.close()
 
 
-def taken(source, n_packets, within_s=10.0):
-    stop, parts = time.monotonic() + within_s, [np.empty((0, 4), np.int64)]
-    while sum(map(len, parts)) < n_packets and time.monotonic() < stop:
-        packets = source.take()
-        parts.append(packets[packets[:, 0] != CLOCK])
-        time.sleep(0.01)
-    return np.concatenate(parts)
-
-
 def test_what_the_library_gives_comes_as_in_the_file(recording):
     events, strobed = events_of(recording)
     sending = Sending(PlexonClient(FakeLibrary(events)))
     threading.Timer(0.3, sending.start).start()  # the reader comes first: it hears all
     source = PlexonSource(sending.address)
-    packets = taken(source, len(events))
+    packets = taken(source, len(events), 10.0)
     assert source.clock_hz == HZ
     assert source.n_lost() == 0
     words, spikes = as_tables(packets, *RecordingClock(source.clock_hz).place(packets[:, 1]))
@@ -126,12 +118,12 @@ def test_a_broken_connection_loses_nothing(recording):
     sending = Sending(PlexonClient(FakeLibrary(events, part=50)))
     threading.Timer(0.3, sending.start).start()
     source = PlexonSource(sending.address)
-    parts = [taken(source, 200)]
+    parts = [taken(source, 200, 10.0)]
     for _ in range(3):
         with contextlib.suppress(OSError):  # it is being tried again just now
             source._connection.shutdown(socket.SHUT_RDWR)  # as a cable that is pulled
-        parts.append(taken(source, 200))
-    parts.append(taken(source, len(events) - sum(map(len, parts))))
+        parts.append(taken(source, 200, 10.0))
+    parts.append(taken(source, len(events) - sum(map(len, parts)), 10.0))
     packets = np.concatenate(parts)
     assert len(packets) == len(events)
     assert source.n_lost() == 0
@@ -151,7 +143,7 @@ def test_lines_that_the_sender_no_longer_has_are_counted():
 
     threading.Thread(target=send, daemon=True).start()
     source = PlexonSource("{}:{}".format(*server.getsockname()))
-    packets = taken(source, 3)
+    packets = taken(source, 3, 10.0)
     np.testing.assert_array_equal(packets, [[SPIKE, 100, 3, 1], [BIT, 200, 4, 0], [STROBED, 300, 65535, 0]])
     assert source.n_lost() == 3
     source.close()

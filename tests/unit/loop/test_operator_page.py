@@ -176,14 +176,6 @@ CHROMIUM = shutil.which("chromium")
 in_browser = pytest.mark.skipif(not CHROMIUM, reason="no chromium on this machine")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 def wait_until(page, expression):
     """Wait for a condition; the page's policy forbids the browser's own way, which evaluates text."""
     for _ in range(200):

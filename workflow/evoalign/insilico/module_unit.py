@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from evoalign.errors import InputError
 from evoalign.evolution.loop import ShownImage
+from evoalign.spaces.interface import from_bytes
 
 IMAGENET_MEAN, IMAGENET_SCALE = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -95,8 +96,7 @@ class ModuleUnit:
     def of_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """Activation of the unit to images as they are shown, uint8 ``[n, H, W, 3]``."""
         with torch.no_grad():
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-            return self.response(images).numpy()
+            return self.response(from_bytes(pixels)).numpy()
 
     def _run(self, pixels: Tensor) -> Tensor:
         outputs: list[Any] = []

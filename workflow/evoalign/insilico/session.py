@@ -34,7 +34,7 @@ from evoalign.simulate.study_session import (
 )
 from evoalign.sorting.tables import SPIKES
 from evoalign.spaces.described import generators_table
-from evoalign.spaces.interface import Space
+from evoalign.spaces.interface import Space, from_bytes
 from evoalign.spaces.registry import get_space
 
 Floats = NDArray[np.float64]
@@ -126,8 +126,7 @@ class NetworkSubject:
 
 def activations(network: LayeredNetwork, pixels: NDArray[np.uint8], design: UnitDesign) -> Floats:
     """Activation of a unit by images, uint8 ``[n, H, W, 3]``; float64 ``[n]``."""
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
-    activation = network.centres(images, (design.layer,))[design.layer]
+    activation = network.centres(from_bytes(pixels), (design.layer,))[design.layer]
     return np.asarray(activation[:, design.channel])
 
 

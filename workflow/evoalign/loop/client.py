@@ -19,6 +19,7 @@ from evoalign.errors import InputError
 from evoalign.loop import protocol
 from evoalign.loop.interfaces import Presentation, Round
 from evoalign.loop.journal import Journal
+from evoalign.loop.program import exit_status
 from evoalign.loop.simulated import plan_round
 
 # Shows what is missing of a round: the round, the session's last presentation before it, and
@@ -163,7 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--retry-s", type=float, default=1.0, help="wait so long for an answer")
     parser.add_argument("--faults", type=float, default=0.0, help="share of messages lost, doubled and late")
     parsed = parser.parse_args(arguments)
-    try:
+
+    def run() -> None:
         faults = Faults(parsed.faults, time.time_ns())
         client = DisplayClient(
             parsed.address, parsed.ledger, simulated_shower(parsed.seed), parsed.retry_s, faults
@@ -172,10 +174,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             client.run()
         finally:
             client.close()
-    except InputError as error:
-        print(f"InputError: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

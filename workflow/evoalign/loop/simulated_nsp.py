@@ -25,6 +25,7 @@ from evoalign.errors import InputError
 from evoalign.formats.opening import open_recording
 from evoalign.loop import cerebus_packets as packets
 from evoalign.loop.acquisition import endpoint
+from evoalign.loop.program import add_network, exit_status
 from evoalign.recordings.stream import Stream
 
 CLOCK_HZ = 30_000
@@ -270,21 +271,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", nargs="+", help="recording with event words and online spikes")
     parser.add_argument("--address", default="127.0.0.1:51001", help="of the simulated NSP")
     parser.add_argument("--client", default="127.0.0.1:51002", help="where it sends its packets")
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of the recording in a second")
-    parser.add_argument("--loss", type=float, default=0.0, help="share of datagrams that are lost")
-    parser.add_argument("--reorder", type=float, default=0.0, help="share that come after the next one")
+    add_network(parser, "recording")
     parsed = parser.parse_args(arguments)
-    try:
+
+    def play() -> None:
         recording = open_recording(parsed.file)
         faults = NspFaults(parsed.loss, parsed.reorder)
         nsp = SimulatedNsp(endpoint(parsed.address), endpoint(parsed.client), faults)
         last_s = max([0.0, *recording.words["time_s"].tail(1), *recording.online_spikes["time_s"].tail(1)])
         nsp.play(recording.words, recording.online_spikes, last_s + 1.0, parsed.speed)
         nsp.close()
-    except InputError as error:
-        print(f"InputError: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(play)
 
 
 if __name__ == "__main__":

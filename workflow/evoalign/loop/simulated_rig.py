@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from evoalign.errors import InputError
 from evoalign.loop.acquisition import endpoint
 from evoalign.loop.client import DisplayClient, Shower
 from evoalign.loop.interfaces import Presentation, Recorded, Round
+from evoalign.loop.program import add_network, exit_status
 from evoalign.loop.settings import Evolve, load_evolve
 from evoalign.loop.simulated import AFTER_S, ModelRecorder, plan_round
 from evoalign.loop.simulated_nsp import NspFaults, SimulatedNsp
@@ -84,11 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--ledger", help="file that keeps what was shown; by default in the evolution's folder"
     )
-    parser.add_argument("--speed", type=float, default=1.0, help="seconds of the rig in a second")
-    parser.add_argument("--loss", type=float, default=0.0, help="share of the NSP's datagrams that are lost")
-    parser.add_argument("--reorder", type=float, default=0.0, help="share that come after the next one")
+    add_network(parser, "rig")
     parsed = parser.parse_args(arguments)
-    try:
+
+    def run() -> None:
         settings = load_evolve(parsed.config)
         recorder = settings.recorder
         faults = NspFaults(parsed.loss, parsed.reorder, settings.seed)
@@ -100,10 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             client.close()
             nsp.close()
-    except InputError as error:
-        print(f"InputError: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

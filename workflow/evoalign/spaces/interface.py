@@ -111,3 +111,8 @@ def to_bytes(images: torch.Tensor) -> np.ndarray:
     """Return images as they are shown: uint8 ``[n, H, W, 3]`` from ``[n, 3, H, W]`` in 0..1."""
     levels = torch.round(images.detach().to("cpu", torch.float64).clamp(0, 1) * 255)
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def from_bytes(pixels: np.ndarray) -> torch.Tensor:
+    """Return images as a network takes them: float32 ``[n, 3, H, W]`` in 0..1 from uint8 ``[n, H, W, 3]``."""
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
