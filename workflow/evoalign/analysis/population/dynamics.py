@@ -32,7 +32,7 @@ from evoalign.analysis.population.space_tests import (
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.dynamics_tables import crossover_row
 from evoalign.analysis.statistics.crossover import Bins
-from evoalign.analysis.statistics.resampling import interval, mean_draws, seeded
+from evoalign.analysis.statistics.resampling import mean_intervals, seeded
 from evoalign.analysis.statistics.sites import paired_over_sites
 from evoalign.analysis.statistics.tests import benjamini_hochberg, one_sample_t
 from evoalign.analysis.tables import CROSSOVER
@@ -202,7 +202,7 @@ def _contrast_columns(
     statistics = over_experiments(values)
     test = one_sample_t(statistics)
     weights, generator = study_.weights(rows, *names)
-    low, high = interval(mean_draws(values, errors, weights, generator), study_.settings.interval)
+    ((low, high),) = mean_intervals([(values, errors)], weights, generator, study_.settings.interval)
     is_known = ~np.isnan(values) & (errors > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(is_known, 1 / errors**2, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -116,14 +117,18 @@ class Study:
     def weights(self, rows: NDArray[np.int64], *names: str) -> tuple[NDArray[np.int64], np.random.Generator]:
         """Bootstrap weights of some experiments, and the generator to go on with."""
         generator = seeded(self.seed, *names)
-        chosen = self.experiments.iloc[rows]
-        who = chosen["subject"].tolist(), self.settings.n_bootstrap, generator, chosen["site"].tolist()
-        return hierarchical_weights(*who), generator
+        subjects, sites = (self.experiments[name].to_numpy(dtype=str)[rows] for name in ("subject", "site"))
+        return hierarchical_weights(subjects, self.settings.n_bootstrap, generator, sites), generator
 
     def sites(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Site of each of some experiments, counted from 0; an animal's name is part of the site's."""
-        chosen = self.experiments.iloc[rows]
-        return np.asarray(chosen.groupby(["subject", "site"], sort=False).ngroup(), dtype=np.int64)
+        return np.asarray(pd.factorize(self._site_codes[rows])[0], dtype=np.int64)
+
+    @functools.cached_property
+    def _site_codes(self) -> NDArray[np.int64]:
+        """Number of each valid experiment's site in the study."""
+        by_site = self.experiments.groupby(["subject", "site"], sort=False)
+        return np.asarray(by_site.ngroup(), dtype=np.int64)
 
 
 # Tables that are arranged as arrays of the valid experiments, and the columns that this takes.
@@ -139,11 +144,13 @@ ARRANGED = {
 }
 
 
-def study_of(sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisConfig) -> Study:
-    """Concatenate the sessions' tables and keep the valid experiments."""
+def study_of(
+    sessions: Sequence[Mapping[str, pd.DataFrame]], whole: Mapping[str, pd.DataFrame], config: AnalysisConfig
+) -> Study:
+    """Concatenate the sessions' tables, those of `WHOLE` already in `whole`; keep the valid experiments."""
     if not sessions:
         return Study({}, config.analysis, config.seed)
-    joined = {name: joined_whole(sessions, name) for name in WHOLE}
+    joined = dict(whole)
     joined |= {name: arranged_by_kind(joined[name]) for name in ("success", "time_constants")}
     experiments = joined["experiments"].sort_values("session", ignore_index=True)
     experiments = experiments[experiments["valid"].astype(bool)].reset_index(drop=True)

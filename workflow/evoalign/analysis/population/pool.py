@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
-from evoalign.analysis.population.experiments import joined_whole, study_of
+from evoalign.analysis.population.experiments import WHOLE, joined_whole, study_of
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.tables import EXPERIMENTS, SUCCESS, TIME_CONSTANTS
@@ -54,11 +54,9 @@ def pool_sessions(
         evolved, key=lambda session_tables: str(session_tables["experiments"]["session"].iloc[0])
     )
     _check_areas(ordered)
-    study = study_of(ordered, config)
-    pooled = {
-        name: conform_or_empty(joined_whole(ordered, name) if ordered else None, contract)
-        for name, contract in CARRIED.items()
-    }
+    carried = {name: joined_whole(ordered, name) for name in WHOLE} if ordered else {}
+    study = study_of(ordered, carried, config)
+    pooled = {name: conform_or_empty(carried.get(name), contract) for name, contract in CARRIED.items()}
     for statistic in statistics():
         pooled |= statistic.tables(study)
     return pooled

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from evoalign.analysis.population.experiments import SPACES, Floats, Study
-from evoalign.analysis.statistics.resampling import interval, mean_draws
+from evoalign.analysis.statistics.resampling import mean_intervals
 from evoalign.analysis.statistics.sites import unpaired_over_sites
 from evoalign.analysis.statistics.tests import Moments, Test, moments, two_sample_t
 
@@ -51,20 +51,14 @@ def paired_columns(
         Experiments with a value in both spaces.
     """
     weights, generator = study_.weights(rows, *names)
-    shape = values["texture"].shape[1:]
+    samples = [(values[kind], errors[kind]) for kind in SPACES]
+    ends = mean_intervals(samples, weights, generator, study_.settings.interval, difference=difference)
     columns: dict[str, Any] = {}
-    draws = {}
-    for kind in SPACES:
-        statistics = over_experiments(values[kind])
-        flat = (len(rows), -1)
-        draws[kind] = mean_draws(
-            values[kind].reshape(flat), errors[kind].reshape(flat), weights, generator
-        ).reshape(-1, *shape)
-        columns[f"{kind}_mean"], columns[f"{kind}_sem"] = statistics.mean.numpy(), statistics.sem.numpy()
-        columns[f"{kind}_low"], columns[f"{kind}_high"] = interval(draws[kind], study_.settings.interval)
-    if difference:
-        low, high = interval(draws["object"] - draws["texture"], study_.settings.interval)
-        columns |= {"difference_low": low, "difference_high": high}
+    for kind, (low, high) in zip((*SPACES, "difference"), ends, strict=False):
+        if kind in values:
+            statistics = over_experiments(values[kind])
+            columns |= {f"{kind}_mean": statistics.mean.numpy(), f"{kind}_sem": statistics.sem.numpy()}
+        columns |= {f"{kind}_low": low, f"{kind}_high": high}
     return columns, (~np.isnan(values["texture"] + values["object"])).sum(0)
 
 
@@ -113,9 +107,8 @@ def unpaired_columns(
         low, high = blank, blank
         if len(rows):
             weights, generator = study_.weights(rows, *names, kind)
-            flat = values.reshape(len(rows), -1)
-            draws = mean_draws(flat, np.zeros_like(flat), weights, generator)
-            low, high = interval(draws.reshape(-1, *values.shape[1:]), study_.settings.interval)
+            sample = (values, np.zeros_like(values))
+            ((low, high),) = mean_intervals([sample], weights, generator, study_.settings.interval)
         columns |= {
             f"{kind}_n": by_kind[kind].n.numpy().astype(np.int64),
             f"{kind}_mean": by_kind[kind].mean.numpy(),

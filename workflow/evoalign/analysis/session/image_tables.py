@@ -9,7 +9,7 @@ import torch
 from evoalign import tables
 from evoalign.analysis.frames import Axis, as_array, long_columns, table_of
 from evoalign.analysis.session.block_statistics import BlockStatistics, experiment_columns, thread_axis
-from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.session.trajectories import best_images
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import moments
 from evoalign.analysis.tables import BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_PSTH
@@ -29,19 +29,10 @@ def image_tables(measured: BlockStatistics, settings: Analysis) -> dict[str, pd.
 
 
 def _block_images(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame | None:
-    experiment, evoked = measured.experiment, measured.rates[:, 0]
+    experiment = measured.experiment
     if experiment.images is None:
         return None
-    shape = (2, experiment.n_blocks)
-    names = np.full(shape, "", dtype=object)
-    mean, n = np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
-    generated = as_array(~experiment.reference)
-    block, thread, rates = (as_array(x) for x in (experiment.block, experiment.thread, evoked))
-    for at in np.ndindex(*shape):
-        names[at] = best_image(experiment, evoked, *at)
-        of_image = generated & (thread == at[0]) & (block == at[1]) & (experiment.images == names[at])
-        n[at] = of_image.sum()
-        mean[at] = rates[of_image].mean() if of_image.any() else np.nan
+    names, mean, n = best_images(experiment, measured.rates[:, 0])
     axes: list[Axis] = [
         thread_axis(experiment, settings),
         {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)},

@@ -184,29 +184,48 @@ def first_real(trajectory: Tensor) -> Tensor:
     return trajectory.gather(-1, index)[..., 0]
 
 
-def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) -> str:
-    """Return the generated image with the largest mean evoked rate in a block (docs/methods.md section 5).
+def best_images(
+    experiment: Experiment, evoked: Tensor
+) -> tuple[NDArray[np.object_], NDArray[np.float64], NDArray[np.int64]]:
+    """Generated image with the largest mean evoked rate in each block (docs/methods.md section 5).
 
     Parameters
     ----------
     experiment : Experiment
     evoked : torch.Tensor, float64 [presentation]
         Evoked rates, spikes/s.
-    thread, block : int
-        Thread and index of the block.
 
     Returns
     -------
-    str
-        Of equal images the first by name; '' when names or presentations are
-        missing.
+    name : numpy.ndarray, str [thread, block]
+        Of equal images the first by name; '' when names or presentations are missing.
+    mean : numpy.ndarray, float64 [thread, block]
+        Its mean evoked rate; NaN without any.
+    n : numpy.ndarray, int64 [thread, block]
+        Its presentations.
     """
+    shape = (2, experiment.n_blocks)
+    name, mean = np.full(shape, "", dtype=object), np.full(shape, np.nan)
+    n = np.zeros(shape, dtype=np.int64)
     if experiment.images is None:
-        return ""
-    chosen = ~experiment.reference & (experiment.thread == thread) & (experiment.block == block)
-    names, at = np.unique(experiment.images[chosen.cpu().numpy()], return_inverse=True)
-    if not len(names):
-        return ""
-    means = np.bincount(at, weights=evoked[chosen].cpu().numpy()) / np.bincount(at)
-    # The last bits of equal means depend on the order of their sums.
-    return str(names[np.argmax(np.isclose(means, means.max(), rtol=1e-9, atol=1e-9))])
+        return name, mean, n
+    is_generated = ~experiment.reference.cpu().numpy()
+    names, image = np.unique(experiment.images[is_generated], return_inverse=True)
+    rates = evoked.cpu().numpy()[is_generated]
+    group = (experiment.thread * experiment.n_blocks + experiment.block).cpu().numpy()[is_generated]
+    in_order = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group, minlength=name.size))[:-1]
+    for at, rows in zip(np.ndindex(*shape), np.split(in_order, ends), strict=True):
+        if len(rows):
+            codes, place = np.unique(image[rows], return_inverse=True)
+            means = np.bincount(place, weights=rates[rows]) / np.bincount(place)
+            # The last bits of equal means depend on the order of their sums.
+            best = np.argmax(means >= means.max() - 1e-9 * (1 + abs(means.max())))
+            of_best = rates[rows[place == best]]
+            name[at], mean[at], n[at] = str(names[codes[best]]), of_best.mean(), len(of_best)
+    return name, mean, n
+
+
+def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) -> str:
+    """Return the name of the image of `best_images` in one block; '' of block -1: there is none."""
+    return str(best_images(experiment, evoked)[0][thread, block]) if block >= 0 else ""
