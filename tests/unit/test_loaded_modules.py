@@ -129,3 +129,9 @@ def test_what_is_read_from_the_sources_is_what_python_does(script):
     own = {name for name in names.split() if name.partition(".")[0] == "evoalign"}
     assert own == {name for name in loaded(SCRIPTS / f"{script}.py") if name.partition(".")[0] == "evoalign"}
     assert set(names.split()) & LARGE == NEEDED[script]
+
+
+def test_what_inspect_reads_files_with_loads_no_large_library():
+    """Of the five modules, that of NWB files reads those of this pipeline without pynwb."""
+    for module in ("inspect", "inspect_log", "inspect_nwb", "inspect_recording", "inspect_spikes"):
+        assert loaded(LIBRARY / f"commands/{module}.py") & LARGE == set(), module

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +85,29 @@ def check_hdf5_dataset(dataset: h5py.Dataset) -> None:
         raise OutsideError(f"a data set whose values lie in '{name}'")
 
 
-def check_hdf5_reference(node: h5py.HLObject, reference: h5py.Reference) -> None:
-    """Raise an `OutsideError` where a reference leads to an object that no walk of the file passes."""
+def hdf5_address(node: h5py.HLObject) -> int:
+    """Return where an object lies in its file: equal for two names of one object."""
     import h5py
 
-    if reference and not h5py.h5r.get_name(reference, node.file.id):
+    return int(h5py.h5o.get_info(node.id).addr)
+
+
+def hdf5_address_referenced(node: h5py.HLObject, reference: h5py.Reference) -> int:
+    """Return where the object lies to which a reference leads, -1 where none is; no value of it is read."""
+    import h5py
+
+    try:
+        return int(h5py.h5o.get_info(h5py.h5r.dereference(reference, node.id)).addr)
+    except Exception:  # HDF5 raises almost anything on damaged bytes
+        return -1
+
+
+def check_hdf5_references(referenced: Iterable[int], passed: Collection[int]) -> None:
+    """Raise an `OutsideError` where a reference leads to an object that no walk of the file passes.
+
+    Addresses are compared, since the library searches the whole file for each name.
+    """
+    if any(address not in passed for address in referenced):
         raise OutsideError("a reference to an object without a name, whose place cannot be checked")
 
 

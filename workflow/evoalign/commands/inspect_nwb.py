@@ -8,8 +8,7 @@ import numpy as np
 
 from evoalign.commands.inspect_spikes import Spiking, response_lines, unit_lines
 from evoalign.commands.text import seconds, table
-from evoalign.nwb.contents import SessionContents
-from evoalign.nwb.read import read_nwb
+from evoalign.nwb.outline import Outline, outline_of, read_outline
 from evoalign.study import Config
 
 MOST_IMAGES = 5  # that are listed
@@ -17,6 +16,8 @@ MOST_IMAGES = 5  # that are listed
 
 def nwb_lines(path: Path, config: Config, unit: str) -> tuple[list[str], Spiking]:
     """Read an NWB file as the pipeline does and say what it holds.
+
+    A file of this pipeline is read without pynwb, which takes seconds to start.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def nwb_lines(path: Path, config: Config, unit: str) -> tuple[list[str], Spiking
     InputError
         As for `read_nwb`; or there is no such unit.
     """
-    contents = read_nwb(path, config.nwb)
+    contents = read_outline(path) or _of_other_tool(path, config)
     valid = contents.presentations[contents.presentations["valid"].astype(bool)]
     onsets = valid["onset_s"].to_numpy(np.float64)
     duration_s = _duration_s(contents)
@@ -51,7 +52,14 @@ def nwb_lines(path: Path, config: Config, unit: str) -> tuple[list[str], Spiking
     return lines, spiking
 
 
-def _duration_s(contents: SessionContents) -> float:
+def _of_other_tool(path: Path, config: Config) -> Outline:
+    from evoalign.nwb.read import read_nwb
+
+    contents = read_nwb(path, config.nwb)
+    return outline_of(contents, len(contents.images))
+
+
+def _duration_s(contents: Outline) -> float:
     segments = contents.segments
     ends_s = segments["start_s"] + segments["n_samples"] / segments["sampling_rate_hz"]
     times = np.concatenate([
@@ -62,7 +70,7 @@ def _duration_s(contents: SessionContents) -> float:
     return float(times.max() - times.min()) if len(times) else 0.0
 
 
-def _streams(contents: SessionContents) -> list[str]:
+def _streams(contents: Outline) -> list[str]:
     rows = [
         (str(stream), len(rows), f"{rows['sampling_rate_hz'].iloc[0]:g} Hz", int(rows["n_samples"].sum()))
         for stream, rows in contents.segments.groupby("stream", sort=False)
@@ -70,7 +78,7 @@ def _streams(contents: SessionContents) -> list[str]:
     return ["Recorded streams", *table(("stream", "segments", "rate", "samples"), rows)] if rows else []
 
 
-def _channels(contents: SessionContents) -> list[str]:
+def _channels(contents: Outline) -> list[str]:
     neural = contents.channels[contents.channels["kind"] == "neural"]
     areas = ", ".join(f"{area or 'area unknown'}: {n}" for area, n in neural["area"].value_counts().items())
     n_bad = int((contents.bad_channels["reason"] != "").sum())
@@ -78,12 +86,12 @@ def _channels(contents: SessionContents) -> list[str]:
     return [f"Channels: {len(neural)} neural{in_areas}, {n_bad} left out"]
 
 
-def _words(contents: SessionContents) -> list[str]:
+def _words(contents: Outline) -> list[str]:
     counts = contents.words["source"].value_counts()
     return [f"Event words: {', '.join(f'{n} {source}' for source, n in counts.items()) or 'none'}"]
 
 
-def _presentations(contents: SessionContents) -> list[str]:
+def _presentations(contents: Outline) -> list[str]:
     frame = contents.presentations
     if frame.empty:
         return ["Presentations: none"]
@@ -92,7 +100,7 @@ def _presentations(contents: SessionContents) -> list[str]:
     lines = [
         f"Presentations: {len(frame)} of {frame['image'].nunique()} images, "
         f"{int(frame['valid'].sum())} valid; {blocks.nunique() or 'no'} blocks; "
-        f"{len(contents.images)} images are in the file",
+        f"{contents.n_images} images are in the file",
         *(f"  not valid: {n} ({reason})" for reason, n in reasons[:MOST_IMAGES].items()),
     ]
     rows = [

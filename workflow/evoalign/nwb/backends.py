@@ -17,14 +17,10 @@ from numcodecs.compat import ensure_contiguous_ndarray
 from pynwb import NWBHDF5IO, NWBFile, get_manager
 
 from evoalign.nwb.chunks import write_chunks
+from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.settings import Nwb
 
 SMALL_BYTES = 65_536  # an array below is not worth a chunk and its index
-
-
-def is_zarr(path: Path) -> bool:
-    """Return whether a path is, or by its name will be, a Zarr folder."""
-    return path.is_dir() or path.suffix == ".zarr"
 
 
 def reader(path: Path) -> HDMFIO:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.nwb.names import HINT
 
 # Numbers of one or two digits. In one byte, validators do not take 0 and 1 for a flag.
 SMALL = ("thread", "segment", "repeat", "vendor_unit")
@@ -136,9 +137,6 @@ def frame_of(
     except (InputError, ValueError, TypeError) as error:
         problem = error.what if isinstance(error, InputError) else str(error)
         raise InputError(problem, location, HINT) from error
-
-
-HINT = "give an undamaged file, or name its columns in config under nwb.columns"
 
 
 def _typed(frame: pd.DataFrame, contract: pa.Schema) -> pd.DataFrame:

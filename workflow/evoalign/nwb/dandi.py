@@ -18,7 +18,7 @@ from pynwb import NWBFile
 
 from evoalign.errors import InputError
 from evoalign.files import atomic_write, sha256
-from evoalign.nwb.backends import is_zarr
+from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.read import opened
 from evoalign.nwb.settings import Packaging
 

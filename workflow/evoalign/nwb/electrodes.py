@@ -14,15 +14,12 @@ from pynwb.ecephys import ElectrodeGroup, ElectrodesTable
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import HINT, Pack, column_values, columns, dynamic_table, frame_of
+from evoalign.nwb.columns import Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
+from evoalign.nwb.names import ELECTRODES_IN_FILE, HINT, NAME_IN_FILE, UNKNOWN_LOCATION
 from evoalign.recordings.tables import CHANNELS, SEGMENTS
 from evoalign.sorting.tables import BAD_CHANNELS
 
-UNKNOWN = "unknown"  # where the standard asks for a location
-# 'name' is a table's own; 'channel_name' is what other tools look for.
-_NAME = {"name": "channel_name"}
-_RENAME = {**_NAME, "x_um": "rel_x", "y_um": "rel_y", "area": "location"}
 # Format of the raw files -> manufacturer and description of the acquisition system.
 SYSTEMS = {
     "blackrock": ("Blackrock Neurotech", "neural signal processor; recorded to .nev and .nsX files"),
@@ -58,7 +55,7 @@ def add_electrodes(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
     contracts = (CHANNELS, SEGMENTS, BAD_CHANNELS)
     for (name, text, frame), contract in zip(ecephys, contracts, strict=True):
         if len(frame):
-            nwb_columns = columns(frame, contract, pack, rename=_NAME)
+            nwb_columns = columns(frame, contract, pack, rename=NAME_IN_FILE)
             module(nwb, "ecephys").add(dynamic_table(name, text, nwb_columns))
 
 
@@ -73,12 +70,12 @@ def module(nwb: NWBFile, name: str) -> ProcessingModule:
 def _electrodes(nwb: NWBFile, neural: pd.DataFrame, bad: pd.DataFrame, pack: Pack) -> ElectrodesTable:
     groups = _groups(nwb, neural)
     group_of_electrode = [groups[key] for key in zip(neural["array"], neural["area"], strict=True)]
-    with_location = neural.assign(area=neural["area"].where(neural["area"] != "", UNKNOWN))
+    with_location = neural.assign(area=neural["area"].where(neural["area"] != "", UNKNOWN_LOCATION))
     left_out = ["channel", "kind"]
     for axis in ("x_um", "y_um"):
         if neural[axis].isna().all():
             left_out.append(axis)
-    channel_columns = columns(with_location, CHANNELS, pack, rename=_RENAME, leave_out=left_out)
+    channel_columns = columns(with_location, CHANNELS, pack, rename=ELECTRODES_IN_FILE, leave_out=left_out)
     reason = bad.set_index("channel")["reason"].reindex(neural["channel"]).fillna("")
     standard = [
         VectorData(name="group", description="electrode group", data=group_of_electrode),
@@ -100,12 +97,12 @@ def _groups(nwb: NWBFile, neural: pd.DataFrame) -> dict[tuple[str, str], Electro
     for array, area in dict.fromkeys(zip(neural["array"], neural["area"], strict=True)):
         name = (array or "electrodes").replace("/", "-").replace(":", "-")
         if name not in nwb.devices:
-            nwb.add_device(Device(name=name, description=f"electrodes of array {array or UNKNOWN}"))
-        group_name = f"{name} {area or UNKNOWN}" if areas_of[array] > 1 else name
+            nwb.add_device(Device(name=name, description=f"electrodes of array {array or UNKNOWN_LOCATION}"))
+        group_name = f"{name} {area or UNKNOWN_LOCATION}" if areas_of[array] > 1 else name
         group = ElectrodeGroup(
             name=group_name,
-            description=f"electrodes of array {array or UNKNOWN} in area {area or UNKNOWN}",
-            location=area or UNKNOWN,
+            description=f"electrodes of array {array or UNKNOWN_LOCATION} in area {area or UNKNOWN_LOCATION}",
+            location=area or UNKNOWN_LOCATION,
             device=nwb.devices[name],
         )
         nwb.add_electrode_group(group)
@@ -123,10 +120,12 @@ def read_electrodes(nwb: NWBFile, path: str) -> dict[str, pd.DataFrame]:
         known_columns = {
             "channel": np.asarray(nwb.electrodes.id[:], np.int64),
             "kind": ["neural"] * len(nwb.electrodes.id),
-            "area": ["" if area == UNKNOWN else area for area in areas_in_file],
+            "area": ["" if area == UNKNOWN_LOCATION else area for area in areas_in_file],
         }
         channel_tables.append(
-            frame_of(nwb.electrodes, CHANNELS, location, rename=_RENAME, known_columns=known_columns)
+            frame_of(
+                nwb.electrodes, CHANNELS, location, rename=ELECTRODES_IN_FILE, known_columns=known_columns
+            )
         )
     contracts = {"analog_channels": CHANNELS, "segments": SEGMENTS}
     contracts["channel_quality"] = BAD_CHANNELS
@@ -153,4 +152,4 @@ def read_module_table(
     if not hasattr(nwb_table, "colnames"):
         raise InputError(f"this is a {type(nwb_table).__name__}, not a table", location, HINT)
     lacking = {column: [""] * len(nwb_table.id) for column in newer if column not in nwb_table.colnames}
-    return frame_of(nwb_table, contract, location, rename=_NAME, known_columns=lacking)
+    return frame_of(nwb_table, contract, location, rename=NAME_IN_FILE, known_columns=lacking)

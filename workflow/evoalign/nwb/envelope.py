@@ -15,9 +15,10 @@ from pynwb.ecephys import ElectricalSeries, FilteredEphys
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import HINT, Pack
+from evoalign.nwb.columns import Pack
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
+from evoalign.nwb.names import HINT
 from evoalign.nwb.objects import stored_objects
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import UNITS

@@ -15,7 +15,7 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import Codes
 from evoalign.events.tables import PRESENTATIONS
-from evoalign.nwb.columns import HINT, column_values
+from evoalign.nwb.columns import column_values
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.external_checks import (
     check_presentations,
@@ -24,12 +24,12 @@ from evoalign.nwb.external_checks import (
     presentations_table,
 )
 from evoalign.nwb.latent_tables import names_of_spaces, with_latents
+from evoalign.nwb.names import HINT, PRESENTATIONS_IN_FILE
 from evoalign.nwb.observed import observation, observed_alone, unobserved
 from evoalign.nwb.session_start import external_start
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.sheet_row import check_row
 from evoalign.nwb.spiking import PLACE, read_spikes
-from evoalign.nwb.stimuli import RENAME
 from evoalign.recordings.tables import CHANNELS
 from evoalign.sheet import Session
 from evoalign.sorting.tables import UNITS as UNITS_TABLE
@@ -113,7 +113,9 @@ def _presentations(nwb: NWBFile, path: str, settings: Nwb, spaces: tuple[str, ..
     table, place = presentations_table(nwb, path, settings.presentations)
     location = f"{path}, {place}"
     n = len(table.id)
-    mapped = _mapped(table, PRESENTATIONS, RENAME | settings.columns, settings.columns, location)
+    mapped = _mapped(
+        table, PRESENTATIONS, PRESENTATIONS_IN_FILE | settings.columns, settings.columns, location
+    )
     for required in ("image", "onset_s"):
         if required not in mapped:
             raise InputError(

@@ -17,14 +17,13 @@ from pynwb.image import GrayscaleImage, RGBAImage, RGBImage
 
 from evoalign.errors import InputError
 from evoalign.events.distinct_names import IMAGE_SUFFIXES, image_files
-from evoalign.nwb.backends import is_zarr
-from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import Pixels
+from evoalign.nwb.names import HINT, IMAGE_COLLECTION
+from evoalign.nwb.objects import is_zarr
 
 # A picture bomb unpacks to far more than this; a screen of 8K has 33 million pixels.
 MAX_PIXELS = 50_000_000
 FORMATS = ("PNG", "BMP", "JPEG", "TIFF", "GIF")
-COLLECTION = "images"
 _KINDS = {1: GrayscaleImage, 3: RGBImage, 4: RGBAImage}
 WHITE = {"I;12": 4095}  # of PIL's raw modes whose numbers are narrower than the 16 bits they are read to
 SIXTEEN_BIT_WHITE = 65_535
@@ -215,7 +214,7 @@ def image_collection(images: Mapping[str, Pixels], pack: Any) -> Images:
             _KINDS[n_colours](name=name, data=data, description="as shown: [row, column, colour]")
         )
     return Images(
-        name=COLLECTION,
+        name=IMAGE_COLLECTION,
         description="each image that was shown, once; order_of_images numbers them from 0",
         images=nwb_images,
         order_of_images=ImageReferences(name="order_of_images", data=nwb_images),

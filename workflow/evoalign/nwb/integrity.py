@@ -13,7 +13,7 @@ import zarr
 
 from evoalign.errors import InputError
 from evoalign.nwb import walk_child
-from evoalign.nwb.backends import is_zarr
+from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.version import check_is_hdf5
 from evoalign.self_contained import EXIT_STATUS, check_zarr_folder, check_zarr_values
 from evoalign.self_contained import HINT as OUTSIDE_HINT

@@ -11,7 +11,7 @@ import pandas as pd
 from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
-from evoalign.nwb.metadata import METADATA_TABLE
+from evoalign.nwb.names import METADATA_TABLE
 from evoalign.nwb.read import read_nwb
 from evoalign.recordings.recording import Recording
 

@@ -18,9 +18,9 @@ from evoalign.events.tables import ALIGNMENT
 from evoalign.nwb.columns import Pack, column_values, describe, dynamic_table, table
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.electrodes import module, read_module_table
+from evoalign.nwb.names import METADATA_TABLE
 from evoalign.nwb.tables import GENERATORS, RAW_FILES
 
-METADATA_TABLE = "facts"
 _NOT_NUMBERS = ("session",)  # columns of the alignment report
 
 

@@ -14,11 +14,14 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from evoalign.nwb.backends import is_zarr
-
 # What hdmf_zarr adds for itself.
 _ZARR_OWN = ("zarr_dtype", "zarr_link", "_ARRAY_DIMENSIONS")
 _REFERENCE = {"source", "path"}  # keys of a reference in Zarr
+
+
+def is_zarr(path: Path) -> bool:
+    """Return whether a path is, or by its name will be, a Zarr folder."""
+    return path.is_dir() or path.suffix == ".zarr"
 
 
 @dataclass
@@ -46,7 +49,7 @@ class StoredObject:
 @contextmanager
 def stored_objects(path: str | PathLike[str]) -> Iterator[dict[str, StoredObject]]:
     """Open an undamaged file (see `check_integrity`) and yield its objects by path, in the order of paths."""
-    with _root(Path(path)) as root:
+    with stored_root(Path(path)) as root:
         walk = _hdf5_tree if isinstance(root, h5py.File) else _zarr_tree
         yield dict(sorted(walk(root)))
 
@@ -54,7 +57,7 @@ def stored_objects(path: str | PathLike[str]) -> Iterator[dict[str, StoredObject
 @contextmanager
 def stored_dataset(path: str | PathLike[str], name: str) -> Iterator[StoredObject | None]:
     """Open an undamaged file and yield one data set by its path, or None; nothing else is looked at."""
-    with _root(Path(path)) as root:
+    with stored_root(Path(path)) as root:
         node = root.get(name)
         if isinstance(node, h5py.Dataset):
             yield _hdf5_dataset(node)
@@ -63,7 +66,8 @@ def stored_dataset(path: str | PathLike[str], name: str) -> Iterator[StoredObjec
 
 
 @contextmanager
-def _root(path: Path) -> Iterator[h5py.File | zarr.Group]:
+def stored_root(path: Path) -> Iterator[h5py.File | zarr.Group]:
+    """Open an undamaged file and yield the group at its root."""
     root = zarr.open_group(str(path), mode="r") if is_zarr(path) else h5py.File(path, "r")
     try:
         yield root

@@ -10,7 +10,8 @@ from pynwb import NWBFile
 from pynwb.misc import Units
 
 from evoalign.errors import InputError
-from evoalign.nwb.columns import HINT, column_values
+from evoalign.nwb.columns import column_values
+from evoalign.nwb.names import HINT
 from evoalign.sorting.recorded import complement, joined
 
 Floats = NDArray[np.float64]

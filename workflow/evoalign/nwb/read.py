@@ -15,21 +15,19 @@ from pynwb import NWBFile
 from evoalign.errors import InputError
 from evoalign.nwb.artefacts import read_artefacts
 from evoalign.nwb.backends import reader
-from evoalign.nwb.columns import HINT
 from evoalign.nwb.contents import SessionContents, check_contents
 from evoalign.nwb.electrodes import read_electrodes
 from evoalign.nwb.envelope import read_envelope
 from evoalign.nwb.external import read_external
 from evoalign.nwb.integrity import check_integrity
-from evoalign.nwb.metadata import METADATA_TABLE, read_metadata
+from evoalign.nwb.metadata import read_metadata
+from evoalign.nwb.names import HINT, MADE_BY, METADATA_TABLE
 from evoalign.nwb.settings import Nwb
 from evoalign.nwb.sheet_row import as_row, check_row
 from evoalign.nwb.spiking import read_units
 from evoalign.nwb.stimuli import read_stimuli
 from evoalign.nwb.version import check_version
 from evoalign.sheet import Session
-
-OURS = "evoalign"  # begins source_script in files of this pipeline
 
 
 def read_nwb(
@@ -61,7 +59,7 @@ def read_nwb(
     """
     with opened(path) as nwb:
         if "misc" not in nwb.processing or METADATA_TABLE not in nwb.processing["misc"].data_interfaces:
-            if str(nwb.source_script or "").startswith(OURS):
+            if str(nwb.source_script or "").startswith(MADE_BY):
                 raise InputError("the table is missing", f"{path}, /processing/misc/{METADATA_TABLE}", HINT)
             return read_external(nwb, str(path), settings or Nwb(), session)
         if session and session.latent_tables:

@@ -13,8 +13,9 @@ from pynwb.misc import Units
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.columns import HINT, Pack, column_values, columns, frame_of, vector
+from evoalign.nwb.columns import Pack, column_values, columns, frame_of, vector
 from evoalign.nwb.contents import SessionContents
+from evoalign.nwb.names import HINT
 from evoalign.nwb.observed import observation, observed_columns, unobserved
 from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS
 

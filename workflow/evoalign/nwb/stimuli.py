@@ -17,17 +17,21 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import Codes
 from evoalign.events.tables import PRESENTATIONS
-from evoalign.nwb.columns import HINT, Pack, column_values, columns, dynamic_table, frame_of
+from evoalign.nwb.columns import Pack, column_values, columns, dynamic_table, frame_of
 from evoalign.nwb.contents import SessionContents
 from evoalign.nwb.electrodes import module
-from evoalign.nwb.images import COLLECTION, StoredImages, image_collection
+from evoalign.nwb.images import StoredImages, image_collection
+from evoalign.nwb.names import (
+    EVENT_WORDS,
+    HINT,
+    IMAGE_COLLECTION,
+    PRESENTATION_INTERVALS,
+    PRESENTATIONS_IN_FILE,
+    WORDS_IN_FILE,
+)
 from evoalign.recordings.tables import WORDS as WORDS_TABLE
 
-INTERVALS = "presentations"
-WORDS = "event_words"
 LATENTS = "latents_thread"
-RENAME = {"onset_s": "start_time", "offset_s": "stop_time"}
-_WORD_NAMES = {"time_s": "timestamp"}
 
 
 def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
@@ -47,13 +51,13 @@ def add_stimuli(nwb: NWBFile, contents: SessionContents, pack: Pack) -> None:
             name="timestamp", description=time, data=pack(words["time_s"].to_numpy(np.float64))
         )
         text = "words on the digital input of the acquisition system; codes of the task are in its log"
-        nwb.add_events_table(dynamic_table(WORDS, text, [stamps, *other_columns], EventsTable))
+        nwb.add_events_table(dynamic_table(EVENT_WORDS, text, [stamps, *other_columns], EventsTable))
 
 
 def _add_presentations(nwb: NWBFile, contents: SessionContents, collection: Any, pack: Pack) -> None:
     # Intervals are kept in the order of time; column `presentation` has the order of the log.
     presentations = contents.presentations.sort_values("onset_s", kind="stable", na_position="last")
-    nwb_columns = columns(presentations, PRESENTATIONS, pack, rename=RENAME)
+    nwb_columns = columns(presentations, PRESENTATIONS, pack, rename=PRESENTATIONS_IN_FILE)
     if collection is not None:
         index = _image_index(presentations["image"], list(contents.images))
         text = "place of the image in order_of_images of the collection; -1 when it is not there"
@@ -63,7 +67,7 @@ def _add_presentations(nwb: NWBFile, contents: SessionContents, collection: Any,
         "presentations of images, from true onset to offset; those with valid = False may not be "
         "analysed, column reason tells why"
     )
-    nwb.add_time_intervals(dynamic_table(INTERVALS, text, nwb_columns, TimeIntervals))
+    nwb.add_time_intervals(dynamic_table(PRESENTATION_INTERVALS, text, nwb_columns, TimeIntervals))
 
 
 def _image_index(names: pd.Series, images: list[str]) -> NDArray[np.int64]:
@@ -122,17 +126,21 @@ def read_stimuli(nwb: NWBFile, path: str) -> dict[str, Any]:
 
 
 def _read_presentations(nwb: NWBFile, path: str) -> pd.DataFrame:
-    if INTERVALS not in (nwb.intervals or {}):
+    if PRESENTATION_INTERVALS not in (nwb.intervals or {}):
         return tables.empty(PRESENTATIONS)
-    location = f"{path}, /intervals/{INTERVALS}"
-    frame = frame_of(nwb.intervals[INTERVALS], PRESENTATIONS, location, rename=RENAME)
+    location = f"{path}, /intervals/{PRESENTATION_INTERVALS}"
+    frame = frame_of(
+        nwb.intervals[PRESENTATION_INTERVALS], PRESENTATIONS, location, rename=PRESENTATIONS_IN_FILE
+    )
     return frame.sort_values("presentation", kind="stable", ignore_index=True)
 
 
 def _read_words(nwb: NWBFile, path: str) -> pd.DataFrame:
-    if WORDS not in (nwb.events or {}):
+    if EVENT_WORDS not in (nwb.events or {}):
         return tables.empty(WORDS_TABLE)
-    return frame_of(nwb.events[WORDS], WORDS_TABLE, f"{path}, /events/{WORDS}", rename=_WORD_NAMES)
+    return frame_of(
+        nwb.events[EVENT_WORDS], WORDS_TABLE, f"{path}, /events/{EVENT_WORDS}", rename=WORDS_IN_FILE
+    )
 
 
 def _read_latents(nwb: NWBFile, path: str) -> Codes:
@@ -156,12 +164,12 @@ def _read_latents(nwb: NWBFile, path: str) -> Codes:
 
 def read_images(nwb: NWBFile, path: str) -> StoredImages | dict[str, Any]:
     """Return the file's images by name, in their order; empty where it has none."""
-    if COLLECTION not in (nwb.stimulus_template or {}):
+    if IMAGE_COLLECTION not in (nwb.stimulus_template or {}):
         return {}
-    location = f"{path}, /stimulus/templates/{COLLECTION}"
+    location = f"{path}, /stimulus/templates/{IMAGE_COLLECTION}"
     try:
-        order = nwb.stimulus_template[COLLECTION].order_of_images
+        order = nwb.stimulus_template[IMAGE_COLLECTION].order_of_images
         names = [image.name for image in order.data[:]]
     except Exception as error:  # HDF5 raises almost anything on damaged bytes
         raise InputError(f"the order of images cannot be read: {error}", location, HINT) from error
-    return StoredImages(path, f"/stimulus/templates/{COLLECTION}", names)
+    return StoredImages(path, f"/stimulus/templates/{IMAGE_COLLECTION}", names)

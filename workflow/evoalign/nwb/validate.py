@@ -13,9 +13,10 @@ from nwbinspector import Importance, inspect_nwbfile, load_config
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.backends import is_zarr, reader
+from evoalign.nwb.backends import reader
 from evoalign.nwb.dandi import dandi_findings
 from evoalign.nwb.integrity import check_integrity
+from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.settings import Packaging
 from evoalign.nwb.tables import FINDINGS
 

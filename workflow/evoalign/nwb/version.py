@@ -9,8 +9,8 @@ import h5py
 import zarr
 
 from evoalign.errors import InputError
-from evoalign.nwb.backends import is_zarr
-from evoalign.nwb.columns import HINT
+from evoalign.nwb.names import HINT
+from evoalign.nwb.objects import is_zarr
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB_FILE = b"MATLAB 5.0 MAT-file"

@@ -29,7 +29,9 @@ from evoalign.self_contained import (
     OutsideError,
     check_hdf5_dataset,
     check_hdf5_link,
-    check_hdf5_reference,
+    check_hdf5_references,
+    hdf5_address,
+    hdf5_address_referenced,
 )
 
 ROWS = 1 << 16  # rows of text that are touched at once: a tenth of a second
@@ -43,6 +45,8 @@ class Walk:
 
     def __init__(self, object_cpu_s: float) -> None:
         self._object_cpu_s = object_cpu_s
+        self._passed: set[int] = set()  # addresses of objects
+        self._referenced: dict[str, set[int]] = {}  # path of what refers -> addresses
 
     def begin(self, path: str) -> None:
         """Say which object comes, and start its clock; the kernel ends the process when it runs out."""
@@ -51,8 +55,9 @@ class Walk:
 
     def touch(self, node: h5py.Group | h5py.Dataset, depth: int = 0) -> None:
         """Read what lies in heaps and indices: attributes, links, chunks, text, references."""
+        self._passed.add(hdf5_address(node))
         for value in node.attrs.values():
-            _check_references(node, value)
+            self._keep_references(node, value)
         if isinstance(node, h5py.Group):
             self._touch_inside(node, depth)
         elif node.shape is not None:
@@ -77,16 +82,24 @@ class Walk:
             if there < wanted and node.name.startswith(READ_AS_TABLES):
                 raise ValueError(f"{wanted - there} of {wanted} chunks are missing")
         if node.dtype.hasobject and node.shape == ():
-            _check_references(node, node[()])
+            self._keep_references(node, node[()])
         elif node.dtype.hasobject:
             for start in range(0, len(node), ROWS):
                 self.begin(node.name)
-                _check_references(node, node[start : start + ROWS])
+                self._keep_references(node, node[start : start + ROWS])
 
+    def _keep_references(self, node: h5py.HLObject, value: Any) -> None:
+        addresses = {
+            hdf5_address_referenced(node, reference) for reference in _references(value) if reference
+        }
+        if addresses:
+            self._referenced.setdefault(node.name, set()).update(addresses)
 
-def _check_references(node: h5py.HLObject, value: Any) -> None:
-    for reference in _references(value):
-        check_hdf5_reference(node, reference)
+    def check_references(self) -> None:
+        """Check, when all objects were touched, that references lead to none but these."""
+        for path, addresses in self._referenced.items():
+            self.begin(path)
+            check_hdf5_references(addresses, self._passed)
 
 
 def _references(value: Any) -> Iterator[h5py.Reference]:
@@ -109,6 +122,7 @@ def main(path: str, object_cpu_s: float) -> None:
     walk.begin("/")
     with h5py.File(path, "r") as file:
         walk.touch(file)
+        walk.check_references()
 
 
 if __name__ == "__main__":
