@@ -208,16 +208,27 @@ def _checked_row(
         raise InputError(
             f"session '{name}' stands twice", f"{rows[name]} and {where}", "give each row a name of its own"
         )
+    # Entered whatever is wrong with the row: others may follow it.
+    rows[name] = where
     try:
         session = Session.model_validate(cells)
     except ValidationError as error:
         raise explain(error, where, Session) from None
-    # Entered whatever else is wrong with the row: others may follow it.
-    rows[session.session] = where
     _check_files(session, where, exists)
     for file in (*session.raw, session.nwb) if session.raw or session.nwb else ():
         _check_recorded_once(file, where, recorded)
     return session
+
+
+def session_names(path: str | PathLike[str]) -> list[str]:
+    """Return the names of all rows of the sample sheet, of those that are wrong too.
+
+    Raises
+    ------
+    InputError
+        The sheet cannot be read, or its header is wrong.
+    """
+    return [cells.get("session", "") for _, cells in _sheet_rows(Path(path))]
 
 
 def with_local_stimuli(session: Session, stimuli: Iterable[str]) -> Session:

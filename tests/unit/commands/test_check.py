@@ -151,6 +151,30 @@ def test_each_row_that_is_wrong_is_told(study, capsys):
         load_sessions("config/sessions.tsv")
 
 
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("preferred", "b2", "b2"),
+        ("subject", "", "subject"),
+        ("raw", "c.plx", "'c.plx' does not exist"),
+    ],
+)
+def test_a_wrong_row_is_a_session_that_others_may_follow_and_that_can_be_chosen(
+    study, capsys, column, cell, message
+):
+    sheet = study / "config/sessions.tsv"
+    first = dict(zip(*(line.split("\t") for line in sheet.read_text().splitlines()), strict=True))
+    wrong = first | {column: cell}
+    tuning = dict.fromkeys(first, "") | {"session": "tuning", "subject": "A", "log": first["log"]}
+    header = [*first, "follows"]
+    rows = [wrong | {"follows": ""}, tuning | {"follows": first["session"]}]
+    sheet.write_text("\n".join("\t".join(row) for row in [header, *([r[c] for c in header] for r in rows)]))
+    for arguments in ([], ["--session", first["session"]]):
+        status, out, failures = checked(capsys, *arguments)
+        assert status == 1 and message in out and "there is no session" not in out
+        assert len(failures) == 1, failures
+
+
 def test_a_session_can_be_chosen_and_a_wrong_name_is_told(study, capsys):
     assert "Session day1" in checked(capsys, "--session", "day1")[1]
     status, out, _ = checked(capsys, "--session", "day2")

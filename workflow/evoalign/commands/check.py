@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         from evoalign.commands.check_machine import machine_findings, program_findings
         from evoalign.commands.check_session import session_findings
 
-        for row in each(_chosen(rows, arguments.session, study), "session"):
+        for row in each(_chosen(rows, config, arguments.session, study), "session"):
             parts[f"Session {row.session}"] = session_findings(row, config, arguments.whole)
             if row.subject == UNKNOWN:
                 study.note(f"subject of session {row.session}: '{UNKNOWN}' counts as an animal of that name")
@@ -107,16 +107,25 @@ def _exists(file: str) -> bool:
     return file.startswith("data/demo/") or Path(file).exists()
 
 
-def _chosen(rows: tuple[Session, ...], names: list[str], findings: Findings) -> list[Session]:
-    sessions = {row.session for row in rows}
-    for name in names:
-        if name not in sessions:
-            from evoalign.settings import nearest
+def _chosen(rows: tuple[Session, ...], config: Config, names: list[str], findings: Findings) -> list[Session]:
+    """Return the rows of these names; a name that no row has, right or wrong, is a failure."""
+    unread = set(names) - {row.session for row in rows}
+    if unread and (in_sheet := _names_in_sheet(config)):
+        from evoalign.settings import nearest
 
-            findings.fail(
-                InputError(f"there is no session '{name}'", "--session", nearest(name, list(sessions)))
-            )
+        for name in sorted(unread.difference(in_sheet)):
+            findings.fail(InputError(f"there is no session '{name}'", "--session", nearest(name, in_sheet)))
     return [row for row in rows if not names or row.session in names]
+
+
+def _names_in_sheet(config: Config) -> list[str]:
+    """Names of all rows, of those that are wrong too; none where the sheet cannot be read, as was told."""
+    from evoalign.sheet import session_names
+
+    try:
+        return session_names(config.sessions)
+    except InputError:
+        return []
 
 
 def _tell(parts: dict[str, Findings]) -> int:
