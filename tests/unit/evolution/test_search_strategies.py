@@ -228,3 +228,21 @@ def test_a_climber_without_a_subject_to_differentiate_is_refused():
 def test_a_full_search_of_many_latents_is_warned_of(caplog):
     OPTIMISERS["cma"](Start(np.ones((4, 1025)), 1.0, 1))
     assert "eigendecomposition" in caplog.text
+
+
+def test_every_mirrored_pair_counts_where_latents_are_fewer_than_pairs():
+    # 40 images are 19 pairs, of 6 latents: pair 17 alone curves, at the second mirrored generation.
+    search = ZohaSphere(founders(1, 6, 40), 0.0, 5)
+    for _ in range(2 * HESSIAN_EVERY):
+        codes = search.ask()
+        search.tell(codes, -np.square(codes - 0.3).sum(axis=1))
+    fitness = np.zeros(40)
+    codes, tangents = search.ask(), search.state()["tangents"]
+    fitness[[1 + 17, 1 + 19 + 17]] = 1.0
+    search.tell(codes, fitness)
+    state = search.state()
+    steepest, tangent = state["directions"][np.argmax(state["shrunk"])], tangents[17]
+    np.testing.assert_allclose(abs(steepest @ tangent), np.linalg.norm(tangent), rtol=1e-9)
+    again = ZohaSphere(founders(1, 6, 40), 0.0, 5)
+    again.restore(state)
+    np.testing.assert_array_equal(again.ask(), search.ask())

@@ -15,7 +15,8 @@ from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
 from evoalign.loop import cerebus, zeromq_display
-from evoalign.loop.acquisition import DIGITAL, SPIKE, RecordingClock, endpoint
+from evoalign.loop.acquisition import DIGITAL, SPIKE, RecordingClock
+from evoalign.loop.addresses import endpoint
 from evoalign.loop.client import DisplayClient
 from evoalign.loop.command import JOURNAL, run_evolution
 from evoalign.loop.journal import read_journal

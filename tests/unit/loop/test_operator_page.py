@@ -98,7 +98,7 @@ def test_an_address_that_others_can_reach_wants_a_token(tmp_path):
     OperatorPage(PageSettings(address="0.0.0.0:0", token=TOKEN), source).close()
 
 
-@pytest.mark.parametrize("address", ["8077", "127.0.0.1", "127.0.0.1:70000", "127.0.0.1:x"])
+@pytest.mark.parametrize("address", ["8077", "127.0.0.1", "127.0.0.1:70000", "127.0.0.1:x", ":80"])
 def test_an_address_that_is_none_is_told(tmp_path, address):
     with pytest.raises(InputError, match="no host and port"):
         OperatorPage(PageSettings(address=address), PageSource(Monitor(), tmp_path))

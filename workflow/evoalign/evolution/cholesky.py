@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoalign.errors import InputError
-from evoalign.evolution.optimisers import State, check_founders, check_told, random_state, restore_random
+from evoalign.evolution.optimisers import check_founders, check_told
+from evoalign.evolution.states import Resumable
 
 Floats = NDArray[np.float64]
 
 UPDATE_EVERY = 10  # generations: a factor of 4,096 latents is 134 MB to rewrite
 
 
-class CholeskyCmaEs:
+class CholeskyCmaEs(Resumable):
     """CMA-ES whose covariance is ``A' A``, learned from the path alone (rank one).
 
     Step size by path length, weights ``log(mu + 1/2) - log(rank)`` of the better half; the factor
@@ -36,6 +37,16 @@ class CholeskyCmaEs:
     InputError
         Fewer than four founders, or latents and fitness that do not fit.
     """
+
+    _kept: ClassVar = {
+        "generation": "_generation",
+        "sigma": "_sigma",
+        "mean": "_mean",
+        "path": "_path",
+        "path_sigma": "_path_sigma",
+        "factor": "_factor",
+        "inverse": "_inverse",
+    }
 
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
         founders = check_founders(founders)
@@ -107,31 +118,3 @@ class CholeskyCmaEs:
     def mean(self) -> np.ndarray:
         """Centre of the search distribution, ``[latent]``."""
         return self._mean.copy()
-
-    def state(self) -> State:
-        """Return all that the next generations depend on."""
-        return {
-            "generation": np.asarray(self._generation),
-            "sigma": np.asarray(self._sigma),
-            "mean": self._mean.copy(),
-            "path": self._path.copy(),
-            "path_sigma": self._path_sigma.copy(),
-            "factor": self._factor.copy(),
-            "inverse": self._inverse.copy(),
-        } | random_state(self._rng)
-
-    def restore(self, state: State) -> None:
-        """Go on from a `state`.
-
-        Raises
-        ------
-        InputError
-            The state is of another kind of optimiser, or of another size.
-        """
-        if "factor" not in state or np.shape(state["factor"]) != self._factor.shape:
-            raise InputError("the state is not of this optimiser", hint=f"{len(self._mean)} latents")
-        self._generation, self._sigma = int(state["generation"]), float(state["sigma"])
-        self._mean, self._path = np.array(state["mean"]), np.array(state["path"])
-        self._path_sigma = np.array(state["path_sigma"])
-        self._factor, self._inverse = np.array(state["factor"]), np.array(state["inverse"])
-        restore_random(self._rng, state)

@@ -8,7 +8,8 @@ import numpy as np
 
 from evoalign.errors import InputError
 from evoalign.evolution.cholesky import CholeskyCmaEs
-from evoalign.evolution.optimisers import Optimiser, State, check_founders
+from evoalign.evolution.optimisers import Optimiser, check_founders
+from evoalign.evolution.states import State
 
 Search = Callable[[np.ndarray, float, int], Optimiser]  # founders, first step and seed -> optimiser
 

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from evoalign.errors import InputError
 from evoalign.evolution.cholesky import CholeskyCmaEs
-from evoalign.evolution.optimisers import State, check_founders
+from evoalign.evolution.optimisers import check_founders
+from evoalign.evolution.states import State
 from evoalign.spaces.hessian import Eigenframe
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from evoalign.errors import InputError
-from evoalign.evolution.optimisers import State, check_founders, check_told
+from evoalign.evolution.optimisers import check_founders, check_told
+from evoalign.evolution.states import State
 
 Response = Callable[[Tensor], Tensor]  # latents [image, latent] to responses [image], differentiable
 

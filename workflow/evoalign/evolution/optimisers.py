@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from cmaes import CMA, SepCMA
 
 from evoalign.errors import InputError
-
-State = Mapping[str, np.ndarray]  # what numpy.savez writes without pickles
-_RANDOM = ("keys", "position", "has_gauss", "gauss")  # of numpy's Mersenne twister
+from evoalign.evolution.states import Resumable, State, random_state, restore_random
 
 
 class Optimiser(Protocol):
@@ -138,7 +135,7 @@ class SeparableCmaEs(CmaEs):
     _library = SepCMA
 
 
-class RandomSearch:
+class RandomSearch(Resumable):
     """A control: every generation is drawn around the best latent so far, with a fixed step.
 
     Parameters
@@ -150,6 +147,8 @@ class RandomSearch:
     seed : int
         Of the steps.
     """
+
+    _kept: ClassVar = {"best": "_best", "highest": "_highest"}
 
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
         self._founders = np.asarray(founders, dtype=np.float64)
@@ -170,26 +169,6 @@ class RandomSearch:
         row = int(np.argmax(fitness))
         if fitness[row] > self._highest:
             self._highest, self._best = float(fitness[row]), codes[row].copy()
-
-    def state(self) -> State:
-        """Return best latent, its fitness and the random numbers."""
-        return {
-            "best": self._best.copy(),
-            "highest": np.asarray(self._highest),
-        } | random_state(self._rng)
-
-    def restore(self, state: State) -> None:
-        """Go on from a `state`.
-
-        Raises
-        ------
-        InputError
-            The state is of another kind of optimiser, or of another size.
-        """
-        if "best" not in state or np.shape(state["best"]) != self._best.shape:
-            raise InputError("the state is not of this random search")
-        self._best, self._highest = np.array(state["best"]), float(state["highest"])
-        restore_random(self._rng, state)
 
 
 def check_founders(founders: np.ndarray) -> np.ndarray:
@@ -227,19 +206,6 @@ def check_told(
     if not np.isfinite(fitness).all():
         raise InputError("fitness holds NaN or infinity")
     return codes, fitness
-
-
-def random_state(rng: np.random.RandomState) -> dict[str, np.ndarray]:
-    """Return the state of a generator of random numbers as arrays."""
-    values = tuple(rng.get_state(legacy=True))[1:]
-    return {f"random_{name}": np.asarray(value) for name, value in zip(_RANDOM, values, strict=True)}
-
-
-def restore_random(rng: np.random.RandomState, state: State) -> None:
-    """Set a generator of random numbers to a state of `random_state`."""
-    keys, *scalars = (state[f"random_{name}"] for name in _RANDOM)
-    position, has_gauss, gauss = (value.item() for value in scalars)
-    rng.set_state(("MT19937", keys, position, has_gauss, gauss))
 
 
 def _plain(value: np.ndarray) -> Any:

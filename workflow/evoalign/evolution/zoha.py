@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evoalign.errors import InputError
-from evoalign.evolution.optimisers import State, check_founders, check_told, random_state, restore_random
+from evoalign.evolution.optimisers import check_founders, check_told
+from evoalign.evolution.states import Resumable
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ HESSIAN_EVERY = 10  # generations
 REGULARISED = 0.01  # of the largest curvature: all directions have at least this
 
 
-class ZohaSphere:
+class ZohaSphere(Resumable):
     """Steps along the sphere towards what answers best, shorter where the answer curves more.
 
     A generation is the base and samples around it, drawn in its tangent plane and laid onto the
@@ -44,6 +45,14 @@ class ZohaSphere:
         Fewer than four founders, or latents and fitness that do not fit.
     """
 
+    _kept: ClassVar = {
+        "zoha_generation": "_generation",
+        "base": "_base",
+        "tangents": "_tangents",
+        "directions": "_directions",
+        "shrunk": "_shrunk",
+    }
+
     def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
         del sigma
         self._founders = check_founders(founders)
@@ -53,7 +62,8 @@ class ZohaSphere:
         self._generation = 0
         self._base = np.zeros(n)
         self._tangents = np.zeros((n_images - 1, n))  # of the samples that were asked for last
-        rank = (n_images - 1) // 2
+        self._n_pairs = (n_images - 1) // 2  # of mirrored samples
+        rank = min(self._n_pairs, n)
         self._directions, self._shrunk = np.zeros((rank, n)), np.zeros(rank)  # of the Hessian
 
     def ask(self) -> np.ndarray:
@@ -62,8 +72,7 @@ class ZohaSphere:
             return self._founders.copy()
         normal = np.asarray(self._rng.standard_normal(self._tangents.shape))
         if self._is_mirrored():
-            rank = len(normal) // 2
-            normal[rank : 2 * rank] = -normal[:rank]
+            normal[self._n_pairs : 2 * self._n_pairs] = -normal[: self._n_pairs]
         shaped = normal - (normal @ self._directions.T * self._shrunk) @ self._directions
         unit_base = self._base / self._radius
         self._tangents = shaped - np.outer(shaped @ unit_base, unit_base)
@@ -86,31 +95,6 @@ class ZohaSphere:
         """The base, ``[latent]``."""
         return self._base.copy()
 
-    def state(self) -> State:
-        """Return all that the next generations depend on."""
-        return {
-            "zoha_generation": np.asarray(self._generation),
-            "base": self._base.copy(),
-            "tangents": self._tangents.copy(),
-            "directions": self._directions.copy(),
-            "shrunk": self._shrunk.copy(),
-        } | random_state(self._rng)
-
-    def restore(self, state: State) -> None:
-        """Go on from a `state`.
-
-        Raises
-        ------
-        InputError
-            The state is of another kind of optimiser, or of another size.
-        """
-        if "base" not in state or np.shape(state["tangents"]) != self._tangents.shape:
-            raise InputError("the state is not of this optimiser", hint=f"{len(self._base)} latents")
-        self._generation = int(state["zoha_generation"])
-        self._base, self._tangents = np.array(state["base"]), np.array(state["tangents"])
-        self._directions, self._shrunk = np.array(state["directions"]), np.array(state["shrunk"])
-        restore_random(self._rng, state)
-
     def _is_mirrored(self) -> bool:
         return self._generation % HESSIAN_EVERY == 0
 
@@ -127,11 +111,11 @@ class ZohaSphere:
 
     def _take_curvature(self, fitness: Floats) -> None:
         """Hessian of the last samples' rank: second differences along them, in absolute value."""
-        rank = len(self._directions)
-        plus, minus = fitness[1 : 1 + rank], fitness[1 + rank : 1 + 2 * rank]
-        curvature = np.abs(plus + minus - 2 * fitness[0]) / (2 * self._exploration() ** 2 * rank)
+        n_pairs = self._n_pairs
+        plus, minus = fitness[1 : 1 + n_pairs], fitness[1 + n_pairs : 1 + 2 * n_pairs]
+        curvature = np.abs(plus + minus - 2 * fitness[0]) / (2 * self._exploration() ** 2 * n_pairs)
         _, singular, directions = np.linalg.svd(
-            np.sqrt(curvature)[:, None] * self._tangents[:rank], full_matrices=False
+            np.sqrt(curvature)[:, None] * self._tangents[:n_pairs], full_matrices=False
         )
         if singular[0] == 0:
             return

@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign import tables
-from evoalign.errors import InputError
 from evoalign.formats.blackrock.clock import AFTER_RESET_S, EPOCH_S, RESET_S
 from evoalign.recordings.recording import spike_table
 from evoalign.recordings.tables import WORDS
@@ -177,17 +176,3 @@ def as_tables(packets: Ints, time_s: Floats, pieces: Ints) -> tuple[pd.DataFrame
     words = words.sort_values(["segment", "time_s"], kind="stable", ignore_index=True)
     spikes = spike_table(packets[is_spike, 2], packets[is_spike, 3], time_s[is_spike])
     return tables.conform(words, WORDS) if len(words) else tables.empty(WORDS), spikes
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT``.
-
-    Raises
-    ------
-    InputError
-        It is none.
-    """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise InputError(f"'{text}' is no address", "", "write it as 127.0.0.1:51001")
-    return host, int(port)

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from evoalign.errors import InputError
-from evoalign.loop.acquisition import CLOCK, DIGITAL, LIGHT, SERIAL, SPIKE, Arrivals, Ints, endpoint
+from evoalign.loop.acquisition import CLOCK, DIGITAL, LIGHT, SERIAL, SPIKE, Arrivals, Ints
+from evoalign.loop.addresses import endpoint
 from evoalign.loop.cerebus_packets import GROUP_HZ
 from evoalign.loop.settings import RecorderSettings
 
@@ -52,7 +53,8 @@ class CerebusSource:
     def __init__(self, settings: RecorderSettings) -> None:
         cbsdk = load_pycbsdk(settings.protocol)
         logging.getLogger("pycbsdk").setLevel(logging.WARNING)  # it tells of each heartbeat
-        device, local = endpoint(settings.address), endpoint(settings.local_address)
+        device = endpoint(settings.address, "recorder.address")
+        local = endpoint(settings.local_address, "recorder.local_address")
         _check_local(local)
         self._arrivals = Arrivals()
         self._n_received = self._counter = 0  # when the NSP last told what it had sent

@@ -21,7 +21,7 @@ import msgpack
 from evoalign.errors import InputError
 from evoalign.files import atomic_write
 from evoalign.loop import protocol
-from evoalign.loop.acquisition import endpoint
+from evoalign.loop.addresses import endpoint
 from evoalign.loop.interfaces import Presentation, Round
 from evoalign.loop.zeromq_display import ZeromqDisplay, check_loopback
 
@@ -52,7 +52,7 @@ class LineDisplay(ZeromqDisplay):
             check_loopback(f"tcp://{place}")
         self._folder, self._next = folder, 0
         try:
-            self._server = socket.create_server(endpoint(place))
+            self._server = socket.create_server(endpoint(place, "display.address"))
         except OSError as error:
             raise InputError(f"the address cannot be used: {error}", address, "give another") from None
         self._clients: dict[socket.socket, bytes] = {}  # what came after the last whole line of each

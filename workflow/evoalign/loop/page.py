@@ -6,7 +6,6 @@ The server answers to this machine alone, unless another address is asked for; t
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 import logging
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from evoalign.errors import InputError
+from evoalign.loop.addresses import endpoint, is_loopback
 from evoalign.loop.monitor import Monitor
 from evoalign.loop.page_text import HTML, SCRIPT, STYLE
 from evoalign.loop.settings import PageSettings
@@ -73,8 +73,8 @@ class OperatorPage:
     """
 
     def __init__(self, settings: PageSettings, source: PageSource) -> None:
-        host, port = _split(settings.address)
-        if not _is_loopback(host) and len(settings.token) < LEAST_TOKEN:
+        host, port = endpoint(settings.address, "page.address")
+        if not is_loopback(host) and len(settings.token) < LEAST_TOKEN:
             raise InputError(
                 f"other machines can reach '{settings.address}'",
                 "page.address",
@@ -104,7 +104,7 @@ class _PageServer(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], source: PageSource, token: str) -> None:
         super().__init__(address, _Handler)
         self.source, self.token = source, token
-        self.is_loopback = _is_loopback(address[0])
+        self.is_loopback = is_loopback(address[0])
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _may_enter(self, query: str) -> bool:
         """Whether the request may be answered; refuses it otherwise."""
-        if self.server.is_loopback and not _is_loopback(_host_of(self.headers.get("Host", ""))):
+        if self.server.is_loopback and not is_loopback(_host_of(self.headers.get("Host", ""))):
             self._answer(403, b"the page is asked for by another name than this machine's own\n")
             return False
         if not self.server.token or any(
@@ -198,20 +198,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise InputError(f"'{address}' is no host and port", "page.address", "as 127.0.0.1:8077")
-    return host.strip("[]"), int(port)
-
-
 def _host_of(header: str) -> str:
     """Host name of a request's header Host, without the port."""
     return urlsplit(f"//{header}").hostname or ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

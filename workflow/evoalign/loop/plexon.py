@@ -10,7 +10,8 @@ import time
 from typing import TextIO
 
 from evoalign.errors import InputError
-from evoalign.loop.acquisition import BIT, CLOCK, SPIKE, STROBED, Arrivals, Ints, endpoint
+from evoalign.loop.acquisition import BIT, CLOCK, SPIKE, STROBED, Arrivals, Ints
+from evoalign.loop.addresses import endpoint
 
 PROTOCOL = "evoalign-plexon 1"
 KINDS = {"s": (SPIKE, 5), "w": (STROBED, 4), "b": (BIT, 4), "c": (CLOCK, 3)}  # kind, and fields of a line
@@ -42,7 +43,7 @@ class PlexonSource:
     light_hz = 0.0
 
     def __init__(self, address: str) -> None:
-        self._address, self._place = address, endpoint(address)
+        self._address, self._place = address, endpoint(address, "recorder.address")
         self._arrivals = Arrivals()
         self._next, self._n_lost = -1, 0
         self._is_open = True

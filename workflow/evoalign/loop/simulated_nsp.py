@@ -24,7 +24,7 @@ import pandas as pd
 from evoalign.errors import InputError
 from evoalign.formats.opening import open_recording
 from evoalign.loop import cerebus_packets as packets
-from evoalign.loop.acquisition import endpoint
+from evoalign.loop.addresses import endpoint
 from evoalign.loop.program import add_network, exit_status
 from evoalign.recordings.stream import Stream
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from evoalign.loop.acquisition import endpoint
+from evoalign.loop.addresses import endpoint
 from evoalign.loop.client import DisplayClient, Shower
 from evoalign.loop.interfaces import Presentation, Recorded, Round
 from evoalign.loop.program import add_network, exit_status

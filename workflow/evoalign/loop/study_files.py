@@ -17,7 +17,7 @@ from PIL import Image
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import write_codes
 from evoalign.evolution.loop import EvolutionThread, ShownImage
-from evoalign.evolution.optimisers import State
+from evoalign.evolution.states import State
 from evoalign.files import atomic_write
 from evoalign.loop.interfaces import ToShow
 from evoalign.loop.settings import Evolve

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import zmq
 
 from evoalign.errors import InputError
 from evoalign.loop import protocol
+from evoalign.loop.addresses import is_loopback
 from evoalign.loop.interfaces import Presentation, Round
 
 END_S = 4.0  # without a question: longer than a client waits for an answer, several times
@@ -134,11 +134,7 @@ def check_loopback(address: str) -> None:
         It is one.
     """
     host = urlsplit(address).hostname or ""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not (is_loopback or address.startswith(("ipc://", "inproc://"))):
+    if not (is_loopback(host) or address.startswith(("ipc://", "inproc://"))):
         raise InputError(
             f"other machines can reach '{address}', and messages are not encrypted",
             "display.address",
