@@ -361,3 +361,19 @@ def test_a_server_killed_while_it_writes_a_file_leaves_nothing_behind(
     run_evolution(settings)
     assert outcome(tmp_path / "run") == outcome(finished[0])
     assert not list((tmp_path / "run").rglob(f"{files.PARTIAL}*"))
+
+
+def test_a_block_whose_images_do_not_reach_the_disk_is_not_scored(finished, tmp_path, monkeypatch):
+    settings = settings_of(tmp_path / "run", 3)
+
+    def full(paths):
+        if any("block002" in path.name for path in paths):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(live, "flush_files", full)
+        run_evolution(settings)
+    scored = [r["block"] for r in read_journal(tmp_path / "run" / JOURNAL) if r["kind"] == "scored"]
+    assert scored == [1]
+    run_evolution(settings)
+    assert outcome(tmp_path / "run") == outcome(finished[0])

@@ -84,6 +84,10 @@ class History:
             case kind:
                 raise InputError(f"records of kind '{kind}' are unknown", "journal", "use a newer version")
 
+    def take_recorded(self, block: int, round_number: int, recorded: Recorded) -> None:
+        """Take in a round's recording that was journaled: its record holds the same, bit for bit."""
+        self.recorded[block, round_number] = recorded
+
     def first_of(self, block: int, round_number: int) -> int:
         """Number of the first presentation of a round, whether it was shown or is next."""
         return bisect.bisect_left(self.presentations, (block, round_number), key=lambda p: (p.block, p.round))

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 
 from evoalign.errors import InputError
 from evoalign.evolution.loop import EvolutionThread, ShownImage
-from evoalign.files import remove_partials_in
+from evoalign.files import flush_files, remove_partials_in
 from evoalign.loop import study_files
 from evoalign.loop.block_images import BlockImages
 from evoalign.loop.electrode import BlockRates, block_rates, teaches, warn_of_electrode
@@ -141,7 +142,10 @@ class LiveEvolution:
         with step("write"):
             files = self._write_block(block, images, codes, names)
         order = np.random.default_rng([self._settings.seed, 4, block]).permutation(len(images))
-        answered = self._rounds(block, [files[images[i].name] for i in order])
+        with ThreadPoolExecutor(1) as flusher:  # the disk is not waited for before the display begins
+            flushed = flusher.submit(flush_files, [file.file for file in files.values()])
+            answered = self._rounds(block, [files[images[i].name] for i in order])
+            flushed.result()
         self._learn(block, codes, names, answered)
 
     def _write_block(
@@ -243,7 +247,8 @@ class LiveEvolution:
         with self._monitor.step("record"):
             recorded = self._recorder.take(request, self._history.presentations)
         fields = recorded_fields(recorded)
-        self._note({"kind": "recorded", "block": block, "round": number, **fields})
+        self._journal.append({"kind": "recorded", "block": block, "round": number, **fields})
+        self._history.take_recorded(block, number, recorded)
 
     def _score(self, block: int) -> BlockRates:
         """Rates of a block's images over their presentations that count."""

@@ -129,9 +129,10 @@ def log_of(presentations: Sequence[Presentation], images: pd.DataFrame) -> pd.Da
     """
     if not presentations:
         return tables.empty(LOG)
-    shown_frame = pd.DataFrame([presentation.as_record() for presentation in presentations])
-    of_images = images.loc[shown_frame["name"], ["thread", "space", "latent_row", "reference"]]
-    frame = pd.concat([shown_frame, of_images.reset_index(drop=True)], axis=1)
-    frame["offset_s"] = frame["offset_s"].astype(np.float64)
-    frame = frame.rename(columns={"name": "image"}).drop(columns=["round", "number"])
+    names = [presentation.name for presentation in presentations]
+    frame = images.loc[names, ["thread", "space", "latent_row", "reference"]].reset_index(drop=True)
+    frame["image"] = names
+    for field in ("block", "trial", "onset_word", "offset_word", "onset_s"):
+        frame[field] = [getattr(presentation, field) for presentation in presentations]
+    frame["offset_s"] = np.array([presentation.offset_s for presentation in presentations], np.float64)
     return tables.conform(frame.assign(presentation=np.arange(len(frame)), reason=""), LOG)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,32 +16,31 @@ from evoalign.errors import InputError
 from evoalign.events.latent_codes import write_codes
 from evoalign.evolution.loop import EvolutionThread, ShownImage
 from evoalign.evolution.states import State
-from evoalign.files import atomic_write
+from evoalign.files import atomic_write, write_bytes_whole
 from evoalign.loop.interfaces import ToShow
+from evoalign.loop.png import stored_png
 from evoalign.loop.settings import Evolve
 
 STATES_KEPT = 2  # of the newest blocks: full covariances of 4,096 latents take 134 MB
-WRITERS = 4  # images on their way to the disk at a time: what takes long is the disk
 IMAGES, LATENTS, STATES = "images", "latents", "state"
 
 
 def write_image(folder: Path, image: ShownImage) -> ToShow:
-    """Write an image as PNG, where it is not there already; return what the display needs."""
-    buffer = io.BytesIO()
-    Image.fromarray(image.pixels).save(buffer, "png", compress_level=1)
-    content = buffer.getvalue()
+    """Write an image as PNG, where it is not there already; return what the display needs.
+
+    The file is whole, and on the disk after `flush_files` alone.
+    """
+    content = stored_png(image.pixels)
     path = folder / IMAGES / f"{image.name}.png"
     if not (path.is_file() and path.read_bytes() == content):
-        with atomic_write(path) as partial:
-            partial.write_bytes(content)
+        write_bytes_whole(path, content)
     return ToShow(image.name, path, hashlib.sha256(content).hexdigest())
 
 
 def write_images(folder: Path, images: Sequence[ShownImage]) -> dict[str, ToShow]:
-    """Write images as `write_image` does, a few at a time and in their order; return files by name."""
-    with ThreadPoolExecutor(WRITERS) as writers:
-        files = writers.map(lambda image: write_image(folder, image), images)
-        return {file.name: file for file in files}
+    """Write images as `write_image` does, in their order; return files by name."""
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
+    return {image.name: write_image(folder, image) for image in images}
 
 
 def write_latents(folder: Path, block: int, thread: int, codes: np.ndarray, names: Sequence[str]) -> str:

@@ -109,7 +109,7 @@ def project_to_norms(latents: torch.Tensor, like: torch.Tensor, space: Space) ->
 
 def to_bytes(images: torch.Tensor) -> np.ndarray:
     """Return images as they are shown: uint8 ``[n, H, W, 3]`` from ``[n, 3, H, W]`` in 0..1."""
-    levels = torch.round(images.detach().to("cpu", torch.float64).clamp(0, 1) * 255)
+    levels = images.detach().to("cpu", torch.float64).mul(255).round_().clamp_(0, 255)
     return levels.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 

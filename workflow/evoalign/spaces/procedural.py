@@ -124,7 +124,9 @@ class TextureSpace(_ProceduralSpace):
         white = noise.standard_normal(bands.shape) + 1j * noise.standard_normal(bands.shape)
         fields = np.fft.ifft2(white * bands)
         fields /= np.sqrt(np.mean(fields.real**2, axis=(1, 2), keepdims=True))
-        self._fields = torch.from_numpy(fields)  # complex128 [band, H, W]
+        # Each band as cosine and sine: an image is one product with their weights [2 * band, H * W].
+        both = np.concatenate([fields.real, fields.imag]).reshape(2 * len(fields), -1)
+        self._waves = torch.from_numpy(both)
 
     def render(self, latents: torch.Tensor) -> torch.Tensor:
         """Return textures ``[n, 3, 64, 64]`` in 0..1, differentiable in `latents` ``[n, 24]``.
@@ -135,19 +137,18 @@ class TextureSpace(_ProceduralSpace):
             `latents` are not ``[n, 24]`` or not finite.
         """
         z = check_latents(latents, self)
-        n_frequencies, n_bands = len(self.frequencies), self._fields.shape[0]
+        n_frequencies = len(self.frequencies)
+        n_bands = n_frequencies * self.n_orientations
         amplitude = torch.softmax(1.6 * z[:, :n_bands], dim=1).sqrt()  # energies add to one
         phase = z[:, n_bands : n_bands + self.n_orientations].repeat(1, n_frequencies)
-        fields = self._fields.to(z.device)
-        real, imaginary = fields.real.to(z.dtype), fields.imag.to(z.dtype)
-        waves = torch.einsum("nk,khw->nkhw", amplitude * torch.cos(phase), real)
-        waves = waves - torch.einsum("nk,khw->nkhw", amplitude * torch.sin(phase), imaginary)
-        scales = waves.unflatten(1, (n_frequencies, self.n_orientations)).sum(2)  # [n, scale, H, W]
         opponent = _opponent(z.dtype, z.device)
         chroma = z[:, -8:-2].unflatten(1, (n_frequencies, 2))
-        colour = 1 + 0.3 * torch.tanh(chroma) @ opponent  # [n, scale, rgb]
+        colour = (1 + 0.3 * torch.tanh(chroma) @ opponent).repeat_interleave(self.n_orientations, 1)
         tint = 0.08 * torch.tanh(z[:, -2:]) @ opponent
-        field = torch.einsum("nshw,nsc->nchw", scales, colour) * self.contrast
+        waves = torch.cat([amplitude * torch.cos(phase), -amplitude * torch.sin(phase)], dim=1)
+        weights = waves[:, None, :] * colour.repeat(1, 2, 1).transpose(1, 2)  # [n, rgb, 2 * band]
+        field = weights.flatten(0, 1) @ self._waves.to(z.device, z.dtype) * self.contrast
+        field = field.view(len(z), 3, IMAGE_SIZE, IMAGE_SIZE)
         return 0.5 + 0.5 * torch.tanh(2 * (field + tint[:, :, None, None]))
 
 
