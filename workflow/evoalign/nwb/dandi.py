@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import logging
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import yaml
+from click.testing import CliRunner
 from pynwb import NWBFile
 
 from evoalign.errors import InputError
@@ -22,7 +23,6 @@ from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.read import opened
 from evoalign.nwb.settings import Packaging
 
-_FORK = multiprocessing.get_context("fork")
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
 _PASSED_ON = "NWBI."
 _TAXON = ("http://purl.obolibrary.org/obo/ncbitaxon_", "https://purl.obolibrary.org/obo/ncbitaxon_")
@@ -97,25 +97,48 @@ def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, 
 
 def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
     """Return what the tool says of a file in a dandiset, and why the archive would refuse its upload."""
-    output, messages, answer = scratch / "findings.json", scratch / "messages.txt", _FORK.SimpleQueue()
-    dandiset = file.parents[1]
+    output, dandiset = scratch / "findings.json", file.parents[1]
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
-    # Of a Zarr folder the archive takes no metadata at upload.
-    uploaded = None if is_zarr(file) else file
-    # A copy of this process: it has loaded what the tool needs, which takes a new one three seconds.
-    process = _FORK.Process(
-        target=_dandi, args=(arguments, uploaded, _environment(scratch), messages, answer)
-    )
-    process.start()
-    process.join()
-    refused = f"the metadata of an upload ended with {process.exitcode}" if answer.empty() else answer.get()
-    upload = _upload_finding(refused) if uploaded and refused else []
+    # In this process: a fork of one with threads may wait for ever for a lock that one of them held, and a
+    # new one loads for three seconds.
+    with _surroundings(scratch):
+        from dandi.cli.command import main
+
+        ended = CliRunner().invoke(main, arguments)
+        # Of a Zarr folder the archive takes no metadata at upload.
+        refused = "" if is_zarr(file) else _upload_refused(file)
+    upload = _upload_finding(refused) if refused else []
     if output.exists():
         return [*_findings(output), *upload]
-    if process.exitcode == 0:
+    if ended.exit_code == 0:
         return upload
-    words = messages.read_text(encoding="utf-8", errors="replace")[-500:] if messages.exists() else ""
-    raise InputError(f"dandi validate ended with {process.exitcode}: {words}", dandiset)
+    words = f"{ended.output} {ended.exception or ''}".strip()[-500:]
+    raise InputError(f"dandi validate ended with {ended.exit_code}: {words}", dandiset)
+
+
+@contextmanager
+def _surroundings(scratch: Path) -> Iterator[None]:
+    """Keep the tool from the web and the user's folders, and afterwards log as before."""
+    root, tool = logging.getLogger(), logging.getLogger("dandi")
+    levels, handlers = (root.level, tool.level), list(root.handlers)
+    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs at the user's home.
+    changed = {"DANDI_NO_ET": "1", "DANDI_CACHE": "ignore"} | {
+        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+        for handler in set(root.handlers).difference(handlers):
+            root.removeHandler(handler)
+            handler.close()
+        for logger, level in zip((root, tool), levels, strict=True):
+            logger.setLevel(level)
 
 
 def _findings(output: Path) -> list[tuple[str, str, str, str, str]]:
@@ -147,34 +170,6 @@ def _upload_refused(file: Path) -> str:
     except Exception as error:  # whatever the tool raises, the upload would
         return str(error).strip().partition("\n")[0] or type(error).__name__
     return ""
-
-
-def _environment(scratch: Path) -> dict[str, str]:
-    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs and caches at the user's home.
-    xdg_folders = {
-        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
-    }
-    return xdg_folders | {"DANDI_NO_ET": "1"}
-
-
-def _dandi(
-    arguments: list[str], uploaded: Path | None, environment: dict[str, str], messages: Path, answer: Any
-) -> None:
-    """Run the tool as from the command line, in a process of its own; what it says goes to a file.
-
-    Why the archive would refuse the upload goes into a queue.
-    """
-    os.environ.update(environment)
-    with messages.open("w") as file:
-        for descriptor in (1, 2):
-            os.dup2(file.fileno(), descriptor)
-    from dandi.cli.command import main
-
-    try:
-        main(arguments)
-    finally:
-        if uploaded is not None:
-            answer.put(_upload_refused(uploaded))
 
 
 def write_dandiset(
