@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
+import multiprocessing
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess as Process
 from pathlib import Path
 
 from evoalign.files import sha256
@@ -26,6 +26,10 @@ from evoalign.loop.settings import Evolve
 
 SAME = ("images", "latents", "log.tsv")
 LIMIT_S = 120.0
+
+# Children come from a process without threads: a fork of one that has some may wait for ever for a lock.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["evoalign.loop.client", "evoalign.loop.command"])
 
 Outcome = tuple[dict[str, str], list[dict]]  # checksums by file, records of the journal
 
@@ -60,17 +64,17 @@ def outcome(folder: Path) -> Outcome:
     return {p.name: sha256(p) for p in files}, records
 
 
-def in_child(work: Callable[[], object]) -> int:
-    """Run something in a forked process; return its number."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-        os._exit(0)
-    except BaseException as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        os._exit(1)
+def in_child(work: Callable[..., None], arguments: tuple) -> Process:
+    """Run something in a process of its own, which shares no lock with this one's threads."""
+    process = CONTEXT.Process(target=work, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def end(process: Process) -> None:
+    """Kill a process, as ``kill -9`` does, and wait until it is gone."""
+    process.kill()
+    process.join()
 
 
 def serve(settings: Evolve) -> None:
@@ -90,36 +94,33 @@ def disturbed(folder: Path, seed: int, kills: int, share: float) -> dict[str, in
     rng = random.Random(seed)
     address = f"ipc://{folder}.socket"
     settings = settings_of(folder, seed, address)
-    works: dict[str, Callable[[], object]] = {
-        "server": lambda: serve(settings),
-        "display": lambda: display(address, folder.with_suffix(".ledger"), seed, share, rng.getrandbits(32)),
+    works: dict[str, Callable[[], Process]] = {
+        "server": lambda: in_child(serve, (settings,)),
+        "display": lambda: in_child(
+            display, (address, folder.with_suffix(".ledger"), seed, share, rng.getrandbits(32))
+        ),
     }
-    children = {name: in_child(work) for name, work in works.items()}
+    children = {name: work() for name, work in works.items()}
     killed = dict.fromkeys(works, 0)
     stop = time.monotonic() + LIMIT_S
-    pause_s = rng.uniform(0.0, 1.5)
-    next_kill = time.monotonic() + pause_s
-    while children:
-        for name, child in list(children.items()):
-            number, status = os.waitpid(child, os.WNOHANG)
-            if number:
-                del children[name]
-                if os.waitstatus_to_exitcode(status):
-                    raise RuntimeError(f"{name} ended with {os.waitstatus_to_exitcode(status)}")
-        if sum(killed.values()) < kills and time.monotonic() > next_kill and len(children) == 2:
-            for name in rng.choice((["server"], ["display"], ["server", "display"])):
-                os.kill(children[name], signal.SIGKILL)
-                os.waitpid(children[name], 0)
-                rng.getrandbits(32)
-                children[name] = in_child(works[name])
-                killed[name] += 1
-            next_kill = time.monotonic() + rng.uniform(0.0, 1.5)
-        if time.monotonic() > stop:
-            for child in children.values():
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-            raise RuntimeError(f"not finished within {LIMIT_S:g} s")
-        time.sleep(0.005)
+    next_kill = time.monotonic() + rng.uniform(0.0, 1.5)
+    try:
+        while children:
+            for name in [name for name, child in children.items() if not child.is_alive()]:
+                if code := children.pop(name).exitcode:
+                    raise RuntimeError(f"{name} ended with {code}")
+            if sum(killed.values()) < kills and time.monotonic() > next_kill and len(children) == 2:
+                for name in rng.choice((["server"], ["display"], ["server", "display"])):
+                    end(children[name])
+                    children[name] = works[name]()
+                    killed[name] += 1
+                next_kill = time.monotonic() + rng.uniform(0.0, 1.5)
+            if time.monotonic() > stop:
+                raise RuntimeError(f"not finished within {LIMIT_S:g} s")
+            time.sleep(0.005)
+    finally:
+        for child in children.values():
+            end(child)
     return killed
 
 
