@@ -26,8 +26,9 @@ settings.load_profile("any machine")
 
 # Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
 TOGETHER = {
-    "demo": ("test_slurm", "test_demo_results", "test_demo_truth", "test_demo_figures"),
+    "demo": ("test_demo_results", "test_demo_truth", "test_demo_figures"),
     "study": (
+        "test_slurm",
         "test_reruns",
         "test_nwb_interchange",
         "test_small_study",

@@ -4,15 +4,15 @@ import subprocess
 import time
 
 import pytest
-from running import ROOT, copy_checkout, results, snakemake, start
+from running import ROOT, results, small_study, snakemake, start
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_demo_on_slurm_has_the_bytes_of_a_workstation(demo, slurm, tmp_path):
-    other = copy_checkout(tmp_path / "other", demo)
+def test_a_study_on_slurm_has_the_bytes_of_a_workstation(study, slurm, tmp_path):
+    other = small_study(tmp_path / "other", source=study)
     snakemake(*slurm, cwd=other)
-    assert results(other) == results(demo)
+    assert results(other) == results(study)
     states = subprocess.run(
         ["sacct", "-n", "-X", "-P", "-o", "State"], capture_output=True, text=True, check=True
     ).stdout.split()
@@ -27,8 +27,8 @@ rule asks:
 """
 
 
-# The demo is not looked at: it keeps the test on the worker whose SLURM this is.
-@pytest.mark.usefixtures("demo")
+# The study is not looked at: it keeps the test on the worker whose SLURM this is.
+@pytest.mark.usefixtures("study")
 def test_a_job_that_asks_for_a_gpu_is_granted_it(slurm, tmp_path):
     (tmp_path / "Snakefile").write_text(ASKS)
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
@@ -69,7 +69,7 @@ def wait_for_jobs(state, comment):
     pytest.fail(f"no job of {comment} is {state}: {slurm_jobs()}")
 
 
-@pytest.mark.usefixtures("demo")
+@pytest.mark.usefixtures("study")
 def test_a_job_that_is_cancelled_fails_or_runs_out_of_time_gets_a_new_one(slurm, tmp_path):
     (tmp_path / "Snakefile").write_text(ENDS_BADLY)
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")

@@ -107,13 +107,13 @@ def test_what_is_compared_is_not_trivial(model):
 @pytest.mark.slow
 def test_the_network_of_full_size_agrees_with_the_published_package():
     full = peer(BIGGAN_256)
-    latents = latents_of(2)
+    latents = latents_of(1)
     with torch.no_grad():
-        for truncation in TRUNCATIONS:
+        for truncation in TRUNCATIONS[1:3]:
             network = BigganNetwork(full.state_dict(), BIGGAN_256, truncation)
             expected = full.generator(latents, truncation)
             assert torch.allclose(network(latents), expected, rtol=0, atol=1e-5)
-    assert expected.shape == (2, 3, 256, 256)
+    assert expected.shape == (1, 3, 256, 256)
 
 
 def with_row(model, row):
