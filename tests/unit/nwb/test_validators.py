@@ -1,5 +1,7 @@
 """What pynwb, nwbinspector and dandi say of our files, and a dandiset laid out of them."""
 
+import logging
+import os
 import shutil
 
 import h5py
@@ -34,7 +36,10 @@ def test_no_validator_finds_a_violation(findings):
 def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
     _, path = packaged
     broken = without(path, tmp_path, "general/subject/species", "general/subject/sex")
+    root = logging.getLogger()
+    before = root.level, list(root.handlers), dict(os.environ)
     found = validate(broken)
+    assert (root.level, root.handlers, dict(os.environ)) == before
     assert len(found)
     assert {"nwbinspector", "dandi"} & set(found["tool"])
     assert any("species" in text or "sex" in text for text in found["message"] + found["check"])
