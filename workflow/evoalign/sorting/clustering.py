@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
 
 from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
+from evoalign.sorting.mixtures import fit_mixture
 from evoalign.sorting.templates import Templates
 
 TIE_SD = 1e-3  # spikes that differ by less, in noise SDs, are copies of one
@@ -135,17 +135,15 @@ def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     subset = _evenly_picked(scores)
     best, best_bic = None, np.inf
     for n in range(1, min(SPLIT_PARTS, len(subset) // min_spikes) + 1):
-        model = GaussianMixture(
-            n, reg_covar=0.05, n_init=2, random_state=0, tol=1e-2, max_iter=200, init_params="k-means++"
-        ).fit(subset)
+        model = fit_mixture(subset, n)
         bic = model.bic(subset)
         if bic < best_bic - SPLIT_BIC:
             best, best_bic = model, bic
-        elif best is not None and n >= best.n_components + 2:
+        elif best is not None and n >= len(best.means) + 2:
             break
     assert best is not None
     labels = best.predict(scores)
-    variance = [np.linalg.eigvalsh(covariance)[:-1].mean() for covariance in best.covariances_]
+    variance = [np.linalg.eigvalsh(covariance)[:-1].mean() for covariance in best.covariances]
     narrow = [
         part
         for part, mean_variance in enumerate(variance)
