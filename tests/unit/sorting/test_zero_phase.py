@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from evoalign.sorting.medians import median_over_channels
+from evoalign.sorting.medians import median_over_channels, take_median
 from evoalign.sorting.whitening import whiten
 from evoalign.sorting.zero_phase import zero_phase
 
@@ -22,10 +22,22 @@ def test_zero_phase_filter_is_scipys(n_channels, rate_hz, band_hz):
     )
     sos = signal.butter(3, band_hz, "bandpass", fs=rate_hz, output="sos")
     expected = signal.sosfiltfilt(sos, voltages.astype(np.float64), axis=1)
-    zero_phase(voltages, sos)
+    plain = np.ones(n_channels), np.zeros(n_channels)
+    filtered = zero_phase(voltages.T, *plain, sos)
+    np.testing.assert_array_equal(zero_phase(voltages.T, *plain, sos, margin=70), filtered[:, 70:-70])
     inner = slice(rate_hz // 50, -rate_hz // 50)
     # What lies beyond the ends has died out here: 1e-4 µV of 50.
-    np.testing.assert_allclose(voltages[:, inner], expected[:, inner], atol=5e-4)
+    np.testing.assert_allclose(filtered[:, inner], expected[:, inner], atol=5e-4)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "uint16", "float64"])
+def test_raw_values_become_voltages_by_gain_and_offset(dtype):
+    raw = np.random.default_rng(0).integers(100, 900, (4000, 20)).astype(dtype)
+    gain, offset = np.linspace(0.1, 2, 20), np.linspace(-50, 50, 20)
+    sos = signal.butter(3, (300, 6000), "bandpass", fs=30_000, output="sos")
+    voltages = (raw * gain + offset).astype(np.float32)
+    expected = zero_phase(voltages, np.ones(20), np.zeros(20), sos)
+    np.testing.assert_allclose(zero_phase(raw, gain, offset, sos), expected, atol=1e-3)
 
 
 @given(st.integers(1, 130), st.integers(1, 700), st.integers(0, 2**32 - 1), st.booleans())
@@ -36,6 +48,12 @@ def test_median_over_channels_is_numpys_to_the_bit(n_channels, n_samples, seed, 
     if with_ties:
         voltages = np.round(voltages / 20) * 20
     np.testing.assert_array_equal(median_over_channels(voltages), np.median(voltages, axis=0))
+    rows = np.flatnonzero(rng.random(n_channels) < 0.7)
+    expected = voltages.copy()
+    if len(rows):
+        expected[rows] -= np.median(voltages[rows], axis=0)
+        take_median(voltages, rows)
+    np.testing.assert_array_equal(voltages, expected)
 
 
 @pytest.mark.parametrize("n", [1, 128, 257, 767, 768, 769, 5000])

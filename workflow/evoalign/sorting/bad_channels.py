@@ -75,7 +75,7 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
     _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
     traces.leave_out(reason != "")
-    sd_of_step = {"raw_sd_uv": _sd([traces.microvolts(stretch) for stretch in stretches])}
+    sd_of_step = {"raw_sd_uv": _sd([block.T for block in raw]) * np.abs(traces.gain_uv)}
     voltages = [traces.filtered(stretch, referenced=False) for stretch in stretches]
     sd_of_step["filtered_sd_uv"] = _sd(voltages)
     # The reference would lend an open input the noise of the others.

@@ -12,7 +12,18 @@ BLOCK = 256  # samples that go through the network together, in the cache
 
 def median_over_channels(values: np.ndarray) -> np.ndarray:
     """Return the median of ``values [channel, sample]``, float32 ``[sample]``: to the bit that of numpy."""
-    return np.asarray(_medians(np.ascontiguousarray(values, np.float32), _network(len(values))))
+    values = np.array(values, np.float32, order="C")
+    medians = np.empty(values.shape[1], np.float32)
+    _take_medians(values, np.arange(len(values)), _network(len(values)), medians)
+    return medians
+
+
+def take_median(values: np.ndarray, rows: np.ndarray) -> None:
+    """Take the median over channels ``rows [n]`` off these channels, in place.
+
+    ``values [channel, sample]`` are float32 and contiguous.
+    """
+    _take_medians(values, rows, _network(len(rows)), np.empty(values.shape[1], np.float32))
 
 
 @lru_cache(maxsize=64)
@@ -43,14 +54,14 @@ def _network(n: int) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _medians(values, network):  # type: ignore[no-untyped-def]
-    n, n_samples = values.shape
-    medians = np.empty(n_samples, np.float32)
+def _take_medians(values, rows, network, medians):  # type: ignore[no-untyped-def]
+    """Fill in the medians over `rows`, and take them off these rows."""
+    n, n_samples = len(rows), values.shape[1]
     block = np.empty((n, BLOCK), np.float32)
     for start in range(0, n_samples, BLOCK):
         width = min(BLOCK, n_samples - start)
-        for channel in range(n):
-            block[channel, :width] = values[channel, start : start + width]
+        for i in range(n):
+            block[i, :width] = values[rows[i], start : start + width]
         for c in range(len(network)):
             low, high = block[network[c, 0]], block[network[c, 1]]
             for j in range(BLOCK):
@@ -58,4 +69,6 @@ def _medians(values, network):  # type: ignore[no-untyped-def]
                 low[j], high[j] = (b, a) if b < a else (a, b)
         for j in range(width):
             medians[start + j] = (block[(n - 1) // 2, j] + block[n // 2, j]) / np.float32(2)
-    return medians
+        for i in range(n):
+            for j in range(width):
+                values[rows[i], start + j] -= medians[start + j]

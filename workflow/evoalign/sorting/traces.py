@@ -12,7 +12,7 @@ from scipy import signal
 from spikeinterface.core import get_chunk_with_margin
 
 from evoalign.errors import InputError
-from evoalign.sorting.medians import median_over_channels
+from evoalign.sorting.medians import take_median
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.zero_phase import zero_phase
 
@@ -49,6 +49,8 @@ class Traces:
         The vendor's channel numbers ``[channel]``, as in the recording.
     rate_hz : float
         Sampling rate.
+    gain_uv : ndarray
+        µV a raw count ``[channel]``.
     groups : dict of str to ndarray
         Array or connector -> rows of the channels that share its reference; {}
         without one.
@@ -61,7 +63,7 @@ class Traces:
         self.settings = settings
         gain, offset = recording.get_channel_gains(), recording.get_channel_offsets()
         missing = gain is None or not np.all(np.isfinite(np.asarray(gain, dtype=float)))
-        self._gain = np.ones(len(self.channel_ids)) if missing else np.asarray(gain, dtype=float)
+        self.gain_uv = np.ones(len(self.channel_ids)) if missing else np.asarray(gain, dtype=float)
         self._offset = np.zeros(len(self.channel_ids)) if offset is None else np.asarray(offset, dtype=float)
         self._sos = _band_pass(settings, self.rate_hz)
         self.margin = round(FILTER_MARGIN_S * self.rate_hz)
@@ -131,11 +133,10 @@ class Traces:
         return values
 
     def microvolts(self, chunk: Chunk, margin: int = 0) -> np.ndarray:
-        """Return raw voltages, float32 µV ``[channel, sample]``."""
-        raw = self.raw(chunk, margin)
-        values = np.ascontiguousarray(raw.T).astype(np.float32)
-        values *= self._gain[:, None].astype(np.float32)
-        values += self._offset[:, None].astype(np.float32)
+        """Return raw voltages, float32 µV ``[sample, channel]``."""
+        values = self.raw(chunk, margin).astype(np.float32)
+        values *= self.gain_uv.astype(np.float32)
+        values += self._offset.astype(np.float32)
         return values
 
     def filtered(self, chunk: Chunk, margin: int = 0, referenced: bool = True) -> np.ndarray:
@@ -155,11 +156,13 @@ class Traces:
         ndarray
             float32 µV ``[channel, stop - start + 2 margin]``.
         """
-        values = self.microvolts(chunk, margin + self.margin)
-        if referenced:
-            self._bridge(values, chunk, margin + self.margin)
-        zero_phase(values, self._sos)
-        values = values[:, self.margin : -self.margin]
+        wide, gain, offset = margin + self.margin, self.gain_uv, self._offset
+        if referenced and any(True for _ in self.blanked_in(chunk, wide)):
+            raw, gain, offset = self.microvolts(chunk, wide), np.ones_like(gain), np.zeros_like(offset)
+            self._bridge(raw.T, chunk, wide)
+        else:
+            raw = self.raw(chunk, wide)
+        values = zero_phase(raw, gain, offset, self._sos, self.margin)
         if referenced:
             self.reference(values)
             self.silence(values, chunk, margin)
@@ -170,7 +173,7 @@ class Traces:
         for group in self.groups.values():
             good = group[~self._bad[group]]
             if len(good) >= self.settings.reference_min_channels:
-                values[good] -= median_over_channels(values[good])
+                take_median(values, good)
 
     def silence(self, values: np.ndarray, chunk: Chunk, margin: int = 0) -> None:
         """Set ``values [channel, stop - start + 2 margin]`` to zero where they are blanked, in place."""

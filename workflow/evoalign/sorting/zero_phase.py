@@ -7,59 +7,84 @@ import numpy as np
 from scipy import signal
 
 LANES = 16  # channels that are filtered together: a recursion alone leaves a core's vector units idle
+SECTIONS = 3  # of the filter: their states stay in the core's registers
+TURNED = 64  # samples that are turned from [sample, channel] to [channel, sample] together
 
 
-def zero_phase(values: np.ndarray, sos: np.ndarray) -> None:
-    """Filter ``values [channel, sample]`` forth and back, in place.
+def zero_phase(
+    raw: np.ndarray, gain: np.ndarray, offset: np.ndarray, sos: np.ndarray, margin: int = 0
+) -> np.ndarray:
+    """Make voltages of raw values, and filter them forth and back.
 
     Parameters
     ----------
-    values : ndarray
-        float32, contiguous. Both ends are unreliable until the impulse
-        response has died out, as if each channel had its first and last
-        value before and after: scipy's own pads with odd reflections.
+    raw : ndarray
+        ``[sample, channel]``, as a recording holds them. Both ends are
+        unreliable until the impulse response has died out, as if each channel
+        had its first and last value before and after: scipy's own pads with
+        odd reflections.
+    gain, offset : ndarray
+        Voltages are raw times gain plus offset ``[channel]``.
     sos : ndarray
-        Second-order sections of `scipy.signal`.
+        Second-order sections of `scipy.signal`, three.
+    margin : int
+        Samples at each end that are left out of what is returned.
+
+    Returns
+    -------
+    ndarray
+        float32 ``[channel, sample]``.
     """
-    _filter_blocks(values, sos, signal.sosfilt_zi(sos))
+    assert len(sos) == SECTIONS
+    if raw.dtype not in (np.int16, np.float32):
+        raw = raw.astype(np.float32)
+    filtered = np.empty((raw.shape[1], len(raw) - 2 * margin), np.float32)
+    gain, offset = gain.astype(np.float32), offset.astype(np.float32)
+    _filter_blocks(np.ascontiguousarray(raw), gain, offset, sos, signal.sosfilt_zi(sos), margin, filtered)
+    return filtered
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _filter_blocks(values, sos, rest):  # type: ignore[no-untyped-def]
-    n_channels, n = values.shape
+@numba.njit(cache=True, nogil=True)
+def _filter_blocks(raw, gain, offset, sos, rest, margin, filtered):  # type: ignore[no-untyped-def]
+    n, n_channels = raw.shape
     block = np.zeros((n, LANES), np.float32)
     for first in range(0, n_channels, LANES):
         n_lanes = min(LANES, n_channels - first)
         for t in range(n):
             for lane in range(n_lanes):
-                block[t, lane] = values[first + lane, t]
+                channel = first + lane
+                block[t, lane] = np.float32(raw[t, channel]) * gain[channel] + offset[channel]
         _filter(block, sos, rest, 0, 1)
         _filter(block, sos, rest, n - 1, -1)
-        for lane in range(n_lanes):
-            for t in range(n):
-                values[first + lane, t] = block[t, lane]
+        for begin in range(margin, n - margin, TURNED):
+            end = min(begin + TURNED, n - margin)
+            for lane in range(n_lanes):
+                for t in range(begin, end):
+                    filtered[first + lane, t - margin] = block[t, lane]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _filter(block, sos, rest, begin, step):  # type: ignore[no-untyped-def]
     """Filter ``block [sample, lane]`` in one direction, from the steady state of its first value."""
-    n, n_sections = len(block), len(sos)
-    state_1, state_2 = np.empty((n_sections, LANES)), np.empty((n_sections, LANES))
-    for s in range(n_sections):
+    state_1, state_2 = np.empty((SECTIONS, LANES)), np.empty((SECTIONS, LANES))
+    for s in range(SECTIONS):
         for lane in range(LANES):
             state_1[s, lane] = rest[s, 0] * block[begin, lane]
             state_2[s, lane] = rest[s, 1] * block[begin, lane]
-    x = np.empty(LANES)
-    for i in range(n):
+    p0, p1, p2, p3, p4 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
+    q0, q1, q2, q3, q4 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
+    r0, r1, r2, r3, r4 = sos[2, 0], sos[2, 1], sos[2, 2], sos[2, 4], sos[2, 5]
+    for i in range(len(block)):
         t = begin + step * i
         for lane in range(LANES):
-            x[lane] = block[t, lane]
-        for s in range(n_sections):
-            b0, b1, b2, a1, a2 = sos[s, 0], sos[s, 1], sos[s, 2], sos[s, 4], sos[s, 5]
-            for lane in range(LANES):
-                y = b0 * x[lane] + state_1[s, lane]
-                state_1[s, lane] = b1 * x[lane] - a1 * y + state_2[s, lane]
-                state_2[s, lane] = b2 * x[lane] - a2 * y
-                x[lane] = y
-        for lane in range(LANES):
-            block[t, lane] = x[lane]
+            x = np.float64(block[t, lane])
+            y = p0 * x + state_1[0, lane]
+            state_1[0, lane] = p1 * x - p3 * y + state_2[0, lane]
+            state_2[0, lane] = p2 * x - p4 * y
+            x = q0 * y + state_1[1, lane]
+            state_1[1, lane] = q1 * y - q3 * x + state_2[1, lane]
+            state_2[1, lane] = q2 * y - q4 * x
+            y = r0 * x + state_1[2, lane]
+            state_1[2, lane] = r1 * x - r3 * y + state_2[2, lane]
+            state_2[2, lane] = r2 * x - r4 * y
+            block[t, lane] = np.float32(y)
