@@ -162,7 +162,11 @@ def _is_peak(gains, t, begin, end, threshold):  # type: ignore[no-untyped-def]
     """Say whether the gain at sample t is enough, and none from begin to end larger."""
     if gains[t] < threshold:
         return False
-    return gains[begin:end].max() <= gains[t]
+    # A loop that ends early: numba's max of a slice looks for NaN, one value after the other.
+    for other in range(begin, end):
+        if gains[other] > gains[t]:
+            return False
+    return True
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
