@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from evoalign.sorting.medians import median_over_channels, take_median
+from evoalign.sorting.medians import median_of_sizes, median_over_channels, take_median
 from evoalign.sorting.whitening import whiten, whiten_windows
 from evoalign.sorting.zero_phase import zero_phase
 
@@ -54,6 +54,14 @@ def test_median_over_channels_is_numpys_to_the_bit(n_channels, n_samples, seed, 
         expected[rows] -= np.median(voltages[rows], axis=0)
         take_median(voltages, rows)
     np.testing.assert_array_equal(voltages, expected)
+
+
+@given(st.lists(st.floats(-(2.0**100), 2.0**100, width=32), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_median_of_sizes_is_numpys_to_the_bit(values):
+    sizes = np.abs(np.array(values, np.float32))
+    expected = np.median(sizes) if len(sizes) else np.nan
+    np.testing.assert_array_equal(np.float32(median_of_sizes(np.array(values, np.float32))), expected)
 
 
 @pytest.mark.parametrize("n", [1, 128, 257, 767, 768, 769, 5000])

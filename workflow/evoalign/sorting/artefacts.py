@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -96,10 +97,10 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
     stretches = traces.samples(N_STRETCHES)
     if not stretches:
         return []
-    sampled = np.concatenate([traces.raw(stretch) for stretch in stretches]).astype(np.float32)
-    thinned = sampled[::THINNED]
-    centre = np.median(thinned, axis=0)
-    spread = MAD_TO_SD * np.median(np.abs(thinned - centre), axis=0)
+    sampled = np.concatenate([traces.raw(stretch) for stretch in stretches])
+    thinned = np.ascontiguousarray(sampled[::THINNED].T, np.float32)
+    centre = np.median(thinned, axis=1)
+    spread = MAD_TO_SD * np.median(np.abs(thinned - centre[:, None]), axis=1)
     groups = _groups(traces, sampled)
     chunks = traces.chunks()
     periods_of: dict[tuple[str, str, int], tuple[np.ndarray, list[Chunk]]] = {}
@@ -182,7 +183,7 @@ def _groups(traces: Traces, sampled: np.ndarray) -> list[ReferenceGroup]:
     lag = _samples(LAG_S, traces)
     if len(sampled) <= 2 * lag:
         return []
-    noise = MAD_TO_SD * np.median(np.abs(_second_difference(sampled, lag)[::THINNED]), axis=0)
+    noise = MAD_TO_SD * np.median(np.abs(_second_difference(sampled, lag, THINNED)), axis=1)
     groups = []
     for name, rows in traces.artefact_groups.items():
         varying = rows[noise[rows] > 0]
@@ -195,9 +196,16 @@ def _groups(traces: Traces, sampled: np.ndarray) -> list[ReferenceGroup]:
     return groups
 
 
-def _second_difference(raw: np.ndarray, lag: int) -> np.ndarray:
-    """Second difference over `lag` samples, ``[sample, channel]``: `lag` fewer samples on both sides."""
-    return raw[: -2 * lag] + raw[2 * lag :] - 2 * raw[lag:-lag]
+def _second_difference(raw: np.ndarray, lag: int, step: int) -> np.ndarray:
+    """Second difference over `lag` samples of ``raw [sample, channel]``, ``[channel, sample]``.
+
+    Of each `step`-th sample, from the one after the first `lag` to the one before the last.
+    """
+    before, at, after = (
+        np.ascontiguousarray(part[::step].T, np.float32)
+        for part in (raw[: -2 * lag], raw[lag:-lag], raw[2 * lag :])
+    )
+    return before + after - 2 * at
 
 
 def _samples(seconds: float, traces: Traces) -> int:
@@ -208,12 +216,13 @@ def _artefacts_of_chunk(
     traces: Traces, groups: list[ReferenceGroup], centre: np.ndarray, rail: np.ndarray, chunk: Chunk
 ) -> list[Artefact]:
     step, lag = _samples(STEP_S, traces), _samples(LAG_S, traces)
-    raw = traces.raw(chunk, step + lag)
+    raw = np.ascontiguousarray(traces.raw(chunk, step + lag))
+    raw = raw if raw.dtype in (np.int16, np.float32) else raw.astype(np.float32)
     artefacts = []
     for group in groups:
-        difference = _second_difference(raw[:, group.inspected].astype(np.float32), lag)
-        hits = np.abs(difference) > group.limit
-        for start, stop in _at_once(hits, step, traces.settings.artefact_share):
+        hit_in_step = np.zeros((-(-(len(raw) - 2 * lag) // step), len(group.inspected)), dtype=bool)
+        _mark_hits(raw, group.inspected, group.limit.astype(np.float32), lag, step, hit_in_step)
+        for start, stop in _at_once(hit_in_step, step, traces.settings.artefact_share):
             # The first step lies before the chunk.
             period = _within(chunk, chunk.start + start - step, chunk.start + stop - step)
             artefacts.append(Artefact(COMMON, group.name, -1, group.rows, period))
@@ -229,12 +238,20 @@ def _within(chunk: Chunk, start: int, stop: int) -> Chunk:
     return Chunk(chunk.segment, max(start, chunk.start), min(stop, chunk.stop))
 
 
-def _at_once(hits: np.ndarray, step: int, share: float) -> Iterator[tuple[int, int]]:
-    """Stretches of ``hits [sample, channel]`` in which enough channels are hit within two steps."""
-    n = -(-len(hits) // step)
-    padded = np.zeros((n * step, hits.shape[1]), dtype=bool)
-    padded[: len(hits)] = hits
-    hit_in_step = np.asarray(padded.reshape(n, step, -1).any(axis=1))
+@numba.njit(cache=True, nogil=True)
+def _mark_hits(raw, inspected, limit, lag, step, hit_in_step):  # type: ignore[no-untyped-def]
+    """Mark steps ``hit_in_step [step, channel]`` in which a channel's second difference exceeds its limit."""
+    for t in range(lag, len(raw) - lag):
+        for c in range(len(inspected)):
+            channel = inspected[c]
+            before, after = np.float32(raw[t - lag, channel]), np.float32(raw[t + lag, channel])
+            if abs(before + after - np.float32(2) * np.float32(raw[t, channel])) > limit[c]:
+                hit_in_step[(t - lag) // step, c] = True
+
+
+def _at_once(hit_in_step: np.ndarray, step: int, share: float) -> Iterator[tuple[int, int]]:
+    """Stretches, in samples, in which enough channels of ``[step, channel]`` are hit within two steps."""
+    n = len(hit_in_step)
     is_common = (hit_in_step[:-1] | hit_in_step[1:]).mean(axis=1) >= share
     is_artefact = np.zeros(n, dtype=bool)
     is_artefact[:-1] |= is_common
@@ -249,14 +266,24 @@ def _at_limit(
     """Runs (row, start, stop) of at least `shortest` samples at a channel's far extreme."""
     if len(raw) == 0:
         return
-    for extreme, direction in ((raw.max(axis=0), 1), (raw.min(axis=0), -1)):
-        for row in np.flatnonzero(direction * (extreme - centre) > rail):
+    high, low = raw.max(axis=0), raw.min(axis=0)
+    counts = np.zeros((2, raw.shape[1]), np.int32)
+    _count_extremes(raw, high, low, counts)
+    for extreme, direction, n in ((high, 1, counts[0]), (low, -1, counts[1])):
+        for row in np.flatnonzero((direction * (extreme - centre) > rail) & (n >= shortest)):
             is_extreme = np.asarray(raw[:, row] == extreme[row])
-            if np.count_nonzero(is_extreme) < shortest:
-                continue
             for start, stop in _runs(is_extreme):
                 if stop - start >= shortest:
                     yield int(row), start, stop
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_extremes(raw, high, low, counts):  # type: ignore[no-untyped-def]
+    """Count the samples at each channel's largest, and at its smallest value."""
+    for t in range(len(raw)):
+        for channel in range(raw.shape[1]):
+            counts[0, channel] += raw[t, channel] == high[channel]
+            counts[1, channel] += raw[t, channel] == low[channel]
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import signal
+from scipy import fft
 
 from evoalign import tables
 from evoalign.errors import InputError
+from evoalign.sorting.medians import median_of_sizes
 from evoalign.sorting.tables import BAD_CHANNELS
 from evoalign.sorting.traces import Traces
 
@@ -18,6 +19,7 @@ N_STRETCHES = 20  # seconds looked at, spread over the recording
 FLAT_SHARE = 0.95  # of successive samples that are equal
 HUM_HZ = (50.0, 60.0)
 HUM_HARMONICS = 20  # of the mains: beyond 1 kHz there is little of it
+HUM_RAW = 4  # of the stretches, one in so many tells of hum that is filtered off
 MAD_TO_SD = 1.4826
 QUIET = 4.0  # noise SDs, at which voltages are cut off before they are compared with another channel's
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
@@ -34,7 +36,7 @@ def noise_level(stretches: list[np.ndarray]) -> np.ndarray:
     stretches : list of ndarray
         Filtered voltages ``[channel, sample]`` of stretches, µV.
     """
-    return MAD_TO_SD * np.array([np.median(np.abs(row)) for row in _rows(stretches)])
+    return MAD_TO_SD * np.array([median_of_sizes(row) for row in _rows(stretches)])
 
 
 def find_bad_channels(traces: Traces) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def _mark_line_noise(
     """
     limit, rate_hz = traces.settings.bad_line_noise, traces.rate_hz
     _mark(reason, _hum_share([block.T for block in voltages], rate_hz) > limit, LINE_NOISE)
-    is_filtered_off = (_hum_share(raw, rate_hz) > limit) & (reason == "")
+    is_filtered_off = (_hum_share(raw[::HUM_RAW], rate_hz) > limit) & (reason == "")
     if is_filtered_off.any():
         log.warning(
             "Mains hum takes over %.0f %% of the raw power of %d electrodes; little of it is in the band "
@@ -190,14 +192,16 @@ def _hum_share(blocks: list[np.ndarray], rate_hz: float) -> np.ndarray:
     """
     shares = []  # [block, frequency of the mains, channel]
     for block in blocks:
-        frequency, power = signal.periodogram(
-            block.astype(np.float32), rate_hz, "hann", detrend="constant", axis=0
-        )
-        total = power.sum(axis=0)
+        centred = np.ascontiguousarray(block.T, np.float32)
+        centred = centred - centred.mean(axis=1, keepdims=True)
+        spectrum = fft.rfft(centred * np.hanning(len(block) + 1)[:-1].astype(np.float32), axis=1)
+        power = spectrum.real**2 + spectrum.imag**2
+        frequency = fft.rfftfreq(len(block), 1 / rate_hz)
+        total = power.sum(axis=1)
         near_hz = max(1.0, 1.5 * rate_hz / len(block))
         shares.append(
             [
-                power[_is_hum(frequency, hz, near_hz)].sum(axis=0) / np.where(total > 0, total, 1.0)
+                power[:, _is_hum(frequency, hz, near_hz)].sum(axis=1) / np.where(total > 0, total, 1.0)
                 for hz in HUM_HZ
             ]
         )
