@@ -69,17 +69,17 @@ def fit_mixture(points: np.ndarray, n: int) -> Mixture:
     Mixture
         The likelier of two fits, each from points that k-means++ chooses.
     """
-    random, best = np.random.RandomState(0), (-np.inf, None)
+    random, best_likelihood, best = np.random.RandomState(0), -np.inf, None
     columns = np.ascontiguousarray(points.T, np.float64)
     for _ in range(STARTS if n > 1 else 1):
         _, chosen = kmeans_plusplus(points, n, random_state=random)
         shares = np.zeros((n, len(points)))
         shares[np.arange(n), chosen] = 1
         likelihood, *fitted = _fit(columns, shares)
-        if best[1] is None or likelihood > best[0]:
-            best = likelihood, Mixture(*fitted)
-    assert best[1] is not None
-    return best[1]
+        if best is None or likelihood > best_likelihood:
+            best_likelihood, best = likelihood, Mixture(*fitted)
+    assert best is not None
+    return best
 
 
 @numba.njit(cache=True, nogil=True)
