@@ -163,8 +163,8 @@ def _is_peak(gains, t, begin, end, threshold):  # type: ignore[no-untyped-def]
     if gains[t] < threshold:
         return False
     # A loop that ends early: numba's max of a slice looks for NaN, one value after the other.
-    for other in range(begin, end):  # noqa: SIM110
-        if gains[other] > gains[t]:
+    for sample in range(begin, end):  # noqa: SIM110
+        if gains[sample] > gains[t]:
             return False
     return True
 

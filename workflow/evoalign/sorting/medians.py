@@ -55,12 +55,12 @@ def _network(n: int) -> np.ndarray:
                         comparisons.append((low, high))
             step //= 2
         half *= 2
-    needed, kept = {(n - 1) // 2, n // 2}, []
+    needed, comparisons_needed = {(n - 1) // 2, n // 2}, []
     for low, high in reversed(comparisons):
         if low in needed or high in needed:
             needed |= {low, high}
-            kept.append((low, high))
-    return np.array(kept[::-1], np.int64).reshape(-1, 2)
+            comparisons_needed.append((low, high))
+    return np.array(comparisons_needed[::-1], np.int64).reshape(-1, 2)
 
 
 @numba.njit(cache=True, nogil=True)

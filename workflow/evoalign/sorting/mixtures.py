@@ -46,7 +46,7 @@ class Mixture:
         return float(-2 * self._log_shares(points)[1] + n_parameters * np.log(len(points)))
 
     def _log_shares(self, points: np.ndarray) -> tuple[np.ndarray, float]:
-        """Log of each cloud's share of each point ``[cloud, point]``, and the log-likelihood of all points."""
+        """Log of clouds' shares of points ``[cloud, point]``, and the log-likelihood of all points."""
         shares = np.empty((len(self.means), len(points)))
         columns = np.ascontiguousarray(points.T, np.float64)
         total = _expect(columns, np.log(self.weights), self.means, self.covariances, shares)
