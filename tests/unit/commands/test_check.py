@@ -74,6 +74,14 @@ def test_a_study_that_is_right_has_no_failure(study, capsys):
 
 
 @pytest.mark.parametrize("whole", [False, True])
+def test_a_recording_without_a_word_of_an_image_fails_where_all_of_it_was_looked_at(study, capsys, whole):
+    settings(study, events={"onset_words": [1000, 1099]})
+    status, out, failures = checked(capsys, *(["--whole"] if whole else []))
+    assert status == 1 and len(failures) == 1
+    assert "no word of the recording means image on; it holds" in out and "from 101 to" in out
+
+
+@pytest.mark.parametrize("whole", [False, True])
 def test_the_first_minutes_suffice_to_tell_the_right_log_from_another(study, capsys, monkeypatch, whole):
     monkeypatch.setattr(check_session.beginning, "__defaults__", (20.0,))
     arguments = ["--whole"] if whole else []

@@ -1,5 +1,9 @@
 """The quality page and the raster: their values against numpy, and every table that may be empty."""
 
+import itertools
+from pathlib import Path
+
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +14,12 @@ from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import caption as raster_caption
 from evoalign.figures.raster import draw_raster
+from evoalign.figures.save import use_style
 from evoalign.figures.settings import Figures
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import ARTEFACTS, BAD_CHANNELS, SPIKES, UNITS, WAVEFORMS
 from evoalign.sorting.tables import BAD_CHANNELS as BAD_CHANNELS_TABLE
+from evoalign.study import Config
 
 pytestmark = pytest.mark.filterwarnings("error:constrained_layout")
 
@@ -217,3 +223,25 @@ def test_a_file_without_voltages_gets_no_panels_of_them(session, tmp_path):
     assert "g, voltage" in quality_caption(
         session["units"], session["waveforms"], session["bad_channels"], Sorting()
     )
+
+
+def test_a_session_without_blocks_gets_no_panel_of_baselines(session):
+    units = session["units"].assign(baseline_hz=np.nan, baseline_drift=np.nan, baseline_p=np.nan)
+    figure, source = draw_quality(**(session | {"units": units}))
+    assert "baselines" not in source and "steps" in source
+    assert "Baseline over blocks" not in [axes.get_title() for axes in figure.axes]
+    told = quality_caption(units, session["waveforms"], session["bad_channels"], Sorting())
+    assert "no blocks" in told and "Ringed" not in told
+
+
+def test_no_title_above_a_raster_reaches_the_next(session):
+    long = session["units"].assign(channel=128, kind="online", vendor_unit=0, preferred=True)
+    with mpl.rc_context():
+        use_style(Path(__file__).parents[3] / Config().figures.style)
+        figure, _ = draw_raster(session["spikes"], long, np.arange(1.0, 5.0))
+        figure.draw_without_rendering()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    assert len(boxes) > 1
+    for first, second in itertools.pairwise(boxes):
+        assert first.x1 <= second.x0 or first.y0 >= second.y1 or second.x1 <= first.x0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1

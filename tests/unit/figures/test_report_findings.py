@@ -83,7 +83,7 @@ def test_a_study_is_told_in_six_sentences(pooled):
         "3 of 3 paired evolutions count (V4 1 and PIT 2), from 1 animal and 3 recording sites.",
         "Threads that raised the response (p < 0.01): V4 15 of 20 texture and 15 of 20 object; PIT 18 of 20 "
         "texture and 18 of 20 object.",
-        "In late blocks a space leads in PIT object from 110 ms on (95 % interval 105 to 120), n = 20.",
+        "Which space leads in late blocks: in PIT object from 110 ms on (95 % interval 105 to 120), n = 20.",
         "In V4 there is no crossover: object never leads, n = 20 from 17 sites; in PIT the lead passes from "
         "texture to object at 106 ms (95 % interval 98 to 111), n = 20 from 17 sites.",
         "Units that the latents explain beyond chance: V4 12 of 40, no crossover (texture never leads); "

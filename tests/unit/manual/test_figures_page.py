@@ -21,16 +21,9 @@ def test_an_explanation_says_something(figure):
     assert len(re.sub(r"!\[.*?\]\(.*?\)", "", SECTIONS[figure]).split()) >= 6
 
 
-# The demo has no session of other images.
-WITHOUT_PICTURE = {"image_selectivity", "image_features"}
-
-
 @pytest.mark.parametrize("figure", ORDER)
 def test_every_figure_has_its_example(figure):
     pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", SECTIONS[figure])
-    if figure in WITHOUT_PICTURE:
-        assert pictures == []
-        return
     ((text, path),) = pictures
     assert path == f"images/figures/{figure}.webp" and (DOCS / path).exists()
     assert len(text) > 30

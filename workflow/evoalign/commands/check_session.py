@@ -63,7 +63,8 @@ def session_findings(row: Session, config: Config, whole: bool = False) -> Findi
             recording = opened if whole else beginning(opened)
             _check_recording(row, recording, opened, findings)
             if log is not None:
-                _check_words(row, recording, log, config, findings)
+                looked_at_all = opened.full_duration_s is None and _is_all(recording, opened)
+                _check_words(row, recording, log, config, findings, looked_at_all)
     return findings
 
 
@@ -81,6 +82,11 @@ def beginning(recording: Recording, length_s: float = BEGINNING_S) -> Recording:
         words=recording.words[recording.words["time_s"] < end_s],
         online_spikes=recording.online_spikes[recording.online_spikes["time_s"] < end_s],
     )
+
+
+def _is_all(recording: Recording, opened: Recording) -> bool:
+    """Whether a beginning has all words and samples of the recording."""
+    return len(recording.words) == len(opened.words) and recording.duration_s == opened.duration_s
 
 
 def _until(stream: Stream, end_s: float) -> Stream:
@@ -184,16 +190,24 @@ def _check_preferred(row: Session, channels: pd.DataFrame, recording: Recording,
 
 
 def _check_words(
-    row: Session, recording: Recording, log: pd.DataFrame, config: Config, findings: Findings
+    row: Session,
+    recording: Recording,
+    log: pd.DataFrame,
+    config: Config,
+    findings: Findings,
+    looked_at_all: bool,
 ) -> None:
-    """Hold the words of the recording's first minutes against the log."""
+    """Hold the words of the recording, or of its first minutes, against the log."""
     if log.empty:
         return
     images = findings.result(lambda: recorded_images(recording.words, config.events))
     photodiode = _photodiode(row, recording, config, findings)
     if images is None:
         return
-    if len(images) < FEWEST_IMAGES:
+    if images.empty and looked_at_all:
+        findings.fail(_no_images(row, recording, config))
+        return
+    if len(images) < FEWEST_IMAGES and not looked_at_all:
         findings.note(
             f"words: only {len(images)} of images in the first minutes, too few to compare with the log; "
             "--whole compares all"
@@ -217,6 +231,18 @@ def _check_words(
         findings.fail(InputError(text, f"{row.raw[0]} and {row.log}", hint))
         return
     _tell_alignment(text, aligned, expected, findings)
+
+
+def _no_images(row: Session, recording: Recording, config: Config) -> InputError:
+    """Say which words a recording holds that has none of an image."""
+    first_word, last_word = config.events.onset_words
+    sources = recording.words.groupby("source")["word"].agg(["size", "min", "max"])
+    listed = "; ".join(f"{n} {source} from {low} to {high}" for source, n, low, high in sources.itertuples())
+    return InputError(
+        f"no word of the recording means image on; it holds {listed or 'no words'}",
+        f"{row.raw[0]}, events.onset_words: [{first_word}, {last_word}]",
+        "say in config which words mean image on, or leave the log out: then it is sorted and packaged",
+    )
 
 
 def _tell_alignment(text: str, aligned: Alignment, expected: pd.Series, findings: Findings) -> None:

@@ -82,7 +82,7 @@ def _points(panel: Axes, points: pd.DataFrame, tests: pd.DataFrame) -> None:
             va="top",
             fontsize=7,
         )
-    panel.set_ylabel(f"Distance ({measure_label(points['measure'].iloc[0], points['mask'].iloc[0])})")
+    panel.set_ylabel(f"Distance\n({measure_label(points['measure'].iloc[0], points['mask'].iloc[0])})")
 
 
 def _forest_rows(tables: Tables, settings: FigureSettings, selection: str) -> pd.DataFrame:

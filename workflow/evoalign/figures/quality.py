@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from evoalign import tables
 from evoalign.figures.panels import Source, words
 from evoalign.figures.quality_electrodes import draw_noise, draw_yield
-from evoalign.figures.quality_steps import draw_baselines, draw_steps, mark_artefacts
+from evoalign.figures.quality_steps import draw_baselines, draw_steps, has_baselines, mark_artefacts
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, letter, say_empty
 from evoalign.recordings.tables import SEGMENTS
@@ -61,8 +61,8 @@ def draw_quality(
     figure : matplotlib.figure.Figure
     source : dict of str to pandas.DataFrame
         Plotted values of 'waveforms', 'map', 'noise', 'metrics', 'intervals',
-        'rates', 'steps', 'baselines'; of a file without voltages those that it
-        tells something of.
+        'rates', 'steps', 'baselines'; of a file without voltages or blocks those
+        that it tells something of.
     """
     displayed = _shown(units)
     displayed = displayed.assign(unstable=unstable(displayed, settings))
@@ -91,12 +91,13 @@ def draw_quality(
 
 
 def _parts(shown: pd.DataFrame, waveforms: pd.DataFrame, bad_channels: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Names of the panels, line by line; without those that a file without voltages says nothing of."""
+    """Names of the panels, line by line; without those of which the file tells nothing."""
     voltages = len(bad_channels) > 0
     first = ("waveforms",) if voltages or shown["unit"].isin(waveforms["unit"]).any() else ()
     isolation = ("metrics",) if voltages or np.isfinite(shown["snr"]).any() else ()
     second = ("map", *(("noise",) if voltages else ()), *isolation)
-    last = (*(("steps",) if voltages else ()), "baselines")
+    blocks = ("baselines",) if has_baselines(shown) else ()
+    last = (*(("steps",) if voltages else ()), *blocks)
     return [line for line in (first, second, ("intervals", "rates"), last) if line]
 
 
@@ -142,13 +143,20 @@ def caption(
         thresholds in the configuration. Electrodes left out: {reasons}. Red marks above the rates:
         artefacts that were blanked. Online units' waveforms lie where the rig stamped them, at the
         threshold or the trough.
-        {steps} {mark["baselines"]}, fitted change of each unit's
-        baseline from first to last block over its mean; p of its trend over blocks (Spearman, not corrected).
-        Ringed: unstable, a change beyond {settings.stable_drift:g} with p < {settings.stable_p:g}
-        ({unstable(displayed, settings).sum()} of the {displayed["baseline_drift"].notna().sum()} units with a
-        trend).
+        {steps} {_of_baselines(displayed, settings, mark.get("baselines"))}
         """
     )
+
+
+def _of_baselines(displayed: pd.DataFrame, settings: Sorting, mark: str | None) -> str:
+    if mark is None:
+        return "Baselines over blocks: none, the session has no blocks or no unit has a baseline."
+    return f"""
+        {mark}, fitted change of each unit's baseline from first to last block over its mean; p of its trend
+        over blocks (Spearman, not corrected). Ringed: unstable, a change beyond {settings.stable_drift:g}
+        with p < {settings.stable_p:g} ({unstable(displayed, settings).sum()} of the
+        {displayed["baseline_drift"].notna().sum()} units with a trend).
+        """
 
 
 def _counts(units: pd.DataFrame) -> list[tuple[str, int]]:

@@ -61,6 +61,15 @@ def draw_steps(axes: Axes, bad_channels: pd.DataFrame) -> pd.DataFrame:
     return measured.loc[:, ["channel", "reason", *STEPS, "blanked_share"]].reset_index(drop=True)
 
 
+def has_baselines(shown: pd.DataFrame) -> bool:
+    """Return whether any of these rows of `UNITS` has a baseline over blocks."""
+    return bool(_with_baseline(shown).any())
+
+
+def _with_baseline(shown: pd.DataFrame) -> pd.Series:
+    return np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0)
+
+
 def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.DataFrame:
     """Draw the drift of each unit's baseline against its rate, coloured by p; unstable ones are ringed.
 
@@ -69,7 +78,8 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
     axes : Axes
         To draw on.
     shown : DataFrame
-        Rows of `UNITS`, and ``unstable`` of `sorting.stability.unstable`.
+        Rows of `UNITS` of which some have a baseline (`has_baselines`), and ``unstable`` of
+        `sorting.stability.unstable`.
     settings : Sorting
         Its `stable_drift` is drawn as a line.
 
@@ -80,11 +90,8 @@ def draw_baselines(axes: Axes, shown: pd.DataFrame, settings: Sorting) -> pd.Dat
         unstable.
     """
     columns = ["unit", "channel", "baseline_hz", "baseline_drift", "baseline_p", "unstable"]
-    with_drift = shown.loc[np.isfinite(shown["baseline_drift"]) & (shown["baseline_hz"] > 0), columns]
+    with_drift = shown.loc[_with_baseline(shown), columns]
     axes.set_title("Baseline over blocks")
-    if with_drift.empty:
-        say_empty(axes, "no blocks, or no units with a baseline")
-        return with_drift
     dots = axes.scatter(
         with_drift["baseline_hz"],
         with_drift["baseline_drift"],

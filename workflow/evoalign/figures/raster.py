@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,6 +16,7 @@ from evoalign.figures.style import PAGE, letter, say_empty
 
 MAX_UNITS = 6  # units that fit on a page
 MAX_TRIALS = 300  # events that a raster shows, evenly picked
+TITLE_LETTERS = 34  # of a line above a raster: more would reach the next one
 PLAIN_S = 5.0  # stretch of a raster without events
 KIND_RANK = {"sorted": 0, "online": 1, "multiunit": 2}
 COLOUR, PREFERRED_COLOUR = "#0072B2", "#D55E00"
@@ -73,7 +76,7 @@ def draw_raster(
         times = np.sort(spikes.loc[spikes["unit"] == number, "time_s"].to_numpy())
         colour = PREFERRED_COLOUR if preferred else COLOUR
         raster, psth = _one(pair, times, np.sort(event_times), settings, colour)
-        pair[0].set_title(f"{_name(unit)}", color=colour)
+        pair[0].set_title(fill(_name(unit), TITLE_LETTERS), color=colour)
         rasters.append(raster.assign(unit=number))
         psths.append(psth.assign(unit=number))
         if column == 0:

@@ -104,7 +104,7 @@ def _leads(latencies: pd.DataFrame, settings: Analysis) -> list[Sentence]:
                 f"in {area_label(area)} {row.space} from {row.latency_ms:.0f} ms on"
                 f"{_interval(row.low_ms, row.high_ms, settings)}, n = {row.n}"
             )
-    text = f"In late blocks a space leads {'; '.join(parts)}."
+    text = f"Which space leads in late blocks: {'; '.join(parts)}."
     return [Sentence(text, "latency", rows, "latencies")]
 
 
