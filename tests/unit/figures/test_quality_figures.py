@@ -240,7 +240,8 @@ def test_no_title_above_a_raster_reaches_the_next(session):
         use_style(Path(__file__).parents[3] / Config().figures.style)
         figure, _ = draw_raster(session["spikes"], long, np.arange(1.0, 5.0))
         figure.draw_without_rendering()
-    boxes = [axes.title.get_window_extent() for axes in figure.axes if axes.get_title()]
+    texts = figure.findobj(lambda artist: isinstance(artist, mpl.text.Text))
+    boxes = [text.get_window_extent() for text in texts if text.get_text().startswith("preferred")]
     assert len(boxes) > 1
     for first, second in itertools.pairwise(boxes):
         assert first.x1 <= second.x0 or first.y0 >= second.y1 or second.x1 <= first.x0
