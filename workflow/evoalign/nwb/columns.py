@@ -178,8 +178,9 @@ def column_values(nwb_table: DynamicTable, name: str, location: str) -> Any:
         raise InputError(f"the column cannot be read: {error}", f"{location}/{name}", HINT) from error
     if values.dtype.kind in "OSU" and values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    texts = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
-    rows: Any = texts if values.dtype.kind in "OSU" else values
+    rows: Any = values
+    if values.dtype.kind in "OSU":
+        rows = [v.decode() if isinstance(v, bytes) else str(v) for v in values]
     if ends is not None:
         rows = _one_a_row(rows, ends, f"{location}/{name}")
     if len(rows) != len(nwb_table.id):

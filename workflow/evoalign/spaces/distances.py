@@ -6,7 +6,8 @@ or that come with the pins, see `evoalign.spaces.networks`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 import torch
@@ -126,6 +127,44 @@ def feature_vectors(network: torch.nn.Module, images: Tensor, mask: Tensor | Non
     return pooled(feature_maps(network, images), mask)
 
 
+class PooledFeatures:
+    """Pooled features of single images by a network; an image that comes again is not computed again.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Gives feature maps, as for `feature_maps`.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self._network = network
+        self._by_image: dict[bytes, dict[str, Tensor]] = {}
+
+    def of(self, images: Iterable[Tensor]) -> dict[str, Tensor]:
+        """Return the features of images ``[3, H, W]`` in 0..1 by mask: float64 ``[image, channel]``."""
+        by_image = [self._of_image(image) for image in images]
+        return {mask: torch.cat([vectors[mask] for vectors in by_image]) for mask in by_image[0]}
+
+    def _of_image(self, image: Tensor) -> dict[str, Tensor]:
+        key = hashlib.sha256(f"{image.shape} {image.dtype}".encode() + image.numpy().tobytes()).digest()
+        if key not in self._by_image:
+            maps = feature_maps(self._network, image[None])
+            masks = map_masks(*maps.shape[2:])
+            self._by_image[key] = {name: pooled(maps, mask) for name, mask in masks.items()}
+        return self._by_image[key]
+
+
+Networks = Mapping[str, torch.nn.Module | PooledFeatures]
+
+
+def pooled_features(networks: Networks) -> dict[str, PooledFeatures]:
+    """Return the pooled features of networks by name; those that remember images stay as they are."""
+    return {
+        name: network if isinstance(network, PooledFeatures) else PooledFeatures(network)
+        for name, network in networks.items()
+    }
+
+
 def cosine_distances(
     network: torch.nn.Module, first: Tensor, second: Tensor, mask: Tensor | None = None
 ) -> Tensor:
@@ -200,7 +239,7 @@ def _correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
 def image_distances(
     first: Tensor,
     second: Tensor,
-    networks: Mapping[str, torch.nn.Module],
+    networks: Networks,
     lpips: Mapping[str, torch.nn.Module] | None = None,
 ) -> pd.DataFrame:
     """Every distance of image pairs (docs/methods.md section 5).
@@ -209,8 +248,8 @@ def image_distances(
     ----------
     first, second : torch.Tensor ``[n, 3, H, W]``
         In 0..1; the sizes of the two may differ.
-    networks : mapping of str to torch.nn.Module
-        Name of the measure -> network that gives feature maps.
+    networks : mapping of str to torch.nn.Module or PooledFeatures
+        Name of the measure -> network that gives feature maps, or what remembers its features.
     lpips : mapping of str to torch.nn.Module, optional
         Of `networks.lpips_of`.
 
@@ -228,11 +267,10 @@ def image_distances(
         ("correlation", "centre"): correlation_distances(a, b, centre),
         ("spectrum", "none"): spectrum_distances(a, b),
     }
-    for name, network in networks.items():
-        maps = [feature_maps(network, images) for images in (first, second)]
-        for mask_name, mask in map_masks(*maps[0].shape[2:]).items():
-            a_vector, b_vector = (pooled(feature_map, mask) for feature_map in maps)
-            distance_of[name, mask_name] = 1 - cosine_similarity(a_vector, b_vector, dim=1)
+    for name, features in pooled_features(networks).items():
+        first_vectors, second_vectors = features.of(first), features.of(second)
+        for mask, vectors in first_vectors.items():
+            distance_of[name, mask] = 1 - cosine_similarity(vectors, second_vectors[mask], dim=1)
     for name, lpips_network in (lpips or {}).items():
         with torch.inference_mode():
             distance_of[name, "none"] = lpips_network(a, b)

@@ -16,10 +16,9 @@ from evoalign.spaces.distances import (
     AMPLITUDE,
     IMAGE_SIZE,
     SPREAD,
+    Networks,
     centre_mask,
-    feature_maps,
-    map_masks,
-    pooled,
+    pooled_features,
     resized,
 )
 from evoalign.spaces.lpips import Lpips
@@ -29,7 +28,7 @@ Images = Sequence[Tensor]
 
 
 def distance_matrices(
-    first: Images, second: Images, networks: Mapping[str, torch.nn.Module], lpips: Mapping[str, Lpips]
+    first: Images, second: Images, networks: Networks, lpips: Mapping[str, Lpips]
 ) -> Iterator[tuple[Key, Tensor]]:
     """Every distance of each image of one set to each of another.
 
@@ -37,8 +36,8 @@ def distance_matrices(
     ----------
     first, second : sequence of torch.Tensor ``[3, H, W]``
         In 0..1; sizes may differ.
-    networks : mapping of str to torch.nn.Module
-        Name of the measure -> network that gives feature maps.
+    networks : mapping of str to torch.nn.Module or PooledFeatures
+        Name of the measure -> network that gives feature maps, or what remembers its features.
     lpips : mapping of str to Lpips
         Name of the measure -> network with its weights.
 
@@ -59,8 +58,11 @@ def distance_matrices(
         yield ("correlation", mask), 1 - a @ b.T
     a, b = (_spectra(images) for images in sets)
     yield ("spectrum", "none"), 1 - a @ b.T
-    for name, network in networks.items():
-        yield from _of_network(name, network, first, second)
+    for name, features in pooled_features(networks).items():
+        by_mask = [features.of(images) for images in (first, second)]
+        for mask in by_mask[0]:
+            a, b = (normalize(vectors[mask], dim=1) for vectors in by_mask)
+            yield (name, mask), 1 - a @ b.T
     for name, lpips_network in lpips.items():
         second_vectors = [_lpips_vector(lpips_network, image) for image in sets[1]]
         rows = [_squares_to(_lpips_vector(lpips_network, image), second_vectors) for image in sets[0]]
@@ -89,19 +91,6 @@ def _spectra(images: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(images.mean(1), norm="ortho").abs()
     logs = torch.log(spectrum + AMPLITUDE).flatten(1)[:, 1:]
     return _standard(logs, torch.full((logs.shape[1],), 1 / logs.shape[1], dtype=torch.float64))
-
-
-def _of_network(
-    name: str, network: torch.nn.Module, first: Images, second: Images
-) -> Iterator[tuple[Key, Tensor]]:
-    sets = []
-    for images in (first, second):
-        maps = [feature_maps(network, item[None]) for item in images]
-        masks = map_masks(*maps[0].shape[2:])
-        sets.append({name: torch.cat([pooled(item, mask) for item in maps]) for name, mask in masks.items()})
-    for mask in sets[0]:
-        a, b = (normalize(pooled_maps[mask], dim=1) for pooled_maps in sets)
-        yield (name, mask), 1 - a @ b.T
 
 
 def _lpips_vector(lpips: Lpips, image: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from evoalign.analysis.settings import AnalysisConfig
 from evoalign.analysis.statistics.pairings import pairing_test, shuffled_means
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.statistics.tests import benjamini_hochberg
+from evoalign.spaces.distances import Networks
 from evoalign.spaces.lpips import Lpips
 from evoalign.spaces.pairings import distance_matrices
 
@@ -30,7 +30,7 @@ KEYS = ["prototype", "measure", "mask"]
 def pair_prototypes(
     pairs: Mapping[str, Sequence[Pair]],
     experiments: pd.DataFrame,
-    networks: Mapping[str, torch.nn.Module],
+    networks: Networks,
     lpips: Mapping[str, Lpips],
     config: AnalysisConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -103,7 +103,7 @@ def pair_prototypes(
 def _matrices(
     made: Sequence[Pair],
     area_of: pd.Series,
-    networks: Mapping[str, torch.nn.Module],
+    networks: Networks,
     lpips: Mapping[str, Lpips],
 ) -> dict[tuple[str, str], dict[str, tuple[list[str], Floats]]]:
     """Of each measure and mask the sessions of every area, and their matrix of distances."""

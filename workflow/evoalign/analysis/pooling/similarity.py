@@ -29,7 +29,7 @@ from evoalign.analysis.tables import DISTANCE_CORRELATIONS, IMAGE_DISTANCES, IMA
 from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
 from evoalign.device import resolve_device
 from evoalign.nwb.contents import SessionContents
-from evoalign.spaces.distances import image_distances
+from evoalign.spaces.distances import image_distances, pooled_features
 from evoalign.spaces.networks import lpips_of, networks_of
 
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ def compare_prototypes(
     InputError
         Weights of a network are missing or no weights; an image cannot be read.
     """
-    networks, lpips = networks_of(config.prototypes), lpips_of(config.prototypes)
+    networks, lpips = pooled_features(networks_of(config.prototypes)), lpips_of(config.prototypes)
     device = resolve_device(config.device)
     evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
     responses = response_distances(evolved, config.analysis)
