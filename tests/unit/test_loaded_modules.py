@@ -17,32 +17,32 @@ LIBRARY = Path(evoalign.__file__).parent
 SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
 
 LARGE = {
-    "dandi", "matplotlib", "neo", "nwbinspector", "pynwb", "sklearn", "spikeinterface", "statsmodels",
-    "torch", "xarray",
+    "dandi", "matplotlib", "neo", "nwbinspector", "pynwb", "scipy.stats", "sklearn", "spikeinterface",
+    "statsmodels", "torch", "xarray",
 }  # fmt: skip
 # What a script, or the rooms that it is made of, compute with. A library that is missing is loaded
 # where it is needed, in a function.
 NEEDED = {
-    "analyzer": {"sklearn", "spikeinterface"},
+    "analyzer": {"scipy.stats", "sklearn", "spikeinterface"},
     "axis_images": {"pynwb", "torch"},
     "checksums": set(),
-    "curated": {"sklearn", "spikeinterface"},
+    "curated": {"scipy.stats", "sklearn", "spikeinterface"},
     "dandiset": {"pynwb"},
     "demo": {"torch"},
     "demo_shared": {"pynwb", "torch"},
     "demo_tuning": {"pynwb", "torch"},
     "eigenframe": {"torch"},
     "encoding": {"torch"},
-    "envelope": {"sklearn", "spikeinterface"},
+    "envelope": {"scipy.stats", "sklearn", "spikeinterface"},
     "environment": set(),
-    "insilico_linearity": {"pynwb", "torch"},
+    "insilico_linearity": {"pynwb", "scipy.stats", "torch"},
     "insilico_report": {"matplotlib"},
-    "insilico_sessions": {"pynwb", "torch"},
-    "insilico_tables": {"pynwb", "torch"},
-    "insilico_warped": {"torch"},
+    "insilico_sessions": {"pynwb", "scipy.stats", "torch"},
+    "insilico_tables": {"pynwb", "scipy.stats", "torch"},
+    "insilico_warped": {"scipy.stats", "torch"},
     "nwb": {"pynwb"},
     "nwb_findings": {"nwbinspector", "pynwb"},
-    "phy": {"sklearn", "spikeinterface"},
+    "phy": {"scipy.stats", "sklearn", "spikeinterface"},
     "population": {"torch"},
     "population_encoding": {"torch"},
     "population_figures": {"matplotlib"},
@@ -55,7 +55,7 @@ NEEDED = {
     "responses": {"pynwb"},
     "schemas": set(),
     "session_figures": {"matplotlib", "pynwb"},
-    "spike_sorting": {"sklearn", "spikeinterface"},
+    "spike_sorting": {"scipy.stats", "sklearn", "spikeinterface"},
     "stimulus_log": set(),
     "trajectories": {"torch"},
 }
@@ -96,7 +96,7 @@ def loaded(file):
         name = waiting.pop()
         source = file_of(name)
         if name.partition(".")[0] != "evoalign":
-            modules.add(name.partition(".")[0])
+            modules |= {name.partition(".")[0], ".".join(name.split(".")[:2])}
         elif source and name not in modules:
             modules.add(name)
             imported = imports_of(source)

@@ -12,7 +12,8 @@ from evoalign.errors import InputError
 from evoalign.formats.spikeinterface_recording import stream_recording
 from evoalign.sheet import Session, check_curations
 from evoalign.sorting.curation import curate
-from evoalign.sorting.quality import RecordedTime, metrics
+from evoalign.sorting.quality import metrics
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import SPIKES, UNITS, WAVEFORMS

@@ -9,7 +9,7 @@ from spikeinterface.comparison import compare_sorter_to_ground_truth
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.sorting.quality import RecordedTime
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only
 from evoalign.sorting.tables import UNITS

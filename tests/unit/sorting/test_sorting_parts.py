@@ -17,7 +17,8 @@ from evoalign.sorting.external import check_sorter
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
 from evoalign.sorting.preferred import agreement, choose_preferred, lag
-from evoalign.sorting.quality import RecordedTime, amplitude_cutoff, metrics
+from evoalign.sorting.quality import amplitude_cutoff, metrics
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort_online_only

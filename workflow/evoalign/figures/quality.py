@@ -16,7 +16,7 @@ from evoalign.figures.quality_steps import draw_baselines, draw_steps, has_basel
 from evoalign.figures.quality_waveforms import draw_waveforms, panel_rows
 from evoalign.figures.style import PAGE, letter, say_empty
 from evoalign.recordings.tables import SEGMENTS
-from evoalign.sorting.quality import CLOCK_DIGITS, RecordedTime
+from evoalign.sorting.recorded import CLOCK_DIGITS, RecordedTime
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import unstable
 

@@ -25,7 +25,8 @@ from evoalign.simulate.experiment import SPACES, Evolved, run_evolution
 from evoalign.simulate.population import SIZE_SD, Population, populate
 from evoalign.simulate.settings import Demo
 from evoalign.simulate.voltages import AFTER_MS, BEFORE_MS
-from evoalign.sorting.quality import RecordedTime, describe
+from evoalign.sorting.quality import describe
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.stability import with_stability

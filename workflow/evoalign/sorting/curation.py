@@ -19,7 +19,8 @@ import pandas as pd
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.sorting.curation_files import REMOVED, CuratedGroups, read_groups
-from evoalign.sorting.quality import RecordedTime, describe
+from evoalign.sorting.quality import describe
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes, ordered
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import UNITS

@@ -20,6 +20,61 @@ FAR_S = 1e10
 USUAL = 0.99  # share of the silences between events of the rig that a silence at an end may be as long as
 ONLINE = "online"
 VOLTAGE = ("broadband", "highpass")  # streams from which spikes are sorted
+# Times are compared to a nanosecond, below which large times are rounded: what is recorded, and in which
+# bin, does not depend on when the clock began.
+CLOCK_DIGITS = 9
+CLOCK_S = 10.0**-CLOCK_DIGITS
+
+
+class RecordedTime:
+    """Stretches of the recording's clock during which voltages were saved.
+
+    Parameters
+    ----------
+    spans : sequence of (float, float)
+        First and last time of each segment, s, in order.
+    """
+
+    def __init__(self, spans: list[tuple[float, float]]) -> None:
+        self._starts = np.array([start for start, _ in spans], dtype=float)
+        lengths = np.array([round(stop - start, CLOCK_DIGITS) for start, stop in spans], dtype=float)
+        self._lengths = lengths
+        self._before = np.concatenate([[0.0], np.cumsum(lengths)[:-1]]) if len(spans) else np.zeros(0)
+        self.duration_s = float(lengths.sum())
+
+    @classmethod
+    def of_segments(cls, segments: pd.DataFrame, *more_times_s: pd.Series) -> RecordedTime:
+        """Return when the fastest stream, that of the voltages, was recorded.
+
+        Parameters
+        ----------
+        segments : DataFrame
+            `SEGMENTS`.
+        *more_times_s : Series
+            Times of words and spikes: of a recording without streams, from the first to the last.
+        """
+        if segments.empty:
+            times = pd.concat([pd.Series(dtype=float), *more_times_s]).dropna()
+            return cls([(float(times.min()), float(times.max()))] if len(times) else [])
+        fastest = segments[segments["sampling_rate_hz"] == segments["sampling_rate_hz"].max()]
+        stream = fastest[fastest["stream"] == fastest["stream"].iloc[0]].sort_values("segment")
+        stops = stream["start_s"] + stream["n_samples"] / stream["sampling_rate_hz"]
+        return cls(list(zip(stream["start_s"], stops, strict=True)))
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """First and last recorded time on the recording's clock, s; (0, 0) when there is none."""
+        if not len(self._starts):
+            return 0.0, 0.0
+        return float(self._starts[0]), float(self._starts[-1] + self._lengths[-1])
+
+    def without_pauses(self, times_s: np.ndarray) -> np.ndarray:
+        """Return the recorded time, s, before each of ``times_s [spike]``; times in pauses are left out."""
+        segment = np.searchsorted(self._starts, times_s + CLOCK_S, side="right") - 1
+        times_s, segment = times_s[segment >= 0], segment[segment >= 0]
+        since = np.round(times_s - self._starts[segment], CLOCK_DIGITS)
+        is_recorded = since <= self._lengths[segment] + CLOCK_S
+        return since[is_recorded] + self._before[segment[is_recorded]]
 
 
 def missing_times(

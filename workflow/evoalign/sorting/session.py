@@ -9,7 +9,7 @@ from evoalign.recordings.recording import Recording
 from evoalign.sheet import Session
 from evoalign.sorting.curation import curate
 from evoalign.sorting.preferred import choose_preferred
-from evoalign.sorting.quality import RecordedTime
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort, sort_online_only

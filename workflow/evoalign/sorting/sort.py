@@ -22,7 +22,8 @@ from evoalign.sorting.detect_and_match import (
 )
 from evoalign.sorting.electrode import Crossings, WhitenedElectrodes, learn_noise
 from evoalign.sorting.pairs import settle
-from evoalign.sorting.quality import RecordedTime, describe
+from evoalign.sorting.quality import describe
+from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.tables import BAD_CHANNELS

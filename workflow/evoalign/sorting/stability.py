@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from evoalign import tables
 from evoalign.events.lags import lags_around
@@ -78,6 +77,8 @@ def trend(rate_hz: np.ndarray, order: np.ndarray) -> tuple[float, float, float]:
     mean = float(rate_hz.mean())
     if mean <= 0 or np.ptp(order) == 0 or np.ptp(rate_hz) == 0:
         return mean, float("nan"), float("nan")
+    from scipy import stats  # not before: it takes 0.7 s to load
+
     slope = stats.linregress(order, rate_hz).slope
     return mean, float(slope * np.ptp(order) / mean), float(stats.spearmanr(order, rate_hz).pvalue)
 
@@ -91,6 +92,8 @@ def unstable(units: pd.DataFrame, settings: Sorting) -> pd.Series:
 def _order(presented: pd.DataFrame) -> np.ndarray:
     block = presented["block"].to_numpy(np.float64)
     if len(np.unique(block[block >= 0])) < 2 or (block < 0).any():
+        from scipy import stats  # not before: it takes 0.7 s to load
+
         return stats.rankdata(presented["onset_s"])
     return block
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from evoalign.analysis.encoding.distribution import ShareDistribution
 from evoalign.analysis.statistics.crossover import Bins, Crossover, leads_around, reason_against
@@ -56,7 +56,7 @@ def noise_floor(texture_sd: ArrayLike, object_sd: ArrayLike) -> Floats:
         Standard deviations of the two estimates where both shares are 0.
     """
     spread = np.hypot(np.asarray(texture_sd, dtype=np.float64), np.asarray(object_sd, dtype=np.float64))
-    return stats.norm.ppf((1 + NOISE_LEVEL) / 2) * spread
+    return special.ndtri((1 + NOISE_LEVEL) / 2) * spread
 
 
 def equal_share(texture: Floats, object_: Floats, texture_sd: float, object_sd: float) -> Floats:
@@ -182,7 +182,7 @@ def _uniform(correlation: Floats, n_draws: int, generator: np.random.Generator) 
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0))
     normal = root @ generator.standard_normal((len(values), n_draws))
-    return np.clip(stats.norm.cdf(normal), 0, 1 - 1e-12)
+    return np.clip(special.ndtr(normal), 0, 1 - 1e-12)
 
 
 def unit_crossover(difference: Floats, leads: Leads, draws: Floats, bins: Bins, level: float) -> Crossover:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Tensor
 
 from evoalign import tables
@@ -211,6 +210,8 @@ def correlate(image: Floats, response: Floats) -> dict[str, float]:
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         names = ("pearson_r", "pearson_low", "pearson_high", "pearson_p", "spearman_r", "spearman_p")
         return {"n": len(x), **dict.fromkeys(names, float("nan"))}
+    from scipy import stats  # not before: it takes 0.7 s to load
+
     pearson, spearman = stats.pearsonr(x, y), stats.spearmanr(x, y)
     low, high = pearson.confidence_interval(CORRELATION_LEVEL) if len(x) > 3 else (np.nan, np.nan)
     return {

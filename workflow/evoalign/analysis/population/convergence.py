@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from evoalign.analysis.columns import AREA, site_columns, space_columns, t_test_columns
 from evoalign.analysis.frames import long_table
@@ -95,7 +95,7 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
     parts = []
     for comparison in [*_between_areas(study_, array), *_within_areas(study_, array)]:
-        reach = comparison.error * stats.t.ppf((1 + DIFFERENCE_LEVEL) / 2, comparison.test.df)
+        reach = comparison.error * special.stdtrit(comparison.test.df, (1 + DIFFERENCE_LEVEL) / 2)
         columns = {
             "n_1": comparison.n[0].astype(np.int64),
             "n_2": comparison.n[1].astype(np.int64),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from evoalign.analysis.columns import AREA, SELECTION
 from evoalign.analysis.population.experiments import SPACES, Study
@@ -130,7 +130,7 @@ def first_lead(
         mean = weights @ values / n
         variance = np.maximum(weights @ values**2 / n - mean**2, 0.0) * n / (n - 1)
         t = mean / np.sqrt(variance / n)
-    above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > stats.t.isf(level / 2, np.maximum(n - 1, 1))
+    above = np.nan_to_num(t, nan=0.0, posinf=np.inf) > -special.stdtrit(np.maximum(n - 1, 1), level / 2)
     run = first_run(above, stay)
     return np.where(run >= 0, starts[run].astype(np.float64), np.nan)
 

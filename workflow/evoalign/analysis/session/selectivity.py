@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from evoalign import tables
 from evoalign.analysis.columns import UNIT
@@ -200,6 +199,8 @@ def image_anova(evoked: Floats, images: NDArray[np.str_]) -> dict[str, Floats]:
     unknown = np.full(len(evoked), np.nan)
     if len(groups) < 2:
         return dict.fromkeys(("f", "df_between", "df_within", "p"), unknown)
+    from scipy import stats  # not before: it takes 0.7 s to load
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.ConstantInputWarning)
         result = stats.f_oneway(*groups, axis=-1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.leads import UNTESTED, Lead, Leads, cluster_leads
@@ -242,7 +242,7 @@ def crossing_interval(
     times, shares = bins.between(first, last)
     drawn = differences @ shares
     error = drawn.std(0, ddof=1) / np.sqrt(n)
-    unsure = np.abs(drawn.mean(0)) <= stats.t.isf((1 - level) / 2, n - 1) * error
+    unsure = np.abs(drawn.mean(0)) <= -special.stdtrit(n - 1, (1 - level) / 2) * error
     # Between two steps of the grid the contrast may pass from one significant side to the other.
     unsure |= np.diff(drawn.mean(0) > 0, append=drawn.mean(0)[-1] > 0)
     return float(times[unsure][0]), float(times[unsure][-1])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 from evoalign.analysis.statistics.resampling import flipped_t, largest_mass, runs_beyond, sign_flips
 
@@ -91,7 +91,7 @@ def cluster_leads(
     n = len(differences)
     if n < 2 or differences.shape[1] == 0:
         return UNTESTED
-    limit = float(stats.t.isf(threshold_p / 2, n - 1))
+    limit = float(-special.stdtrit(n - 1, threshold_p / 2))
 
     def score(t: Floats) -> tuple[Floats, list[tuple[int, int, float]]]:
         ahead = [(a, b) for a, b in runs_beyond(t[0], limit) if t[0, a] > 0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -98,9 +98,9 @@ def from_repeats(responses: Floats, images: ArrayLike, run: int, level: float) -
         ratio = between / inside
     tail = (1 - level) / 2
     ends = (
-        ratio / stats.f.ppf(1 - tail, k - 1, n - k),
+        ratio / special.fdtri(k - 1, n - k, 1 - tail),
         ratio,
-        ratio * stats.f.ppf(1 - tail, n - k, k - 1),
+        ratio * special.fdtri(n - k, k - 1, 1 - tail),
     )
     low, value, high = (np.maximum(_intraclass(f, size), 0) for f in ends)
     return Ceiling(value, low, high, "repeats"), k
@@ -136,7 +136,7 @@ def from_alternate_ms(even: Floats, odd: Floats, run: int, level: float) -> Ceil
     together, first, second = (pooled(part.sum(-1), run) for part in (a * b, a * a, b * b))
     with np.errstate(divide="ignore", invalid="ignore"):
         r = together / np.sqrt(first * second)
-    error = stats.norm.ppf((1 + level) / 2) / np.sqrt(max(even.shape[-1] - 3, 1))
+    error = special.ndtri((1 + level) / 2) / np.sqrt(max(even.shape[-1] - 3, 1))
     z = np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15))
     low, value, high = (_both_halves(part) for part in (np.tanh(z - error), r, np.tanh(z + error)))
     return Ceiling(value, low, high, "bins")

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 FEATURES_AT_A_TIME = 64  # of 1,000 draws half a MB, which stays in the processor's cache
@@ -246,7 +246,7 @@ def cluster_test(
         return [], 0
     signs = sign_flips(n, n_flips, generator)
     t = flipped_t(differences, signs)
-    limit = float(stats.t.isf(threshold_p / 2, n - 1))
+    limit = float(-special.stdtrit(n - 1, threshold_p / 2))
     largest = np.maximum(largest_mass(t, limit), largest_mass(-t, limit))
     tested = []
     for first, last in runs_beyond(t[0], limit):

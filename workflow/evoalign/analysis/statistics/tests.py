@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 from torch import Tensor
 
 
@@ -133,17 +133,14 @@ def benjamini_hochberg(p: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
     p = np.asarray(p, dtype=np.float64)
     if p.size == 0:
         return p.copy()
+    # Written out, for all families at once: scipy.stats takes each job 0.7 s to load.
     p = np.moveaxis(p, axis, -1)
-    q = np.full(p.shape, np.nan)
-    families, adjusted = p.reshape(-1, p.shape[-1]), q.reshape(-1, p.shape[-1])
-    tests = ~np.isnan(families)
-    # One call for all families with the same tests: of hundreds of families, a call each takes longest.
-    for pattern in np.unique(tests, axis=0):
-        if pattern.any():
-            rows = np.flatnonzero((tests == pattern).all(-1))
-            adjusted[np.ix_(rows, pattern)] = stats.false_discovery_control(
-                families[np.ix_(rows, pattern)], axis=-1, method="bh"
-            )
+    order = np.argsort(p, axis=-1)  # NaN come last
+    n_tests = (~np.isnan(p)).sum(-1, keepdims=True)
+    adjusted = np.take_along_axis(p, order, -1) * (n_tests / np.arange(1, p.shape[-1] + 1))
+    adjusted = np.fmin.accumulate(adjusted[..., ::-1], axis=-1)[..., ::-1]
+    q = np.empty_like(p)
+    np.put_along_axis(q, order, np.minimum(adjusted, 1), axis=-1)
     return np.moveaxis(q, -1, axis)
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 Alternative = Literal["larger", "smaller", "two-sided"]
@@ -25,6 +25,8 @@ def wilson_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson interval of a fraction (docs/methods.md section 7); NaN without any."""
     if n == 0:
         return float("nan"), float("nan")
+    from scipy import stats  # not before: it takes 0.7 s to load
+
     interval = stats.binomtest(k, n).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -58,7 +60,7 @@ def two_proportion_z(
     if error == 0:
         return float("nan"), float("nan")
     z = (k_1 / n_1 - k_2 / n_2) / error
-    tails = {"larger": stats.norm.sf(z), "smaller": stats.norm.cdf(z), "two-sided": 2 * stats.norm.sf(abs(z))}
+    tails = {"larger": special.ndtr(-z), "smaller": special.ndtr(z), "two-sided": 2 * special.ndtr(-abs(z))}
     return float(z), float(tails[alternative])
 
 
@@ -130,6 +132,8 @@ def session_test(
     values, group = np.stack([k, n], axis=-1)[counted].astype(np.int64), succeeds[counted]
     if min(group.sum(), (~group).sum()) < 2 or values[:, 0].sum() in (0, values[:, 1].sum()):
         return float("nan"), float("nan")
+
+    from scipy import stats  # not before: it takes 0.7 s to load
 
     def statistic(first: NDArray[np.int64], second: NDArray[np.int64], axis: int) -> Floats:
         return studentised_difference(

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from evoalign import tables
 from evoalign.analysis.preferred import mean_rates, unit_row
@@ -148,6 +147,8 @@ def axis_anova(distance: Floats, rate: Floats) -> tuple[float, float]:
     groups = [rate[distance == at] for at in np.unique(distance)]
     if len(groups) < 2 or len(rate) <= len(groups) or np.ptp(rate) == 0:
         return float("nan"), float("nan")
+    from scipy import stats  # not before: it takes 0.7 s to load
+
     with np.errstate(divide="ignore", invalid="ignore"):
         test = stats.f_oneway(*groups)
     return float(test.statistic), float(test.pvalue)
