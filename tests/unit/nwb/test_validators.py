@@ -12,7 +12,7 @@ from session_to_package import CONFIG
 from evoalign.errors import InputError
 from evoalign.files import sha256
 from evoalign.nwb.dandi import dandi_findings, dandi_path, write_dandiset
-from evoalign.nwb.read import read_nwb
+from evoalign.nwb.read import opened, read_nwb
 from evoalign.nwb.validate import validate
 
 GRAVE = {"ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION", "CRITICAL_ERROR"}
@@ -64,7 +64,8 @@ def test_what_the_archive_refuses_at_upload_is_a_finding_with_its_remedy(
             if name in subject:
                 del subject[name]
             subject[name] = value
-    found = [row for row in dandi_findings(changed) if row[2] == "UPLOAD_METADATA"]
+    with opened(changed) as nwb:
+        found = [row for row in dandi_findings(nwb, changed) if row[2] == "UPLOAD_METADATA"]
     assert len(found) == bool(says) and all(word in found[0][4] for word in says)
 
 

@@ -71,26 +71,30 @@ def _label(text: str) -> str:
     return _NOT_IN_LABELS.sub("-", text).strip("-") or "unknown"
 
 
-def dandi_findings(path: str | PathLike[str]) -> list[tuple[str, str, str, str, str]]:
+def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, str]]:
     """Return what ``dandi validate`` says of a file in a dandiset: rows of `FINDINGS`.
 
     Nothing is downloaded, and nothing is left in the user's folders. A file
     that names no subject has no place in a dandiset, and that is its finding.
 
+    Parameters
+    ----------
+    nwb, path
+        The opened file (`evoalign.nwb.read.opened`), and where it lies.
+
     Raises
     ------
     InputError
-        The file cannot be read; or the tool breaks down.
+        The tool breaks down.
     """
-    with opened(path) as nwb:
-        place = _place(nwb, Path(path))
+    place = _place(nwb, path)
     if place is None:
         text = "the file names no subject: it has no place in a dandiset, and dandi validate was not run"
         return [("dandi", "ERROR", "NO_SUBJECT", "/general/subject", text)]
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder) / "dandiset" / place
         link.parent.mkdir(parents=True)
-        link.symlink_to(Path(path).resolve())
+        link.symlink_to(path.resolve())
         _write_description(link.parents[1], "validation", "")
         return sorted(_run_dandi(link, Path(folder)))
 

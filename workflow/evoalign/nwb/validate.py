@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
 import pandas as pd
 import pynwb
-from nwbinspector import Importance, inspect_nwbfile, load_config
+from nwbinspector import Importance, inspect_nwbfile_object, load_config
+from pynwb import NWBFile
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.backends import reader
 from evoalign.nwb.dandi import dandi_findings
-from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.objects import is_zarr
+from evoalign.nwb.read import opened
 from evoalign.nwb.settings import Packaging
 from evoalign.nwb.tables import FINDINGS
 
@@ -51,10 +50,9 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
         at BEST_PRACTICE_VIOLATION or above.
     """
     path = Path(path)
-    check_integrity(path)
-    with warnings.catch_warnings():
+    with opened(path) as nwb, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = [*_schema(path), *_inspector(path), *dandi_findings(path)]
+        rows = [*_schema(nwb), *_inspector(nwb, path), *dandi_findings(nwb, path)]
     findings = tables.conform(pd.DataFrame(rows, columns=FINDINGS.names, dtype="str"), FINDINGS)
     fatal = findings[findings["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
@@ -67,26 +65,28 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     return findings
 
 
-def _schema(path: Path) -> list[Finding]:
+def _schema(nwb: NWBFile) -> list[Finding]:
     try:
         # Not by its path, for which pynwb gives hdmf_zarr arguments that it does not know.
-        with closing(reader(path)) as io:
-            errors = pynwb.validate(io=io)
+        errors = pynwb.validate(io=nwb.read_io)
     except Exception as error:  # a damaged file raises almost anything
         return [("pynwb", "ERROR", "readable", "/", str(error).partition("\n")[0])]
     return [("pynwb", "ERROR", str(e.name), str(e.location or "/"), str(e.reason)) for e in errors]
 
 
-def _inspector(path: Path) -> list[Finding]:
-    inspector_messages = inspect_nwbfile(
-        nwbfile_path=str(path),
-        # pynwb's validation has run already.
-        skip_validate=True,
-        # The archive asks for more of the subject than nwbinspector by itself.
-        config=load_config("dandi"),
-        ignore=_NOT_FOR_ZARR if is_zarr(path) else None,
-        importance_threshold=Importance.BEST_PRACTICE_SUGGESTION,
-    )
+def _inspector(nwb: NWBFile, path: Path) -> list[Finding]:
+    try:
+        inspector_messages = [
+            *inspect_nwbfile_object(
+                nwb,
+                # The archive asks for more of the subject than nwbinspector by itself.
+                config=load_config("dandi"),
+                ignore=_NOT_FOR_ZARR if is_zarr(path) else None,
+                importance_threshold=Importance.BEST_PRACTICE_SUGGESTION,
+            )
+        ]
+    except Exception as error:  # a check that breaks down on damaged content
+        return [("nwbinspector", "ERROR", type(error).__name__, "/", str(error).partition("\n")[0])]
     messages = sorted(
         inspector_messages, key=lambda m: (-m.importance.value, str(m.check_function_name), str(m.location))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import logging
@@ -30,6 +31,7 @@ from evoalign.study import Config
 
 # Checksums of raw files are taken once, by the rule `recording`, whose descriptor holds them.
 LARGE = ("raw", "stimuli")
+GARBAGE_OBJECTS = 50_000  # new objects after which Python looks for cycles; it does so after 700 by itself
 
 
 @contextmanager
@@ -56,6 +58,9 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         Provenance for the outputs: version, commit, config hash, checksums of
         the inputs.
     """
+    # What is loaded stays; and what a job makes is little garbage in many objects: not looked through so often.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
     end_with(os.environ.get(RUN))
     log, meter = Path(snakemake.log[0]), Meter()
     with ExitStack() as stack:
