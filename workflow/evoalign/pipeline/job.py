@@ -58,7 +58,7 @@ def job(snakemake: Any) -> Iterator[tuple[Config, dict[str, str]]]:
         Provenance for the outputs: version, commit, config hash, checksums of
         the inputs.
     """
-    # What is loaded stays; and what a job makes is little garbage in many objects: not looked through so often.
+    # What is loaded stays, and jobs leave little garbage: Python need not look for it so often.
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
     end_with(os.environ.get(RUN))
