@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import tempfile
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from evoalign.nwb.version import check_is_hdf5
 from evoalign.self_contained import EXIT_STATUS, check_zarr_folder, check_zarr_values
 from evoalign.self_contained import HINT as OUTSIDE_HINT
 
-_FORK = multiprocessing.get_context("fork")
 HINT = "copy the file again from where it was whole, or package the session again"
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
 
@@ -54,24 +53,16 @@ def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_C
 
 
 def _check_hdf5(path: Path, object_cpu_s: float) -> None:
-    with tempfile.TemporaryFile("w+", errors="replace") as places, tempfile.TemporaryFile("w+") as problem:
-        # A copy of this process: a new one would take 0.3 s to load what reads HDF5.
-        child = _FORK.Process(
-            target=walk_child.walk, args=(str(path.absolute()), object_cpu_s, places, problem)
-        )
-        child.start()
-        child.join()
-        exit_status = child.exitcode or 0
-        for file in (places, problem):
-            file.seek(0)
-        last_object = (places.read().splitlines() or ["/"])[-1]
-        message = problem.read().strip()
-    if exit_status == EXIT_STATUS:
-        what = f"the content lies in another file, which is not read: {message}"
+    command = [sys.executable, "-I", str(walk_child.__file__), str(path.absolute()), str(object_cpu_s)]
+    child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    if child.returncode == 0:
+        return
+    last_object = (child.stdout.splitlines() or ["/"])[-1]
+    if child.returncode == EXIT_STATUS:
+        what = f"the content lies in another file, which is not read: {child.stderr.strip()}"
         raise InputError(what, f"{path}, {last_object}", OUTSIDE_HINT)
-    if exit_status:
-        reason = _reason(exit_status, message, object_cpu_s)
-        raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", HINT)
+    reason = _reason(child.returncode, child.stderr, object_cpu_s)
+    raise InputError(f"no readable NWB file: {reason}", f"{path}, {last_object}", HINT)
 
 
 def _reason(code: int, errors: str, object_cpu_s: float) -> str:

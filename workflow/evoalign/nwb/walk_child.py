@@ -1,11 +1,12 @@
-"""Touches every object of an HDF5 file, in a process of its own: `walk`.
+"""Touches every object of an HDF5 file in a process of its own: ``walk_child.py FILE SECONDS``.
 
 The HDF5 library runs in circles for ever on some damaged files (a heap of
 zeros), and crashes on others. Here that ends a child, not the pipeline;
-`evoalign.nwb.integrity` starts it. Each object's path is told before it is
-touched, so the last one is where it ended; an object that takes too much
-processor time ends the process, and so does one whose content lies in
-another file (exit status 4).
+`evoalign.nwb.integrity` starts it. Each object's path goes to standard output
+before it is touched, so the last one is where it ended; an object that takes
+more processor time than SECONDS ends the process, and so
+does one whose content lies in another file (exit status 4). Only h5py is
+imported, since the start counts.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from __future__ import annotations
 import math
 import resource
 import signal
+import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
-import psutil
 
+# The process is started without the caller's paths.
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from evoalign.self_contained import (
     EXIT_STATUS,
     OutsideError,
@@ -33,21 +37,20 @@ from evoalign.self_contained import (
 ROWS = 1 << 16  # rows of text that are touched at once: a tenth of a second
 READ_AS_TABLES = ("/units/", "/intervals/", "/general/", "/processing/misc/", "/stimulus/")
 MAX_DEPTH = 64  # damage can put a group inside of itself
-MAX_MEMORY = 2**32  # bytes beyond what the process has mapped at its start
+MAX_MEMORY = 2**32
 
 
 class Walk:
     """All objects of a file, touched one by one against the clock."""
 
-    def __init__(self, object_cpu_s: float, places: TextIO) -> None:
+    def __init__(self, object_cpu_s: float) -> None:
         self._object_cpu_s = object_cpu_s
-        self._places = places
         self._passed: set[int] = set()  # addresses of objects
         self._referenced: dict[str, set[int]] = {}  # path of what refers -> addresses
 
     def begin(self, path: str) -> None:
         """Say which object comes, and start its clock; the kernel ends the process when it runs out."""
-        print(path, file=self._places, flush=True)
+        print(path, flush=True)
         signal.setitimer(signal.ITIMER_PROF, self._object_cpu_s)
 
     def touch(self, node: h5py.Group | h5py.Dataset, depth: int = 0) -> None:
@@ -110,32 +113,25 @@ def _references(value: Any) -> Iterator[h5py.Reference]:
         yield from (reference for reference in value.ravel() if isinstance(reference, h5py.Reference))
 
 
-def walk(path: str, object_cpu_s: float, places: TextIO, problem: TextIO) -> None:
-    """Touch all objects of a file, and end the process with status 0, 3 (damaged) or 4 (outside).
-
-    Parameters
-    ----------
-    path : str
-        An HDF5 file.
-    object_cpu_s : float
-        Processor time, in s, after which the kernel ends the process at an object.
-    places, problem : text file
-        Gets the path of each object before it is touched; and one line on what is wrong.
-    """
+def main(path: str, object_cpu_s: float) -> None:
+    """Touch all objects of a file, or raise."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the exit status shows a crash
-    most = psutil.Process().memory_info().vms + MAX_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    walker = Walk(object_cpu_s, places)
-    walker.begin("/")
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    walk = Walk(object_cpu_s)
+    walk.begin("/")
+    with h5py.File(path, "r") as file:
+        walk.touch(file)
+        walk.check_references()
+
+
+if __name__ == "__main__":
     try:
-        with h5py.File(path, "r") as file:
-            walker.touch(file)
-            walker.check_references()
+        main(sys.argv[1], float(sys.argv[2]))
     except OutsideError as error:
-        print(error, file=problem, flush=True)
+        print(error, file=sys.stderr)
         raise SystemExit(EXIT_STATUS) from None
     # A damaged file makes h5py raise OSError, KeyError, RuntimeError, ValueError, MemoryError and more.
     except Exception as error:
-        print(str(error).splitlines()[0] if str(error) else type(error).__name__, file=problem, flush=True)
+        print(str(error).splitlines()[0] if str(error) else type(error).__name__, file=sys.stderr)
         raise SystemExit(3) from None
