@@ -74,11 +74,11 @@ def test_a_study_that_is_right_has_no_failure(study, capsys):
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_recording_without_a_word_of_an_image_fails_where_all_of_it_was_looked_at(study, capsys, whole):
+def test_words_that_the_log_tells_of_count_whatever_the_settings_call_an_image(study, capsys, whole):
+    """A run aligns by the log's own words; the recording is shorter than the first minutes."""
     settings(study, events={"onset_words": [1000, 1099]})
-    status, out, failures = checked(capsys, *(["--whole"] if whole else []))
-    assert status == 1 and len(failures) == 1
-    assert "no word of the recording means image on; it holds" in out and "from 101 to" in out
+    status, out, _ = checked(capsys, *(["--whole"] if whole else []))
+    assert status == 0 and f"words: {N_IMAGES} of {N_IMAGES} presentations match one" in out
 
 
 @pytest.mark.parametrize("whole", [False, True])
