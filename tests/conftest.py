@@ -73,7 +73,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        # One that waits for ever shows where, and takes the others no hour (pyproject.toml: a workflow's run).
+        # One that waits for ever shows where, and takes no hour (pyproject.toml: a workflow's run).
         if "unit" in PurePath(item.nodeid.split("::")[0]).parts and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(600))
     if hasattr(config, "workerinput"):
