@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from evoalign.sorting.medians import median_of_sizes, median_over_channels, take_median
-from evoalign.sorting.whitening import whiten, whiten_windows
+from evoalign.sorting.whitening import whiten
 from evoalign.sorting.zero_phase import zero_phase
 
 
@@ -74,14 +74,3 @@ def test_whitening_convolves_as_numpy_does(n):
         for trace, kernel in zip(voltages.astype(np.float64), kernels.astype(np.float64), strict=True)
     ]
     np.testing.assert_allclose(whiten(voltages, kernels), expected, atol=2e-4)
-
-
-def test_windows_are_whitened_as_whole_traces_are():
-    rng = np.random.default_rng(3)
-    voltages = rng.normal(0, 9, (4, 3000)).astype(np.float32)
-    kernels = rng.normal(0, 0.1, (4, 257)).astype(np.float32)
-    row, start = rng.integers(0, 4, 50), rng.integers(128, 3000 - 128 - 58, 50)
-    row[:2], start[:2] = 1, (128, 3000 - 128 - 58)
-    windows = whiten_windows(voltages, kernels, row, start, 58)
-    expected = whiten(voltages, kernels)[row[:, None], start[:, None] + np.arange(58)]
-    np.testing.assert_allclose(windows, expected, atol=2e-4)

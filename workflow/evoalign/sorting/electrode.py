@@ -23,7 +23,7 @@ from evoalign.sorting.settings import Sorting
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
-from evoalign.sorting.whitening import WINDOW, whiten, whiten_windows, whitening_kernels
+from evoalign.sorting.whitening import WINDOW, whiten, whitening_kernels
 
 BEFORE_MS, AFTER_MS = 0.7, 1.1  # of a template
 DEAD_MS = 0.5  # between two detected spikes of one sign
@@ -134,10 +134,10 @@ def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Cros
     picked = np.concatenate([_run(n, max_waves) for n in counts]) if counts else np.zeros(0, dtype=bool)
     waves = np.zeros((0, electrodes.length), dtype=np.float32)
     if picked.any():
+        white = whiten(values, electrodes.kernels)
         rows, samples = row[picked][:, None], sample[picked][:, None]
         # Two samples more on each side: the shift spoils the ends.
-        first, width = sample[picked] - before - 2, electrodes.length + 4
-        wide = whiten_windows(values, electrodes.kernels, row[picked], first, width)
+        wide = white[rows, samples + np.arange(-before - 2, electrodes.length - before + 2)]
         sign = np.where(is_positive[picked], -1, 1)[:, None]
         offset = _vertex(sign * values[rows, samples + np.arange(-1, 2)])
         waves = shifted(wide, -offset)[:, 2:-2].astype(np.float32)

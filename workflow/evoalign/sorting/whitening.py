@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from scipy import fft
 
@@ -67,40 +66,6 @@ def whiten(values: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     for row, kernel in enumerate(kernels):
         _convolve(values[row], kernel, white[row])
     return white
-
-
-def whiten_windows(
-    values: np.ndarray, kernels: np.ndarray, row: np.ndarray, start: np.ndarray, length: int
-) -> np.ndarray:
-    """Whiten short windows alone: the same values as `whiten`'s, but for float32's digits.
-
-    Parameters
-    ----------
-    values, kernels : ndarray
-        As in `whiten`.
-    row, start : ndarray
-        Channel and first sample of each window ``[window]``, half a kernel or more from the ends.
-    length : int
-        Samples of a window.
-
-    Returns
-    -------
-    ndarray, float32 ``[window, sample]``
-    """
-    white = np.zeros((len(row), length), np.float32)
-    _convolve_windows(values, np.ascontiguousarray(kernels[:, ::-1]), row, start, white)
-    return white
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _convolve_windows(values, reversed_kernels, row, start, white):  # type: ignore[no-untyped-def]
-    n_taps, length = reversed_kernels.shape[1], white.shape[1]
-    for w in range(len(row)):
-        first = start[w] + n_taps // 2 - (n_taps - 1)
-        for i in range(n_taps):
-            tap, trace = reversed_kernels[row[w], i], values[row[w], first + i : first + i + length]
-            for j in range(length):
-                white[w, j] += tap * trace[j]
 
 
 def _convolve(trace: np.ndarray, kernel: np.ndarray, convolved: np.ndarray) -> None:
