@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from evoalign import tables
 from evoalign.analysis.population.pool import pool_sessions
+from evoalign.analysis.session.results import SessionResults
 from evoalign.errors import InputError
 from evoalign.recordings.array_map import apply_array_map, read_array_map
 from evoalign.recordings.tables import CHANNELS
@@ -68,7 +70,7 @@ def test_an_area_in_two_spellings_is_refused_in_a_map(tmp_path, other):
 
 def test_an_area_in_two_spellings_is_refused_where_sessions_are_pooled():
     sessions = [
-        {"experiments": pd.DataFrame({"session": [name], "area": [area]})}
+        SessionResults(xr.Dataset(coords={"session": name, "area": area}), {})
         for name, area in (("day1", "PIT"), ("day2", "V4"), ("day3", "pit"))
     ]
     with pytest.raises(InputError, match="'PIT' in session day1 and 'pit' in day3"):

@@ -35,15 +35,15 @@ NEEDED = {
     "encoding": {"torch"},
     "envelope": {"scipy.stats", "sklearn", "spikeinterface"},
     "environment": set(),
-    "insilico_linearity": {"pynwb", "scipy.stats", "torch"},
+    "insilico_linearity": {"pynwb", "scipy.stats", "torch", "xarray"},
     "insilico_report": {"matplotlib"},
-    "insilico_sessions": {"pynwb", "scipy.stats", "torch"},
-    "insilico_tables": {"pynwb", "scipy.stats", "torch"},
+    "insilico_sessions": {"pynwb", "scipy.stats", "torch", "xarray"},
+    "insilico_tables": {"pynwb", "scipy.stats", "torch", "xarray"},
     "insilico_warped": {"scipy.stats", "torch"},
     "nwb": {"pynwb"},
     "nwb_findings": {"nwbinspector", "pynwb"},
     "phy": {"scipy.stats", "sklearn", "spikeinterface"},
-    "population": {"torch"},
+    "population": {"torch", "xarray"},
     "population_encoding": {"torch"},
     "population_figures": {"matplotlib"},
     "population_tuning": {"torch"},
@@ -57,7 +57,7 @@ NEEDED = {
     "session_figures": {"matplotlib", "pynwb"},
     "spike_sorting": {"scipy.stats", "sklearn", "spikeinterface"},
     "stimulus_log": set(),
-    "trajectories": {"torch"},
+    "trajectories": {"torch", "xarray"},
 }
 
 

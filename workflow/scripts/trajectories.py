@@ -1,4 +1,3 @@
-from evoalign import tables
 from evoalign.analysis.session.analyse import analyse_session
 from evoalign.pipeline.declared import session_of
 from evoalign.pipeline.job import job
@@ -6,7 +5,7 @@ from evoalign.responses.store import read_responses
 
 with job(snakemake) as (config, facts):
     row = session_of(snakemake)
-    found = analyse_session(
+    results = analyse_session(
         read_responses(snakemake.input.responses),
         config,
         unstable=row.unstable_baseline,
@@ -14,4 +13,4 @@ with job(snakemake) as (config, facts):
         optimisers=row.optimisers,
         site=row.site,
     )
-    tables.write_all(found, snakemake.output.tables, facts)
+    results.write(snakemake.output.tables, facts)

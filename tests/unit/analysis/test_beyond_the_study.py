@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
@@ -117,7 +118,9 @@ def test_planted_latencies_lie_in_their_intervals():
 def test_animals_of_a_batch_are_means_of_their_experiments():
     batch = draw_batch(3, 8, SETTINGS, seed=7)
     table = pooled_animals.animal_contrast(batch.study)
-    contrast = batch.study.tables["contrast"].merge(batch.study.experiments[["session", "subject", "area"]])
+    late = batch.study.data[["contrast_difference"]].to_dataframe().reset_index("experiment")
+    contrast = late.rename(columns=lambda name: name.removeprefix("contrast_"))
+    contrast = contrast.join(batch.study.experiments[["subject", "area"]], on="experiment")
     keys = ["area", "subject", "window", "start_ms"]
     expected = contrast.groupby(keys)["difference"].agg(["mean", "sem", "count"])
     found = table.set_index(keys).loc[expected.index]
@@ -130,38 +133,36 @@ def test_animals_of_a_batch_are_means_of_their_experiments():
 
 @pytest.fixture
 def small_study():
-    """Six experiments of one area, blocks of known rates."""
+    """Six experiments of one area, and the known rates of their blocks."""
     rng = np.random.default_rng(8)
     windows = [("evoked", 50, 200), ("binned", 50, 100), ("binned", 100, 150), ("binned", 150, 160)]
-    rows, experiments, peaks = [], [], []
+    rows, experiments = [], []
+    rates = np.full((6, 2, 20, len(windows)), np.nan)
     for k in range(6):
         n_blocks = 15 + k
         for kind in (0, 1):
             for b in range(n_blocks):
-                for window, start, stop in windows:
-                    rate = rng.uniform(5, 50)
-                    rows.append((f"s{k}", kind, b, window, start, stop, rate))
-            peaks.append((f"s{k}", kind, "maxinit", 0.04 if k == 5 else 0.001))
-        p = 0.03 if k == 4 else 0.001
-        experiments.append((f"s{k}", "AB"[k % 2], "IT", n_blocks, 60.0 + k, p, p, 3.0, 3.0))
+                for at, (window, start, stop) in enumerate(windows):
+                    rates[k, kind, b, at] = rng.uniform(5, 50)
+                    rows.append((f"s{k}", kind, b, window, start, stop, rates[k, kind, b, at]))
+        p, selected = 0.03 if k == 4 else 0.001, 0.04 if k == 5 else 0.001
+        values = (p, p, 3.0, 3.0, selected, selected)
+        experiments.append((f"s{k}", f"s{k}", "AB"[k % 2], "IT", n_blocks, 60.0 + k, *values))
     columns = ["session", "kind", "block_index", "window", "start_ms", "stop_ms", "mean_hz"]
-    tables = {
-        "trajectories": pd.DataFrame(rows, columns=columns),
-        "experiments": pd.DataFrame(
-            experiments,
-            columns=[
-                *("session", "subject", "area", "n_blocks", "normaliser_hz"),
-                *("p_texture", "p_object", "t_texture", "t_object"),
-            ],
-        ),
-        "success": pd.DataFrame(peaks, columns=["session", "kind", "statistic", "p_selected"]),
-    }
-    tables["experiments"]["site"] = tables["experiments"]["session"]
-    return Study(tables, SETTINGS, 0)
+    names = ["session", "site", "subject", "area", "n_blocks", "normaliser_hz", "p_texture", "p_object"]
+    names += ["t_texture", "t_object", "p_selected_texture", "p_selected_object"]
+    labels = zip(("window", "start_ms", "stop_ms"), zip(*windows, strict=True), strict=True)
+    data = xr.Dataset(
+        {"trajectories_mean_hz": (("experiment", "kind", "block", "window"), rates)},
+        {name: ("window", list(values)) for name, values in labels},
+    )
+    study = Study(pd.DataFrame(experiments, columns=names), data, pd.DataFrame(), SETTINGS, 0)
+    return study, pd.DataFrame(rows, columns=columns)
 
 
 def test_each_specification_is_a_paired_test_of_its_choices(small_study):
-    found = pooled_specifications.specifications(small_study)
+    study, frame = small_study
+    found = pooled_specifications.specifications(study)
     # The 10 ms bin is not among the widest; three windows, four selections, three normalization rates.
     assert len(found) == 3 * 4 * 3 and set(found["stop_ms"]) == {200, 100, 150}
     assert found.groupby("selection")["n"].first().to_dict() == {
@@ -170,7 +171,6 @@ def test_each_specification_is_a_paired_test_of_its_choices(small_study):
         "both p < 0.01": 5,
         "both p selected < 0.05": 6,
     }
-    frame = small_study.tables["trajectories"]
     for _, row in found[found["selection"] == "both p < 0.01"].iterrows():
         late = {}
         for k in (0, 1, 2, 3, 5):

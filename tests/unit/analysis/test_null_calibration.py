@@ -42,9 +42,7 @@ def null():
 def null_trajectories(null):
     """Of all eight experiments ('both'), and of the six that succeed strictly ('both_strict')."""
     strict = np.arange(len(null.experiments)) % 4 > 0
-    some = replace(
-        null, tables={**null.tables, "experiments": null.experiments.assign(succeeds_object=strict)}
-    )
+    some = replace(null, experiments=null.experiments.assign(succeeds_object=strict))
     return population_trajectories(some)
 
 
@@ -87,8 +85,9 @@ def test_convergence_of_areas_and_spaces_that_are_alike(null):
     """Fig. 4D: two areas against each other, and the spaces of each."""
     own, parts = null.experiments, []
     for first in range(0, N_STUDIES, 2):
-        two = own[own["area"].isin([f"study{first:05d}", f"study{first + 1:05d}"])].reset_index(drop=True)
-        some = replace(null, tables={"experiments": two, "time_constants": constants_of(null, two)})
+        rows = np.flatnonzero(own["area"].isin([f"study{first:05d}", f"study{first + 1:05d}"]))
+        two = own.iloc[rows].reset_index(drop=True)
+        some = replace(null, experiments=two, data=null.data.isel(experiment=rows))
         parts.append(time_constant_tests(some))
     table = pd.concat(parts)
     for level in ("bslinit", "zero"):
@@ -99,11 +98,6 @@ def test_convergence_of_areas_and_spaces_that_are_alike(null):
         assert_calibrated(tests[tests["comparison"] == "spaces"]["p"] < ALPHA)
         covered = (tests["low"] <= 0) & (tests["high"] >= 0)
         assert (covered == (tests["p"] >= ALPHA)).all()
-
-
-def constants_of(null, experiments):
-    frame = null.tables["time_constants"]
-    return frame[frame["session"].isin(experiments["session"])]
 
 
 def test_attribution_and_centres_of_spaces_that_are_alike(null):
@@ -133,10 +127,9 @@ def test_contrast_and_clusters_of_spaces_that_are_alike(null):
 
 def test_mixed_effects_and_animals_that_are_alike(null):
     """Where animals seem to differ the model widens its error, so it may be conservative."""
-    contrast = null.tables["contrast"]
     # Each fit is an optimisation of its own: every third bin is a family, too.
-    some = contrast[(contrast["window"] == "evoked") | (contrast["start_ms"] % 30 == 0)]
-    table = pooled_animals.mixed_effects(replace(null, tables={**null.tables, "contrast": some}))
+    some = (null.data["contrast_window"] == "evoked") | (null.data["contrast_start_ms"] % 30 == 0)
+    table = pooled_animals.mixed_effects(replace(null, data=null.data.isel(late_window=some)))
     evoked, binned = (table[table["window"] == window] for window in ("evoked", "binned"))
     assert_calibrated(evoked["p"] < ALPHA, alternative="greater")
     assert_calibrated(evoked["p_animals"] < ALPHA)
@@ -157,15 +150,9 @@ def test_specifications_of_spaces_that_are_alike(null):
     """Every cell of the curve is a paired test of its own; the cells are not corrected for each other."""
     own = null.experiments.assign(
         normaliser_hz=1.0, p_texture=1e-6, p_object=1e-6, t_texture=9.0, t_object=9.0
-    )
-    peaks = pd.DataFrame({"session": own["session"], "statistic": "maxinit", "p_selected": 1e-3})
-    rows = null.tables["trajectories"]
-    tables = {
-        "experiments": own,
-        "trajectories": rows.assign(mean_hz=rows["normalised"]),
-        "success": pd.concat([peaks.assign(kind=kind) for kind in (0, 1)]),
-    }
-    curve = specifications(replace(null, tables=tables))
+    ).assign(p_selected_texture=1e-3, p_selected_object=1e-3)
+    data = null.data.assign(trajectories_mean_hz=null.data["trajectories_normalised"])
+    curve = specifications(replace(null, experiments=own, data=data))
     curve = curve[curve["selection"] == "valid"]
     for start in (50, 70, 150):
         for normalization_rate in ("maximum", "mean", "none"):

@@ -14,6 +14,7 @@ from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session import dynamics
 from evoalign.analysis.session.analyse import analyse_experiment
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import Analysis
 from evoalign.responses.rates import rates
 from evoalign.simulate.study_design import draw_study
@@ -159,15 +160,10 @@ def test_success_by_space(designs, pooled):
 
 
 def test_success_by_optimiser(sessions):
-    named = [
-        {
-            **one,
-            "experiments": one["experiments"].assign(
-                optimiser_0="CMA-ES", optimiser_1=("CMA-ES", "Adam")[at % 2]
-            ),
-        }
-        for at, one in enumerate(sessions[1])
-    ]
+    named = []
+    for at, one in enumerate(sessions[1]):
+        optimisers = ("thread", np.array(["CMA-ES", ("CMA-ES", "Adam")[at % 2]], dtype=object))
+        named.append(SessionResults(one.evolution.assign(experiments_optimiser=optimisers), {}))
     table = pool_sessions(named, CONFIG)["success_splits"]
     table = table[(table["split"] == "optimiser") & (table["area"] == "all")].set_index(["kind", "name"])
     valid = [bool(one["experiments"]["valid"].iloc[0]) for one in named]

@@ -13,6 +13,7 @@ from evoalign.analysis.encoding import encode_session
 from evoalign.analysis.pooling.tuning import pool_tuning
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.session.analyse import analyse_session
+from evoalign.analysis.session.results import read_results
 from evoalign.errors import InputError
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.report_tables import notes
@@ -79,9 +80,9 @@ def test_a_session_without_units_is_packaged_analysed_and_drawn_with_a_note(sile
 
     responses = responses_from(contents, CONFIG.responses)
     with caplog.at_level(logging.WARNING):
-        tables.write_all(analyse_session(responses, CONFIG, preferred="2a"), tmp_path / "found", {})
+        analyse_session(responses, CONFIG, preferred="2a").write(tmp_path / "found", {})
         encoded = encode_session(responses, CONFIG)
-    found = tables.read_all(tmp_path / "found")
+    found = read_results(tmp_path / "found")
     assert all(frame.empty for frame in (found | encoded).values())
     assert "s1 is not analysed" in caplog.text
     pooled, tuning = pool_sessions([found], CONFIG), pool_tuning([found], {}, CONFIG)

@@ -14,7 +14,7 @@ from evoalign.analysis.columns import (
     experiment_columns,
     t_test_columns,
 )
-from evoalign.tables import FLAG, FLOAT, INT, TEXT, column, table
+from evoalign.tables import FLAG, FLOAT, INT, TEXT, by_name, column, table
 
 EXPERIMENTS = table(
     "experiments",
@@ -200,6 +200,12 @@ CROSSOVER = table(
     column("p_object", FLOAT, "", "the same of object"),
     column("reason", TEXT, "", "why there is no crossover; '' when there is one"),
     column("interval_reason", TEXT, "", "why a crossover has no interval; '' otherwise"),
+)
+
+# Tables of an evolution: those that `session.results.SessionResults` makes from its dataset.
+OF_EVOLUTION = by_name(
+    *(EXPERIMENTS, SUCCESS, TRAJECTORIES, PSTH, BLOCK_IMAGES, REFERENCE_IMAGES, REFERENCE_PSTH),
+    *(ATTRIBUTION, CENTRES, TIME_CONSTANTS, CONTRAST, CROSSOVER),
 )
 
 _PROTOTYPE = column("prototype", TEXT, "", "'best' image of the best block, 'average' of it, or 're-evolved'")

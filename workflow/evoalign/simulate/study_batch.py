@@ -1,4 +1,4 @@
-"""Many small studies at once, as the tables that pooling starts from, to test the statistics.
+"""Many small studies at once, as the arrays that pooling starts from, to test the statistics.
 
 Each study has a separate area, so that one call of a pooled panel
 tests them all. Block means are drawn as Poisson sums over the block's
@@ -8,20 +8,24 @@ presentations, and no presentation is kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from torch import Tensor
 
-from evoalign.analysis.frames import long_table
-from evoalign.analysis.population.experiments import Study
+from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.session import dynamics, trajectories
 from evoalign.analysis.session.block_statistics import bin_widths
+from evoalign.analysis.session.dynamics_tables import CURVES, LEVELS
 from evoalign.analysis.settings import Analysis
 from evoalign.simulate.study_rates import Floats, rates_of
 
 THREADS = (0, 1)
+Variables = dict[str, tuple[tuple[str, ...], Any]]
+_CONSTANTS = ("theta", "level", "experiment", "kind")
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ class Batch:
     Attributes
     ----------
     study : Study
-        Tables `experiments`, `trajectories`, `attribution`, `centres`,
-        `time_constants`, `contrast`; all threads succeed.
+        Trajectories, attribution, centres, time constants and contrast; all threads succeed.
     expected : Tensor, float64 [experiment, thread, block, ms]
         The planted rates, spikes/s.
     normalization_rate : Tensor, float64 [experiment]
@@ -92,18 +95,17 @@ def draw_batch(
     experiments = experiments.assign(**dict.fromkeys(success, True))
     evoked = trajectories.windowed(psth, first, [settings.evoked_ms])[..., 0]
     normalization_rate = evoked.amax((1, 2))
-    tables = {
-        "experiments": experiments,
-        "trajectories": _trajectories(psth, errors, normalization_rate, settings),
-        "attribution": _attribution(psth, evoked, settings),
-        "centres": _centres(psth, evoked, settings),
-        "time_constants": _time_constants(evoked, settings),
-        "contrast": _contrast(psth, errors, normalization_rate, settings),
-    }
-    for name, frame in tables.items():
-        if name != "experiments":
-            frame["session"] = experiments["session"].to_numpy()[frame.pop("row").to_numpy()]
-    return Batch(Study(tables, settings, seed), torch.from_numpy(expected), normalization_rate)
+    data = xr.Dataset(
+        _trajectories(psth, errors, normalization_rate, settings)
+        | _attribution(psth, evoked, settings)
+        | {"centres_centre_ms": (("experiment", "kind", "curve"), _centres(psth, evoked, settings))}
+        | {"time_constants_first_above": (_CONSTANTS, _time_constants(evoked, settings))}
+        | _contrast(psth, errors, normalization_rate, settings),
+        {"kind": list(SPACES), "curve": list(CURVES), "level": list(LEVELS)}
+        | {"theta": [settings.time_constant_theta]},
+    )
+    study = Study(experiments, data, pd.DataFrame(), settings, seed)
+    return Batch(study, torch.from_numpy(expected), normalization_rate)
 
 
 def _windows(settings: Analysis) -> list[tuple[str, int, int]]:
@@ -123,74 +125,70 @@ def _windowed(
     return windows, trajectories.windowed(values, first, spans), (squares / widths).sqrt()
 
 
-def _label(frame: pd.DataFrame, windows: list[tuple[str, int, int]]) -> pd.DataFrame:
-    names, starts, stops = (np.asarray(column) for column in zip(*windows, strict=True))
-    at = frame.pop("at").to_numpy()
-    return frame.assign(window=names[at], start_ms=starts[at], stop_ms=stops[at])
+def _labels(windows: list[tuple[str, int, int]], axis: str, prefix: str = "") -> Variables:
+    names, starts, stops = zip(*windows, strict=True)
+    labels = {"window": list(names), "start_ms": list(starts), "stop_ms": list(stops)}
+    return {f"{prefix}{name}": ((axis,), values) for name, values in labels.items()}
 
 
-def _trajectories(
-    psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis
-) -> pd.DataFrame:
+def _trajectories(psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis) -> Variables:
     windows, means, spread = _windowed(psth, errors, settings)
     divided = normalization_rate[:, None, None, None]
-    n, _, n_blocks, n_windows = means.shape
-    axes = {"row": range(n), "kind": THREADS, "block_index": range(n_blocks), "at": range(n_windows)}
-    values = {"normalised": means / divided, "normalised_sem": spread / divided}
-    return _label(long_table(axes, values), windows)
+    axes = ("experiment", "kind", "block", "window")
+    return {
+        "trajectories_normalised": (axes, (means / divided).numpy()),
+        "trajectories_normalised_sem": (axes, (spread / divided).numpy()),
+        **_labels(windows, "window"),
+    }
 
 
-def _attribution(psth: Tensor, evoked: Tensor, settings: Analysis) -> pd.DataFrame:
+def _attribution(psth: Tensor, evoked: Tensor, settings: Analysis) -> Variables:
     best = evoked.argmax(-1)
-    width_tables = []
+    shares, tiles = [], []
     for width in bin_widths(settings):
-        share = torch.stack(
-            [
-                torch.stack(
-                    [dynamics.attribution(psth[row, t], int(best[row, t]), width)[1] for t in THREADS]
-                )
-                for row in range(len(psth))
-            ]
-        )
-        starts = [start for start, _ in trajectories.tiles(width, settings.window_ms)]
-        axes = {"row": range(len(psth)), "kind": THREADS, "start_ms": starts}
-        frame = long_table(axes, {"share": share})
-        width_tables.append(frame.assign(stop_ms=frame["start_ms"] + width))
-    return pd.concat(width_tables, ignore_index=True)
+        of_threads = [
+            torch.stack([dynamics.attribution(psth[row, t], int(best[row, t]), width)[1] for t in THREADS])
+            for row in range(len(psth))
+        ]
+        shares.append(torch.stack(of_threads))
+        tiles += [("binned", *tile) for tile in trajectories.tiles(width, settings.window_ms)]
+    share = torch.cat(shares, -1).numpy()
+    return {
+        "attribution_share": (("experiment", "kind", "bin"), share),
+        **_labels(tiles, "bin", "attribution_"),
+    }
 
 
-def _centres(psth: Tensor, evoked: Tensor, settings: Analysis) -> pd.DataFrame:
+def _centres(psth: Tensor, evoked: Tensor, settings: Analysis) -> Floats:
     best = evoked.argmax(-1)[..., None, None].expand(-1, -1, 1, psth.shape[-1])
-    top = psth.gather(2, best)[:, :, 0]
-    curves = {"first": psth[:, :, 0], "best": top, "last": psth[:, :, -1], "attribution": top - psth[:, :, 0]}
-    centre = [
-        dynamics.centre_of_mass(curve, settings.window_ms[0], settings.attribution_from_ms)
-        for curve in curves.values()
-    ]
-    axes = {"row": range(len(psth)), "kind": THREADS, "curve": list(curves)}
-    return long_table(axes, {"centre_ms": torch.stack(centre, -1)})
+    first, top, last = psth[:, :, 0], psth.gather(2, best)[:, :, 0], psth[:, :, -1]
+    curves = torch.stack([first, top, last, top - first], 2)
+    return dynamics.centre_of_mass(curves, settings.window_ms[0], settings.attribution_from_ms).numpy()
 
 
-def _time_constants(evoked: Tensor, settings: Analysis) -> pd.DataFrame:
-    level_tables = []
-    for name, level in (("bslinit", evoked[..., 0]), ("zero", torch.zeros_like(evoked[..., 0]))):
-        time_constants = trajectories.time_constants(evoked, level, settings.time_constant_theta)
-        axes = {"row": range(len(evoked)), "kind": THREADS}
-        level_tables.append(long_table(axes, {"first_above": time_constants.first_above}).assign(level=name))
-    return pd.concat(level_tables, ignore_index=True).assign(theta=settings.time_constant_theta)
+def _time_constants(evoked: Tensor, settings: Analysis) -> Floats:
+    """Of the levels 'bslinit' and 'zero'; the third, 'bsl', needs a baseline, which is not drawn."""
+    theta = settings.time_constant_theta
+    levels = torch.stack(
+        [evoked[..., 0], torch.full_like(evoked[..., 0], torch.nan), torch.zeros_like(evoked[..., 0])]
+    )
+    constants = trajectories.time_constants(evoked.expand(len(levels), *evoked.shape), levels, theta)
+    return constants.first_above[None]
 
 
-def _contrast(psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis) -> pd.DataFrame:
+def _contrast(psth: Tensor, errors: Tensor, normalization_rate: Tensor, settings: Analysis) -> Variables:
     first_late_block = dynamics.late_blocks(psth.shape[2], settings.late_fraction)
     windows, means, spread = _windowed(
         psth[:, :, first_late_block:], errors[:, :, first_late_block:], settings
     )
     late_means = means.mean(2)
     error = (spread.square().mean(2) / spread.shape[2]).sum(1).sqrt()
-    axes = {"row": range(len(psth)), "at": range(len(windows))}
-    divided = normalization_rate[:, None]
-    values = {"difference": (late_means[:, 1] - late_means[:, 0]) / divided, "sem": error / divided}
-    return _label(long_table(axes, values), windows)
+    divided, axes = normalization_rate[:, None], ("experiment", "late_window")
+    return {
+        "contrast_difference": (axes, ((late_means[:, 1] - late_means[:, 0]) / divided).numpy()),
+        "contrast_sem": (axes, (error / divided).numpy()),
+        **_labels(windows, "late_window", "contrast_"),
+    }
 
 
 def expected_contrast(batch: Batch, settings: Analysis) -> Floats:

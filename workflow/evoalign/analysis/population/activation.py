@@ -13,7 +13,7 @@ from evoalign.analysis.columns import (
     space_columns,
     t_test_columns,
 )
-from evoalign.analysis.frames import long_table
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.space_tests import paired_columns, test_columns
 from evoalign.analysis.population.statistic import PooledStatistic

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from evoalign.analysis.columns import AREA, FAMILY, START, STOP, experiment_columns
-from evoalign.analysis.frames import long_table
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.population.experiments import Study
 from evoalign.analysis.population.space_tests import over_experiments
 from evoalign.analysis.population.statistic import PooledStatistic
@@ -99,10 +99,9 @@ def mixed_effects(study_: Study) -> pd.DataFrame:
 
 def _differences(study_: Study, window: str) -> tuple[Floats, np.ndarray, np.ndarray]:
     """Late differences [experiment, window], and the windows' starts and stops."""
-    frame = study_.tables["contrast"]
-    of_window = frame[frame["window"] == window]
-    values, (starts,) = study_.arrange(of_window, ("start_ms",), "difference")
-    stops = of_window.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+    late = study_.late(window)
+    names = ("contrast_difference", "contrast_start_ms", "contrast_stop_ms")
+    values, starts, stops = (late[name].values for name in names)
     return values, starts, stops
 
 

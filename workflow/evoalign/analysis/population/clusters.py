@@ -33,9 +33,8 @@ CLUSTERS = table(
 
 def clusters(study_: Study) -> pd.DataFrame:
     """Cluster permutation test of late object minus texture over the time bins, over site means."""
-    frame = study_.tables["contrast"]
-    binned = frame[frame["window"] == "binned"]
-    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
+    binned = study_.late("binned")
+    values, starts = binned["contrast_difference"].values, binned["contrast_start_ms"].values
     settings = study_.settings
     cluster_rows = []
     for area, selection, rows in study_.selections():

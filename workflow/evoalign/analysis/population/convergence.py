@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from evoalign.analysis.columns import AREA, site_columns, space_columns, t_test_columns
-from evoalign.analysis.frames import long_table
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.levels import DIFFERENCE_LEVEL
 from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.space_tests import (
@@ -91,8 +91,7 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     pandas.DataFrame
         `TIME_CONSTANT_TESTS`.
     """
-    frame = study_.tables["time_constants"]
-    array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
+    array, levels, thetas = _first_above(study_)
     parts = []
     for comparison in [*_between_areas(study_, array), *_within_areas(study_, array)]:
         reach = comparison.error * special.stdtrit(comparison.test.df, (1 + DIFFERENCE_LEVEL) / 2)
@@ -111,6 +110,13 @@ def time_constant_tests(study_: Study) -> pd.DataFrame:
     return comparisons.assign(
         q=family.transform(lambda p: benjamini_hochberg(p.to_numpy())), study=_of_the_study(comparisons)
     )
+
+
+def _first_above(study_: Study) -> tuple[Floats, np.ndarray, np.ndarray]:
+    """Convergence [experiment, kind, level, theta], and its levels and thetas."""
+    by_level = study_.data["time_constants_first_above"].sortby(["level", "theta"])
+    array = by_level.transpose("experiment", "kind", "level", "theta").values
+    return array, by_level["level"].values, by_level["theta"].values
 
 
 def _between_areas(study_: Study, array: Floats) -> Iterator[_Comparison]:
@@ -165,8 +171,7 @@ def _of_the_study(found: pd.DataFrame) -> pd.Series:
 
 def population_time_constants(study_: Study) -> pd.DataFrame:
     """Convergence of the threads that succeed at `success_p`, two-sample t-test (Fig. 4D)."""
-    frame = study_.tables["time_constants"]
-    array, (_, levels, thetas) = study_.arrange(frame, ("kind", "level", "theta"), "first_above")
+    array, levels, thetas = _first_above(study_)
     parts = []
     for area, rows in study_.areas():
         groups = successful(study_, rows, array)

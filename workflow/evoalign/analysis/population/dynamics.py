@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import special
 
@@ -18,7 +19,7 @@ from evoalign.analysis.columns import (
     space_columns,
     t_test_columns,
 )
-from evoalign.analysis.frames import long_table, table_of
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.population.clusters import CLUSTERS, clusters
 from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.space_tests import (
@@ -116,25 +117,19 @@ def population_psth(study_: Study) -> pd.DataFrame:
 
 def _stage_psths(study_: Study) -> tuple[dict[str, Floats], dict[str, Floats], np.ndarray]:
     """Normalised PSTHs and errors of each stage, [experiment, kind, ms]; and the ms."""
-    frame = study_.tables["psth"]
     experiments = study_.experiments
-    row, kind = study_.rows(frame), frame["kind"].to_numpy()
-    best = experiments[[f"best_block_{name}" for name in SPACES]].to_numpy()[row, kind]
-    last = experiments["n_blocks"].to_numpy()[row] - 1
-    blocks = {"first": np.zeros_like(best), "best": best, "last": last, "last but one": last - 1}
-    normalization_rate = experiments["normaliser_hz"].to_numpy()[:, None, None]
-    values, errors = {}, {}
-    times = np.array([], dtype=np.int64)
-    for name, block in blocks.items():
-        of_block = frame[frame["block_index"].to_numpy() == block]
-        mean, (_, times) = study_.arrange(of_block, ("kind", "time_ms"), "mean_hz")
-        sem, _ = study_.arrange(of_block, ("kind", "time_ms"), "sem_hz")
-        values[name], errors[name] = mean / normalization_rate, sem / normalization_rate
+    normalised = study_.data[["psth_mean_hz", "psth_sem_hz"]] / xr.DataArray(
+        experiments["normaliser_hz"].to_numpy(), dims="experiment"
+    )
+    values, errors = (
+        {str(stage): normalised[name].sel(stage=stage).values.copy() for stage in normalised["stage"].values}
+        for name in ("psth_mean_hz", "psth_sem_hz")
+    )
     padded = (experiments["n_blocks"] < experiments["n_blocks"].max()).to_numpy()
     before, error = values.pop("last but one")[padded], errors.pop("last but one")[padded]
     values["last"][padded] = _mean_of_two(values["last"][padded], before)
     errors["last"][padded] = np.sqrt(errors["last"][padded] ** 2 + error**2) / 2
-    return values, errors, times
+    return values, errors, normalised["time_ms"].values
 
 
 def _mean_of_two(first: Floats, second: Floats) -> Floats:
@@ -148,10 +143,12 @@ def attribution(study_: Study) -> pd.DataFrame:
 
     At every width of the bins; the bins of one width and area are one family.
     """
-    frame = study_.tables["attribution"]
+    share = study_.data["attribution_share"].transpose("experiment", "kind", "bin")
+    widths = share["attribution_stop_ms"] - share["attribution_start_ms"]
     parts = []
-    for width, of_width in frame.groupby(frame["stop_ms"] - frame["start_ms"], sort=True):
-        array, (_, starts) = study_.arrange(of_width, ("kind", "start_ms"), "share")
+    for width in np.unique(widths):
+        array = share.values[..., widths == width]
+        starts = share["attribution_start_ms"].values[widths == width]
         for area, rows in study_.areas():
             columns = unpaired_columns(study_, successful(study_, rows, array), ("attribution", area))
             q = benjamini_hochberg(columns["p"])
@@ -164,7 +161,8 @@ def attribution(study_: Study) -> pd.DataFrame:
 
 def centres(study_: Study) -> pd.DataFrame:
     """Centres of mass over experiments whose thread succeeds."""
-    array, (_, curves) = study_.arrange(study_.tables["centres"], ("kind", "curve"), "centre_ms")
+    by_curve = study_.data["centres_centre_ms"].sortby("curve").transpose("experiment", "kind", "curve")
+    array, curves = by_curve.values, by_curve["curve"].values
     parts = []
     for area, rows in study_.areas():
         columns = unpaired_columns(study_, successful(study_, rows, array), ("centres", area))
@@ -180,20 +178,16 @@ def contrast(study_: Study) -> pd.DataFrame:
     these experiments, taken as they are, prefer a space, and nothing of
     others. With two experiments an area only `z` has power.
     """
-    frame = study_.tables["contrast"]
     parts = []
     for window in ("evoked", "binned"):
-        of_window = frame[frame["window"] == window]
-        if of_window.empty:
-            continue
-        array, (starts,) = study_.arrange(of_window, ("start_ms",), "difference")
-        errors, _ = study_.arrange(of_window, ("start_ms",), "sem")
-        stops = of_window.drop_duplicates("start_ms").set_index("start_ms")["stop_ms"].loc[starts].to_numpy()
+        late = study_.late(window)
+        array, errors = late["contrast_difference"].values, late["contrast_sem"].values
+        starts, stops = late["contrast_start_ms"].values, late["contrast_stop_ms"].values
         for area, rows in study_.areas():
             columns = _contrast_columns(study_, rows, array[rows], errors[rows], ("contrast", area, window))
             part = long_table({"start_ms": starts}, columns | {"stop_ms": stops})
             parts.append(part.assign(area=area, window=window))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True)
 
 
 def _contrast_columns(
@@ -225,28 +219,25 @@ def _contrast_columns(
 
 def crossover(study_: Study) -> pd.DataFrame:
     """Crossover of each session, from its late blocks, and of each area and selection, from experiments."""
-    if "crossover" not in study_.tables or study_.tables["crossover"].empty:
-        return pd.DataFrame()
-    sessions = study_.tables["crossover"]
     if len(study_.experiments) == 0:
-        return sessions
-    return pd.concat([sessions, area_crossovers(study_)], ignore_index=True)
+        return study_.crossovers
+    return pd.concat([study_.crossovers, area_crossovers(study_)], ignore_index=True)
 
 
 def area_crossovers(study_: Study) -> pd.DataFrame:
     """Rows of the crossover table for areas."""
-    frame = study_.tables["contrast"]
-    values, (starts,) = study_.arrange(frame[frame["window"] == "binned"], ("start_ms",), "difference")
+    binned = study_.late("binned")
+    values, starts = binned["contrast_difference"].values, binned["contrast_start_ms"].values
     bins = Bins(tuple(int(start) for start in starts), study_.settings.figure_bin_ms)
-    parts = []
+    area_rows = []
     for area, selection, rows in study_.selections():
         # The flips of the latencies of the same experiments: one lead, one p.
         generator = seeded(study_.seed, "leads", area, selection)
         sites = study_.sites(rows)
         row = crossover_row(values[rows], bins, study_.settings, "experiments", generator, sites)
         scope = {"scope": "area", "session": "", "area": area, "selection": selection}
-        parts.append(table_of(CROSSOVER, row | scope))
-    return pd.concat(parts, ignore_index=True)
+        area_rows.append(row | scope)
+    return pd.DataFrame(area_rows)
 
 
 POOLED = (

@@ -48,12 +48,10 @@ def latencies(study_: Study) -> pd.DataFrame:
     The interval takes the first bin from which the paired t stays beyond its
     point for as long, in draws of animals and their experiments.
     """
-    frame = study_.tables["contrast"]
-    binned = frame[frame["window"] == "binned"]
-    values, (starts,) = study_.arrange(binned, ("start_ms",), "difference")
+    binned = study_.late("binned")
     # Before any answer there is only noise, which a bootstrap draw may take for a lead.
-    answered = starts >= study_.settings.attribution_from_ms
-    values, starts = values[:, answered], starts[answered]
+    binned = binned.isel(late_window=binned["contrast_start_ms"] >= study_.settings.attribution_from_ms)
+    values, starts = binned["contrast_difference"].values, binned["contrast_start_ms"].values
     latency_rows = []
     for area, selection, rows in study_.selections():
         complete = rows[~np.isnan(values[rows]).any(1)]

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
+import xarray as xr
 
-from evoalign.analysis.population.experiments import WHOLE, joined_whole, study_of
+from evoalign.analysis.labelled import stacked, table_of
+from evoalign.analysis.population.experiments import study_of
 from evoalign.analysis.population.statistic import PooledStatistic
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import AnalysisConfig
-from evoalign.analysis.tables import EXPERIMENTS, SUCCESS, TIME_CONSTANTS
 from evoalign.discovery import other_modules
 from evoalign.errors import InputError
 from evoalign.recordings.array_map import two_spellings
-from evoalign.tables import conform_or_empty
 
-CARRIED = {"experiments": EXPERIMENTS, "success": SUCCESS, "time_constants": TIME_CONSTANTS}
+# Tables that are carried on whole, and columns of sessions that theirs have beside their own.
+CARRIED = ("experiments", "success", "time_constants")
+SHARED = ("session", "subject", "area", "site", "space", "kind")
 
 
 def statistics() -> Iterator[PooledStatistic]:
@@ -24,16 +27,13 @@ def statistics() -> Iterator[PooledStatistic]:
         yield from getattr(module, "POOLED", ())
 
 
-def pool_sessions(
-    sessions: Sequence[Mapping[str, pd.DataFrame]], config: AnalysisConfig
-) -> dict[str, pd.DataFrame]:
-    """Pool the tables of `analyse_session` over the valid experiments of each area.
+def pool_sessions(sessions: Sequence[SessionResults], config: AnalysisConfig) -> dict[str, pd.DataFrame]:
+    """Pool what `analyse_session` gave over the valid experiments of each area.
 
     Parameters
     ----------
-    sessions : sequence of mappings
-        What `analyse_session` gave for each session; the order does not matter,
-        and sessions without an evolution are passed over.
+    sessions : sequence of SessionResults
+        The order does not matter, and sessions without an evolution are passed over.
     config : AnalysisConfig
 
     Returns
@@ -49,24 +49,38 @@ def pool_sessions(
     InputError
         An area is written in two ways, as V4 and v4: it would be pooled as two.
     """
-    evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
-    ordered = sorted(
-        evolved, key=lambda session_tables: str(session_tables["experiments"]["session"].iloc[0])
-    )
+    evolved = [results.evolution for results in sessions if results.evolution is not None]
+    ordered = sorted(evolved, key=lambda dataset: str(dataset["session"].item()))
     _check_areas(ordered)
-    carried = {name: joined_whole(ordered, name) for name in WHOLE} if ordered else {}
+    carried = {name: joined(ordered, name) for name in (*CARRIED, "crossover")}
     study = study_of(ordered, carried, config)
-    pooled = {name: conform_or_empty(carried.get(name), contract) for name, contract in CARRIED.items()}
+    pooled = {name: carried[name] for name in CARRIED}
     for statistic in statistics():
         pooled |= statistic.tables(study)
     return pooled
 
 
-def _check_areas(sessions: Sequence[Mapping[str, pd.DataFrame]]) -> None:
+def joined(datasets: Sequence[xr.Dataset], name: str) -> pd.DataFrame:
+    """All rows of a table, of all sessions."""
+    parts = [
+        {
+            variable: dataset.variables[variable]
+            for variable in dataset.variables
+            if variable in SHARED or str(variable).startswith(f"{name}_")
+        }
+        for dataset in datasets
+        if any(str(variable).startswith(f"{name}_") for variable in dataset.data_vars)
+    ]
+    if not parts:
+        return table_of(name, xr.Dataset())
+    labels = {axis: datasets[0].coords[axis].variable for axis in ("thread", "theta", "level")}
+    return table_of(name, xr.Dataset(stacked(parts, "recording"), labels))
+
+
+def _check_areas(datasets: Sequence[xr.Dataset]) -> None:
     session_of: dict[str, str] = {}
-    for session_tables in sessions:
-        experiment = session_tables["experiments"].iloc[0]
-        session_of.setdefault(str(experiment["area"]), str(experiment["session"]))
+    for dataset in datasets:
+        session_of.setdefault(str(dataset["area"].item()), str(dataset["session"].item()))
     if twice := two_spellings(session_of):
         first, second = twice
         raise InputError(

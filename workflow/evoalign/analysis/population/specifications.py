@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.analysis.columns import AREA, START, STOP, site_columns, t_test_columns
-from evoalign.analysis.frames import long_table
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.space_tests import over_experiments, test_columns
 from evoalign.analysis.population.statistic import PooledStatistic
@@ -82,25 +82,13 @@ def _tested(difference: Floats) -> dict[str, np.ndarray]:
 def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
     """Mean over late blocks, spikes/s, [experiment, kind, window]; and the windows."""
     first, last = study_.settings.evoked_ms
-    frame = study_.tables["trajectories"]
-    width = frame["stop_ms"] - frame["start_ms"]
-    binned = frame["window"] == "binned"
-    inside = binned & (frame["start_ms"] >= first) & (frame["stop_ms"] <= last)
-    widest = width[inside].max()
-    frame = frame[(frame["window"] == "evoked") | (inside & (width == widest))]
-    window_list = (
-        frame[["window", "start_ms", "stop_ms"]].drop_duplicates().sort_values(["window", "start_ms"])
-    )
-    # 'evoked' sorts after 'binned': bring it to the front.
-    windows = [(str(w), int(a), int(b)) for w, a, b in window_list.itertuples(index=False)]
-    windows.sort(key=lambda one: one[0] != "evoked")
-    parts = []
-    for name, start, stop in windows:
-        of_window = frame[
-            (frame["window"] == name) & (frame["start_ms"] == start) & (frame["stop_ms"] == stop)
-        ]
-        parts.append(study_.arrange(of_window, ("kind", "block_index"), "mean_hz")[0])
-    means = np.stack(parts, 2)
+    name, start, stop = (study_.data[label].values for label in ("window", "start_ms", "stop_ms"))
+    inside = (name == "binned") & (start >= first) & (stop <= last)
+    widest = (stop - start)[inside].max()
+    at = np.flatnonzero((name == "evoked") | (inside & (stop - start == widest)))
+    windows = list(zip(name[at].tolist(), start[at].tolist(), stop[at].tolist(), strict=True))
+    rates = study_.data["trajectories_mean_hz"].transpose("experiment", "kind", "window", "block")
+    means = np.ascontiguousarray(rates.values[:, :, at])
     late = np.full(means.shape[:-1], np.nan)
     for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
         begin = late_blocks(int(n_blocks), study_.settings.late_fraction)
@@ -117,9 +105,7 @@ def _selections(study_: Study) -> Iterator[tuple[str, NDArray[np.bool_]]]:
             for kind in SPACES
         )
         yield f"both p < {threshold:g}", texture & object_
-    table = study_.tables["success"]
-    peaks = table[table["statistic"] == "maxinit"]
-    p, _ = study_.arrange(peaks, ("kind",), "p_selected")
+    p = experiments[[f"p_selected_{kind}" for kind in SPACES]].to_numpy()
     chosen = np.asarray((p < settings.both_succeed_p).all(1), dtype=np.bool_)
     yield f"both p selected < {settings.both_succeed_p:g}", chosen
 

@@ -38,7 +38,7 @@ class PooledStatistic:
         """Return the tables by name, held against their contracts."""
         contracts = by_name(*self.contracts)
         statistic_tables: Mapping[str, pd.DataFrame] = {}
-        if self.without_valid or (study.tables and len(study.experiments)):
+        if self.without_valid or len(study.experiments):
             computed = self.compute(study)
             statistic_tables = (
                 {next(iter(contracts)): computed} if isinstance(computed, pd.DataFrame) else computed

@@ -22,7 +22,7 @@ from evoalign.analysis.columns import (
     space_columns,
     t_test_columns,
 )
-from evoalign.analysis.frames import long_table
+from evoalign.analysis.labelled import long_table
 from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.space_tests import paired_columns, preferred_space, test_columns
 from evoalign.analysis.population.statistic import PooledStatistic
@@ -66,7 +66,6 @@ POPULATION_TRAJECTORIES = table(
 
 
 Floats = NDArray[np.float64]
-WINDOWS = ("evoked", "baseline", "binned")
 
 
 @dataclass(frozen=True)
@@ -98,25 +97,18 @@ def padded_trajectories(study_: Study) -> Trajectories:
     experiment is the mean of its last two blocks (docs/methods.md section 3), and the
     error of the padding is that of this mean.
     """
-    frame = study_.tables["trajectories"]
-    code, kinds = pd.factorize(frame["window"])
-    rank = np.array([WINDOWS.index(kind) for kind in kinds])[code]
-    start, stop = frame["start_ms"].to_numpy(), frame["stop_ms"].to_numpy()
-    # One number a window, in the order of kind, width and start.
-    widths, starts = np.ptp(stop) + np.ptp(start) + 1, start.min()
-    key = (rank * widths + stop - start) * widths + start - starts
-    _, first, at = np.unique(key, return_index=True, return_inverse=True)
-    frame = frame.assign(at=at)
-    axes = ("kind", "at", "block_index")
-    means, _ = study_.arrange(frame, axes, "normalised")
-    errors, _ = study_.arrange(frame, axes, "normalised_sem")
+    means, errors = (
+        np.ascontiguousarray(study_.data[name].transpose("experiment", "kind", "window", "block").values)
+        for name in ("trajectories_normalised", "trajectories_normalised_sem")
+    )
     observed = np.zeros((len(means), means.shape[-1]), dtype=bool)
     for row, n_blocks in enumerate(study_.experiments["n_blocks"]):
         padded, mask = pad(torch.from_numpy(means[row][..., :n_blocks]), means.shape[-1])
         means[row], observed[row] = padded.numpy(), mask.numpy()
         tail = np.sqrt((errors[row][..., n_blocks - 2 : n_blocks] ** 2).sum(-1, keepdims=True)) / 2
         errors[row][..., n_blocks:] = tail
-    windows = [(WINDOWS[rank[row]], int(start[row]), int(stop[row])) for row in first]
+    labels = (study_.data[name].values.tolist() for name in ("window", "start_ms", "stop_ms"))
+    windows = list(zip(*labels, strict=True))
     return Trajectories(
         {kind: means[:, place] for place, kind in enumerate(SPACES)},
         {kind: errors[:, place] for place, kind in enumerate(SPACES)},

@@ -12,23 +12,20 @@ from torch import Tensor
 
 from evoalign import tables
 from evoalign.analysis.experiment import Experiment
-from evoalign.analysis.frames import CATEGORY, Axis, as_array, keep_rows, long_columns, table_of
+from evoalign.analysis.labelled import ROWS, Arrays, as_array, dataset_of
 from evoalign.analysis.preferred import experiment_from, unit_row
 from evoalign.analysis.session import success
-from evoalign.analysis.session.block_statistics import (
-    STIMULI,
-    BlockStatistics,
-    experiment_columns,
-    measure,
-    thread_axis,
-)
+from evoalign.analysis.session.block_statistics import STIMULI, BlockStatistics, measure
 from evoalign.analysis.session.dynamics_tables import (
-    attribution_table,
-    centres_table,
-    late_tables,
-    time_constants_table,
+    CURVES,
+    LEVELS,
+    attribution_arrays,
+    centres_arrays,
+    late_arrays,
+    thetas,
+    time_constants_arrays,
 )
-from evoalign.analysis.session.image_tables import image_tables
+from evoalign.analysis.session.image_tables import block_images, references
 from evoalign.analysis.session.relative_success import (
     UNKNOWN,
     Relative,
@@ -36,12 +33,13 @@ from evoalign.analysis.session.relative_success import (
     reference_levels,
     relative_success,
 )
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.session.selectivity import selectivity_tables
 from evoalign.analysis.session.trajectories import best_image
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
-from evoalign.analysis.tables import EXPERIMENTS, PSTH, SUCCESS, TRAJECTORIES
+from evoalign.analysis.tables import SUCCESS
 from evoalign.analysis.tuning.session import shows_axes, shows_evolution, tune_session
 from evoalign.device import resolve_device
 from evoalign.responses.session_responses import SessionResponses
@@ -55,7 +53,7 @@ def analyse_session(
     preferred: str = "",
     optimisers: tuple[str, ...] = (),
     site: str = "",
-) -> dict[str, pd.DataFrame]:
+) -> SessionResults:
     """Analyse one session's preferred unit.
 
     Parameters
@@ -75,8 +73,8 @@ def analyse_session(
 
     Returns
     -------
-    dict of str to pandas.DataFrame
-        Tables by the lower-case names of their contracts. Of an evolution:
+    SessionResults
+        Tables by the lower-case names of their contracts. Of an evolution, as one dataset:
         experiments, success, trajectories, psth, block_images, reference_images,
         reference_psth, attribution, centres,
         time_constants, contrast, crossover; where image names
@@ -93,20 +91,24 @@ def analyse_session(
     """
     if unit is None and (why := _without_preferred(responses, preferred)):
         logging.warning("session %s is not analysed: %s", responses.session, why)
-        return {"success": tables.empty(SUCCESS)} | _selectivity(responses, config.analysis)
+        return SessionResults(
+            None, {"success": tables.empty(SUCCESS)} | _selectivity(responses, config.analysis)
+        )
     tuned = tune_session(responses, config, unit) if shows_axes(responses) else {}
     if tuned and not shows_evolution(responses):
-        return tuned
+        return SessionResults(None, tuned)
     if unit is None and (why := _without_evolution(responses, config.analysis)):
         logging.warning("session %s is not analysed as a paired evolution: %s", responses.session, why)
-        return {"success": tables.empty(SUCCESS)} | tuned | _selectivity(responses, config.analysis)
+        selective = _selectivity(responses, config.analysis)
+        return SessionResults(None, {"success": tables.empty(SUCCESS)} | tuned | selective)
     device = resolve_device(config.device)
     experiment = experiment_from(responses, config.analysis, unit, unstable, device)
     if optimisers:
         experiment = replace(experiment, optimisers=(optimisers[0], optimisers[1]))
     if site:
         experiment = replace(experiment, site=site)
-    return analyse_experiment(experiment, config.analysis, config.seed) | tuned
+    evolution = analyse_experiment(experiment, config.analysis, config.seed).evolution
+    return SessionResults(evolution, tuned)
 
 
 def _selectivity(responses: SessionResponses, settings: Analysis) -> dict[str, pd.DataFrame]:
@@ -139,35 +141,74 @@ def _without_evolution(responses: SessionResponses, settings: Analysis) -> str:
     return ""
 
 
-def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
-    """Tables of one experiment; see `analyse_session`."""
+def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) -> SessionResults:
+    """Analyse one experiment; see `analyse_session`."""
     measured = measure(experiment, settings)
     comparisons = success.success_statistics(experiment, measured.rates[:, 0], measured.best)
-    late = late_tables(measured, settings, seed)
-    return {
+    images, of_references = references(measured)
+    arrays = {
         "experiments": _experiments(measured, comparisons, settings),
         "success": _success(measured, comparisons, settings, seed),
-        "trajectories": _trajectories(measured, settings),
-        "psth": _psth(measured, settings),
-        **image_tables(measured, settings),
-        "attribution": attribution_table(measured, settings),
-        "centres": centres_table(measured, settings),
-        "time_constants": time_constants_table(measured, settings),
-        **late,
+        "trajectories": _trajectories(measured),
+        "psth": _psth(measured),
+        "block_images": block_images(measured),
+        **of_references,
+        "attribution": attribution_arrays(measured, settings),
+        "centres": centres_arrays(measured, settings),
+        "time_constants": time_constants_arrays(measured, settings),
+        **late_arrays(measured, settings, seed),
+    }
+    attrs = {
+        "title": "paired evolution of one unit",
+        "settings": settings.model_dump_json(),
+        "seed": str(seed),
+    }
+    return SessionResults(dataset_of(_axes(measured, settings, images), arrays, attrs), {})
+
+
+def _axes(measured: BlockStatistics, settings: Analysis, images: list[str]) -> Arrays:
+    """Whose session it is, and the labels of axes that several tables share."""
+    experiment = measured.experiment
+    names, starts, stops = zip(*measured.windows, strict=True)
+    axes = {
+        "stimuli": STIMULI,
+        "thread": (0, 1),
+        "block": experiment.block_numbers,
+        "window": names,
+        "time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms,
+        "curve": CURVES,
+        "level": LEVELS,
+        "theta": thetas(settings),
+        "image": np.asarray(images, dtype=object),
+    }
+    session = experiment.session
+    whose = {"session": session, "subject": experiment.subject, "area": experiment.area}
+    whose["site"] = experiment.site or session
+    return {
+        **{name: ((), text) for name, text in whose.items()},
+        **{name: ((name,), values) for name, values in axes.items()},
+        "space": (("thread",), experiment.spaces),
+        "kind": (("thread",), experiment.kinds(settings)),
+        "block_index": (("block",), range(experiment.n_blocks)),
+        "start_ms": (("window",), starts),
+        "stop_ms": (("window",), stops),
     }
 
 
 def _experiments(
     measured: BlockStatistics, comparisons: list[success.Comparison], settings: Analysis
-) -> pd.DataFrame:
+) -> Arrays:
     experiment = measured.experiment
     rises = [c.test for c in comparisons if c.statistic == "maxinit"]
     t, p = [float(test.t) for test in rises], [float(test.p) for test in rises]
     strict = [success.succeeds(t[i], p[i], settings.success_p) for i in (0, 1)]
     lenient = [success.succeeds(t[i], p[i], settings.both_succeed_p) for i in (0, 1)]
     reason = success.inclusion(experiment, measured.normalization_rate, settings)
-    row = {
-        **experiment_columns(experiment),
+    best_images = [
+        best_image(experiment, measured.rates[:, 0], thread, block)
+        for thread, block in enumerate(measured.best)
+    ]
+    single = {
         "unit": experiment.unit,
         "n_blocks": experiment.n_blocks,
         "dropped_last": experiment.dropped_last,
@@ -181,43 +222,45 @@ def _experiments(
         "any_succeeds": any(lenient),
         "both_succeed": all(lenient),
     }
-    for i in (0, 1):
-        row |= {f"space_{i}": experiment.spaces[i], f"best_block_{i}": measured.best[i]}
-        row |= {f"optimiser_{i}": experiment.optimisers[i]}
-        row[f"best_image_{i}"] = best_image(experiment, measured.rates[:, 0], i, measured.best[i])
-        row |= {f"t_{i}": t[i], f"p_{i}": p[i], f"succeeds_{i}": strict[i]}
-    return table_of(EXPERIMENTS, row)
+    of_threads = {
+        "optimiser": experiment.optimisers,
+        "best_block": measured.best,
+        "best_image": best_images,
+        "t": t,
+        "p": p,
+        "succeeds": strict,
+    }
+    return {name: ((), value) for name, value in single.items()} | {
+        name: (("thread",), values) for name, values in of_threads.items()
+    }
 
 
 def _success(
     measured: BlockStatistics, comparisons: list[success.Comparison], settings: Analysis, seed: int
-) -> pd.DataFrame:
+) -> Arrays:
     corrected = _corrected(measured, comparisons, settings, seed)
     relative = _relative(measured, settings, seed)
-    threads = thread_axis(measured.experiment, settings)
-    space, kind = (dict(zip((0, 1, -1), (*threads[name], ""), strict=True)) for name in ("space", "kind"))
-    rows = [
-        {
-            "thread": c.thread,
-            "space": space[c.thread],
-            "kind": kind[c.thread],
-            "statistic": c.statistic,
-            "t": float(c.test.t),
-            "df": float(c.test.df),
-            "p": float(c.test.p),
-            "mean_1": float(c.first.mean),
-            "mean_2": float(c.second.mean),
-            "n_1": int(c.first.n),
-            "n_2": int(c.second.n),
-            "p_selected": corrected.get((c.thread, c.statistic), float("nan")),
-            "log_ratio": relative.get((c.thread, c.statistic), UNKNOWN).log_ratio,
-            "t_relative": relative.get((c.thread, c.statistic), UNKNOWN).t,
-            "p_relative": relative.get((c.thread, c.statistic), UNKNOWN).p,
-        }
-        for c in comparisons
-    ]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return table_of(SUCCESS, columns | experiment_columns(measured.experiment))
+    of_references = [relative.get((c.thread, c.statistic), UNKNOWN) for c in comparisons]
+    # A comparison across threads, numbered -1, has the last entry: none.
+    space, kind = (*measured.experiment.spaces, ""), (*measured.experiment.kinds(settings), "")
+    columns = {
+        "thread": [c.thread for c in comparisons],
+        "space": [space[c.thread] for c in comparisons],
+        "kind": [kind[c.thread] for c in comparisons],
+        "statistic": [c.statistic for c in comparisons],
+        "t": [float(c.test.t) for c in comparisons],
+        "df": [float(c.test.df) for c in comparisons],
+        "p": [float(c.test.p) for c in comparisons],
+        "mean_1": [float(c.first.mean) for c in comparisons],
+        "mean_2": [float(c.second.mean) for c in comparisons],
+        "n_1": [int(c.first.n) for c in comparisons],
+        "n_2": [int(c.second.n) for c in comparisons],
+        "p_selected": [corrected.get((c.thread, c.statistic), float("nan")) for c in comparisons],
+        "log_ratio": [of_reference.log_ratio for of_reference in of_references],
+        "t_relative": [of_reference.t for of_reference in of_references],
+        "p_relative": [of_reference.p for of_reference in of_references],
+    }
+    return {name: (("comparison",), values) for name, values in columns.items()}
 
 
 def _corrected(
@@ -262,34 +305,31 @@ def _spread(measured: BlockStatistics) -> tuple[Tensor, Tensor]:
     return measured.generated.mean, measured.generated.squares
 
 
-def _trajectories(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
-    experiment = measured.experiment
-    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
-    windows = dict(zip(("window", "start_ms", "stop_ms"), zip(*measured.windows, strict=True), strict=True))
+def _trajectories(measured: BlockStatistics) -> Arrays:
     moments = measured.blocks
+    # Time bins are told of generated images only.
+    is_listed = np.ones((len(STIMULI), len(measured.windows)), dtype=bool)
+    is_listed[STIMULI.index("reference"), 2:] = False
     values = {
         "mean_hz": moments.mean,
         "sem_hz": moments.sem,
-        "n": moments.n.to(torch.int64),
         "normalised": moments.mean / measured.normalization_rate,
         "normalised_sem": moments.sem / measured.normalization_rate,
     }
-    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, windows]
-    columns = long_columns(axes, values)
-    # Time bins are told of generated images only.
-    is_listed = np.ones(moments.mean.shape, dtype=bool)
-    is_listed[STIMULI.index("reference"), ..., 2:] = False
-    listed = keep_rows(columns, is_listed.ravel())
-    return table_of(TRAJECTORIES, listed | experiment_columns(experiment), text=CATEGORY)
+    axes = ("stimuli", "thread", "block")
+    return {
+        **{name: ((*axes, "window"), array) for name, array in values.items()},
+        "n": (axes, moments.n[..., 0].to(torch.int64)),
+        ROWS: (("stimuli", "window"), is_listed),
+    }
 
 
-def _psth(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
-    experiment = measured.experiment
-    blocks = {"block": experiment.block_numbers, "block_index": range(experiment.n_blocks)}
-    times = {"time_ms": np.arange(measured.psth.mean.shape[-1]) + experiment.start_ms}
-    moments = measured.psths
-    values = {"mean_hz": moments.mean, "sem_hz": moments.sem, "n": moments.n.to(torch.int64)}
-    axes: list[Axis] = [{"stimuli": STIMULI}, thread_axis(experiment, settings), blocks, times]
-    columns = long_columns(axes, values)
-    listed = keep_rows(columns, columns["n"] > 0)
-    return table_of(PSTH, listed | experiment_columns(experiment), text=CATEGORY)
+def _psth(measured: BlockStatistics) -> Arrays:
+    moments, axes = measured.psths, ("stimuli", "thread", "block")
+    n = moments.n[..., 0].to(torch.int64)
+    curves = {"mean_hz": moments.mean, "sem_hz": moments.sem}
+    return {
+        **{name: ((*axes, "time_ms"), array) for name, array in curves.items()},
+        "n": (axes, n),
+        ROWS: (axes, n > 0),
+    }

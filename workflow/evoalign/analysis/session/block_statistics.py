@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -86,14 +85,3 @@ def _split(both: Moments, at: int) -> tuple[Moments, Moments]:
     """Moments of the first `at` features and of the others."""
     first = Moments(both.n, both.mean[..., :at], both.squares[..., :at])
     return first, Moments(both.n, both.mean[..., at:], both.squares[..., at:])
-
-
-def experiment_columns(experiment: Experiment) -> dict[str, str]:
-    """Columns that say which experiment this is."""
-    who = {"session": experiment.session, "subject": experiment.subject, "area": experiment.area}
-    return who | {"site": experiment.site or experiment.session}
-
-
-def thread_axis(experiment: Experiment, settings: Analysis) -> dict[str, tuple[Any, ...]]:
-    """Columns that say which thread, space and kind of space a row is of."""
-    return {"thread": (0, 1), "space": experiment.spaces, "kind": experiment.kinds(settings)}

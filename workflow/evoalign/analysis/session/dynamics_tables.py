@@ -1,90 +1,89 @@
-"""Tables of one experiment, inside the response, and its time constants: docs/methods.md sections 4 and 3."""
+"""Arrays of one experiment, inside the response, and its time constants: docs/methods.md sections 4 and 3."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from evoalign import tables
-from evoalign.analysis.frames import as_array, long_columns, table_of
+from evoalign.analysis.labelled import Arrays, as_array
 from evoalign.analysis.session import dynamics, trajectories
-from evoalign.analysis.session.block_statistics import (
-    BlockStatistics,
-    bin_widths,
-    experiment_columns,
-    thread_axis,
-)
+from evoalign.analysis.session.block_statistics import BlockStatistics, bin_widths
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.crossover import Bins, Rule, find_crossover
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.statistics.tests import Moments, benjamini_hochberg, two_sample_t
-from evoalign.analysis.tables import ATTRIBUTION, CENTRES, CONTRAST, CROSSOVER, TIME_CONSTANTS
+
+CURVES = ("first", "best", "last", "attribution")
+LEVELS = ("bslinit", "bsl", "zero")
 
 
-def attribution_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
+def thetas(settings: Analysis) -> tuple[float, float]:
+    """Shares of the maximum at which a trajectory counts as converged."""
+    return settings.time_constant_theta, settings.time_constant_alternative
+
+
+def attribution_arrays(measured: BlockStatistics, settings: Analysis) -> Arrays:
     """Temporal attribution of both threads, in bins of every width."""
-    parts = []
-    for width in bin_widths(settings):
-        starts, stops = zip(*trajectories.tiles(width, settings.window_ms), strict=True)
-        attributions = [
-            dynamics.attribution(psth, best, width)
-            for psth, best in zip(measured.psth.mean, measured.best, strict=True)
-        ]
-        difference, share = (torch.stack(part) for part in zip(*attributions, strict=True))
-        columns = long_columns(
-            [thread_axis(measured.experiment, settings), {"start_ms": starts, "stop_ms": stops}],
-            {"difference_hz": difference, "share": share},
+    difference, share = (
+        torch.cat(
+            [
+                torch.stack(
+                    [
+                        dynamics.attribution(psth, best, width)[part]
+                        for psth, best in zip(measured.psth.mean, measured.best, strict=True)
+                    ]
+                )
+                for width in bin_widths(settings)
+            ],
+            1,
         )
-        parts.append(columns | experiment_columns(measured.experiment))
-    return table_of(ATTRIBUTION, *parts)
+        for part in (0, 1)
+    )
+    _, starts, stops = zip(*measured.windows[2:], strict=True)
+    axes = ("thread", "bin")
+    return {
+        "difference_hz": (axes, difference),
+        "share": (axes, share),
+        "start_ms": (("bin",), starts),
+        "stop_ms": (("bin",), stops),
+    }
 
 
-def centres_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
-    """Centres of mass of D(t) and of the PSTHs of the first, best and last block."""
-    experiment = measured.experiment
+def centres_arrays(measured: BlockStatistics, settings: Analysis) -> Arrays:
+    """Centres of mass of the PSTHs of the first, best and last block and of D(t), as in `CURVES`."""
     curves = []
     for psth, best in zip(measured.psth.mean, measured.best, strict=True):
         curves.append(torch.stack([psth[0], psth[best], psth[-1], psth[best] - psth[0]]))
-    centre = dynamics.centre_of_mass(torch.stack(curves), experiment.start_ms, settings.attribution_from_ms)
-    columns = long_columns(
-        [thread_axis(experiment, settings), {"curve": ("first", "best", "last", "attribution")}],
-        {"centre_ms": centre},
-    )
-    return table_of(CENTRES, columns | experiment_columns(experiment))
+    start_ms = measured.experiment.start_ms
+    centre = dynamics.centre_of_mass(torch.stack(curves), start_ms, settings.attribution_from_ms)
+    return {"centre_ms": (("thread", "curve"), centre)}
 
 
-def time_constants_table(measured: BlockStatistics, settings: Analysis) -> pd.DataFrame:
-    """Convergence of both threads, for each level that is subtracted and each theta."""
+def time_constants_arrays(measured: BlockStatistics, settings: Analysis) -> Arrays:
+    """Convergence of both threads, for each level of `LEVELS` that is subtracted and each theta."""
     evoked, baseline = measured.generated.mean[..., 0], measured.generated.mean[..., 1]
-    levels = {
-        "bslinit": trajectories.first_real(evoked),
-        "bsl": baseline.nanmean(-1),
-        "zero": torch.zeros_like(evoked[:, 0]),
-    }
-    thetas = (settings.time_constant_theta, settings.time_constant_alternative)
     # Batches of [level, thread].
-    level = torch.stack(list(levels.values()))
-    constants = [
-        trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta) for theta in thetas
-    ]
-    columns = long_columns(
-        [{"theta": thetas}, {"level": list(levels)}, thread_axis(measured.experiment, settings)],
-        {
-            "first_above": np.stack([constant.first_above for constant in constants]),
-            "below": np.stack([constant.below for constant in constants]),
-        },
+    level = torch.stack(
+        [trajectories.first_real(evoked), baseline.nanmean(-1), torch.zeros_like(evoked[:, 0])]
     )
-    return table_of(TIME_CONSTANTS, columns | experiment_columns(measured.experiment))
+    constants = [
+        trajectories.time_constants(evoked.expand(len(level), -1, -1), level, theta)
+        for theta in thetas(settings)
+    ]
+    axes = ("theta", "level", "thread")
+    return {
+        "first_above": (axes, np.stack([constant.first_above for constant in constants])),
+        "below": (axes, np.stack([constant.below for constant in constants])),
+    }
 
 
-def late_tables(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[str, pd.DataFrame]:
+def late_arrays(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[str, Arrays]:
     """Contrast and crossover: object minus texture in the late blocks."""
     experiment = measured.experiment
     if set(experiment.kinds(settings)) != {"texture", "object"}:
-        return {"contrast": tables.empty(CONTRAST), "crossover": tables.empty(CROSSOVER)}
+        return {"contrast": {}, "crossover": {}}
     width = settings.figure_bin_ms
     at = [0] + [i for i, (name, a, b) in enumerate(measured.windows) if name == "binned" and b - a == width]
     first = dynamics.late_blocks(experiment.n_blocks, settings.late_fraction)
@@ -97,48 +96,40 @@ def late_tables(measured: BlockStatistics, settings: Analysis, seed: int) -> dic
         "late blocks",
         seeded(seed, experiment.session, "crossover"),
     )
-    scope = {"scope": "session", "session": experiment.session, "selection": "", "area": experiment.area}
+    row |= {"scope": "session", "selection": ""}
     return {
         "contrast": _contrast(measured, at, first, settings),
-        "crossover": table_of(CROSSOVER, row | scope),
+        "crossover": {name: ((), value) for name, value in row.items()},
     }
 
 
-def _contrast(measured: BlockStatistics, at: list[int], first: int, settings: Analysis) -> pd.DataFrame:
+def _contrast(measured: BlockStatistics, at: list[int], first: int, settings: Analysis) -> Arrays:
     generated = measured.generated
     chosen = Moments(generated.n, generated.mean[..., at], generated.squares[..., at])
     late = dynamics.late_moments(chosen, first)
-    threads = {kind: thread for thread, kind in enumerate(measured.experiment.kinds(settings))}
-    texture, object_ = (
-        Moments(late.n[i], late.mean[i], late.squares[i]) for i in (threads["texture"], threads["object"])
-    )
+    texture, object_ = (late[thread] for thread in measured.experiment.by_kind(settings))
     test = two_sample_t(object_, texture)
     difference = as_array(object_.mean - texture.mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         sem = np.abs(np.where(test.t == 0, np.nan, difference / test.t))
     names, starts, stops = zip(*(measured.windows[i] for i in at), strict=True)
-    columns = experiment_columns(measured.experiment) | {
+    values = {
         "window": names,
         "start_ms": starts,
         "stop_ms": stops,
+        "texture_hz": texture.mean,
+        "object_hz": object_.mean,
+        "difference": difference / measured.normalization_rate,
+        "sem": sem / measured.normalization_rate,
+        "texture_n": texture.n.to(torch.int64),
+        "object_n": object_.n.to(torch.int64),
+        "t": test.t,
+        "df": test.df,
+        "p": test.p,
+        # The evoked window is a test of its own; the bins are one family.
+        "q": np.concatenate([test.p[:1], benjamini_hochberg(test.p[1:])]),
     }
-    return table_of(
-        CONTRAST,
-        columns
-        | {
-            "texture_hz": as_array(texture.mean),
-            "object_hz": as_array(object_.mean),
-            "difference": difference / measured.normalization_rate,
-            "sem": sem / measured.normalization_rate,
-            "texture_n": as_array(texture.n).astype(np.int64),
-            "object_n": as_array(object_.n).astype(np.int64),
-            "t": test.t,
-            "df": test.df,
-            "p": test.p,
-            # The evoked window is a test of its own; the bins are one family.
-            "q": np.concatenate([test.p[:1], benjamini_hochberg(test.p[1:])]),
-        },
-    )
+    return {name: (("late_window",), array) for name, array in values.items()}
 
 
 def crossover_row(

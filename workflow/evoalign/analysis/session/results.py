@@ -1,0 +1,76 @@
+"""What analysing a session gives: the dataset of its evolution, and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from evoalign import tables
+from evoalign.analysis import labelled
+from evoalign.analysis.tables import OF_EVOLUTION
+from evoalign.files import atomic_write
+
+DATASET = "evolution.nc"
+
+
+class SessionResults(Mapping[str, pd.DataFrame]):
+    """Tables of one session by name; those of an evolution are made from its dataset when they are asked for.
+
+    Parameters
+    ----------
+    evolution : xarray.Dataset, optional
+        Of `labelled.dataset_of`; None of a session without an evolution.
+    other : mapping of str to pandas.DataFrame
+        Further tables.
+    """
+
+    def __init__(self, evolution: xr.Dataset | None, other: Mapping[str, pd.DataFrame]) -> None:
+        self.evolution = evolution
+        self._frames = dict(other)
+        self._names = [*(OF_EVOLUTION if evolution is not None else ()), *other]
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Table of that name."""
+        if name not in self._frames:
+            if self.evolution is None or name not in OF_EVOLUTION:
+                raise KeyError(name)
+            self._frames[name] = labelled.table_of(name, self.evolution)
+        return self._frames[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the tables."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return the number of tables."""
+        return len(self._names)
+
+    def __or__(self, other: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Tables of both."""
+        return {**self, **other}
+
+    def write(self, folder: str | PathLike[str], provenance: Mapping[str, str] | None = None) -> None:
+        """Write the tables and, of an evolution, the dataset: a folder that appears whole."""
+        with atomic_write(folder) as partial:
+            tables.write_all(self, partial, provenance)
+            if self.evolution is not None:
+                attrs = {f"provenance.{name}": text for name, text in sorted((provenance or {}).items())}
+                labelled.write(self.evolution.assign_attrs(attrs), partial / DATASET)
+
+
+def read_results(folder: str | PathLike[str]) -> SessionResults:
+    """Read what `SessionResults.write` wrote: of an evolution its dataset, else its tables.
+
+    Raises
+    ------
+    InputError
+        As of `tables.read_all`.
+    """
+    file = Path(folder) / DATASET
+    if not file.exists():
+        return SessionResults(None, tables.read_all(folder))
+    return SessionResults(labelled.read(file), {})
