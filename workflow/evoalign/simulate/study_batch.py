@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from evoalign.analysis.population.experiments import SPACES, Study
+from evoalign.analysis.population.experiments import LABELS, SPACES, Study
 from evoalign.analysis.session import dynamics, trajectories
 from evoalign.analysis.session.block_statistics import bin_widths
 from evoalign.analysis.session.dynamics_tables import CURVES, LEVELS
@@ -104,6 +104,7 @@ def draw_batch(
         {"kind": list(SPACES), "curve": list(CURVES), "level": list(LEVELS)}
         | {"theta": [settings.time_constant_theta]},
     )
+    data = data.set_coords([name for name in LABELS if name in data])
     study = Study(experiments, data, pd.DataFrame(), settings, seed)
     return Batch(study, torch.from_numpy(expected), normalization_rate)
 
