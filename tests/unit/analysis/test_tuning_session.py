@@ -16,6 +16,7 @@ from evoalign.analysis.pooling.tuning import TABLES, pool_tuning, success_of
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_session
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import Analysis, Tuning
 from evoalign.analysis.tuning.fractions import MEASURES
 from evoalign.analysis.tuning.session import tune_session
@@ -256,6 +257,7 @@ def test_pooled_evolutions_do_not_see_tuning_sessions(many):
     settings = Analysis(n_bootstrap=20, n_permutations=20)
     config = study.Config(device="cpu", analysis=settings)
     sessions = [analyse_session(simulate_responses(one, -50, 250), config) for one in draw_study(3, seed=3)]
-    alone, mixed = pool_sessions(sessions, config), pool_sessions([many[0][0], *sessions], config)
+    tuning = SessionResults(None, many[0][0])
+    alone, mixed = pool_sessions(sessions, config), pool_sessions([tuning, *sessions], config)
     for name, frame in alone.items():
         pd.testing.assert_frame_equal(frame, mixed[name])

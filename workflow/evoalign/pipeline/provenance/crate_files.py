@@ -17,6 +17,7 @@ from evoalign.files import sha256
 
 MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
+    ".nc": "application/netcdf",
     ".nwb": "application/x-hdf5",
     ".html": "text/html",
     ".json": "application/json",
