@@ -21,6 +21,8 @@ from evoalign.simulate.study_session import simulate_responses
 
 SETTINGS = Analysis(bins_ms=(25, 50), figure_bin_ms=25, n_permutations=50)
 
+FACTS = {"commit": "abc", "input.data/a (b).nwb": "sha256:12"}
+
 
 @pytest.fixture(scope="module")
 def experiments():
@@ -63,14 +65,14 @@ def test_a_variable_has_the_unit_and_the_meaning_of_its_column(results):
 
 
 def test_what_is_written_is_read_and_opens_in_one_line(results, tmp_path):
-    results[0].write(tmp_path / "session", {"commit": "abc"})
+    results[0].write(tmp_path / "session", FACTS)
     read = read_results(tmp_path / "session")
     for name, frame in results[0].items():
         pd.testing.assert_frame_equal(read[name], frame)
     with xr.open_dataset(tmp_path / "session" / DATASET) as opened:
         mean = opened["psth_mean_hz"].sel(stimuli="generated", thread=1).mean("block")
-        assert mean.dims == ("time_ms",) and opened.attrs["provenance.commit"] == "abc"
-    results[0].write(tmp_path / "again", {"commit": "abc"})
+        assert mean.dims == ("time_ms",) and json.loads(opened.attrs["provenance"]) == FACTS
+    results[0].write(tmp_path / "again", FACTS)
     one, other = ((tmp_path / name / DATASET).read_bytes() for name in ("session", "again"))
     assert one == other
 

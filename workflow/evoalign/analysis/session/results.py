@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
@@ -58,8 +59,9 @@ class SessionResults(Mapping[str, pd.DataFrame]):
         with atomic_write(folder) as partial:
             tables.write_all(self, partial, provenance)
             if self.evolution is not None:
-                attrs = {f"provenance.{name}": text for name, text in sorted((provenance or {}).items())}
-                labelled.write(self.evolution.assign_attrs(attrs), partial / DATASET)
+                # In one attribute: names of files, as those of inputs, are no names of attributes.
+                facts = json.dumps(dict(provenance or {}), sort_keys=True)
+                labelled.write(self.evolution.assign_attrs(provenance=facts), partial / DATASET)
 
 
 def read_results(folder: str | PathLike[str]) -> SessionResults:
