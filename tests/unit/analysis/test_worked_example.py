@@ -20,7 +20,7 @@ from evoalign import study
 from evoalign.analysis.experiment import Experiment, drop_short_last_block
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.session.analyse import analyse_experiment
-from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.session.trajectories import best_images
 from evoalign.analysis.settings import Analysis
 
 getcontext().prec = 60
@@ -301,4 +301,4 @@ def test_of_equal_images_the_first_by_name_is_the_best_whatever_the_last_bits():
     evoked = torch.zeros(48, dtype=torch.float64)
     evoked[12:15] = torch.tensor([0.3, 0.1 + 0.2, 0.2], dtype=torch.float64)  # the fourth block's textures
     assert evoked[13] > evoked[12]
-    assert best_image(replace(worked(), images=images), evoked, 0, 3) == "image 12"
+    assert best_images(replace(worked(), images=images), evoked)[0][0, 3] == "image 12"

@@ -7,6 +7,7 @@ has a row for every cell of its variables; unit and meaning of a variable are th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -45,17 +46,25 @@ def dataset_of(shared: Arrays, tables: Mapping[str, Arrays], attrs: Mapping[str,
     attrs : mapping of str to str
         Of the whole dataset.
     """
-    variables = {}
-    for name, arrays in tables.items():
-        described = {field.name: field.metadata for field in contract_of(name)}
-        for column, (axes, values) in arrays.items():
-            fields = described.get(column) or described.get(f"{column}_0", {})
-            words = {"units": fields.get(b"unit"), "long_name": fields.get(b"meaning")}
-            described_as = {key: text.decode() for key, text in words.items() if text}
-            variables[f"{name}_{column}"] = xr.Variable(axes, _storable(values), described_as)
     coords = {name: xr.Variable(axes, _storable(values)) for name, (axes, values) in shared.items()}
-    labels = [f"{name}_{column}" for name, arrays in tables.items() for column in LABELS & set(arrays)]
-    return xr.Dataset(variables, coords, attrs).set_coords(labels)
+    variables: dict[str, xr.Variable] = {}
+    for name, arrays in tables.items():
+        described = _described(contract_of(name))
+        for column, (axes, values) in arrays.items():
+            variable = xr.Variable(axes, _storable(values), described.get(column))
+            (coords if column in LABELS else variables)[f"{name}_{column}"] = variable
+    return xr.Dataset(variables, coords, attrs)
+
+
+@functools.cache
+def _described(contract: pa.Schema) -> dict[str, dict[str, str]]:
+    """Units and meanings of a table's columns; of those of each thread, as ``p_0``, under ``p``, too."""
+    described: dict[str, dict[str, str]] = {}
+    for field in contract:
+        words = {"units": field.metadata[b"unit"], "long_name": field.metadata[b"meaning"]}
+        attrs = {key: text.decode() for key, text in words.items() if text}
+        described |= {field.name: attrs, field.name.removesuffix("_0"): attrs}
+    return described
 
 
 def _storable(values: Any) -> np.ndarray:

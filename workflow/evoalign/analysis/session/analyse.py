@@ -25,7 +25,7 @@ from evoalign.analysis.session.dynamics_tables import (
     thetas,
     time_constants_arrays,
 )
-from evoalign.analysis.session.image_tables import block_images, references
+from evoalign.analysis.session.image_tables import references
 from evoalign.analysis.session.relative_success import (
     UNKNOWN,
     Relative,
@@ -36,7 +36,7 @@ from evoalign.analysis.session.relative_success import (
 from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.session.selection import selection_corrected_p
 from evoalign.analysis.session.selectivity import selectivity_tables
-from evoalign.analysis.session.trajectories import best_image
+from evoalign.analysis.session.trajectories import best_images
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.analysis.tables import SUCCESS
@@ -146,12 +146,18 @@ def analyse_experiment(experiment: Experiment, settings: Analysis, seed: int) ->
     measured = measure(experiment, settings)
     comparisons = success.success_statistics(experiment, measured.rates[:, 0], measured.best)
     images, of_references = references(measured)
-    arrays = {
-        "experiments": _experiments(measured, comparisons, settings),
+    names, mean, n = best_images(experiment, measured.rates[:, 0])
+    best: Arrays = {
+        name: (("thread", "block"), array) for name, array in (("image", names), ("mean_hz", mean), ("n", n))
+    }
+    # Of a thread without images no block is the best: number -1, and the last block's name is '' as all.
+    of_best: Arrays = {"best_image": (("thread",), names[[0, 1], measured.best])}
+    arrays: dict[str, Arrays] = {
+        "experiments": _experiments(measured, comparisons, settings) | of_best,
         "success": _success(measured, comparisons, settings, seed),
         "trajectories": _trajectories(measured),
         "psth": _psth(measured),
-        "block_images": block_images(measured),
+        "block_images": {} if experiment.images is None else best,
         **of_references,
         "attribution": attribution_arrays(measured, settings),
         "centres": centres_arrays(measured, settings),
@@ -204,10 +210,6 @@ def _experiments(
     strict = [success.succeeds(t[i], p[i], settings.success_p) for i in (0, 1)]
     lenient = [success.succeeds(t[i], p[i], settings.both_succeed_p) for i in (0, 1)]
     reason = success.inclusion(experiment, measured.normalization_rate, settings)
-    best_images = [
-        best_image(experiment, measured.rates[:, 0], thread, block)
-        for thread, block in enumerate(measured.best)
-    ]
     single = {
         "unit": experiment.unit,
         "n_blocks": experiment.n_blocks,
@@ -225,7 +227,6 @@ def _experiments(
     of_threads = {
         "optimiser": experiment.optimisers,
         "best_block": measured.best,
-        "best_image": best_images,
         "t": t,
         "p": p,
         "succeeds": strict,

@@ -7,18 +7,7 @@ import torch
 
 from evoalign.analysis.labelled import Arrays, as_array
 from evoalign.analysis.session.block_statistics import BlockStatistics
-from evoalign.analysis.session.trajectories import best_images
 from evoalign.analysis.statistics.tests import moments
-
-
-def block_images(measured: BlockStatistics) -> Arrays:
-    """Best generated image of each block; nothing where the names of the images are unknown."""
-    if measured.experiment.images is None:
-        return {}
-    names, mean, n = best_images(measured.experiment, measured.rates[:, 0])
-    return {
-        name: (("thread", "block"), array) for name, array in (("image", names), ("mean_hz", mean), ("n", n))
-    }
 
 
 def references(measured: BlockStatistics) -> tuple[list[str], dict[str, Arrays]]:

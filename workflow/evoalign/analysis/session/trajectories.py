@@ -224,8 +224,3 @@ def best_images(
             of_best = rates[rows[place == best]]
             name[at], mean[at], n[at] = str(names[codes[best]]), of_best.mean(), len(of_best)
     return name, mean, n
-
-
-def best_image(experiment: Experiment, evoked: Tensor, thread: int, block: int) -> str:
-    """Return the name of the image of `best_images` in one block; '' of block -1: there is none."""
-    return str(best_images(experiment, evoked)[0][thread, block]) if block >= 0 else ""
