@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 UNTUNED = "untuned_shared"  # planted to be empty
-# Panels that say why they hold nothing: a tuning session has no blocks, so no baseline over them.
-WITHOUT_CONTENT = {"IT_tuning/quality": 1}
 CORNER = re.compile(r"[ML] ([-\d.]+) ([-\d.]+)")
 
 
@@ -71,7 +69,7 @@ def test_every_panel_of_the_report_shows_something(demo):
     assert len({file.parent for file in figures}) == 18  # seventeen sessions and the population
     empty = {f"{file.parent.name}/{file.stem}": len(empty_panels(file)) for file in figures}
     empty = {name: number for name, number in empty.items() if number and not name.startswith(UNTUNED)}
-    assert empty == WITHOUT_CONTENT
+    assert empty == {}
 
 
 def test_an_empty_panel_is_told_from_a_full_one(tmp_path):

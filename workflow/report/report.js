@@ -4,6 +4,7 @@ const inflate = async session => {
   const packed = session.querySelector(":scope > script");
   if (!packed) return;
   packed.remove();
+  session.setAttribute("aria-busy", "true");
   try {
     const bytes = Uint8Array.from(atob(packed.textContent), letter => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -11,6 +12,7 @@ const inflate = async session => {
   } catch (error) {
     session.insertAdjacentHTML("beforeend", '<p class="missing">This browser is too old to inflate the figures: they need one of 2023 or later.</p>');
   }
+  session.removeAttribute("aria-busy");
 };
 const sessions = [...document.querySelectorAll("details.session")];
 sessions.forEach(session => {

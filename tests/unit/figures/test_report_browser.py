@@ -52,7 +52,7 @@ def opened(browser):
 def reveal(page):
     page.evaluate(
         """async () => { document.querySelectorAll('details').forEach(part => part.open = true);
-        const packed = () => document.querySelector('script[type="application/gzip"]');
+        const packed = () => document.querySelector('script[type="application/gzip"], [aria-busy]');
         while (packed()) await new Promise(requestAnimationFrame);
         const images = [...document.querySelectorAll('main img')];
         images.forEach(image => image.loading = 'eager');
