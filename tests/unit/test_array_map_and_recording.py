@@ -70,7 +70,7 @@ def test_an_area_in_two_spellings_is_refused_in_a_map(tmp_path, other):
 
 def test_an_area_in_two_spellings_is_refused_where_sessions_are_pooled():
     sessions = [
-        SessionResults(xr.Dataset(coords={"session": name, "area": area}), {})
+        SessionResults(xr.Dataset({"experiments_valid": False}, {"session": name, "area": area}), {})
         for name, area in (("day1", "PIT"), ("day2", "V4"), ("day3", "pit"))
     ]
     with pytest.raises(InputError, match="'PIT' in session day1 and 'pit' in day3"):

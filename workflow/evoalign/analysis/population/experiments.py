@@ -25,6 +25,10 @@ POOLED_VARIABLES = (
     *("attribution_share", "centres_centre_ms", "time_constants_first_above"),
     *("contrast_difference", "contrast_sem"),
 )
+PSTHS = ("psth_mean_hz", "psth_sem_hz")
+# Tables of which all rows are needed, of experiments that are not valid, too; what these rows have in common.
+CARRIED = ("experiments", "success", "time_constants", "crossover")
+SHARED = ("session", "subject", "area", "site", "space", "kind")
 # Coordinates that label their axes.
 LABELS = (
     *("window", "start_ms", "stop_ms", "time_ms", "curve", "level", "theta"),
@@ -108,14 +112,14 @@ class Study:
 
 
 def study_of(
-    datasets: Sequence[xr.Dataset], carried: Mapping[str, pd.DataFrame], config: AnalysisConfig
+    parts: Sequence[xr.Dataset], carried: Mapping[str, pd.DataFrame], config: AnalysisConfig
 ) -> Study:
     """Keep the valid experiments of sessions.
 
     Parameters
     ----------
-    datasets : sequence of xarray.Dataset
-        Of sessions with an evolution, in the order of their names.
+    parts : sequence of xarray.Dataset
+        Of `pooled_part`, in the order of the sessions' names.
     carried : mapping of str to pandas.DataFrame
         Tables `experiments`, `success` and `crossover` of the same sessions.
     config : AnalysisConfig
@@ -128,31 +132,44 @@ def study_of(
     valid = np.flatnonzero(experiments["valid"]).tolist()
     experiments = columns_by_kind(experiments.iloc[valid].reset_index(drop=True), config.analysis)
     data = xr.Dataset()
-    if len(valid):
-        first = datasets[valid[0]]
-        parts = [_of_kinds(datasets[row], config.analysis) for row in valid]
-        data = xr.Dataset(stacked(parts, "experiment")).rename_dims(thread="kind")
-        labels = {name: first.coords[name].variable for name in LABELS}
-        data = data.assign_coords(labels | {"kind": list(SPACES), "stage": list(STAGES)})
+    if valid:
+        names = (*POOLED_VARIABLES, *PSTHS)
+        variables = stacked(
+            [{name: parts[row].variables[f"pooled_{name}"] for name in names} for row in valid], "experiment"
+        )
+        labels = {name: parts[valid[0]].variables[name] for name in LABELS}
+        data = xr.Dataset(variables, labels | {"kind": list(SPACES), "stage": list(STAGES)})
     return Study(experiments, data, carried["crossover"], config.analysis, config.seed)
 
 
-def _of_kinds(dataset: xr.Dataset, settings: Analysis) -> dict[str, xr.Variable]:
-    """A session's variables of generated images, threads in the order of `SPACES`; PSTHs of the stages."""
-    kinds = [space_kind(space, settings) for space in dataset.coords["space"].values]
-    generated = {"stimuli": STIMULI.index("generated")}
+def pooled_part(dataset: xr.Dataset, settings: Analysis) -> xr.Dataset:
+    """Take what pooling needs of a session's dataset: a quarter of it.
+
+    Tables of `CARRIED` whole and, of a valid experiment, ``pooled_`` variables of generated images with an
+    axis `kind`, threads in the order of `SPACES`; PSTHs of the blocks of `STAGES`.
+    """
+    beside = {*SHARED, *LABELS, "thread"}
+    part = dataset[[name for name in dataset.variables if name in beside or str(name).startswith(CARRIED)]]
+    if not dataset["experiments_valid"]:
+        return part
+    kinds = [space_kind(space, settings) for space in dataset["space"].values]
+    order, generated = [kinds.index(kind) for kind in SPACES], {"stimuli": STIMULI.index("generated")}
     variables = {
-        name: dataset.variables[name].isel(generated, missing_dims="ignore") for name in POOLED_VARIABLES
+        name: dataset.variables[name].isel({**generated, "thread": order}, missing_dims="ignore")
+        for name in POOLED_VARIABLES
     }
-    last = int(dataset["experiments_n_blocks"]) - 1
-    best = dataset["experiments_best_block"].values
+    last, best = int(dataset["experiments_n_blocks"]) - 1, dataset["experiments_best_block"].values[order]
     blocks = np.stack([np.zeros_like(best), best, np.full_like(best, last - 1), np.full_like(best, last)])
-    axes = ("stage", "thread", "time_ms")
-    for name in ("psth_mean_hz", "psth_sem_hz"):
-        of_blocks = dataset.variables[name].isel(generated).values
-        variables[name] = xr.Variable(axes, of_blocks[np.arange(len(best)), blocks])
-    in_order = {"thread": [kinds.index(kind) for kind in SPACES]}
-    return {name: variable.isel(in_order, missing_dims="ignore") for name, variable in variables.items()}
+    for name in PSTHS:
+        of_blocks = dataset.variables[name].isel(generated).values[order, blocks]
+        variables[name] = xr.Variable(("stage", "thread", "time_ms"), of_blocks)
+    axis = {"thread": "kind"}
+    return part.assign(
+        {
+            f"pooled_{name}": ([axis.get(str(dim), dim) for dim in variable.dims], variable.values)
+            for name, variable in variables.items()
+        }
+    )
 
 
 def columns_by_kind(experiments: pd.DataFrame, settings: Analysis) -> pd.DataFrame:

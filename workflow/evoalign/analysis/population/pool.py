@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 import xarray as xr
 
 from evoalign.analysis.labelled import stacked, table_of
-from evoalign.analysis.population.experiments import study_of
+from evoalign.analysis.population.experiments import CARRIED, SHARED, pooled_part, study_of
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import AnalysisConfig
 from evoalign.discovery import other_modules
 from evoalign.errors import InputError
 from evoalign.recordings.array_map import two_spellings
-
-# Tables that are carried on whole, and columns of sessions that theirs have beside their own.
-CARRIED = ("experiments", "success", "time_constants")
-SHARED = ("session", "subject", "area", "site", "space", "kind")
 
 
 def statistics() -> Iterator[PooledStatistic]:
@@ -27,13 +23,14 @@ def statistics() -> Iterator[PooledStatistic]:
         yield from getattr(module, "POOLED", ())
 
 
-def pool_sessions(sessions: Sequence[SessionResults], config: AnalysisConfig) -> dict[str, pd.DataFrame]:
+def pool_sessions(sessions: Iterable[SessionResults], config: AnalysisConfig) -> dict[str, pd.DataFrame]:
     """Pool what `analyse_session` gave over the valid experiments of each area.
 
     Parameters
     ----------
-    sessions : sequence of SessionResults
-        The order does not matter, and sessions without an evolution are passed over.
+    sessions : iterable of SessionResults
+        The order does not matter, and sessions without an evolution are passed over. Of each only what is
+        pooled is kept: read one after the other, they take a quarter of their size.
     config : AnalysisConfig
 
     Returns
@@ -49,12 +46,16 @@ def pool_sessions(sessions: Sequence[SessionResults], config: AnalysisConfig) ->
     InputError
         An area is written in two ways, as V4 and v4: it would be pooled as two.
     """
-    evolved = [results.evolution for results in sessions if results.evolution is not None]
-    ordered = sorted(evolved, key=lambda dataset: str(dataset["session"].item()))
-    _check_areas(ordered)
-    carried = {name: joined(ordered, name) for name in (*CARRIED, "crossover")}
-    study = study_of(ordered, carried, config)
-    pooled = {name: carried[name] for name in CARRIED}
+    parts = [
+        pooled_part(results.evolution, config.analysis)
+        for results in sessions
+        if results.evolution is not None
+    ]
+    parts.sort(key=lambda part: str(part["session"].item()))
+    _check_areas(parts)
+    carried = {name: joined(parts, name) for name in CARRIED}
+    study = study_of(parts, carried, config)
+    pooled = dict(carried)
     for statistic in statistics():
         pooled |= statistic.tables(study)
     return pooled
