@@ -151,14 +151,16 @@ def relative_success(
     variance = generated.variance + references.variance
     noise = generator.standard_normal((n_draws, n_blocks)) * np.sqrt(variance)
     ratio = np.vstack([generated.log - references.log, noise])
-    starts = np.array([peak_pair(best, n_blocks)[0] for best in range(n_blocks)])[ratio.argmax(1)]
-    places = {"init": np.zeros_like(starts), "end": np.full_like(starts, n_blocks - 2), "max": starts}
+    best = ratio.argmax(1)
+    peaks = np.array([peak_pair(block, n_blocks)[0] for block in range(n_blocks)])
+    places = {"init": np.zeros_like(peaks), "end": np.full_like(peaks, n_blocks - 2), "max": peaks}
+    # Of each block that may be the best, [block b*, block]: draws with one b* weigh blocks alike.
     weights = {stage: _weights(start, shown) for stage, start in places.items()}
     by_window = {}
     for name, (first, second) in zip(names, (("end", "init"), ("max", "init"), ("max", "end")), strict=True):
         change = weights[first] - weights[second]
-        difference = (change * ratio).sum(1)
-        error = np.sqrt((change**2 * variance).sum(1))
+        difference = (change[best] * ratio).sum(1)
+        error = np.sqrt((change**2 * variance).sum(1))[best]
         # The peak may be one of the two blocks that it is compared with: no difference, t = 0.
         t = np.divide(difference, error, out=np.zeros(len(error)), where=error > 0)
         by_window[name] = Relative(float(difference[0]), float(t[0]), float(np.mean(t >= t[0])))
@@ -166,7 +168,7 @@ def relative_success(
 
 
 def _weights(starts: NDArray[np.int64], shown: Floats) -> Floats:
-    """Weight of each block in the pair that begins at `starts`, [draw, block]."""
+    """Weight of each block in the pair that begins at `starts`, [start, block]."""
     weights = np.zeros((len(starts), len(shown)))
     row = np.arange(len(starts))
     pair = shown[starts] + shown[starts + 1]
