@@ -163,7 +163,7 @@ def test_what_is_no_sender_is_told(greeting):
     with pytest.raises(InputError, match="Plexon's sender cannot be reached"):
         PlexonSource("{}:{}".format(*server.getsockname()))
     server.close()
-    with pytest.raises(InputError, match="no address"):
+    with pytest.raises(InputError, match="no host and port"):
         PlexonSource("localhost")
 
 
