@@ -10,6 +10,7 @@ import pytest
 
 from evoalign import tables
 from evoalign.events.recorded_images import most_frequent_word
+from evoalign.figures.axes_facts import title_of
 from evoalign.figures.quality import ISI_MS, draw_quality
 from evoalign.figures.quality import caption as quality_caption
 from evoalign.figures.raster import caption as raster_caption
@@ -229,7 +230,8 @@ def test_a_session_without_blocks_gets_no_panel_of_baselines(session):
     units = session["units"].assign(baseline_hz=np.nan, baseline_drift=np.nan, baseline_p=np.nan)
     figure, source = draw_quality(**(session | {"units": units}))
     assert "baselines" not in source and "steps" in source
-    assert "Baseline over blocks" not in [axes.get_title() for axes in figure.axes]
+    titles = [title_of(axes) for axes in figure.axes]
+    assert "Baseline over blocks" not in titles and "Voltage after each step" in titles
     told = quality_caption(units, session["waveforms"], session["bad_channels"], Sorting())
     assert "no blocks" in told and "Ringed" not in told
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from evoalign import tables
 from evoalign.analysis.statistics.resampling import seeded
+from evoalign.figures.axes_facts import title_of
 from evoalign.figures.insilico import caption_warped, draw_warped
 from evoalign.insilico.tables import INSILICO_WARPED, INSILICO_WARPED_MEANS
 from evoalign.insilico.warped import (
@@ -92,6 +93,6 @@ def test_the_figure_shows_each_search_and_says_how_many_landscapes():
     means = pd.DataFrame(rows, columns=INSILICO_WARPED_MEANS.names)
     figure, source = draw_warped(means)
     assert [len(panel.containers) for panel in figure.axes] == [3, 3]
-    assert [panel.get_title() for panel in figure.axes] == ["4 dimensions", "8 dimensions"]
+    assert [title_of(panel) for panel in figure.axes] == ["4 dimensions", "8 dimensions"]
     assert sum(map(len, source.values())) == len(means)
     assert "Mean over 7 landscapes" in caption_warped(means)

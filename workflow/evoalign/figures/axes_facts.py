@@ -44,7 +44,7 @@ def axes_facts(figure: Figure) -> str:
         axes.apply_aspect()  # as drawing does: maps of equal scales are narrower than their place
         extent = axes.get_window_extent()
         box = (extent.x0 / width, 1 - extent.y1 / height, extent.x1 / width, 1 - extent.y0 / height)
-        panel: dict[str, Any] = {"box": [round(float(side), 4) for side in box], "title": _title(axes)}
+        panel: dict[str, Any] = {"box": [round(float(side), 4) for side in box], "title": title_of(axes)}
         for name, axis, shared in (
             ("x", axes.xaxis, axes.get_shared_x_axes()),
             ("y", axes.yaxis, axes.get_shared_y_axes()),
@@ -59,7 +59,8 @@ def axes_facts(figure: Figure) -> str:
     return json.dumps(panels, ensure_ascii=True)
 
 
-def _title(axes: Axes) -> str:
+def title_of(axes: Axes) -> str:
+    """Title of a panel, on whichever side the style puts it; '' without one."""
     return next(filter(None, (axes.get_title(loc) for loc in ("left", "center", "right"))), "")
 
 
