@@ -21,7 +21,7 @@ SAMPLES, SAMPLE_BYTES = 64, 64 << 10
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str], *, flush: bool = True) -> Iterator[Path]:
     """Write atomically: yield a temporary name beside `path`, rename it to `path` on success.
 
     The block writes a file or a folder under the temporary name. When it
@@ -34,6 +34,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     ----------
     path : path
         Where the complete output is to appear; its folder is made.
+    flush : bool
+        Wait for the disk; False where `flush_files` does so later.
 
     Yields
     ------
@@ -46,7 +48,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        if not any(part.startswith(PARTIAL) for part in path.parent.parts):
+        if flush and not any(part.startswith(PARTIAL) for part in path.parent.parts):
             _flush(partial)
         _exchange(partial, path)
     except BaseException:
@@ -55,30 +57,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_bytes_whole(path: Path, content: bytes) -> None:
-    """Write a file of an existing folder that appears whole; it is on the disk after `flush_files` alone.
+    """Write a file that appears whole; it is on the disk after `flush_files` alone.
 
-    For many small files, which `atomic_write` would wait for one by one.
+    For many small files, for which `atomic_write` by itself would wait one by one.
     """
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    try:
+    with atomic_write(path, flush=False) as partial:
         partial.write_bytes(content)
-        _exchange(partial, path)
-    except BaseException:
-        _remove(partial)
-        raise
 
 
 def flush_files(paths: Iterable[Path]) -> None:
     """Wait until files, with their names, are on the disk."""
     folders = set()
     for path in paths:
-        _sync(path)
+        sync(path)
         folders.add(path.parent)
     for folder in folders:
-        _sync(folder)
+        sync(folder)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -157,7 +155,7 @@ def _flush(path: Path) -> None:
     """Wait until a file, or all files of a folder, are on the disk."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
-            _sync(file)
+            sync(file)
 
 
 def _remove(path: Path) -> None:

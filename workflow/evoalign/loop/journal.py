@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from evoalign.errors import InputError
-from evoalign.files import no_space
+from evoalign.files import no_space, sync
 
 Record = dict[str, Any]
 
@@ -63,7 +63,7 @@ class Journal:
                 logging.warning("%s: the last record was not finished and is left out", self.path)
                 os.ftruncate(self._file, self._end)
             os.fsync(self._file)
-            _sync_folder(self.path.parent)
+            sync(self.path.parent)
         except BaseException:
             os.close(self._file)
             raise
@@ -172,11 +172,3 @@ def _write(file: int, content: bytes, offset: int) -> None:
     while content:
         n_written = os.pwrite(file, content, offset)
         content, offset = content[n_written:], offset + n_written
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -39,7 +39,6 @@ def write_image(folder: Path, image: ShownImage) -> ToShow:
 
 def write_images(folder: Path, images: Sequence[ShownImage]) -> dict[str, ToShow]:
     """Write images as `write_image` does, in their order; return files by name."""
-    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     return {image.name: write_image(folder, image) for image in images}
 
 
