@@ -26,21 +26,11 @@ def thetas(settings: Analysis) -> tuple[float, float]:
 
 def attribution_arrays(measured: BlockStatistics, settings: Analysis) -> Arrays:
     """Temporal attribution of both threads, in bins of every width."""
-    difference, share = (
-        torch.cat(
-            [
-                torch.stack(
-                    [
-                        dynamics.attribution(psth, best, width)[part]
-                        for psth, best in zip(measured.psth.mean, measured.best, strict=True)
-                    ]
-                )
-                for width in bin_widths(settings)
-            ],
-            1,
-        )
-        for part in (0, 1)
-    )
+    of_threads = []  # [thread]: differences and shares of the bins of every width
+    for psth, best in zip(measured.psth.mean, measured.best, strict=True):
+        of_widths = [dynamics.attribution(psth, best, width) for width in bin_widths(settings)]
+        of_threads.append([torch.cat(part) for part in zip(*of_widths, strict=True)])
+    difference, share = (torch.stack(part) for part in zip(*of_threads, strict=True))
     _, starts, stops = zip(*measured.windows[2:], strict=True)
     axes = ("thread", "bin")
     return {

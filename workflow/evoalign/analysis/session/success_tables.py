@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
 
 from evoalign.analysis.labelled import Arrays, as_array
 from evoalign.analysis.session import success
@@ -106,7 +105,7 @@ def _corrected(
 
 def _relative(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[tuple[int, str], Relative]:
     """Success statistics of both threads relative to the references of each block."""
-    experiment = measured.experiment
+    experiment, generated = measured.experiment, measured.generated
     natural = as_array(experiment.reference).astype(bool)
     rates, block = as_array(measured.rates[:, 0])[natural], as_array(experiment.block)[natural]
     # Without names each image may be another.
@@ -115,13 +114,9 @@ def _relative(measured: BlockStatistics, settings: Analysis, seed: int) -> dict[
     generator = seeded(seed, experiment.session, "relative")
     by_window: dict[tuple[int, str], Relative] = {}
     for thread in experiment.by_kind(settings):
-        parts = (as_array(part[thread, :, 0]) for part in (measured.generated.n, *_spread(measured)))
+        parts = (as_array(part[thread, :, 0]) for part in (generated.n, generated.mean, generated.squares))
         n_presentations, mean, squares = (part.astype(np.float64) for part in parts)
         levels = generated_levels(n_presentations, mean, squares)
         of_thread = relative_success(levels, references, n_presentations, settings.n_permutations, generator)
         by_window |= {(thread, name): success_of_window for name, success_of_window in of_thread.items()}
     return by_window
-
-
-def _spread(measured: BlockStatistics) -> tuple[Tensor, Tensor]:
-    return measured.generated.mean, measured.generated.squares
