@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from report_examples import HOSTILE, TEMPLATE, VERSIONS, write_account, write_large_page, write_page
 
+from chromium_browser import reveal
 from evoalign.figures.report import read_panels, write_report
 from evoalign.figures.report_page import page_contents
 from evoalign.figures.save import save_figure
@@ -47,17 +48,6 @@ def opened(browser):
     for page in pages:
         page.close()
     assert not wrong
-
-
-def reveal(page):
-    page.evaluate(
-        """async () => { document.querySelectorAll('details').forEach(part => part.open = true);
-        const packed = () => document.querySelector('script[type="application/gzip"], [aria-busy]');
-        while (packed()) await new Promise(requestAnimationFrame);
-        const images = [...document.querySelectorAll('main img')];
-        images.forEach(image => image.loading = 'eager');
-        await Promise.all(images.map(image => image.decode())); }"""
-    )
 
 
 def test_every_anchor_and_image_is_there_once(opened, report):
