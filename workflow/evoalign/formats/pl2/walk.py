@@ -10,6 +10,7 @@ import numpy as np
 # How `step_blocks` ended
 FULL, DONE, CUT, BAD_TYPE, BAD_LENGTH = range(5)
 CHUNK = 1 << 14
+PAGE_WORDS = 2048  # of 4096 bytes, the smallest unit in which a file is brought into memory
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,16 @@ def _u64(words: np.ndarray, at: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def _touch(words: np.ndarray, touched: np.ndarray) -> None:
+    for page in range(0, words.size, PAGE_WORDS):
+        touched[0] ^= words[page]
+
+
+@numba.njit(cache=True, nogil=True)
 def step_blocks(
     words: np.ndarray,
     at: int,
-    stop: int,
+    touched: np.ndarray,
     kind: np.ndarray,
     source: np.ndarray,
     channel: np.ndarray,
@@ -65,15 +72,18 @@ def step_blocks(
     tick: np.ndarray,
     word: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Fill the arrays, ``[block]``, with the blocks from word `at` on, up to word `stop`.
+    """Fill the arrays, ``[block]``, with the blocks from word `at` on, up to the last of `words`.
 
-    `words` is the file, uint16 ``[word]``.
+    `words` is the file up to there, uint16 ``[word]``. Every page of it is touched in turn,
+    as the kernel reads ahead of whoever reads all, and not of whoever jumps from
+    header to header; `touched`, uint16 ``[1]``, keeps the compiler from leaving that out.
 
     Returns
     -------
     n, at, end : int
         Blocks filled in, the word where the walk stands, and how it ended.
     """
+    stop = words.size
     n = 0
     while n < kind.size:
         if at == stop:
@@ -112,6 +122,7 @@ def step_blocks(
         tick[n] = _u64(words, at + 4 if block_type == 0x42 else at + 8)
         word[n] = at + 8
         n += 1
+        _touch(words[at : at + payload], touched)
         at += (8 + payload + 7) // 8 * 8
         if at > stop:
             # the padding of the last block may be missing after a crash
@@ -133,9 +144,10 @@ def walk(words: np.ndarray, at: int, stop: int) -> tuple[Blocks2, int, int]:
     dtypes = ("u1", "u1", "i4", "i8", "i4", "i8", "i8")
     size = max(1, min(CHUNK, (stop - at) // 8 + 1))
     buffers: list[np.ndarray] = [np.empty(size, dtype) for dtype in dtypes]
+    touched = np.zeros(1, np.uint16)
     chunks: list[list[np.ndarray]] = []
     end = FULL
     while end == FULL:
-        n, at, end = step_blocks(words, at, stop, *buffers)
+        n, at, end = step_blocks(words[:stop], at, touched, *buffers)
         chunks.append([buffer[:n].copy() for buffer in buffers])
     return Blocks2(*(np.concatenate(column) for column in zip(*chunks, strict=True))), at, end

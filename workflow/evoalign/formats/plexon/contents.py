@@ -29,16 +29,26 @@ class BlockReader:
     """
 
     def __init__(self, channels: Sequence[Continuous], sample: np.ndarray) -> None:
-        self.channels = list(channels)
+        runs = [channel.runs for channel in channels]
+        self.samples = [channel.samples for channel in channels]
         self.sample = sample
+        self.word = np.concatenate([of_channel.word for of_channel in runs])
+        self.first = np.concatenate([of_channel.first for of_channel in runs])
+        self.begin = np.cumsum([0, *(of_channel.word.size for of_channel in runs[:-1])])
 
     def __call__(self, segment: int, start: int, stop: int, columns: Sequence[int]) -> np.ndarray:
         """Return int16 [sample, column], contiguous along each column."""
-        out = np.empty((len(columns), stop - start), np.int16)
-        for row, column in zip(out, columns, strict=True):
-            channel = self.channels[column]
-            first_sample = int(self.sample[segment, column]) + start
-            copy_samples(channel.samples, channel.runs.word, channel.runs.first, first_sample, row)
+        places = np.asarray(columns, np.int64)
+        first_sample = self.sample[segment, places].astype(np.int64) + start
+        out = np.empty((places.size, stop - start), np.int16)
+        in_one_file = all(self.samples[place] is self.samples[0] for place in places)
+        step = max(1, places.size) if in_one_file else 1
+        for row in range(0, places.size, step):
+            rows = slice(row, row + step)
+            samples = self.samples[places[row]]
+            copy_samples(
+                samples, self.word, self.first, self.begin, places[rows], first_sample[rows], out[rows]
+            )
         return out.T
 
 

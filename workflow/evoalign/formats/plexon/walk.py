@@ -164,29 +164,53 @@ def run_starts(tick: np.ndarray, values: np.ndarray, ticks_per_sample: float, to
 
 @numba.njit(cache=True, nogil=True)
 def copy_samples(
-    samples: np.ndarray, word: np.ndarray, first: np.ndarray, start: int, out: np.ndarray
+    samples: np.ndarray,
+    word: np.ndarray,
+    first: np.ndarray,
+    begin: np.ndarray,
+    columns: np.ndarray,
+    start: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Fill `out` with a channel's samples from number `start` on.
+    """Fill `out` with channels' samples: a block of each in turn, as they lie in the file.
 
     Parameters
     ----------
     samples : int16 array
         The whole file.
     word : int64 array [block]
-        Where each block's samples start.
-    first : int64 array [block + 1]
-        Number of each block's first sample in the channel; then the channel's length.
-    start : int
-        First sample wanted.
-    out : int16 array [sample]
+        Where each block's samples start; the channels' blocks one after the other.
+    first : int64 array [block + channel]
+        Of each channel: number of each block's first sample in it; then its length.
+    begin : int64 array [channel]
+        Place of each channel's first block in `word`.
+    columns : int64 array [row]
+        Channels wanted.
+    start : int64 array [row]
+        First sample wanted of each.
+    out : int16 array [row, sample]
         Filled from its start to its end.
     """
-    block = np.searchsorted(first, start, side="right") - 1
-    done = 0
-    while done < out.size:
-        skip = start + done - first[block]
-        n = min(first[block + 1] - first[block] - skip, out.size - done)
-        source = word[block] + skip
-        out[done : done + n] = samples[source : source + n]
-        done += n
-        block += 1
+    n_rows, size = out.shape
+    block = np.empty(n_rows, np.int64)
+    done = np.zeros(n_rows, np.int64)
+    for row, column in enumerate(columns):
+        end = begin[column + 1] if column + 1 < begin.size else word.size
+        firsts = first[begin[column] + column : end + column + 1]
+        block[row] = np.searchsorted(firsts, start[row], side="right") - 1
+    unfilled = n_rows if size else 0
+    while unfilled:
+        for row, column in enumerate(columns):
+            left = size - done[row]
+            if not left:
+                continue
+            place = begin[column] + block[row]
+            skip = start[row] + done[row] - first[place + column]
+            n = min(first[place + column + 1] - first[place + column] - skip, left)
+            source = word[place] + skip
+            to, of = out[row, done[row] : done[row] + n], samples[source : source + n]
+            for sample in range(n):  # compiled to wide moves, which an assignment of slices is not
+                to[sample] = of[sample]
+            done[row] += n
+            block[row] += 1
+            unfilled -= n == left
