@@ -354,7 +354,7 @@ CELLS = {
     "unstable_baseline": {"nwb", "responses", "trajectories", "session_figures", "prototypes"},
     "date": {"nwb"},
     "site": {"nwb", "responses", "trajectories", "session_figures", "prototypes"},
-    "optimisers": {"trajectories"},
+    "optimisers": {"nwb", "trajectories"},
     "follows": {"population_tuning"},
 }
 

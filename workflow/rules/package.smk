@@ -47,6 +47,7 @@ rule nwb:
             "images",
             "preferred",
             "spaces",
+            "optimisers",
             "photodiode",
             "unstable_baseline",
             "site",

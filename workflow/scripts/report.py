@@ -4,7 +4,7 @@ from pathlib import Path
 from evoalign.figures.report import read_panels, session_panels, write_report
 from evoalign.figures.report_findings import summary
 from evoalign.figures.report_glance import session_rows
-from evoalign.figures.report_inputs import analysed, read_pooled, standings, why_nothing_pooled
+from evoalign.figures.report_inputs import analysed, optimisers_of, read_pooled, standings, why_nothing_pooled
 from evoalign.figures.report_methods import methods
 from evoalign.figures.report_page import page_contents
 from evoalign.figures.report_settings import every_setting
@@ -38,7 +38,9 @@ with job(snakemake) as (config, facts):
             findings=summary(pooled, config.analysis, failed) if pooled else [],
             why_nothing=why_nothing_pooled(pooled, failed),
             tables=tables,
-            methods=methods(config, facts, formats, *analysed(pooled, tables, population)),
+            methods=methods(
+                config, facts, formats, *analysed(pooled, tables, population), optimisers_of(pooled)
+            ),
             settings=list(every_setting(config)),
             provenance=facts,
             results=Path(config.results).name,

@@ -1,5 +1,7 @@
 """`evoalign inspect` says what a file holds: against what was written, whole and of the beginning alone."""
 
+import datetime as dt
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,10 @@ from evoalign.formats.blackrock.write import write_nev, write_nsx
 from evoalign.formats.opening import open_recording
 from evoalign.formats.pl2.write import write_pl2
 from evoalign.formats.plx.write import write_plx
+from evoalign.nwb.contents import SessionContents, SessionMetadata
+from evoalign.nwb.tables import GENERATORS
+from evoalign.nwb.write import write_nwb
+from evoalign.study import Config
 
 SECONDS, RATE_HZ = 12, 30_000
 ONSETS_S = np.arange(1.0, 11.0, 0.5)
@@ -204,3 +210,17 @@ def test_a_sample_sheet_is_sent_to_check(tmp_path, capsys):
     (tmp_path / "sessions.tsv").write_text("session\tsubject\traw\n")
     status, _, err = inspected(capsys, tmp_path / "sessions.tsv")
     assert status == 1 and "evoalign check" in err
+
+
+def test_of_an_nwb_file_each_thread_s_search_is_told_with_its_settings(tmp_path, capsys):
+    rows = [(0, "texture", 24, "", "", "", "", "zoha", '{"seed": "7"}'), (1, "fc6", -1, *[""] * 6)]
+    contents = SessionContents(
+        SessionMetadata("s1", "A"),
+        dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+        generators=pd.DataFrame(rows, columns=GENERATORS.names),
+    )
+    write_nwb(tmp_path / "s1.nwb", contents, Config())
+    main(["inspect", str(tmp_path / "s1.nwb")])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["0", "texture", "24", "zoha", "seed", "7"] in lines
+    assert ["1", "fc6", "unknown", "unknown"] in lines

@@ -10,7 +10,7 @@ from evoalign.figures.report import ReportSection, read_panels, write_report
 from evoalign.figures.report_chapters import OTHER, POPULATION, SESSION, chapters
 from evoalign.figures.report_findings import Sentence
 from evoalign.figures.report_glance import failed_row, session_rows, yields_section
-from evoalign.figures.report_inputs import standings, why_nothing_pooled
+from evoalign.figures.report_inputs import optimisers_of, standings, why_nothing_pooled
 from evoalign.figures.report_methods import methods
 from evoalign.figures.report_page import page_contents
 from evoalign.figures.report_settings import every_setting
@@ -236,3 +236,12 @@ def test_a_page_of_pooled_figures_alone_names_no_sessions(tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<figure ") == 1 and 'href="#insilico-linearity"' in page
     assert all(f'"#{part}"' not in page for part in ("found", "glance", "sessions", "methods", "tables"))
+
+
+def test_methods_name_optimisers_only_where_sessions_do():
+    experiments = pd.DataFrame({"optimiser_0": ["cma", "", "zoha"], "optimiser_1": ["cma", "cma", ""]})
+    optimisers = optimisers_of({"experiments": experiments})
+    assert optimisers == {"cma": 3, "zoha": 1}
+    told = text_of(Config(), optimisers=optimisers)
+    assert "proposed by the optimisers cma (3 threads), zoha (1 thread)" in told
+    assert "optimisers" not in text_of(Config()) and optimisers_of({}) == {}

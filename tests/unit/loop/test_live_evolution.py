@@ -19,6 +19,7 @@ from evoalign.errors import InputError
 from evoalign.events.latent_codes import attach_latents, check_images, read_codes
 from evoalign.events.log import read_log
 from evoalign.events.photodiode import Photodiode
+from evoalign.events.searches import read_searches
 from evoalign.events.settings import Events
 from evoalign.loop import command, live, protocol
 from evoalign.loop.client import DisplayClient, simulated_shower
@@ -33,6 +34,7 @@ from evoalign.loop.zeromq_display import ZeromqDisplay
 from evoalign.recordings.recording import spike_table
 from evoalign.recordings.tables import WORDS
 from evoalign.sheet import load_sessions
+from evoalign.study import Config
 
 # By a path that its children search too.
 sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
@@ -59,6 +61,19 @@ def test_a_finished_run_is_a_session(finished):
     check_images(log, row.images)
     assert set(log["block"]) == {1, 2, 3}
     assert row.raw == (str(folder / "killed.nev"),)
+
+
+def test_what_searched_is_told_beside_the_latents_with_its_settings(finished):
+    folder, _ = finished
+    settings = settings_of(folder, 3)
+    threads, _ = command.start(settings, Config())
+    searches = read_searches(folder / "latents")
+    for thread, told, asked in zip(threads, searches.values(), settings.threads, strict=True):
+        assert told.space == thread.space.describe()
+        assert told.optimiser["name"] == asked.optimiser
+        assert float(told.optimiser["first_step"]) == thread.space.initial_sigma
+        assert int(told.optimiser["images"]) == asked.images
+        assert int(told.optimiser["latents"]) == thread.space.latent_dim
 
 
 def test_fitness_reaches_the_optimiser_in_the_order_of_its_latents(tmp_path, monkeypatch):

@@ -158,8 +158,8 @@ def full_session(folder, seed=0):
         generators=frame(
             GENERATORS,
             [
-                (0, "texture", 6, "", "", "", "space: texture"),
-                (1, "object", 9, "ab" * 32, "LPIPS", "0.25 -1.5e-07", ""),
+                (0, "texture", 6, "", "", "", "space: texture", "cma", '{"seed": "7"}'),
+                (1, "object", 9, "ab" * 32, "LPIPS", "0.25 -1.5e-07", "", "", ""),
             ],
         ),
         raw_files=frame(RAW_FILES, [("s1.nev", "0" * 64), ("s1.ns6", "1" * 64)]),

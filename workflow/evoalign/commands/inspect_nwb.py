@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def nwb_lines(path: Path, config: Config, unit: str) -> tuple[list[str], Spiking
         *_words(contents),
         *unit_lines(spiking),
         *_presentations(contents),
+        *_searches(contents),
         *response_lines(spiking, unit, config.figures.raster_ms, config.figures.raster_bin_ms),
     ]
     return lines, spiking
@@ -89,6 +91,23 @@ def _channels(contents: Outline) -> list[str]:
 def _words(contents: Outline) -> list[str]:
     counts = contents.words["source"].value_counts()
     return [f"Event words: {', '.join(f'{n} {source}' for source, n in counts.items()) or 'none'}"]
+
+
+def _searches(contents: Outline) -> list[str]:
+    """What made each thread's images, and what proposed their latents, as far as the file tells."""
+    rows = [
+        (
+            int(row["thread"]),
+            str(row["space"]),
+            int(row["latent_dim"]) if row["latent_dim"] > 0 else "unknown",
+            str(row["optimiser"]) or "unknown",
+            ", ".join(
+                f"{name} {text}" for name, text in json.loads(row["optimiser_settings"] or "{}").items()
+            ),
+        )
+        for _, row in contents.generators.iterrows()
+    ]
+    return table(("thread", "space", "latents", "optimiser", "its settings"), rows) if rows else []
 
 
 def _presentations(contents: Outline) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evoalign.errors import InputError
-from evoalign.evolution.cholesky import CholeskyCmaEs
+from evoalign.evolution.cholesky import UPDATE_EVERY, CholeskyCmaEs
 from evoalign.evolution.concatenated import ConcatenatedCmaEs
 from evoalign.evolution.eigenframe_cma import EigenframeCmaEs
 from evoalign.evolution.gradient import GradientClimber, Response
 from evoalign.evolution.optimisers import CmaEs, Optimiser, RandomSearch, SeparableCmaEs
-from evoalign.evolution.zoha import ZohaSphere
+from evoalign.evolution.zoha import HESSIAN_EVERY, LEARNING_RATE, ZohaSphere
 from evoalign.spaces.hessian import Eigenframe
 
 SLOW_LATENTS = 1024  # of the full CMA-ES, which takes an eigendecomposition a block: at 4,096 about a minute
@@ -88,3 +90,36 @@ OPTIMISERS: Mapping[str, Callable[[Start], Optimiser]] = {
     "gradient": _gradient,
     "random": lambda start: RandomSearch(start.founders, start.sigma, start.seed),
 }
+
+
+def described(name: str, start: Start) -> dict[str, str]:
+    """Return an optimiser's name and settings, for the session's files.
+
+    Parameters
+    ----------
+    name : str
+        Of `OPTIMISERS`.
+    start : Start
+        What it starts with.
+    """
+    n_images, n_latents = np.shape(start.founders)
+    common = {
+        "name": name,
+        "images": str(n_images),
+        "latents": str(n_latents),
+        "first_step": repr(float(start.sigma)),
+        "seed": str(start.seed),
+    }
+    own: dict[str, str] = {}
+    if name in ("cma", "separable"):
+        own = {"package": f"cmaes {importlib.metadata.version('cmaes')}"}
+    elif name in ("cholesky", "eigenframe", "concatenated"):
+        own = {"factor_updated_every": f"{UPDATE_EVERY} generations"}
+    elif name == "zoha":
+        own = {"hessian_every": f"{HESSIAN_EVERY} generations", "learning_rate": f"{LEARNING_RATE:g}"}
+    if name == "eigenframe" and start.frame is not None:
+        digest = hashlib.sha256(start.frame.values.tobytes() + start.frame.vectors.tobytes()).hexdigest()
+        own |= {"directions": str(len(start.frame.values)), "frame_sha256": digest}
+    if name == "concatenated":
+        own["blocks"] = ", ".join(f"{key} {part.start}:{part.stop}" for key, part in start.blocks.items())
+    return common | own

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +16,22 @@ from evoalign.spaces.interface import Space, to_bytes
 
 @dataclass(frozen=True)
 class EvolutionThread:
-    """One of the evolutions that a session interleaves: a space and its optimiser."""
+    """One of the evolutions that a session interleaves.
+
+    Attributes
+    ----------
+    number : int
+        From 0.
+    space : Space
+    optimiser : Optimiser
+    search : mapping of str to str
+        `name` of the optimiser, and its settings; empty where nobody is told.
+    """
 
     number: int
     space: Space
     optimiser: Optimiser
+    search: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

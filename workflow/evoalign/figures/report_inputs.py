@@ -50,6 +50,21 @@ def analysed(
     )
 
 
+def optimisers_of(pooled: Tables) -> dict[str, int]:
+    """Return how many threads of a study each optimiser led, by name; none where no session names it.
+
+    Parameters
+    ----------
+    pooled : mapping of str to pandas.DataFrame
+        Of `read_pooled`.
+    """
+    if "experiments" not in pooled:
+        return {}
+    columns = [pooled["experiments"][f"optimiser_{thread}"] for thread in (0, 1)]
+    counts = pd.concat(columns).value_counts().sort_index()
+    return {str(name): int(n) for name, n in counts.items() if name}
+
+
 def standings(inputs: Mapping[str, Any], packaged: Sequence[str]) -> dict[str, str]:
     """Say of each session's NWB file what the validators found: 'valid', '2 errors', ..
 

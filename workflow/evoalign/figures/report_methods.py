@@ -51,6 +51,7 @@ def methods(
     encoded: bool = True,
     tuned: bool = False,
     compared: bool = False,
+    optimisers: Mapping[str, int] | None = None,
 ) -> Methods:
     """Write the methods of a study.
 
@@ -65,6 +66,8 @@ def methods(
     analysed, encoded, tuned, compared : bool
         Whether experiments were pooled, units modelled, sessions of images along eigen-axes
         analysed, and prototypes compared.
+    optimisers : mapping of str to int, optional
+        Name -> threads whose images it proposed, where sessions name one.
     """
     cite = Citations()
     named = sorted(set(formats))
@@ -75,7 +78,9 @@ def methods(
         )
         paragraphs.append(Paragraph("Spike sorting", _sorting(config.sorting, versions, cite)))
     if analysed:
-        paragraphs.append(Paragraph("Responses and success", _responses(config.analysis, cite)))
+        paragraphs.append(
+            Paragraph("Responses and success", _responses(config.analysis, cite, optimisers or {}))
+        )
         paragraphs.append(Paragraph("Dynamics", _dynamics(config.analysis, config.seed, cite)))
     if encoded:
         paragraphs.append(Paragraph("Encoding", _encoding(config.encoding, cite)))
@@ -156,17 +161,19 @@ def _reference(sorting: Sorting) -> str:
     return "" if sorting.reference == "none" else f", referenced to the median over the {sorting.reference}"
 
 
-def _responses(analysis: Analysis, cite: Citations) -> str:
+def _responses(analysis: Analysis, cite: Citations, optimisers: Mapping[str, int]) -> str:
     value = SectionValues("analysis", analysis)
     smooth = (
         f"smoothed with a Gaussian of {value('smoothing_sigma_ms', in_ms)}"
         if analysis.smoothing_sigma_ms
         else "not smoothed"
     )
+    named = ", ".join(f"{name} ({n} thread{'' if n == 1 else 's'})" for name, n in optimisers.items())
+    proposed = f"Images were proposed by the optimisers {named}, as sessions name them." if named else ""
     return words(
         f"""
-        Spikes of the unit that drove the evolution ({value("unit_kind")}) were counted in 1 ms bins and
-        {smooth}; the response was the mean rate from {value("evoked_ms", span)}
+        {proposed} Spikes of the unit that drove the evolution ({value("unit_kind")}) were counted in
+        1 ms bins and {smooth}; the response was the mean rate from {value("evoked_ms", span)}
         after image onset, the baseline that from {value("baseline_ms", span)}. An
         experiment counted when it had at least {value("min_blocks")} blocks, one thread in a texture space
         ({value("texture_spaces")})

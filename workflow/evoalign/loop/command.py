@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from evoalign.analysis.experiment import space_kind
-from evoalign.evolution.choice import OPTIMISERS, Start
+from evoalign.evolution.choice import OPTIMISERS, Start, described
 from evoalign.evolution.loop import EvolutionThread
 from evoalign.evolution.optimisers import default_population
 from evoalign.loop.interfaces import Display, Recorder
@@ -135,7 +135,8 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
             frame=load_eigenframe(thread.eigenframe, space.name) if thread.eigenframe else None,
             response=gradient_response(settings.model, space) if thread.optimiser == "gradient" else None,
         )
-        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin)))
+        told = described(thread.optimiser, begin)
+        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin), told))
     references = {
         thread.number: read_references(
             settings.reference_folder, settings.references, thread.space.image_size

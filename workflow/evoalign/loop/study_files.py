@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 
 from evoalign.errors import InputError
 from evoalign.events.latent_codes import write_codes
+from evoalign.events.searches import Search, write_searches
 from evoalign.evolution.loop import EvolutionThread, ShownImage
 from evoalign.evolution.states import State
 from evoalign.files import atomic_write, write_bytes_whole
@@ -99,12 +99,14 @@ def read_references(folder: str, n_images: int, size: int) -> list[np.ndarray]:
 
 
 def write_settings(folder: Path, settings: Evolve, threads: Sequence[EvolutionThread]) -> None:
-    """Write the settings, and what makes each thread's images: ``evolve.yaml``, ``spaces.json``."""
+    """Write the settings, and what proposes and makes each thread's images.
+
+    ``evolve.yaml``, and ``searches.json`` beside the latents, which goes into the session's NWB file.
+    """
     with atomic_write(folder / "evolve.yaml") as partial:
         partial.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
-    described = {str(thread.number): thread.space.describe() for thread in threads}
-    with atomic_write(folder / "spaces.json") as partial:
-        partial.write_text(json.dumps(described, indent=1) + "\n")
+    searches = {thread.number: Search(thread.search, thread.space.describe()) for thread in threads}
+    write_searches(folder / LATENTS, searches)
 
 
 def write_session(folder: Path, settings: Evolve, log: pd.DataFrame, raw: Sequence[str]) -> Path:

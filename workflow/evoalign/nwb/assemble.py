@@ -14,6 +14,8 @@ from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.fixed_noise import session_noise
 from evoalign.events.latent_codes import Codes, read_codes
+from evoalign.events.searches import FILE as SEARCHES
+from evoalign.events.searches import NAME, Search, read_searches
 from evoalign.events.tables import ALIGNMENT, PRESENTATIONS
 from evoalign.files import sha256
 from evoalign.formats.opening import open_recording
@@ -22,7 +24,7 @@ from evoalign.nwb.images import ImageFolder
 from evoalign.nwb.metadata import flat, without_folders
 from evoalign.nwb.session_start import start_of
 from evoalign.nwb.settings import Nwb, Packaging
-from evoalign.nwb.tables import GENERATORS, RAW_FILES
+from evoalign.nwb.tables import GENERATORS, RAW_FILES, described
 from evoalign.recordings.stream import Stream
 from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
 from evoalign.sheet import Session
@@ -141,8 +143,11 @@ def generators(
     ]
     space_of = generated.groupby("thread")["space"].first()
     spaces = {**dict(enumerate(session.spaces)), **{int(t): str(s) for t, s in space_of.items()}}  # type: ignore[call-overload]
+    searches = read_searches(session.latents) if session.latents else {}
     rows = [
-        _generator(session, thread, spaces[thread], latents, settings, weights_of)
+        _with_search(
+            _generator(session, thread, spaces[thread], latents, settings, weights_of), session, searches
+        )
         for thread in sorted(spaces)
     ]
     if not rows:
@@ -166,7 +171,35 @@ def _generator(
         "weights_sha256": sha256(weights) if weights else "",
         "metric": settings.metrics.get(space, ""),
         "fixed_noise": "" if noise is None else " ".join(map(repr, noise.tolist())),
-        "generator": "",
+    }
+
+
+def _with_search(
+    generator: dict[str, object], session: Session, searches: Mapping[int, Search]
+) -> dict[str, object]:
+    """Add what the closed loop tells of a thread; of another rig the optimiser that the sheet names."""
+    thread = int(str(generator["thread"]))
+    if thread not in searches:
+        named = dict(enumerate(session.optimisers)).get(thread, "")
+        return {**generator, "generator": "", "optimiser": named, "optimiser_settings": ""}
+    space = searches[thread].space
+    made_with = space.get("weights_sha256", "")
+    if made_with and generator["weights_sha256"] not in ("", made_with):
+        raise InputError(
+            f"the configured weights of '{generator['space']}' are not those that made the images of "
+            f"thread {thread}: SHA-256 {generator['weights_sha256']}, not {made_with}",
+            f"{session.latents}, {SEARCHES}",
+            "name the file of weights that the closed loop used",
+        )
+    settings = dict(searches[thread].optimiser)
+    optimiser, noise = settings.pop(NAME), space.get("fixed_noise", "none")
+    return {
+        **generator,
+        "weights_sha256": made_with or generator["weights_sha256"],
+        "fixed_noise": generator["fixed_noise"] if noise == "none" else noise,
+        "generator": described(space),
+        "optimiser": optimiser,
+        "optimiser_settings": json.dumps(settings, ensure_ascii=False, sort_keys=True),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -209,9 +210,9 @@ def check_contents(contents: SessionContents) -> SessionContents:
     Raises
     ------
     InputError
-        A table breaks its contract; unit numbers repeat; spikes or waveforms
-        belong to no unit; a unit's channel is none of the file's (-1: not known); the start has no time
-        zone.
+        A table breaks its contract; unit numbers or threads repeat; an optimiser's settings
+        are none; spikes or waveforms belong to no unit; a unit's channel is none of the file's
+        (-1: not known); the start has no time zone.
     """
     location = f"session {contents.session}"
     if contents.start.tzinfo is None:
@@ -236,6 +237,7 @@ def check_contents(contents: SessionContents) -> SessionContents:
     unknown_channels = set(contents.envelope.channels if contents.envelope else ()) - set(neural)
     if unknown_channels:
         raise InputError(f"channel {min(unknown_channels)} is no neural channel", f"{location}, envelope")
+    _check_searches(contents.generators, f"{location}, table generators")
     if not np.isfinite(contents.spikes["time_s"].to_numpy()).all():
         raise InputError("a spike time is not finite", f"{location}, table spikes")
     contents.channels = contents.channels.sort_values(
@@ -244,6 +246,24 @@ def check_contents(contents: SessionContents) -> SessionContents:
     contents.spikes = _by_unit_and_time(contents.spikes, numbers)
     contents.waveforms = _float32_digits(contents.waveforms)
     return contents
+
+
+def _check_searches(generators: pd.DataFrame, location: str) -> None:
+    threads = generators["thread"]
+    if threads.duplicated().any():
+        raise InputError(f"thread {threads[threads.duplicated()].iloc[0]} stands twice", location)
+    for row in generators[generators["optimiser_settings"] != ""].itertuples():
+        try:
+            settings = json.loads(str(row.optimiser_settings))
+        except json.JSONDecodeError:
+            settings = None
+        is_named = isinstance(settings, dict) and all(isinstance(text, str) for text in settings.values())
+        if not is_named or not row.optimiser:
+            raise InputError(
+                f"the optimiser's settings of thread {row.thread} are no JSON object of texts with the "
+                "optimiser's name beside it",
+                location,
+            )
 
 
 def _check_unique(channels: pd.Series, location: str) -> None:

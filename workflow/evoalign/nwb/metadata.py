@@ -19,7 +19,7 @@ from evoalign.nwb.columns import Pack, column_values, describe, dynamic_table, t
 from evoalign.nwb.contents import SessionContents, SessionMetadata
 from evoalign.nwb.electrodes import module, read_module_table
 from evoalign.nwb.names import METADATA_TABLE
-from evoalign.nwb.tables import GENERATORS, RAW_FILES
+from evoalign.nwb.tables import GENERATORS, NEWER_OF_GENERATORS, RAW_FILES
 
 _NOT_NUMBERS = ("session",)  # columns of the alignment report
 
@@ -117,7 +117,7 @@ def read_metadata(nwb: NWBFile, path: str) -> dict[str, Any]:
         "metadata": SessionMetadata(**session_fields),
         "alignment": _read_alignment(nwb, path, session.get("session", "")),
         "generators": read_module_table(
-            nwb, "misc", "generators", GENERATORS, path, newer=("fixed_noise", "generator")
+            nwb, "misc", "generators", GENERATORS, path, newer=NEWER_OF_GENERATORS
         ),
         "raw_files": tables.conform(raw, RAW_FILES),
         "settings": by_section.get("settings", {}),

@@ -20,6 +20,7 @@ from evoalign.nwb import names
 from evoalign.nwb.contents import SessionContents, SessionMetadata, check_contents
 from evoalign.nwb.integrity import check_integrity
 from evoalign.nwb.objects import stored_root
+from evoalign.nwb.tables import GENERATORS, NEWER_OF_GENERATORS
 from evoalign.nwb.version import check_version
 from evoalign.recordings.tables import CHANNELS, SEGMENTS, WORDS
 from evoalign.sorting.tables import BAD_CHANNELS, SPIKES, UNITS
@@ -35,7 +36,8 @@ class Outline:
         Names of the session and of the animal.
     start : datetime.datetime
         Time 0 of the recording's clock, with time zone.
-    channels, bad_channels, segments, words, units, spikes, presentations : pandas.DataFrame
+    channels, bad_channels, segments, words, units, spikes, presentations, generators \
+    : pandas.DataFrame
         As in `evoalign.tables`.
     n_images : int
         Of pictures in the file.
@@ -51,6 +53,7 @@ class Outline:
     units: pd.DataFrame
     spikes: pd.DataFrame
     presentations: pd.DataFrame
+    generators: pd.DataFrame
     n_images: int
 
 
@@ -58,7 +61,8 @@ def outline_of(contents: SessionContents, n_images: int) -> Outline:
     """Return the outline of contents that were read, and of so many pictures."""
     return Outline(
         contents.session, contents.subject, contents.start, contents.channels, contents.bad_channels,
-        contents.segments, contents.words, contents.units, contents.spikes, contents.presentations, n_images,
+        contents.segments, contents.words, contents.units, contents.spikes, contents.presentations,
+        contents.generators, n_images,
     )  # fmt: skip
 
 
@@ -114,6 +118,7 @@ def _outline(root: Any) -> Outline:
         units=units,
         spikes=spikes,
         presentations=presentations.sort_values("presentation", kind="stable", ignore_index=True),
+        generators=_generators(root),
     )
     pictures = f"stimulus/templates/{names.IMAGE_COLLECTION}/order_of_images"
     return outline_of(check_contents(contents), root[pictures].shape[0] if pictures in root else 0)
@@ -128,6 +133,15 @@ def _units(root: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts = np.diff(ends, prepend=np.int64(0))
     spikes = pd.DataFrame({"unit": np.repeat(numbers, counts), "time_s": times_s})
     return _table(root, "units", UNITS, known_columns={"unit": numbers}), tables.conform(spikes, SPIKES)
+
+
+def _generators(root: Any) -> pd.DataFrame:
+    place = "processing/misc/generators"
+    if place not in root:
+        return tables.empty(GENERATORS)
+    rows = [""] * root[f"{place}/id"].shape[0]
+    lacking = {column: rows for column in NEWER_OF_GENERATORS if column not in root[place]}
+    return _table(root, place, GENERATORS, known_columns=lacking)
 
 
 def _channels(root: Any) -> pd.DataFrame:

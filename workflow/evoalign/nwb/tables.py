@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from evoalign.tables import INT, TEXT, column, table
 
 GENERATORS = table(
@@ -15,7 +17,24 @@ GENERATORS = table(
     column(
         "generator", TEXT, "", "what makes the images: `Space.describe` as 'name: text; ..'; '' when unknown"
     ),
+    column("optimiser", TEXT, "", "what proposes the latents, as the closed loop or the sheet names it"),
+    column("optimiser_settings", TEXT, "", "its settings as a JSON object of texts; '' when unknown"),
 )
+
+# Text columns of `GENERATORS` that files of before do not have.
+NEWER_OF_GENERATORS = ("fixed_noise", "generator", "optimiser", "optimiser_settings")
+
+
+def described(facts: Mapping[str, str]) -> str:
+    """Return what is known of a generator as column `generator` has it.
+
+    Examples
+    --------
+    >>> described({"space": "texture", "latent_dim": "24"})
+    'latent_dim: 24; space: texture'
+    """
+    return "; ".join(f"{name}: {text}" for name, text in sorted(facts.items()))
+
 
 RAW_FILES = table(
     "raw_files",

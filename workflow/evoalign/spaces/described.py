@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from evoalign import tables
-from evoalign.nwb.tables import GENERATORS
+from evoalign.nwb.tables import GENERATORS, described
 from evoalign.spaces.interface import Space
 
 
@@ -33,7 +33,9 @@ def generators_table(spaces: Sequence[Space], metrics: Mapping[str, str] | None 
                 "weights_sha256": description.get("weights_sha256", ""),
                 "metric": (metrics or {}).get(space.name, ""),
                 "fixed_noise": "" if fixed == "none" else fixed,
-                "generator": "; ".join(f"{name}: {text}" for name, text in sorted(description.items())),
+                "generator": described(description),
+                "optimiser": "",
+                "optimiser_settings": "",
             }
         )
     if not rows:
