@@ -110,16 +110,21 @@ def described(name: str, start: Start) -> dict[str, str]:
         "first_step": repr(float(start.sigma)),
         "seed": str(start.seed),
     }
-    own: dict[str, str] = {}
+    of_this_kind: dict[str, str] = {}
     if name in ("cma", "separable"):
-        own = {"package": f"cmaes {importlib.metadata.version('cmaes')}"}
+        of_this_kind = {"package": f"cmaes {importlib.metadata.version('cmaes')}"}
     elif name in ("cholesky", "eigenframe", "concatenated"):
-        own = {"factor_updated_every": f"{UPDATE_EVERY} generations"}
+        of_this_kind = {"factor_updated_every": f"{UPDATE_EVERY} generations"}
     elif name == "zoha":
-        own = {"hessian_every": f"{HESSIAN_EVERY} generations", "learning_rate": f"{LEARNING_RATE:g}"}
+        of_this_kind = {
+            "hessian_every": f"{HESSIAN_EVERY} generations",
+            "learning_rate": f"{LEARNING_RATE:g}",
+        }
     if name == "eigenframe" and start.frame is not None:
         digest = hashlib.sha256(start.frame.values.tobytes() + start.frame.vectors.tobytes()).hexdigest()
-        own |= {"directions": str(len(start.frame.values)), "frame_sha256": digest}
+        of_this_kind |= {"directions": str(len(start.frame.values)), "frame_sha256": digest}
     if name == "concatenated":
-        own["blocks"] = ", ".join(f"{key} {part.start}:{part.stop}" for key, part in start.blocks.items())
-    return common | own
+        of_this_kind["blocks"] = ", ".join(
+            f"{key} {part.start}:{part.stop}" for key, part in start.blocks.items()
+        )
+    return common | of_this_kind
