@@ -135,8 +135,8 @@ def start(settings: Evolve, study: Config) -> tuple[list[EvolutionThread], dict[
             frame=load_eigenframe(thread.eigenframe, space.name) if thread.eigenframe else None,
             response=gradient_response(settings.model, space) if thread.optimiser == "gradient" else None,
         )
-        told = described(thread.optimiser, begin)
-        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin), told))
+        search_settings = described(thread.optimiser, begin)
+        threads.append(EvolutionThread(number, space, OPTIMISERS[thread.optimiser](begin), search_settings))
     references = {
         thread.number: read_references(
             settings.reference_folder, settings.references, thread.space.image_size
