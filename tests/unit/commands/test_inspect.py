@@ -213,7 +213,7 @@ def test_a_sample_sheet_is_sent_to_check(tmp_path, capsys):
 
 
 def test_of_an_nwb_file_each_thread_s_search_is_told_with_its_settings(tmp_path, capsys):
-    rows = [(0, "texture", 24, "", "", "", "", "zoha", '{"seed": "7"}'), (1, "fc6", -1, *[""] * 6)]
+    rows = [(0, "texture", 24, "", "", "", "", "zoha", "seed: 7"), (1, "fc6", -1, *[""] * 6)]
     contents = SessionContents(
         SessionMetadata("s1", "A"),
         dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
@@ -222,5 +222,5 @@ def test_of_an_nwb_file_each_thread_s_search_is_told_with_its_settings(tmp_path,
     write_nwb(tmp_path / "s1.nwb", contents, Config())
     main(["inspect", str(tmp_path / "s1.nwb")])
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["0", "texture", "24", "zoha", "seed", "7"] in lines
+    assert ["0", "texture", "24", "zoha", "seed:", "7"] in lines
     assert ["1", "fc6", "unknown", "unknown"] in lines

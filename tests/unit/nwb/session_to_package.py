@@ -158,7 +158,7 @@ def full_session(folder, seed=0):
         generators=frame(
             GENERATORS,
             [
-                (0, "texture", 6, "", "", "", "space: texture", "cma", '{"seed": "7"}'),
+                (0, "texture", 6, "", "", "", "space: texture", "cma", "first_step: 0.8; seed: 7"),
                 (1, "object", 9, "ab" * 32, "LPIPS", "0.25 -1.5e-07", "", "", ""),
             ],
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +100,7 @@ def _searches(contents: Outline) -> list[str]:
             str(row["space"]),
             int(row["latent_dim"]) if row["latent_dim"] > 0 else "unknown",
             str(row["optimiser"]) or "unknown",
-            ", ".join(
-                f"{name} {text}" for name, text in json.loads(row["optimiser_settings"] or "{}").items()
-            ),
+            str(row["optimiser_settings"]),
         )
         for _, row in contents.generators.iterrows()
     ]

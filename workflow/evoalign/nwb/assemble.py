@@ -199,7 +199,7 @@ def _with_search(
         "fixed_noise": generator["fixed_noise"] if noise == "none" else noise,
         "generator": described(space),
         "optimiser": optimiser,
-        "optimiser_settings": json.dumps(settings, ensure_ascii=False, sort_keys=True),
+        "optimiser_settings": described(settings),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -253,15 +252,12 @@ def _check_searches(generators: pd.DataFrame, location: str) -> None:
     if threads.duplicated().any():
         raise InputError(f"thread {threads[threads.duplicated()].iloc[0]} stands twice", location)
     for row in generators[generators["optimiser_settings"] != ""].itertuples():
-        try:
-            settings = json.loads(str(row.optimiser_settings))
-        except json.JSONDecodeError:
-            settings = None
-        is_named = isinstance(settings, dict) and all(isinstance(text, str) for text in settings.values())
-        if not is_named or not row.optimiser:
+        names = [part.partition(": ")[0] for part in str(row.optimiser_settings).split("; ") if ": " in part]
+        is_listed = len(set(names)) == str(row.optimiser_settings).count("; ") + 1
+        if not is_listed or not row.optimiser:
             raise InputError(
-                f"the optimiser's settings of thread {row.thread} are no JSON object of texts with the "
-                "optimiser's name beside it",
+                f"the optimiser's settings of thread {row.thread} are not 'name: text; ..' with the "
+                "optimiser's name beside them",
                 location,
             )
 

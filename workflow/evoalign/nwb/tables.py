@@ -18,7 +18,7 @@ GENERATORS = table(
         "generator", TEXT, "", "what makes the images: `Space.describe` as 'name: text; ..'; '' when unknown"
     ),
     column("optimiser", TEXT, "", "what proposes the latents, as the closed loop or the sheet names it"),
-    column("optimiser_settings", TEXT, "", "its settings as a JSON object of texts; '' when unknown"),
+    column("optimiser_settings", TEXT, "", "its settings as 'name: text; ..'; '' when unknown"),
 )
 
 # Text columns of `GENERATORS` that files of before do not have.
@@ -26,14 +26,14 @@ NEWER_OF_GENERATORS = ("fixed_noise", "generator", "optimiser", "optimiser_setti
 
 
 def described(facts: Mapping[str, str]) -> str:
-    """Return what is known of a generator as column `generator` has it.
+    """Return facts as columns `generator` and `optimiser_settings` have them; a ';' in a text becomes ','.
 
     Examples
     --------
     >>> described({"space": "texture", "latent_dim": "24"})
     'latent_dim: 24; space: texture'
     """
-    return "; ".join(f"{name}: {text}" for name, text in sorted(facts.items()))
+    return "; ".join(f"{name}: {text.replace('; ', ', ')}" for name, text in sorted(facts.items()))
 
 
 RAW_FILES = table(
