@@ -67,6 +67,18 @@ def test_recordings_of_other_channels_get_maps_of_their_own(tmp_path, data, caps
     assert maps == {"Beto-22012021-003": [1, 2], "other_day": [1, 2, 3]}
 
 
+def test_animals_of_equal_channels_get_maps_of_their_own_and_days_of_one_share_its(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    for name in ("Beto-22012021-003", "Beto-23012021-001", "Alfa-22012021-001"):
+        write_nev(tmp_path / f"data/{name}.nev", channels=[1, 2])
+        write_nsx(tmp_path / f"data/{name}.ns6", [NOISE], channel_ids=[1, 2, 3])
+    made(capsys, tmp_path / "study", "--data", tmp_path / "data")
+    lines = (tmp_path / "study/config/sessions.tsv").read_text().splitlines()
+    column = lines[0].split("\t").index("arrays")
+    alfa, beto, beto_later = (line.split("\t")[column] for line in lines[1:])
+    assert beto == beto_later != alfa
+
+
 def test_paths_inside_the_study_are_told_from_its_folder(tmp_path, data, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study").mkdir()

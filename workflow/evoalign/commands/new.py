@@ -198,11 +198,12 @@ def _name(rows: Sequence[Row]) -> None:
 
 
 def _name_maps(rows: Sequence[Row]) -> None:
-    """Give recordings of the same channels one template of an array map."""
-    names: dict[tuple[int, ...], str] = {}
+    """Give recordings of one animal and the same channels one template of an array map."""
+    names: dict[tuple[str, tuple[int, ...]], str] = {}
     for row in rows:
         if row.channels:
-            row.cells["arrays"] = names.setdefault(tuple(row.channels), f"arrays/map_{len(names) + 1}.tsv")
+            implant = row.cells["subject"], tuple(row.channels)
+            row.cells["arrays"] = names.setdefault(implant, f"arrays/map_{len(names) + 1}.tsv")
             row.unknown.append(f"array and area in {row.cells['arrays']}")
 
 
