@@ -10,8 +10,10 @@ preferences of their own, Poisson or overdispersed presentations of both spaces.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -184,7 +186,7 @@ def coverage(tails: float, n: int, n_areas: int, seed: int = 3) -> tuple[int, in
         planted = binned(mean_course) * law.effect()
         at = int(np.flatnonzero(planted < 0)[-1])
         true = np.interp(0.0, planted[at : at + 2], BINS.centres[at : at + 2])
-        held += found.low_ms - 0.1 <= true <= found.high_ms + 0.1
+        held += bool(found.low_ms - 0.1 <= true <= found.high_ms + 0.1)
         widths.append(found.high_ms - found.low_ms)
     return len(widths), held, float(np.median(widths))
 
@@ -203,7 +205,7 @@ def coverage_cell(tails: float, n: int, n_areas: int) -> str:
     return f"{100 * held / reported:.1f} (n = {reported}, {width:.0f} ms)"
 
 
-TABLES = (
+TABLES: tuple[tuple[str, tuple[int, ...], Callable[[Any, int, int], str], dict[str, Any]], ...] = (
     ("crossovers reported, %", SIZES, false_cell, {**NULLS, **SESSIONS, **DEPENDENT}),
     ("found, % (median time ± sd, ms)", SIZES, power_cell, PLANTED),
     (

@@ -89,11 +89,11 @@ def _share_row(designs, dims, spectrum, pair, floor, repeats, rng) -> None:  # t
         quantiles = distribution.quantiles(estimate, LEVELS)
         drawn.append(np.take_along_axis(quantiles, rng.integers(200, size=(repeats, 1000)), axis=1))
         estimates.append(estimate)
-    low, high = np.quantile(alignment_index(*drawn, floor), [0.025, 0.975], axis=1)
-    truth = float(alignment_index(*pair, floor))
+    low, high = np.quantile(alignment_index(drawn[0], drawn[1], floor), [0.025, 0.975], axis=1)
+    truth = float(alignment_index(pair[0], pair[1], floor))
     index = ((low - 1e-9 <= truth) & (truth <= high + 1e-9)).mean()
     means = ", ".join(f"{e.mean():.3f} ± {e.std():.3f}" for e in estimates)
-    found = alignment_index(*estimates, floor).mean()
+    found = alignment_index(estimates[0], estimates[1], floor).mean()
     print(
         f"| {dims[0]}, {dims[1]} | rank^-{spectrum:g} | {pair[0]}, {pair[1]} | {means} | {found:+.3f} "
         f"| {truth:+.2f} | {covered[0]:.3f}, {covered[1]:.3f}, {index:.3f} |"
@@ -151,9 +151,9 @@ def planted_units(designs, shares, shared, n_units, rng):  # type: ignore[no-unt
         rows = torch.from_numpy(y).flatten(0, 1)
         estimates.append(linear_share(kernel, rows).numpy().reshape(n_units, -1))
         correlations.append(noise_correlation(kernel, rows, (n_units, len(share))))
-    distributions = tuple(distribution for *_, distribution in designs)
+    distributions = designs[0][-1], designs[1][-1]
     between = (correlations[0] + correlations[1]) / 2
-    found = compare(*estimates, distributions, between, 3, 0.05, 0.95, 400, rng)
+    found = compare(estimates[0], estimates[1], distributions, between, 3, 0.05, 0.95, 400, rng)
     return [
         (unit_crossover(estimates[1][u] - estimates[0][u], leads, found.draws[:, u], bins, 0.95), leads)
         for u, leads in enumerate(found.leads)

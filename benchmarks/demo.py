@@ -20,7 +20,7 @@ def cost_by_rule(checkout: Path) -> pd.DataFrame:
     """Processor seconds and number of jobs of each rule of a run: columns cpu_s and jobs."""
     jobs = read_jobs(checkout / "results")
     frame = pd.DataFrame({"rule": [job.rule for job in jobs], "cpu_s": [job.usage.cpu_s for job in jobs]})
-    return frame.groupby("rule")["cpu_s"].agg(cpu_s="sum", jobs="size")
+    return frame.groupby("rule").agg(cpu_s=("cpu_s", "sum"), jobs=("cpu_s", "size"))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -31,7 +31,7 @@ def experiment(rng: np.random.Generator, drift: float, rise: float, n_draws: int
     scenes = np.exp(IMAGE_SD * rng.standard_normal(20))
     natural = rng.poisson(SECONDS * RATE * gain[:, None] * scenes) / SECONDS
     mean = np.bincount(block, rates) / shown
-    squares = np.bincount(block, (rates - mean[block]) ** 2)
+    squares = np.bincount(block, (rates - mean[block]) ** 2).astype(np.float64)
     start = peak_pair(int(mean.argmax()), n_blocks)[0]
     peak, first = ((block == at) | (block == at + 1) for at in (start, 0))
     test = stats.ttest_ind(rates[peak], rates[first])

@@ -39,7 +39,7 @@ from evoalign.analysis.encoding import (
 )
 from evoalign.analysis.encoding.ridge import shortened
 from evoalign.analysis.encoding.stream import batch_rows
-from evoalign.analysis.encoding.variance import noise_correlation
+from evoalign.analysis.encoding.variance import LinearKernel, noise_correlation
 
 ALPHAS = log_alphas((-3.0, 12.0), 100)
 SPACES = {"texture": (1190, 4096), "object": (755, 128)}
@@ -104,7 +104,9 @@ def held_out(steps: Steps, space: str, n_units: int, n_permutations: int) -> Non
     steps.run(f"{space}: test_windows", "fit", lambda: test_windows(null, n_units))
 
 
-def permuted_shares(kernel, targets: torch.Tensor, blocks: np.ndarray, n_permutations: int) -> torch.Tensor:
+def permuted_shares(
+    kernel: LinearKernel, targets: torch.Tensor, blocks: np.ndarray, n_permutations: int
+) -> torch.Tensor:
     """Linear shares [1 + permutation, target] of the data and of permuted responses."""
     order = np.concatenate([np.arange(len(blocks))[None], permutations(blocks, 0, n_permutations, 1)])
     return torch.stack([linear_share(kernel, targets[:, torch.from_numpy(one)]) for one in order])

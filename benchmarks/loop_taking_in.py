@@ -155,7 +155,8 @@ def play_plexon(address: Any, duration_s: float, speed: float, ready: Any) -> No
 
 
 def by_plexon(duration_s: float, speed: float) -> tuple[int, int, float]:
-    address, ready = multiprocessing.Queue(), multiprocessing.Event()
+    address: multiprocessing.Queue[str] = multiprocessing.Queue()
+    ready = multiprocessing.Event()
     arguments = (address, duration_s, speed, ready)
     sender = multiprocessing.Process(target=play_plexon, args=arguments, daemon=True)
     sender.start()

@@ -101,6 +101,7 @@ def in_copies(n: int) -> None:
         def copies() -> Iterator[SessionResults]:
             for copy in range(n):
                 evolution = read_results(paths[copy % len(paths)]).evolution
+                assert evolution is not None
                 yield SessionResults(evolution.assign_coords(session=f"copy {copy:05d}"), {})
 
         before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, process_time()

@@ -190,9 +190,9 @@ def pool(sessions: list[dict], settings: Analysis) -> dict:
     return found
 
 
-def _convergence(valid: list[dict], area: str) -> dict[tuple, tuple]:
+def _convergence(valid: list[dict], area: str) -> dict[tuple[str, int] | str, tuple]:
     """Time constants of an area against each later one's, and of its two spaces, [level, theta]."""
-    found: dict[tuple, tuple] = {}
+    found: dict[tuple[str, int] | str, tuple] = {}
     for other in sorted({one["area"] for one in valid if one["area"] > area}):
         for thread in (0, 1):
             groups = [
@@ -288,7 +288,7 @@ def _clusters(differences: np.ndarray, settings: Analysis) -> list[tuple[int, in
 
     def masses(values: np.ndarray) -> list[tuple[int, int, float]]:
         with np.errstate(invalid="ignore", divide="ignore"):
-            t = stats.ttest_1samp(values, 0.0).statistic
+            t = np.asarray(stats.ttest_1samp(values, 0.0).statistic)
         sign = np.where(t > limit, 1, np.where(t < -limit, -1, 0))
         edges = [0, *(np.flatnonzero(np.diff(sign)) + 1), len(sign)]
         return [(a, b, t[a:b].sum()) for a, b in pairwise(edges) if sign[a]]

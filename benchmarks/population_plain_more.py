@@ -215,7 +215,7 @@ def _latency(chosen: list[dict], sign: int, settings: Analysis) -> tuple:
             warnings.simplefilter("ignore")
             t = stats.ttest_1samp(values[rows], 0.0).statistic
         limit = stats.t.isf(settings.cluster_p / 2, max(len(rows) - 1, 1))
-        at = first_stay(t > limit, settings.crossover_bins)
+        at = first_stay(np.asarray(t > limit), settings.crossover_bins)
         return 10.0 * (ANSWERED + at) if at >= 0 else np.nan
 
     time = 10.0 * (ANSWERED + lasting[0].start)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +80,9 @@ def arguments() -> argparse.Namespace:
 
 
 def cases(args: argparse.Namespace) -> list[Case]:
-    plain = {"bursting": 0.0, "drifting": 0.0, "synchronous": 0.0} if args.plain else {}
+    case = partial(Case, bursting=0.0, drifting=0.0, synchronous=0.0) if args.plain else Case
     return [
-        Case(n, 2 * n, noise, args.duration, seed=args.seed, **plain)
-        for n in args.electrodes
-        for noise in args.noise
+        case(n, 2 * n, noise, args.duration, seed=args.seed) for n in args.electrodes for noise in args.noise
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,7 @@ def make_truth(case: Case, folder: Path) -> tuple[si.BaseRecording, si.NumpySort
     """
     rng = np.random.default_rng([case.seed, case.n_electrodes, case.n_units])
     units = _units(case, rng)
-    shapes = [
+    shapes: list[Any] = [  # all are functions of the time
         voltages.random_shape(rng) if rng.random() < 0.5 else _FakeShape(rng) for _ in range(case.n_units)
     ]
     spikes = _spikes(case, units, rng)
@@ -154,6 +155,7 @@ def _units(case: Case, rng: np.random.Generator) -> pd.DataFrame:
 def _spikes(case: Case, units: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     trains: dict[int, np.ndarray] = {}
     frames = []
+    row: Any
     for row in units.itertuples():
         n = rng.poisson(row.rate_hz * case.duration_s)
         times = np.sort(rng.uniform(0.01, case.duration_s - 0.01, n))

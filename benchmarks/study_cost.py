@@ -53,7 +53,8 @@ def cpu_s() -> float:
 
 def by_rule(folder: Path) -> dict[str, tuple[float, int]]:
     """CPU seconds and number of the jobs of each rule."""
-    seconds, jobs = collections.Counter(), collections.Counter()
+    seconds: dict[str, float] = collections.defaultdict(float)
+    jobs: dict[str, int] = collections.defaultdict(int)
     for file in (folder / "results/provenance/jobs").glob("*/*.json"):
         record = json.loads(file.read_text())
         seconds[record["rule"]] += record["usage"]["cpu_s"]

@@ -64,8 +64,9 @@ def error_rates(studies: int, size: str, correlation: float, permutations: int =
     found = np.zeros(2)
     for number in range(studies):
         k, n, succeeds = null_study(*SIZES[size], correlation, rng)
-        counts = (k[succeeds].sum(), n[succeeds].sum(), k[~succeeds].sum(), n[~succeeds].sum())
-        over_axes = two_proportion_z(*(int(count) for count in counts))[1]
+        groups = succeeds, ~succeeds
+        hits, trials = ([int(each[group].sum()) for group in groups] for each in (k, n))
+        over_axes = two_proportion_z(hits[0], trials[0], hits[1], trials[1])[1]
         over_sessions = session_test(k, n, succeeds, n_permutations=permutations, seed=number)[1]
         found += [over_axes <= LEVEL, over_sessions <= LEVEL]
     return float(found[0] / studies), float(found[1] / studies)
@@ -75,10 +76,12 @@ def planted_axes(origin_hz: float, sessions: int, repeats: int) -> tuple[pd.Data
     """Axes of simulated sessions with what was planted, and single presentations of these axes."""
     start = dt.datetime(2026, 3, 20, 10, 0, tzinfo=dt.UTC)
     config = study.Config(device="cpu")
-    how = {"origin_hz": origin_hz, "depth_hz": origin_hz, "repeats": repeats}
     axes, points = [], []
     for seed in range(500, 500 + sessions):
-        design = TuningDesign(f"s{seed}", "A", "IT", "6a", 6, start, seed, **how)
+        design = TuningDesign(
+            f"s{seed}", "A", "IT", "6a", 6, start, seed,
+            origin_hz=origin_hz, depth_hz=origin_hz, repeats=repeats,
+        )  # fmt: skip
         found = tune_session(simulate_tuning_responses(design, -50, 250), config)
         axes.append(found["tuning_axes"].merge(planted_kinds(design)[[*AXIS, "kind"]], on=AXIS))
         points.append(found["tuning_points"])
@@ -113,9 +116,10 @@ def agreement(axes: pd.DataFrame, points: pd.DataFrame) -> int:
         kernel += WhiteKernel(within * 0.1, (within * 1e-2, within * 1e1))
         model = GaussianProcessRegressor(kernel, alpha=0, n_restarts_optimizer=10, random_state=1)
         mean = model.fit(at[:, None], rate).predict(np.linspace(at.min(), at.max(), 100)[:, None])
-        row = axes.set_index(["session", *AXIS]).loc[key]
+        [row] = axes.set_index(["session", *AXIS]).loc[[key]].to_dict("records")
         flags = shape_flags(mean)
-        equal += all(row[name] == held for name, held in flags.items()) and row["peak"] == by.mean().idxmax()
+        has_flags = all(row[name] == held for name, held in flags.items())
+        equal += bool(has_flags and row["peak"] == by.mean().idxmax())
     return equal
 
 
