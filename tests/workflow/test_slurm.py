@@ -19,6 +19,17 @@ def test_a_study_on_slurm_has_the_bytes_of_a_workstation(study, slurm, tmp_path)
     assert len(states) >= 20 and set(states) == {"COMPLETED"}
 
 
+# Its node has more cores than the study has sessions: the job asks for the one it was given, all the same.
+@pytest.mark.usefixtures("study")
+def test_a_session_by_itself_is_sorted_on_slurm(slurm, tmp_path):
+    folder = small_study(tmp_path / "one")
+    head, session, *_ = (folder / "config/sessions.tsv").read_text().splitlines()
+    (folder / "config/sessions.tsv").write_text(f"{head}\n{session}\n")
+    spikes = f"results/sessions/{session.split()[0]}/sorting/spikes.parquet"
+    snakemake(*slurm, "--retries", 0, spikes, cwd=folder)
+    assert (folder / spikes).exists()
+
+
 ASKS = """
 rule asks:
     output: "granted.txt"

@@ -1,4 +1,5 @@
 # The study as the rules see it: checked config, checked sample sheet, paths.
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -83,10 +84,13 @@ SESSION = f"{RESULTS}/sessions/{{session}}"
 # A session's long steps share the cores that are over when each session has one; a cluster gives
 # a job as many as `set-threads` in its profile says. Results do not depend on the number.
 MOST_THREADS = 8
-try:
-    SHARED_CORES = max(1, min(MOST_THREADS, workflow.cores // max(1, len(SESSIONS))))
-except WorkflowError:  # a cluster has no total number of cores
-    SHARED_CORES = 1
+SHARED_CORES = 1
+# A cluster has no total number of cores, and its job sees those of a node, of which it was given one.
+if not workflow.remote_exec:
+    with contextlib.suppress(WorkflowError):
+        SHARED_CORES = max(
+            1, min(MOST_THREADS, workflow.cores // max(1, len(SESSIONS)))
+        )
 
 # What failed just before: the report is made of the others, and names it.
 FAILED = remainder.left_out()
