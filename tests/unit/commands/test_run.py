@@ -40,7 +40,7 @@ def test_a_folder_without_a_study_is_one_message(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_a_new_study_is_planned_by_snakemake(tmp_path, monkeypatch, capfd):
+def test_a_file_of_a_new_study_is_planned_and_made_by_snakemake(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     header = ["presentation", "trial", "image", "onset_word", "offset_word", "onset_s", "offset_s"]
     (tmp_path / "log.tsv").write_text("\t".join(header) + "\n0\t1\ta\t101\t201\t1.0\t1.1\n")
@@ -52,6 +52,8 @@ def test_a_new_study_is_planned_by_snakemake(tmp_path, monkeypatch, capfd):
     sheet.write_text("\t".join(columns) + "\n" + "\t".join(row.get(column, "") for column in columns) + "\n")
     assert main(["run", "--dry", "results/sessions/day1/events/log.parquet"]) == 0
     assert "stimulus_log" in capfd.readouterr().out
+    assert main(["run", "results/sessions/day1/events/log.parquet"]) == 0
+    assert Path("results/sessions/day1/events/log.parquet").exists()
 
 
 def test_a_library_without_its_checkout_is_one_message(tmp_path, monkeypatch, capsys):

@@ -74,12 +74,14 @@ def snakemake_command(arguments: argparse.Namespace) -> list[str]:
         sys.executable,
         "-m",
         "snakemake",
+        # takes any number of files, so it must not come last, before the targets
+        "--configfile",
+        str(arguments.config),
         "--snakefile",
         str(snakefile),
         "--workflow-profile",
         str(profile),
     ]
-    command += ["--configfile", str(arguments.config)]
     if arguments.cores is not None:
         command += ["--cores", str(arguments.cores)]
     return command + (["--dry-run"] if arguments.dry else []) + arguments.targets
