@@ -1,9 +1,15 @@
 import errno
 
+import numpy as np
 import pytest
+import spikeinterface as si
 import spikeinterface.sorters as sorters
 
 from evoalign.sorting import external
+from evoalign.sorting.quality import CUTOFF_BINS, CUTOFF_MIN_PER_BIN
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
+from planted_spikes import RATE, make_channels, make_recording, make_truth
 
 
 @pytest.mark.parametrize(
@@ -45,3 +51,16 @@ def test_what_config_chooses_stays():
     chosen = {"seed": 1, "job_kwargs": {"n_jobs": 2, "chunk_duration": "1s"}}
     params = external.of_run(external.check_sorter("simple", chosen), chosen, seed=7, n_jobs=3)
     assert params["seed"] == 1 and params["job_kwargs"] == chosen["job_kwargs"]
+
+
+def test_units_of_many_spikes_are_described_without_their_sizes(monkeypatch):
+    """Another sorter tells when spikes were, not how large: what rests on sizes stays unknown."""
+    counts, _ = make_truth(duration_s=30.0)
+    many = CUTOFF_BINS * CUTOFF_MIN_PER_BIN + 100
+    train = np.linspace(RATE, 29 * RATE, many).astype(np.int64)
+    found = si.NumpySorting.from_unit_dict([{0: train}], RATE)
+    monkeypatch.setattr(external.sorters, "run_sorter", lambda *_, **__: found)
+    settings = Sorting(sorter="tridesclous2", multiunit=False)
+    result = sort(make_recording([counts]), make_channels(4), settings, seed=0)
+    assert len(result.units) == 3 and set(result.units["n_spikes"]) == {many}
+    assert result.units["amplitude_cutoff"].isna().all() and result.units["snr"].notna().all()

@@ -234,7 +234,7 @@ def unit_spikes(
                 key[0],
                 int(electrodes.traces.channel_ids[electrodes.rows[key[1]]]),
                 times[is_kept],
-                size[is_kept].astype(np.float64),
+                size[is_kept & np.isfinite(size)].astype(np.float64),  # other sorters tell none
                 mean,
                 sd,
             )
