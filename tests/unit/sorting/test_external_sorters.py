@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import spikeinterface as si
 import spikeinterface.sorters as sorters
+from planted_spikes import RATE, make_channels, make_recording, make_truth
 
 from evoalign.sorting import external
 from evoalign.sorting.quality import CUTOFF_BINS, CUTOFF_MIN_PER_BIN
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.sort import sort
-from planted_spikes import RATE, make_channels, make_recording, make_truth
 
 
 @pytest.mark.parametrize(
