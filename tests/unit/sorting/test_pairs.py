@@ -63,6 +63,15 @@ def test_independent_units_of_one_shape_stay_apart():
     assert list(settled(units, waves)) == list(units)
 
 
+def test_a_unit_an_eighth_as_large_is_no_piece_though_its_spikes_beside_the_larger_ones_are_missed():
+    rng = np.random.default_rng(4)
+    large, small = poisson_train(rng, 15.0), poisson_train(rng, 15.0)
+    beside = np.abs(small[:, None] - large).min(axis=1) < 2 * REFRACTORY_S
+    trains, shapes = [large, small[~beside]], (SHAPES[0], SHAPES[0])
+    assert len(settled(*make(trains, shapes, (100.0, 90.0)))) == 1
+    assert len(settled(*make(trains, shapes, (200.0, 25.0)))) == 2
+
+
 def test_units_of_two_shapes_stay_apart_though_they_never_coincide():
     rng = np.random.default_rng(2)
     whole = poisson_train(rng, 10.0)

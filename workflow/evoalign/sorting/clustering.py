@@ -5,8 +5,9 @@ needs no number of clusters and assumes only that each is unimodal. Two units
 of close shapes, one of few spikes, pass for one there: Gaussian mixtures, with
 as many parts as BIC asks for, take them apart. What follows knows about
 neurons: noise is white here, so a unit's cloud is narrow, and a wide one
-holds spikes that collided; a burst's smaller spikes belong to its unit; a
-cluster of coincident spikes is no unit, nor is the background.
+may hold spikes that collided, which `evidence` tells; a burst's smaller
+spikes belong to its unit; a cluster of coincident spikes is no unit, nor is
+the background.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
 from evoalign.sorting.mixtures import fit_mixture
@@ -30,7 +32,7 @@ SPLIT_COMPONENTS, SPLIT_PARTS, SPLIT_SPIKES = (
     3000,
 )  # of the mixtures, and the most spikes they are fitted to
 SPLIT_BIC = 10.0  # one part more must lower BIC by this: very strong evidence (Kass & Raftery 1995)
-NARROW = 2.5  # largest mean variance of a unit's cloud, its largest axis left out; the noise's is 1
+NARROW = 2.5  # mean variance of a cloud, its largest axis left out, above which collisions may have made it
 MIXTURE_COUNT = 0.15  # a cluster of coincidences has fewer spikes than this times each part's
 MIXTURE_REST = 0.04  # share of its energy that its parts leave
 SCALE_SD = (0.05, 0.3)  # bounds of the spread of a unit's spike sizes
@@ -103,13 +105,17 @@ def split(labels: np.ndarray, waves: np.ndarray, min_spikes: int) -> np.ndarray:
         New labels: the spikes that show what each unit looks like, -1 for collided ones.
     """
     relabelled, n = np.where(labels >= 0, -1, labels), 0
+    wide = []
     for name in np.unique(labels[labels >= 0]):
         members = np.flatnonzero(labels == name)
         members = members[~_collided(waves[members])]
-        part_of = _gaussian_clouds(waves[members], min_spikes)
-        relabelled[members[part_of >= 0]] = part_of[part_of >= 0] + n
-        n += part_of.max(initial=-1) + 1
-    return _renumbered(relabelled, min_spikes)
+        part_of, is_narrow = _gaussian_clouds(waves[members], min_spikes)
+        relabelled[members] = np.where(part_of >= 0, part_of + n, -1)
+        wide += [n + part for part in np.flatnonzero(~is_narrow)]
+        n += len(is_narrow)
+    names, counts = np.unique(relabelled[relabelled >= 0], return_counts=True)
+    relabelled[np.isin(relabelled, names[counts < min_spikes])] = -1
+    return _renumbered(without_explained(relabelled, waves, np.array(wide)), min_spikes)
 
 
 def _collided(waves: np.ndarray) -> np.ndarray:
@@ -126,11 +132,11 @@ def _evenly_picked(scores: np.ndarray) -> np.ndarray:
     return scores[np.linspace(0, len(scores) - 1, min(len(scores), SPLIT_SPIKES)).astype(np.int64)]
 
 
-def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> np.ndarray:
-    """Split one cluster into narrow Gaussian clouds, -1 in wide ones; all 0 if none is narrow."""
+def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split one cluster into Gaussian clouds ``[spike]`` unless none is narrow; say which are ``[cloud]``."""
     undivided = np.zeros(len(waves), dtype=np.int64)
     if len(waves) < 2 * min_spikes:
-        return undivided
+        return undivided, np.array([True])
     scores = components(waves, SPLIT_COMPONENTS)
     subset = _evenly_picked(scores)
     best, best_bic = None, np.inf
@@ -144,17 +150,10 @@ def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> np.ndarray:
     assert best is not None
     labels = best.predict(scores)
     variance = [np.linalg.eigvalsh(covariance)[:-1].mean() for covariance in best.covariances]
-    narrow = [
-        part
-        for part, mean_variance in enumerate(variance)
-        if mean_variance < NARROW and np.sum(labels == part) >= min_spikes
-    ]
-    if not narrow:
-        return undivided
-    part_of = np.full(len(waves), -1)
-    for number, part in enumerate(narrow):
-        part_of[labels == part] = number
-    return part_of
+    is_narrow = np.array(variance) < NARROW
+    if not np.any(is_narrow & (np.bincount(labels, minlength=len(is_narrow)) >= min_spikes)):
+        return undivided, np.array([True])
+    return labels, is_narrow
 
 
 def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:

@@ -16,6 +16,7 @@ from evoalign.sorting.bad_channels import N_STRETCHES
 from evoalign.sorting.bursts import bursting
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
 from evoalign.sorting.detection import extremes, one_sign
+from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.hash import without_hash
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
@@ -210,7 +211,9 @@ def _clusters(
     # Split first: a unit can hide in the cluster of the hash.
     pieces = split(cluster(waves, settings.min_spikes), waves, settings.min_spikes)
     labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
-    return without_hash(labels, waves, excess), pieces
+    labels = without_hash(labels, waves, excess)
+    by_piece = np.where((labels == BACKGROUND) & (pieces >= 0), BACKGROUND - pieces, labels)
+    return np.where(labels >= 0, without_explained(by_piece, waves), labels), pieces
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from evoalign.sorting.clustering import MIXTURE_COUNT
 from evoalign.sorting.coincidences import coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.detection import extreme_uv
+from evoalign.sorting.merging import MIN_BURST_SIZE
 from evoalign.sorting.waveforms import UnitKey, WaveSums
 
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
@@ -109,6 +110,13 @@ class _Pairs:
         return float(waves[0] @ waves[1] / norm) if all(map(len, waves)) and norm else 0.0
 
     def _are_pieces(self, first: UnitKey, second: UnitKey) -> bool:
+        """Say whether two share their refractory period, as spikes of one unit and of about one size do.
+
+        Many small spikes within a millisecond of a much larger one are missed: that tells nothing.
+        """
+        small, large = sorted(self._size(key) for key in (first, second))
+        if small < MIN_BURST_SIZE * large:
+            return False
         counted, expected = self._coincidences(first, second)
         return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < P_PIECES
 
