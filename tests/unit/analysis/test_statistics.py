@@ -83,6 +83,22 @@ def test_rate_interval_is_the_beta_quantile(k, n):
     np.testing.assert_allclose([low, high], stats.beta(k + 1, n - k + 1).ppf([0.05, 0.95]), rtol=1e-10)
 
 
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("kind", ["normal", "tied", "skewed", "with NaN", "in order"])
+def test_interval_of_many_draws_is_numpys(kind, level):
+    draws = np.random.default_rng(9).standard_normal((1000, 70))
+    if kind == "tied":
+        draws = np.round(draws)
+    elif kind == "skewed":
+        draws = np.exp(3 * draws)
+    elif kind == "with NaN":
+        draws[np.random.default_rng(10).random(draws.shape) < 0.1] = np.nan
+    elif kind == "in order":  # the first draws tell nothing of the others' tails
+        draws.sort(axis=0)
+    expected = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    np.testing.assert_allclose(resampling.interval(draws, level), expected, rtol=1e-12, atol=1e-14)
+
+
 def test_interval_is_the_quantile_without_nan():
     rng = np.random.default_rng(2)
     draws = rng.normal(size=(301, 6))

@@ -156,10 +156,11 @@ def relative_success(
     places = {"init": np.zeros_like(peaks), "end": np.full_like(peaks, n_blocks - 2), "max": peaks}
     # Of each block that may be the best, [block b*, block]: draws with one b* weigh blocks alike.
     weights = {stage: _weights(start, shown) for stage, start in places.items()}
+    levels = {stage: _pair_level(ratio, start[best], shown) for stage, start in places.items()}
     by_window = {}
     for name, (first, second) in zip(names, (("end", "init"), ("max", "init"), ("max", "end")), strict=True):
         change = weights[first] - weights[second]
-        difference = (change[best] * ratio).sum(1)
+        difference = levels[first] - levels[second]
         error = np.sqrt((change**2 * variance).sum(1))[best]
         # The peak may be one of the two blocks that it is compared with: no difference, t = 0.
         t = np.divide(difference, error, out=np.zeros(len(error)), where=error > 0)
@@ -174,3 +175,9 @@ def _weights(starts: NDArray[np.int64], shown: Floats) -> Floats:
     pair = shown[starts] + shown[starts + 1]
     weights[row, starts], weights[row, starts + 1] = shown[starts] / pair, shown[starts + 1] / pair
     return weights
+
+
+def _pair_level(ratio: Floats, start: NDArray[np.int64], shown: Floats) -> Floats:
+    """Mean of the two blocks from `start` [draw] on, weighted by their images, of ratios [draw, block]."""
+    row, first, second = np.arange(len(ratio)), shown[start], shown[start + 1]
+    return (first * ratio[row, start] + second * ratio[row, start + 1]) / (first + second)

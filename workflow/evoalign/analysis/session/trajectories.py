@@ -211,16 +211,19 @@ def best_images(
         return name, mean, n
     is_generated = ~experiment.reference.cpu().numpy()
     names, image = np.unique(experiment.images[is_generated], return_inverse=True)
-    rates = evoked.cpu().numpy()[is_generated]
     group = (experiment.thread * experiment.n_blocks + experiment.block).cpu().numpy()[is_generated]
-    in_order = np.argsort(group, kind="stable")
-    ends = np.cumsum(np.bincount(group, minlength=name.size))[:-1]
-    for at, rows in zip(np.ndindex(*shape), np.split(in_order, ends), strict=True):
-        if len(rows):
-            codes, place = np.unique(image[rows], return_inverse=True)
-            means = np.bincount(place, weights=rates[rows]) / np.bincount(place)
-            # The last bits of equal means depend on the order of their sums.
-            best = np.argmax(means >= means.max() - 1e-9 * (1 + abs(means.max())))
-            of_best = rates[rows[place == best]]
-            name[at], mean[at], n[at] = str(names[codes[best]]), of_best.mean(), len(of_best)
+    pairs, place, counts = np.unique(group * len(names) + image, return_inverse=True, return_counts=True)
+    means = np.bincount(place, weights=evoked.cpu().numpy()[is_generated]) / counts
+    of_pair = pairs // max(len(names), 1)
+    top = np.full(name.size, -np.inf)
+    np.maximum.at(top, of_pair, means)
+    # The last bits of equal means depend on the order of their sums.
+    is_best = np.flatnonzero(means >= (top - 1e-9 * (1 + np.abs(top)))[of_pair])
+    groups, first = np.unique(of_pair[is_best], return_index=True)
+    best = is_best[first]
+    name.flat[groups], mean.flat[groups], n.flat[groups] = (
+        names[pairs[best] % len(names)],
+        means[best],
+        counts[best],
+    )
     return name, mean, n
