@@ -15,7 +15,8 @@ from evoalign.evolution.cholesky import UPDATE_EVERY, CholeskyCmaEs
 from evoalign.evolution.concatenated import ConcatenatedCmaEs
 from evoalign.evolution.eigenframe_cma import EigenframeCmaEs
 from evoalign.evolution.gradient import GradientClimber, Response
-from evoalign.evolution.optimisers import CmaEs, Optimiser, RandomSearch, SeparableCmaEs
+from evoalign.evolution.optimisers import CmaEs, Optimiser, RandomSearch
+from evoalign.evolution.separable import TWO_POINT_FROM, SeparableCmaEs
 from evoalign.evolution.zoha import HESSIAN_EVERY, LEARNING_RATE, ZohaSphere
 from evoalign.spaces.hessian import Eigenframe
 
@@ -56,7 +57,7 @@ def _full(start: Start) -> Optimiser:
             "a full CMA-ES of %d latents takes an eigendecomposition a block; not so 'separable', 'cholesky'",
             np.shape(start.founders)[1],
         )
-    return CmaEs(start.founders, start.sigma, start.seed)
+    return CmaEs(start.founders, start.sigma, start.seed, shortened=True)
 
 
 def _eigenframe(start: Start) -> Optimiser:
@@ -111,7 +112,9 @@ def described(name: str, start: Start) -> dict[str, str]:
         "seed": str(start.seed),
     }
     of_this_kind: dict[str, str] = {}
-    if name in ("cma", "separable"):
+    if name == "separable":
+        of_this_kind = {"step_size": "two points" if n_latents >= TWO_POINT_FROM else "path length"}
+    elif name == "cma":
         of_this_kind = {"package": f"cmaes {importlib.metadata.version('cmaes')}"}
     elif name in ("cholesky", "eigenframe", "concatenated"):
         of_this_kind = {"factor_updated_every": f"{UPDATE_EVERY} generations"}

@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from cmaes import CMA, SepCMA
+from cmaes import CMA
 
 from evoalign.errors import InputError
 from evoalign.evolution.states import Resumable, State, random_state, restore_random
@@ -57,6 +57,8 @@ class CmaEs:
         Initial step size, in units of the latents.
     seed : int
         Of the optimiser's own random numbers.
+    shortened : bool
+        Learn from founders as if they were no further away than samples are: see `as_far_as_samples`.
 
     Raises
     ------
@@ -64,14 +66,11 @@ class CmaEs:
         Fewer than four founders, or latents and fitness that do not fit.
     """
 
-    _library: type[CMA] | type[SepCMA] = CMA
-
-    def __init__(self, founders: np.ndarray, sigma: float, seed: int) -> None:
+    def __init__(self, founders: np.ndarray, sigma: float, seed: int, shortened: bool = False) -> None:
         founders = check_founders(founders)
+        self._sigma, self._shortened = sigma, shortened
         self._founders: np.ndarray | None = founders
-        self._cma = self._library(
-            mean=founders.mean(axis=0), sigma=sigma, seed=seed, population_size=len(founders)
-        )
+        self._cma = CMA(mean=founders.mean(axis=0), sigma=sigma, seed=seed, population_size=len(founders))
 
     def ask(self) -> np.ndarray:
         """Return the founders first, then samples, float64 ``[image, latent]``."""
@@ -82,6 +81,8 @@ class CmaEs:
     def tell(self, codes: np.ndarray, fitness: np.ndarray) -> None:
         """Update mean, step size and covariance from fitness ``[image]``, larger is better."""
         codes, fitness = check_told(codes, fitness, self._cma.population_size, self._cma.dim)
+        if self._shortened and self._founders is not None:
+            codes = self.mean + self._sigma * as_far_as_samples((codes - self.mean) / self._sigma)
         self._founders = None
         self._cma.tell([(code, -float(value)) for code, value in zip(codes, fitness, strict=True)])
 
@@ -123,16 +124,6 @@ class CmaEs:
     def mean(self) -> np.ndarray:
         """Centre of the search distribution, ``[latent]``."""
         return np.array(self._cma.mean)
-
-
-class SeparableCmaEs(CmaEs):
-    """CMA-ES with a diagonal covariance (``cmaes.SepCMA``); arguments as for `CmaEs`.
-
-    Its cost grows with the latents' dimension, not with its square: Ros and Hansen
-    2008, PPSN X.
-    """
-
-    _library = SepCMA
 
 
 class RandomSearch(Resumable):
@@ -185,6 +176,17 @@ def check_founders(founders: np.ndarray) -> np.ndarray:
             f"an optimiser needs at least 4 founders [image, latent], found shape {list(founders.shape)}"
         )
     return founders
+
+
+def as_far_as_samples(away: np.ndarray) -> np.ndarray:
+    """Shorten steps, in standard deviations ``[image, latent]``, that are longer than a sample's.
+
+    Founders are no samples of a search that starts with a smaller step: their length would be
+    taken for a direction that answers. Hansen 2011, arXiv:1110.4181.
+    """
+    n = away.shape[1]
+    longest = math.sqrt(n) + 2 * n / (n + 2)
+    return np.asarray(away / np.maximum(1.0, np.linalg.norm(away, axis=1, keepdims=True) / longest))
 
 
 def check_told(
