@@ -3,7 +3,8 @@
 Two threads of 40 images of the procedural spaces, and a recorder of 128 channels that answers at
 once: what is timed is proposing, rendering, encoding and writing, handing over, scoring, learning,
 with every step on the disk. Beside it a block of `evolve()`, which has neither files nor a journal
-and whose subject is the model ventral stream. Then the time from a block's last spike, when the
+and whose subject is the model ventral stream: of this build and, with ``--before COMMIT``, of an
+earlier one (``c378396~1`` is the last before the loop). Then the time from a block's last spike, when the
 recorder has it, to the next block's first image on the disk, over many blocks; and blocks of
 DeePSim and BigGAN with random weights of a sixteenth of the channels.
 
@@ -14,7 +15,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +28,7 @@ import numpy as np
 import torch
 
 from evoalign.evolution.choice import OPTIMISERS, Start
-from evoalign.evolution.loop import EvolutionThread, ShownImage, evolve, propose_images
+from evoalign.evolution.loop import EvolutionThread, ShownImage, propose_images
 from evoalign.loop import command, study_files
 from evoalign.loop.interfaces import Presentation, Recorded, Round
 from evoalign.loop.journal import Journal
@@ -34,8 +38,6 @@ from evoalign.loop.scoring import Scorer
 from evoalign.loop.settings import Evolve
 from evoalign.loop.simulated import AFTER_S, SimulatedDisplay, words_of
 from evoalign.recordings.recording import spike_table
-from evoalign.simulate.schedule import LogClock, Rig
-from evoalign.simulate.subject import ModelSubject, screened_unit, screening_images
 from evoalign.spaces.biggan import BigganSpace
 from evoalign.spaces.biggan_layout import Architecture, biggan_shapes
 from evoalign.spaces.biggan_network import BigganNetwork
@@ -43,6 +45,7 @@ from evoalign.spaces.deepsim import DeepsimNetwork, DeepsimSpace
 from evoalign.spaces.interface import Space
 from evoalign.study import Config
 
+ROOT = Path(__file__).resolve().parents[1]
 IMAGES = 40
 CHANNELS, RATE_HZ = 128, 60.0
 Times = list[tuple[float, float]]
@@ -117,17 +120,34 @@ def run_loop(n_blocks: int) -> tuple[dict[str, np.ndarray], PoissonRecorder, Tim
     return {step: np.array(monitor.latencies_s[step]) for step in STEPS}, recorder, written
 
 
-def time_evolve(n_blocks: int) -> np.ndarray:
-    """Wall and processor time of a block of `evolve()`, s."""
-    study = Config()
+def time_evolve(before: str, n_threads: int) -> dict[str, np.ndarray]:
+    """Wall and processor time of a block of `evolve()`, s: of this build, and of an earlier commit.
+
+    The builds take turns, each in a process of its own; of each the shortest turn counts.
+    """
+    turns: dict[str, list[list[float]]] = {"this build": []}
     with tempfile.TemporaryDirectory() as name:
-        threads, _ = command.start(settings_of(Path(name), 1), study)
-    screen = screening_images([thread.space for thread in threads], torch.Generator().manual_seed(2))
-    rng = np.random.default_rng(0)
-    subject = ModelSubject(screened_unit("IT", screen), Rig(rng, LogClock(0.0, 0.0)), rng)
-    begin = np.array(now())
-    evolve(threads, subject, n_blocks, rng)
-    return (np.array(now()) - begin) / n_blocks
+        trees = {"this build": ROOT}
+        if before:
+            trees[before] = Path(name) / "before"
+            turns[before] = []
+            add = ["worktree", "add", "--quiet", "--detach", str(trees[before]), before]
+            subprocess.run(["git", "-C", ROOT, *add], check=True)
+        try:
+            for build in 3 * list(trees):
+                turns[build].append(_in_own_process(trees[build], n_threads))
+        finally:
+            if before:
+                remove = ["worktree", "remove", "--force", str(trees[before])]
+                subprocess.run(["git", "-C", ROOT, *remove], check=True)
+    return {build: np.min(seconds, axis=0) for build, seconds in turns.items()}
+
+
+def _in_own_process(tree: Path, n_threads: int) -> list[float]:
+    environment = os.environ | {"PYTHONPATH": str(tree / "workflow"), "OMP_NUM_THREADS": str(n_threads)}
+    command = [sys.executable, ROOT / "benchmarks/loop_evolve.py", "5", str(n_threads)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return list(json.loads(ran.stdout.splitlines()[-1]))
 
 
 def time_generators(n_blocks: int) -> dict[str, float]:
@@ -164,6 +184,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blocks", type=int, default=1000)
     parser.add_argument("--generators", action="store_true", help="DeePSim and BigGAN as well")
+    parser.add_argument(
+        "--before", default="", help="commit of an earlier build, whose evolve() is timed too"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
@@ -175,12 +198,14 @@ def main() -> None:
         median, p99 = np.percentile(1000 * values, [50, 99])
         print(f"{name:10s} median {median:7.1f}  p99 {p99:7.1f} ms")
     of_blocks = np.array(recorder.asked)[1:] - np.array(recorder.answered)[:-1]  # but for the recorder
-    beside = time_evolve(min(5, parsed.blocks))
-    for name, ours, seconds in zip(("wall", "processor"), np.median(of_blocks, axis=0), beside, strict=True):
-        print(
-            f"block, {name}: {1000 * ours:.1f} ms; of evolve() {1000 * seconds:.1f} ms;"
-            f" ratio {ours / seconds:.2f}"
-        )
+    for build, beside in time_evolve(parsed.before, parsed.threads).items():
+        for name, ours, seconds in zip(
+            ("wall", "processor"), np.median(of_blocks, axis=0), beside, strict=True
+        ):
+            print(
+                f"block, {name}: {1000 * ours:.1f} ms; of evolve() of {build} {1000 * seconds:.1f} ms;"
+                f" ratio {ours / seconds:.2f}"
+            )
     gaps = 1000 * (np.array(written[1:]) - np.array(recorder.answered[: len(written) - 1]))
     for name, values in zip(("wall", "processor"), gaps.T, strict=True):
         median, p99 = np.percentile(values, [50, 99])

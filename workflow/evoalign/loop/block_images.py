@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,17 @@ class BlockImages:
         self, block: int, codes: Mapping[int, np.ndarray]
     ) -> tuple[list[ShownImage], dict[int, list[str]]]:
         """Render the images of a block, references too; names by thread, a row of its codes each."""
+
+        def rendered(thread: EvolutionThread) -> list[ShownImage]:
+            first = (block - 1) * len(codes[thread.number])
+            return propose_images(thread, codes[thread.number], block, first)
+
         images: list[ShownImage] = []
         names = {}
-        for thread in self._threads:
-            first = (block - 1) * len(codes[thread.number])
-            proposed = propose_images(thread, codes[thread.number], block, first)
+        # Beside each other: torch computes without the interpreter's lock.
+        with ThreadPoolExecutor(len(self._threads)) as renderers:
+            by_thread = list(renderers.map(rendered, self._threads))
+        for thread, proposed in zip(self._threads, by_thread, strict=True):
             names[thread.number] = [image.name for image in proposed]
             images += proposed + self._references_of(thread, block)
         for image in images:
