@@ -24,5 +24,9 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Return text of the code as Markdown that shows it as it is written."""
-    return re.sub(r"([\\*_\[\]<>`$|])", r"\\\1", text)
+    """Return text of the code as Markdown that shows it as it is written; backticks mark code."""
+    parts = re.split(r"(`[^`|]+`)", text)
+    return "".join(
+        part if number % 2 else re.sub(r"([\\*_\[\]<>`$|])", r"\\\1", part)
+        for number, part in enumerate(parts)
+    )

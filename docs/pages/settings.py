@@ -12,7 +12,7 @@ from pages.markdown import code, prose, table
 
 BOUNDS = {
     "minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below",
-    "minItems": "entries, at least", "maxItems": "entries, at most", "minLength": "characters, at least",
+    "minLength": "characters, at least",
 }  # fmt: skip
 
 HEAD = """\
@@ -104,4 +104,13 @@ def _values(entry: dict[str, Any], schema: dict[str, Any]) -> str:
              "array": "list", "object": "names and values", "null": "nothing"}  # fmt: skip
     kind = words.get(entry.get("type", ""), "any")
     bounds = [f"{word} {entry[key]:g}" for key, word in BOUNDS.items() if key in entry]
-    return ", ".join([kind, *bounds])
+    return ", ".join([kind + _length(entry), *bounds])
+
+
+def _length(entry: dict[str, Any]) -> str:
+    """Return how long a list may be."""
+    fewest, most = entry.get("minItems"), entry.get("maxItems")
+    if fewest is not None and fewest == most:
+        return f" of {fewest}"
+    limits = [f"{word} {n}" for word, n in (("at least", fewest), ("at most", most)) if n is not None]
+    return f" of {' and '.join(limits)}" if limits else ""
