@@ -37,6 +37,7 @@ lint: $(READY) types  ## ruff, snakefmt, snakemake --lint, imports between rooms
 
 types: $(READY)
 	mypy
+	mypy benchmarks docs/draw_pictures.py
 
 format: $(READY)  ## put code into the house's format
 	ruff format .

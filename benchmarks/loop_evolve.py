@@ -16,6 +16,7 @@ from evoalign.evolution.loop import EvolutionThread, evolve
 from evoalign.evolution.optimisers import CmaEs
 from evoalign.simulate.schedule import LogClock, Rig
 from evoalign.simulate.subject import ModelSubject, screened_unit, screening_images
+from evoalign.spaces.interface import Space
 from evoalign.spaces.procedural import ObjectSpace, TextureSpace
 
 IMAGES = 40
@@ -28,7 +29,7 @@ def now() -> tuple[float, float]:
 def time_evolve(n_blocks: int) -> np.ndarray:
     """Wall and processor time of a block of `evolve()`, s: two threads of 40 images, a model neuron."""
     generator = torch.Generator().manual_seed(1)
-    spaces = [TextureSpace(), ObjectSpace()]
+    spaces: list[Space] = [TextureSpace(), ObjectSpace()]
     threads = [
         EvolutionThread(
             number,

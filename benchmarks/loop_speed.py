@@ -30,7 +30,7 @@ import torch
 from evoalign.evolution.choice import OPTIMISERS, Start
 from evoalign.evolution.loop import EvolutionThread, ShownImage, propose_images
 from evoalign.loop import command, study_files
-from evoalign.loop.interfaces import Presentation, Recorded, Round
+from evoalign.loop.interfaces import Presentation, Recorded, Round, ToShow
 from evoalign.loop.journal import Journal
 from evoalign.loop.live import LiveEvolution
 from evoalign.loop.monitor import STEPS, Monitor
@@ -100,7 +100,7 @@ def run_loop(n_blocks: int) -> tuple[dict[str, np.ndarray], PoissonRecorder, Tim
     written: Times = []
     write_image = study_files.write_image
 
-    def noted(folder: Path, image: ShownImage) -> object:
+    def noted(folder: Path, image: ShownImage) -> ToShow:
         result = write_image(folder, image)
         if image.thread == 0 and image.latent_row == 0:
             written.append(now())
@@ -145,7 +145,7 @@ def time_evolve(before: str, n_threads: int) -> dict[str, np.ndarray]:
 
 def _in_own_process(tree: Path, n_threads: int) -> list[float]:
     environment = os.environ | {"PYTHONPATH": str(tree / "workflow"), "OMP_NUM_THREADS": str(n_threads)}
-    command = [sys.executable, ROOT / "benchmarks/loop_evolve.py", "5", str(n_threads)]
+    command = [sys.executable, str(ROOT / "benchmarks/loop_evolve.py"), "5", str(n_threads)]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return list(json.loads(ran.stdout.splitlines()[-1]))
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy import stats
 
 from evoalign.evolution.choice import OPTIMISERS, Start
-from evoalign.evolution.optimisers import default_population
+from evoalign.evolution.optimisers import Optimiser, default_population
 
 BLOCKS = 50
 SIGMA = 0.3  # of founders of SD 1
@@ -81,7 +81,7 @@ class Unit:
         return np.square(turned.real) @ self._weights[::2] + np.square(turned.imag) @ self._weights[1::2]
 
 
-def climb(optimiser: object, unit: Unit, seed: int, is_noisy: bool) -> float:
+def climb(optimiser: Optimiser | Pycma, unit: Unit, seed: int, is_noisy: bool) -> float:
     """Share climbed in the last block."""
     rng = np.random.default_rng([99, seed])
     for _ in range(BLOCKS):
@@ -95,7 +95,7 @@ def climb(optimiser: object, unit: Unit, seed: int, is_noisy: bool) -> float:
 
 def compare(name: str, dimension: int, is_noisy: bool, seeds: range) -> str:
     is_diagonal = PAIRS[name] or dimension > FULL_UP_TO
-    makers: tuple[Callable[[Unit, int], object], ...] = (
+    makers: tuple[Callable[[Unit, int], Optimiser | Pycma], ...] = (
         lambda unit, seed: OPTIMISERS[name](Start(unit.founders, SIGMA, seed)),
         lambda unit, seed: Pycma(unit.founders, seed, is_diagonal),
     )

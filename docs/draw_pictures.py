@@ -8,7 +8,6 @@ is simulated here too; all others are those of the demo.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from evoalign.study import Config
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs/images/figures"
-WIDTH, MOST_HEIGHT, QUALITY = 900, 1100, 70
+DPI, QUALITY = 125, 70  # of all alike, so that letters of all are of one size
 # Of which session the figures are shown: one with an evolution, and of those along eigen-axes the other.
 EVOLUTION, TUNING = "IT_blackrock", "IT_tuning"
 OF_ENCODING = ("alignment_index", "hessian_spectrum")
@@ -83,16 +82,18 @@ def draw_localizer(folder: Path) -> None:
     config, responses = Config(device="cpu"), localizer()
     tables = analyse_session(responses, config) | encode_session(responses, config, {})
     settings = FigureSettings(config.analysis, config.encoding, config.tuning, config.prototypes)
-    drawn = draw_all(tables, settings, IMAGE_FIGURES | FEATURE_FIGURES)
+    drawn = draw_all(tables, settings, {**IMAGE_FIGURES, **FEATURE_FIGURES})
     save_all(drawn, folder, ROOT / config.figures.style, config.figures.dpi)
 
 
 def shrink(picture: Path, name: str) -> None:
     """Write a picture as WebP, small enough for a page."""
     with Image.open(picture) as image:
-        image = image.convert("RGB")
-        image.thumbnail((WIDTH, MOST_HEIGHT))
-        image.save(PICTURES / f"{name}.webp", quality=QUALITY, method=6)
+        scale = DPI / image.info["dpi"][0]
+        shrunk = image.convert("RGB").resize(
+            [round(scale * side) for side in image.size], Image.Resampling.LANCZOS
+        )
+        shrunk.save(PICTURES / f"{name}.webp", quality=QUALITY, method=6)
 
 
 def main() -> None:
@@ -115,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,6 +2,7 @@
 
 import warnings
 
+import cma
 import numpy as np
 import pytest
 
@@ -22,7 +23,6 @@ def landscape(codes):
 @pytest.mark.parametrize(("n_latents", "n_images"), SIZES)
 def test_told_the_same_it_goes_where_pycma_goes(n_latents, n_images):
     """Mean, step and spread of an independent implementation, cma 4.5.0, over 40 generations."""
-    cma = pytest.importorskip("cma")
     first = founders(n_latents, n_images)
     ours = SeparableCmaEs(first, 0.7, 1)
     options = {"seed": 3, "popsize": n_images, "verbose": -9, "CMA_diagonal": True}
