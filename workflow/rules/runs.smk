@@ -1,9 +1,10 @@
 # What a killed run left is put in order by the next: nobody has to think. See docs/cluster.md.
+import contextlib
 import time
 
 import psutil
 
-from evoalign.pipeline import process, remainder, runs
+from evoalign.pipeline import process, remainder, runs, starter
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
@@ -28,6 +29,12 @@ os.environ[process.RUN] = process.this_process()
 
 onstart:
     runs.begin(RESULTS)
+    # Where a rule has an environment of its own, its Python is that one's.
+    if workflow.local_exec and not workflow.deployment_settings.deployment_method:
+        if starter.is_worth_it(len(list(workflow.dag.needrun_jobs()))):
+            # a folder for temporary files whose path is too long for a socket, or none: jobs are plain Pythons
+            with contextlib.suppress(OSError):
+                sys.executable = starter.start(sys.executable).command
 
 
 onerror:

@@ -1,15 +1,21 @@
-"""The process of a job: it ends with its run and removes its temporary files."""
+"""The process of a job: how it runs a script; it ends with its run and removes its temporary files."""
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import json
 import os
 import select
 import shutil
 import signal
+import socket
+import sys
 import tempfile
 import threading
 import time
+import traceback
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,6 +109,61 @@ def temporary_directory() -> Iterator[Path]:
             os.environ["TMPDIR"] = place
         os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_script(connection: socket.socket) -> None:
+    """Be the process of a script that `evoalign.pipeline.job_client` asks for, as a new Python would.
+
+    Parameters
+    ----------
+    connection : socket.socket
+        To the one who asks. When that process ends, this one does.
+    """
+    connection.set_inheritable(False)
+    length, streams, _, _ = socket.recv_fds(connection, 8, 3)
+    with connection.makefile("rb") as stream:
+        request = json.loads(stream.read(int.from_bytes(length, "big")))
+    _take_over(streams, request["folder"], request["environment"])
+    connection.sendall(b"\0")  # from here on nobody else runs the script
+    threading.Thread(target=_end_after, args=(connection.fileno(),), daemon=True, name="run_script").start()
+    status = _status(request["script"])
+    atexit._run_exitfuncs()
+    for output in (sys.stdout, sys.stderr):
+        output.flush()
+    connection.sendall(bytes([status]))
+
+
+def _take_over(streams: list[int], folder: str, environment: dict[str, str]) -> None:
+    """Have standard streams, working directory and environment of another process."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    sys.stdin = os.fdopen(0, closefd=False)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # as the environment says it
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # as in a new process: none has another's numbers
+
+
+def _status(script: str) -> int:
+    """Run a script as the program of this process; its exit status."""
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=script, __builtins__=__builtins__)
+    sys.modules["__main__"] = main
+    sys.argv, sys.path[0] = [script], str(Path(script).parent)
+    try:
+        exec(compile(Path(script).read_bytes(), script, "exec"), main.__dict__)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+        return 1
+    return 0
 
 
 def has_gpu() -> bool:
