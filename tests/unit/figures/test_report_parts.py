@@ -23,6 +23,8 @@ from evoalign.figures.sets import (
     SESSION_FIGURES,
     TUNING_FIGURES,
 )
+from evoalign.formats.names import FORMAT_NAMES, THROUGH_NEO
+from evoalign.formats.neo_rawio.systems import SYSTEMS
 from evoalign.nwb.tables import FINDINGS
 from evoalign.study import Config
 
@@ -153,10 +155,15 @@ def test_methods_follow_the_settings():
         "encoding": {"n_permutations": 0},
     }
     config = Config.model_validate(changed)
-    other = text_of(config, formats=["intan"])
+    other = text_of(config, formats=["intan", "tdt"])
     assert "from 70 to 170 ms" in other and "p < 0.003" in other and "not smoothed" in other
     assert "kilosort4" in other and "isosplit6" not in other and "permutations" not in other
-    assert "read with neo 1.2" in other and "neo" not in plain
+    assert "Intan, TDT (TDT read with neo 1.2" in other and "neo" not in plain
+
+
+def test_every_format_has_its_name():
+    systems = {system.name for system in SYSTEMS}
+    assert set(FORMAT_NAMES) == {"blackrock", "plexon", "plexon2"} | systems and systems > THROUGH_NEO
 
 
 def test_values_of_the_methods_lead_to_settings_that_are_there():

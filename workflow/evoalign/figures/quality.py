@@ -178,7 +178,8 @@ def _headline(title: str, shown: pd.DataFrame, bad_channels: pd.DataFrame) -> st
     parts += [f"{n} unstable"] if (n := int(shown["unstable"].sum())) else []
     units = f"{len(shown)} {kind} units ({', '.join(parts)})" if len(shown) else "no units"
     n_bad = int((bad_channels["reason"] != "").sum())
-    return f"{title + ': ' if title else ''}{units}, {n_bad} of {len(bad_channels)} electrodes left out"
+    judged = f", {n_bad} of {len(bad_channels)} electrodes left out" if len(bad_channels) else ""
+    return f"{title + ': ' if title else ''}{units}{judged}"
 
 
 def _metrics(axes: Axes, shown: pd.DataFrame) -> pd.DataFrame:

@@ -50,7 +50,10 @@ def draw_yield(
     areas = ", ".join(area_label(area) for area in sorted(set(places["area"]) - {""}))
     axes.set_title(f"Yield{' in ' + areas if areas else ''}; x: left out")
     axes.set_aspect("equal")
-    axes.margins(0.12)
+    # A row of electrodes leaves room above and below it, too.
+    edge = 0.12 * max(np.ptp(x), np.ptp(y), 1.0)
+    axes.set_xlim(x.min() - edge, x.max() + edge)
+    axes.set_ylim(y.min() - edge, y.max() + edge)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -15,6 +15,7 @@ from evoalign.events.settings import Events
 from evoalign.figures.captions import percent, span
 from evoalign.figures.methods_links import Citations, Paragraph, SectionValues, in_hz, in_ms, link, to
 from evoalign.figures.panels import words
+from evoalign.formats.names import FORMAT_NAMES, THROUGH_NEO
 from evoalign.sorting.settings import Sorting
 from evoalign.spaces.settings import Hessian, Prototypes
 
@@ -108,14 +109,17 @@ def _pipeline(versions: Mapping[str, str], cite: Citations) -> str:
 
 
 def _alignment(events: Events, formats: Sequence[str], cite: Citations, versions: Mapping[str, str]) -> str:
-    from_neo = [name for name in formats if name not in ("blackrock", "plexon", "plx", "pl2")]
-    neo = f", read with neo {versions['neo']}{cite('neo')} where it is no native format" if from_neo else ""
+    named, from_neo = (
+        ", ".join(FORMAT_NAMES.get(name, name) for name in formats if name in wanted)
+        for wanted in (formats, THROUGH_NEO)
+    )
+    neo = f" ({from_neo} read with neo {versions['neo']}{cite('neo')})" if from_neo else ""
     value = SectionValues("events", events)
     delay = value("display_delay_ms", in_ms)
     added = f", {delay} added for the display" if events.display_delay_ms else ""
     return words(
         f"""
-        Recordings were in the formats {", ".join(formats)}{neo}; pauses kept their true length. Image
+        Recordings were in the formats {named}{neo}; pauses kept their true length. Image
         presentations were found by event words {value("onset_words", to)} and matched to the behaviour
         computer's log; a robust line took the log's clock to the recording's. Image onset was the change of
         the photodiode at most {value("photodiode_max_delay_ms", in_ms)} after its word, where one was

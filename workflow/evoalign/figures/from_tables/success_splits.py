@@ -41,7 +41,7 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
     # Texture before object, as everywhere.
     names_of_kind = {kind: sorted(set(rows.loc[rows["kind"] == kind, "name"].astype(str))) for kind in SPACES}
     groups = [(kind, name) for kind, names in names_of_kind.items() for name in names]
-    of_both = set(names_of_kind["texture"]) & set(names_of_kind["object"])
+    labels_of = _labels(rows)
     width = 0.8 / len(groups)
     for at, (kind, name) in enumerate(groups):
         of_name = rows[(rows["kind"] == kind) & (rows["name"] == name)].set_index("area").reindex(areas)
@@ -52,7 +52,7 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
             of_name["rate"],
             0.92 * width,
             color=colour,
-            label=f"{name} ({kind})" if name in of_both else name,
+            label=labels_of[kind, name],
         )
         rate, low, high = (of_name[column].to_numpy(np.float64) for column in ("rate", "low", "high"))
         error = np.clip([rate - low, high - rate], 0, None)
@@ -77,6 +77,13 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
     panel.legend(ncols=min(len(groups), 4), loc="upper left", columnspacing=0.8, handlelength=0.8)
 
 
+def _labels(rows: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """By kind and name: the name, with its kind where both kinds have it."""
+    pairs = sorted(set(zip(rows["kind"].astype(str), rows["name"].astype(str), strict=True)))
+    names = [name for _, name in pairs]
+    return {(kind, name): f"{name} ({kind})" if names.count(name) > 1 else name for kind, name in pairs}
+
+
 def _tint(colour: str, step: int) -> tuple[float, ...]:
     """Colour of the kind, lighter with each further name of it."""
     keep = 0.55**step
@@ -87,12 +94,13 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests and corrections."""
     frame = tables["success_splits"]
     every = frame[frame["area"] == "all"]
-    counted = {
-        split: ", ".join(
-            f"{row['name']} n = {row['n']}" for _, row in every[every["split"] == split].iterrows()
+    counted = {}
+    for split in SPLITS:
+        rows = every[every["split"] == split]
+        labels = _labels(rows)
+        counted[split] = ", ".join(
+            f"{labels[str(row['kind']), str(row['name'])]} n = {row['n']}" for _, row in rows.iterrows()
         )
-        for split in SPLITS
-    }
     optimisers = (
         f" b, The same by optimiser ({counted['optimiser']})."
         if counted["optimiser"]
