@@ -99,7 +99,7 @@ def _scale_bars(axes: Axes) -> None:
     axes.plot([left, left], [low, low + size], color="black", linewidth=0.8)
     axes.plot([left, left + 1], [low, low], color="black", linewidth=0.8)
     texts = (
-        axes.text(left + 0.1, low + size / 2, f"{size:g} µV", fontsize=5.5, va="center"),
+        axes.text(left - 0.1, low, f"{size:g} µV", fontsize=5.5, ha="right", va="bottom", rotation=90),
         axes.text(left + 0.5, low, "1 ms", fontsize=5.5, ha="center", va="top"),
     )
     for text in texts:
