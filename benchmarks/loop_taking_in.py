@@ -120,7 +120,7 @@ def kernel_drops(port: int) -> int:
 class PlayedLines:
     """Stands in for Plexon's client: spikes and words as lines, at their times."""
 
-    clock_hz = CLOCK_HZ
+    clock_hz, light_hz = CLOCK_HZ, 0
 
     def __init__(self, duration_s: float, speed: float, ready: Any) -> None:
         words, spikes = neurons(duration_s, 10)

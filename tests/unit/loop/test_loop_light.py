@@ -4,21 +4,19 @@ import socket
 
 import numpy as np
 import pytest
+from arriving import log_of_planned, planned
 
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.events.align import align
 from evoalign.events.photodiode import photodiode_crossings
 from evoalign.events.settings import Events
-from evoalign.loop.block_images import BlockImages
 from evoalign.loop.cerebus import CerebusSource
 from evoalign.loop.history import merge_recorded
-from evoalign.loop.interfaces import Round, ToShow
 from evoalign.loop.light import changes_of_light
 from evoalign.loop.live_recorder import LiveRecorder
-from evoalign.loop.scoring import log_of
 from evoalign.loop.settings import Evolve, RecorderSettings
-from evoalign.loop.simulated import AFTER_S, plan_round, words_of
+from evoalign.loop.simulated import AFTER_S, words_of
 from evoalign.loop.simulated_nsp import LIGHT_CHANNEL, NspFaults, SimulatedNsp
 from evoalign.recordings.tables import ONLINE_SPIKES
 from evoalign.simulate.flashes import photodiode_stream
@@ -99,13 +97,7 @@ def nsp_of(settings, light, faults=NO_FAULTS):
 def test_presentations_are_timed_as_in_the_finished_recording(name, rate_hz):
     """Two rounds over the vendor's packets, some exchanged; offline, of all samples together."""
     settings, events = settings_of(name), Events()
-    names = [f"block001_thread000_gen_gen000_{k:06d}" for k in range(24)]
-    rounds, presentations = [], []
-    for number in range(2):
-        images = [ToShow(n, None, "") for n in names]
-        request = Round(1, number, images, len(presentations))
-        presentations = presentations + plan_round(request, presentations[-1] if presentations else None, 2)
-        rounds.append((request, len(presentations)))
+    rounds, presentations = planned(2)
     on_s = np.array([p.onset_s for p in presentations]) + DISPLAY_DELAY_S
     light = photodiode_stream(on_s, on_s + 0.09, float(on_s[-1]) + 2.0, rate_hz)
     nsp = nsp_of(settings, light, NspFaults(reorder=0.1, seed=4))
@@ -120,7 +112,7 @@ def test_presentations_are_timed_as_in_the_finished_recording(name, rate_hz):
     source.close()
     nsp.close()
     recorded = merge_recorded(parts)
-    log = log_of(presentations, rows_of(names))
+    log = log_of_planned(presentations)
     online = align(log, recorded.words, events, recorded.photodiode).presentations
     offline = align(log, recorded.words, events, photodiode_crossings(light, 129)).presentations
     assert source.light_hz == rate_hz
@@ -129,13 +121,6 @@ def test_presentations_are_timed_as_in_the_finished_recording(name, rate_hz):
     # Dark, light and the mean edge are those of a round, and not of the whole recording.
     np.testing.assert_allclose(online["onset_s"], offline["onset_s"], rtol=0, atol=0.1 / rate_hz)
     assert np.abs(online["onset_s"] - on_s).max() < 1.5 / rate_hz
-
-
-def rows_of(names):
-    images = BlockImages([], {})
-    for row, name in enumerate(names):
-        images._remember(name, 0, "texture", row)
-    return images.table(names)
 
 
 def test_a_channel_that_is_not_sampled_is_refused(flashes):
@@ -153,5 +138,5 @@ def test_a_channel_that_is_not_sampled_is_refused(flashes):
 def test_a_photodiode_wants_a_recording_that_holds_it():
     with pytest.raises(ValueError, match="name the files in raw"):
         RecorderSettings(source="cerebus", photodiode="ainp1")
-    with pytest.raises(ValueError, match="from a Cerebus alone"):
-        RecorderSettings(source="plexon", photodiode="ainp1", raw=("a.plx",))
+    with pytest.raises(ValueError, match="not from a model"):
+        RecorderSettings(source="model", photodiode="ainp1", raw=("a.plx",))

@@ -9,18 +9,36 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from arriving import taken
+from arriving import log_of_planned, planned, taken
 
 from evoalign.errors import InputError
+from evoalign.events.align import align
+from evoalign.events.photodiode import photodiode_crossings
+from evoalign.events.settings import Events
 from evoalign.formats.opening import open_recording
 from evoalign.formats.plx.write import write_plx
 from evoalign.loop.acquisition import BIT, SPIKE, STROBED, RecordingClock, as_tables
+from evoalign.loop.history import merge_recorded
+from evoalign.loop.live_recorder import LiveRecorder
 from evoalign.loop.plexon import PlexonSource
-from evoalign.loop.plexon_sender import EVENT_TYPE, SPIKE_TYPE, LibraryError, PlEvent, PlexonClient, Sender
+from evoalign.loop.plexon_sender import (
+    EVENT_TYPE,
+    SAMPLES_TYPE,
+    SPIKE_TYPE,
+    LibraryError,
+    PlEvent,
+    PlexonClient,
+    PlWaveLong,
+    Sender,
+)
 from evoalign.loop.plexon_sender import STROBED as STROBED_CHANNEL
+from evoalign.loop.settings import Evolve
+from evoalign.loop.simulated import AFTER_S, words_of
 from evoalign.recordings.recording import spike_table
+from evoalign.simulate.flashes import photodiode_stream
 
 HZ = 40_000
+LIGHT_HZ, PHOTODIODE = 1_000, 3  # the third continuous channel
 
 
 class FakeLibrary:
@@ -137,7 +155,7 @@ def test_lines_that_the_sender_no_longer_has_are_counted():
 
     def send():
         reader, _ = server.accept()
-        reader.sendall(b"evoalign-plexon 1 40000 7\n")
+        reader.sendall(b"evoalign-plexon 2 40000 7 0\n")
         assert reader.recv(100) == b"from -1\n"
         reader.sendall(b"7 s 100 3 1\n8 b 200 4\n12 w 300 65535\n13 c 400\n")
 
@@ -186,5 +204,116 @@ def test_the_clock_goes_on_while_nothing_happens():
         time.sleep(0.02)
     assert (np.diff(ticks) > 0).all()
     assert 2**32 + 40_000 < ticks[0] < 2**32 + 40_000 + HZ
+    source.close()
+    sending.stop()
+
+
+class LongLibrary(FakeLibrary):
+    """The same with continuous channels, whose samples come with the events."""
+
+    def __init__(self, rate_hz=LIGHT_HZ):
+        super().__init__([])
+        self._rate_hz = rate_hz
+
+    def play(self, events):
+        self._events = [*self._events, *events]
+
+    def PL_GetSlowInfo(self, rate_hz, channels, gains):
+        rate_hz._obj.value = self._rate_hz
+
+    def PL_GetLongWaveFormStructures(self, n_waves, waves, server_dropped, map_dropped):
+        part, self._events = self._events[: self._part], self._events[self._part :]
+        n_waves._obj.value = len(part)
+        ctypes.memmove(waves, (PlWaveLong * len(part))(*part), ctypes.sizeof(PlWaveLong) * len(part))
+
+
+def wave(kind, tick, channel, unit=0, samples=()):
+    content = (ctypes.c_int16 * 120)(*samples)
+    return PlWaveLong(
+        Type=kind, UpperTS=tick >> 32, TimeStamp=tick & 0xFFFFFFFF, Channel=channel, Unit=unit,
+        NumberOfDataWords=len(samples), WaveForm=content,
+    )  # fmt: skip
+
+
+def light_waves(stream, start_s, stop_s):
+    """Blocks of a photodiode and, as long, of another continuous channel."""
+    first, stop = (round(s * LIGHT_HZ) for s in (start_s, stop_s))
+    for at in range(first, stop, 100):
+        counts = stream.read(0, at, min(at + 100, stop))[:, 0].tolist()
+        for channel, samples in ((PHOTODIODE - 1, counts), (PHOTODIODE, counts[::-1])):
+            yield wave(SAMPLES_TYPE, at * HZ // LIGHT_HZ, channel, samples=samples)
+
+
+def with_light(**recorder):
+    return Evolve.model_validate({
+        "session": "s", "subject": "M", "folder": "f",
+        "threads": [{"space": "texture", "images": 4}, {"space": "object", "images": 4}],
+        "recorder": {"source": "plexon", "photodiode": "AI03", "raw": ["a.plx"], **recorder},
+    })  # fmt: skip
+
+
+def test_presentations_are_timed_by_light_as_in_the_finished_recording(tmp_path):
+    """Two rounds through the library's structures and lines; offline from the file that holds the same."""
+    rounds, presentations = planned(2)
+    on_s = np.array([p.onset_s for p in presentations]) + 0.0117  # from word to light
+    light = photodiode_stream(on_s, on_s + 0.09, float(on_s[-1]) + 2.0, float(LIGHT_HZ))
+    library = LongLibrary()
+    sending = Sending(PlexonClient(library, PHOTODIODE)).start()
+    settings = with_light(address=sending.address)
+    source = PlexonSource(sending.address, has_light=True)
+    time.sleep(0.1)  # the sender has taken the reader in
+    recorder, parts, all_words, begin_s = LiveRecorder(source, settings, Events()), {}, [], 0.0
+    for request, n_shown in rounds:
+        of_round = presentations[request.first : n_shown]
+        words = words_of(of_round, lambda times: np.rint(np.asarray(times) * HZ) / HZ)
+        end_s = of_round[-1].onset_s + AFTER_S + 0.1
+        ticks = np.rint(words["time_s"] * HZ).astype(int)
+        strobed = [wave(EVENT_TYPE, t, STROBED_CHANNEL, w) for t, w in zip(ticks, words["word"], strict=True)]
+        came = sorted([*light_waves(light, begin_s, end_s), *strobed], key=lambda event: event.TimeStamp)
+        library.play(came)
+        parts[1, request.round] = recorder.take(request, presentations[:n_shown])
+        all_words.append(words)
+        begin_s = end_s
+    source.close()
+    sending.stop()
+    recorded, log = merge_recorded(parts), log_of_planned(presentations)
+    online = align(log, recorded.words, Events(), recorded.photodiode).presentations
+    n_samples = round(begin_s * LIGHT_HZ)
+    path = tmp_path / "a.plx"
+    write_plx(
+        path, [light.read(0, 0, n_samples)], names=["AI03"], sampling_rate_hz=LIGHT_HZ,
+        words=pd.concat(all_words, ignore_index=True).assign(source="strobed"),
+    )  # fmt: skip
+    file = open_recording([str(path)])
+    stream = file.streams["analog"]
+    offline = align(log, file.words, Events(), photodiode_crossings(stream, stream.channels[0])).presentations
+    assert source.light_hz == LIGHT_HZ and source.n_lost() == 0
+    assert (online["onset_source"] == "photodiode").sum() == len(presentations)
+    assert online["valid"].equals(offline["valid"])
+    # Dark, light and the mean edge are those of a round, and not of the whole recording.
+    np.testing.assert_allclose(online["onset_s"], offline["onset_s"], rtol=0, atol=0.1 / LIGHT_HZ)
+    assert np.abs(online["onset_s"] - on_s).max() < 1.5 / LIGHT_HZ
+
+
+def test_a_photodiode_that_is_not_sent_is_told():
+    sending = Sending(PlexonClient(FakeLibrary([]))).start()
+    with pytest.raises(InputError, match="sends no photodiode"):
+        PlexonSource(sending.address, has_light=True)
+    sending.stop()
+    with pytest.raises(LibraryError, match="no continuous channels"):
+        PlexonClient(LongLibrary(rate_hz=0), PHOTODIODE)
+
+
+def test_light_that_nobody_asked_for_is_left_out(recording):
+    events, _ = events_of(recording)
+    library = LongLibrary()
+    flash = photodiode_stream(np.array([0.3]), np.array([0.4]), 1.0, float(LIGHT_HZ))
+    library.play(light_waves(flash, 0.0, 1.0))
+    library.play([wave(e.Type, e.UpperTS << 32 | e.TimeStamp, e.Channel, e.Unit) for e in events])
+    sending = Sending(PlexonClient(library, PHOTODIODE))
+    threading.Timer(0.3, sending.start).start()
+    source = PlexonSource(sending.address)
+    packets = taken(source, len(events), 10.0)
+    assert source.light_hz == 0 and len(packets) == len(events)
     source.close()
     sending.stop()

@@ -187,4 +187,5 @@ def open_recorder(settings: Evolve, study: Config, threads: Sequence[EvolutionTh
         from evoalign.loop.cerebus import CerebusSource
 
         return LiveRecorder(CerebusSource(settings.recorder), settings, study.events)
-    return LiveRecorder(PlexonSource(settings.recorder.address), settings, study.events)
+    recorder = settings.recorder
+    return LiveRecorder(PlexonSource(recorder.address, bool(recorder.photodiode)), settings, study.events)

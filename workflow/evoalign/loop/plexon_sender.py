@@ -1,4 +1,4 @@
-"""Sends Plexon's online spikes and event words as lines of text over TCP (docs/loop.md).
+"""Sends Plexon's online spikes, event words and photodiode as lines of text over TCP (docs/loop.md).
 
 This file needs nothing but Python 3.11, and may be copied alone to the computer on which
 OmniPlex or MAP runs: ``python plexon_sender.py --library PlexClient.dll``. The library comes
@@ -18,10 +18,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-PROTOCOL = "evoalign-plexon 1"
-SPIKE_TYPE, EVENT_TYPE = 1, 4  # PL_SingleWFType, PL_ExtEventType of Plexon.h
+PROTOCOL = "evoalign-plexon 2"
+# PL_SingleWFType, PL_ExtEventType and PL_ADDataType of Plexon.h
+SPIKE_TYPE, EVENT_TYPE, SAMPLES_TYPE = 1, 4, 5
 STROBED, START, STOP = 257, 258, 259  # event channels with a meaning of their own
 MOST_EVENTS = 50_000  # of one call of the library
+MOST_SAMPLES = 120  # of one block, MAX_WF_LENGTH_LONG
+SLOW_CHANNELS = 256  # more than any card has
 LINES_KEPT = 2_000_000  # that a reader who was away may still ask for: minutes
 CLOCK_BEHIND_S = 0.1  # that clock lines stay behind the library's newest stamp and this computer's clock
 
@@ -48,6 +51,12 @@ class PlEvent(ctypes.Structure):
     ]
 
 
+class PlWaveLong(PlEvent):
+    """`PL_WaveLong` of Plexon.h: a `PL_Event` with the samples that belong to it."""
+
+    _fields_ = [("WaveForm", ctypes.c_int16 * MOST_SAMPLES)]
+
+
 class PlexonClient:
     """Plexon's own client.
 
@@ -55,34 +64,70 @@ class PlexonClient:
     ----------
     library : object
         PlexClient.dll, loaded by ctypes.
+    photodiode : int
+        Continuous channel of the photodiode, from 1 (1 = AI01 or AD01); 0 = none.
+
+    Attributes
+    ----------
+    clock_hz : int
+        Ticks a second.
+    light_hz : int
+        Samples a second of the photodiode; 0 without one.
 
     Raises
     ------
     LibraryError
-        Plexon's server does not run.
+        Plexon's server does not run, or takes in no continuous channels.
     """
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: Any, photodiode: int = 0) -> None:
         self._library = library
         if not library.PL_InitClientEx3(0, None, None):
             raise LibraryError("Plexon's server does not answer: start OmniPlex or MAP, then this")
         self.clock_hz = round(1e6 / library.PL_GetTimeStampTick())  # it gives microseconds
-        self._events = (PlEvent * MOST_EVENTS)()
+        self._photodiode, self.light_hz = photodiode, self._rate_hz() if photodiode else 0
+        self._events = ((PlWaveLong if photodiode else PlEvent) * MOST_EVENTS)()
+
+    def _rate_hz(self) -> int:
+        """Sampling rate of the slow continuous channels."""
+        rate_hz, channels, gains = ctypes.c_int(), *((ctypes.c_int * SLOW_CHANNELS)() for _ in range(2))
+        self._library.PL_GetSlowInfo(ctypes.byref(rate_hz), channels, gains)
+        if rate_hz.value <= 0:
+            raise LibraryError("Plexon's server takes in no continuous channels: enable the photodiode's")
+        return rate_hz.value
 
     def lines(self) -> list[str]:
         """Return what came since the last call, without numbers."""
         n_events = ctypes.c_int(MOST_EVENTS)
-        self._library.PL_GetTimeStampStructures(ctypes.byref(n_events), self._events)
-        return [line for event in self._events[: n_events.value] if (line := as_line(event))]
+        if not self._photodiode:
+            self._library.PL_GetTimeStampStructures(ctypes.byref(n_events), self._events)
+        else:
+            dropped = ctypes.c_int(), ctypes.c_int()
+            # The only one of the library's functions that gives samples with the events.
+            self._library.PL_GetLongWaveFormStructures(
+                ctypes.byref(n_events), self._events, *map(ctypes.byref, dropped)
+            )
+        came = self._events[: n_events.value]
+        return [line for event in came if (line := as_line(event, self._photodiode))]
 
     def close(self) -> None:
         """Leave Plexon's server."""
         self._library.PL_CloseClient()
 
 
-def as_line(event: PlEvent) -> str:
-    """Return a spike, word or single-bit event as a line without its number; '' for what is neither."""
+def as_line(event: Any, photodiode: int = 0) -> str:
+    """Return a spike, event or piece of the photodiode as a line without its number; '' for all else.
+
+    Parameters
+    ----------
+    event : PlEvent or PlWaveLong
+        The library counts continuous channels from 0.
+    photodiode : int
+        Continuous channel, from 1; 0 = none.
+    """
     tick = event.UpperTS << 32 | event.TimeStamp
+    if event.Type == SAMPLES_TYPE and photodiode and event.Channel == photodiode - 1:
+        return " ".join(map(str, ["l", tick, *event.WaveForm[: event.NumberOfDataWords]]))
     if event.Type == SPIKE_TYPE:
         return f"s {tick} {event.Channel} {event.Unit}"
     if event.Type != EVENT_TYPE or event.Channel in (START, STOP):
@@ -98,7 +143,7 @@ class Sender:
     Parameters
     ----------
     client : PlexonClient
-        Or anything with its `clock_hz` and `lines`.
+        Or anything with its `clock_hz`, `light_hz` and `lines`.
     listen : tuple of (str, int)
         Where the reader connects.
     """
@@ -152,7 +197,11 @@ class Sender:
         reader, _ = self._server.accept()
         reader.settimeout(5.0)
         try:
-            reader.sendall(f"{PROTOCOL} {self._client.clock_hz} {self._n_lines}\n".encode("ascii"))
+            reader.sendall(
+                f"{PROTOCOL} {self._client.clock_hz} {self._n_lines} {self._client.light_hz}\n".encode(
+                    "ascii"
+                )
+            )
             question = reader.makefile("r", encoding="ascii").readline().split()
             first = int(question[1])
         except (OSError, ValueError, IndexError):
@@ -184,10 +233,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--listen", default="127.0.0.1:5579", help="address of this computer on the rig's network"
     )
+    parser.add_argument(
+        "--photodiode", type=int, default=0, help="its continuous channel, 1 = AI01 or AD01; 0 = none"
+    )
     parsed = parser.parse_args(arguments)
     host, _, port = parsed.listen.rpartition(":")
     try:
-        client = PlexonClient(ctypes.CDLL(parsed.library))
+        client = PlexonClient(ctypes.CDLL(parsed.library), parsed.photodiode)
         sender = Sender(client, (host, int(port)))
     except (OSError, ValueError, LibraryError) as error:
         print(f"{parsed.library}, {parsed.listen}: {error}", file=sys.stderr)

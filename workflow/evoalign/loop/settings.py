@@ -55,7 +55,7 @@ class RecorderSettings(Section):
     local_address: str = setting("0.0.0.0:51002", "of this computer, to which the NSP sends; cerebus alone")
     protocol: Literal["3.11", "4.0", "4.1", "4.2"] = setting("4.1", "of the NSP's firmware; cerebus alone")
     photodiode: str = setting(
-        "", "name or number of the photodiode's analog input; needs raw; cerebus alone; '' = event words"
+        "", "name or number of the photodiode's analog input; needs raw; '' = event words"
     )
     late_ms: float = setting(50.0, "wait so long for spikes that are late at a round's end", ge=0, le=10_000)
     timeout_s: float = setting(5.0, "a round whose last event word does not come ends after this", gt=0)
@@ -65,8 +65,8 @@ class RecorderSettings(Section):
 
     @model_validator(mode="after")
     def _photodiode_is_saved(self) -> RecorderSettings:
-        if self.photodiode and self.source != "cerebus":
-            raise ValueError("a photodiode is taken in from a Cerebus alone")
+        if self.photodiode and self.source == "model":
+            raise ValueError("a photodiode is taken in from a Cerebus or Plexon, not from a model")
         if self.photodiode and not self.raw:
             raise ValueError(
                 "with a photodiode, name the files in raw: the .nev that the loop writes has none"
