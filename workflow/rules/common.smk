@@ -1,5 +1,6 @@
 # The study as the rules see it: checked config, checked sample sheet, paths.
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from evoalign.sheet import check_curations, load_sessions
 from evoalign.spaces.settings import GENERATED_SPACES
 from evoalign.study import check_config, check_generators
 from evoalign.study_checks import check_consistency, check_yaml
+
+# A plan is made of some million objects that stay: Python need not look for garbage among them so often.
+gc.set_threshold(200_000, 50, 50)
 
 DEMO = "data/demo"
 # What is read of a folder of phy.

@@ -15,6 +15,7 @@ from evoalign.commands.findings import Findings
 from evoalign.commands.text import counted, megabytes, seconds
 from evoalign.errors import InputError
 from evoalign.sheet import Session
+from evoalign.sorting.settings import DEFAULT_SORTER
 from evoalign.study import Config
 
 # Measured on the demo (docs/commands.md): results without the raw data a session, and of its raw data.
@@ -102,9 +103,14 @@ def machine_findings(config: Config, rows: Sequence[Session], cores: int | None)
     findings.ok(
         f"time: about {seconds(max(core_s / n_cores, longest_s))} on {counted(n_cores, 'core')} for "
         f"{megabytes(sum(sizes))} of recordings ({seconds(core_s)} of one core); "
-        "encoding of many units takes longer"
+        f"encoding of many units takes longer{_other_sorter(config)}"
     )
     return findings
+
+
+def _other_sorter(config: Config) -> str:
+    """The estimate is the default sorter's; others take up to ten times as long (docs/sorting.md)."""
+    return "" if config.sorting.sorter == DEFAULT_SORTER else f", and so may {config.sorting.sorter}"
 
 
 def _check_device(config: Config, findings: Findings) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from evoalign.settings import Section, setting
 
+DEFAULT_SORTER = "electrode"
+
 
 class Sorting(Section):
     """Voltages -> units."""

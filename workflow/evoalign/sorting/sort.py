@@ -25,12 +25,11 @@ from evoalign.sorting.pairs import settle
 from evoalign.sorting.quality import describe
 from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
-from evoalign.sorting.settings import Sorting
+from evoalign.sorting.settings import DEFAULT_SORTER, Sorting
 from evoalign.sorting.tables import BAD_CHANNELS
 from evoalign.sorting.traces import Traces
 from evoalign.sorting.waveforms import UnitKey, WaveSums, time_axis_ms
 
-DEFAULT_SORTER = "electrode"
 NOISE_UNIT = 255  # Blackrock's number for what the rig called noise
 MIN_ISI_S = 3e-4  # the same spike twice, at a border between chunks
 
