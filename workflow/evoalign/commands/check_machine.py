@@ -42,10 +42,9 @@ def program_findings(config: Config) -> Findings:
         findings.fail(
             InputError("the style file does not exist", config.figures.style, "correct figures.style")
         )
-    from evoalign.sorting.external import check_sorter
-    from evoalign.sorting.sort import DEFAULT_SORTER
-
     if config.sorting.sorter != DEFAULT_SORTER:
+        from evoalign.sorting.external import check_sorter  # loads SpikeInterface's sorters: two seconds
+
         with findings.caught():
             check_sorter(config.sorting.sorter, config.sorting.sorter_params)
             findings.ok(f"sorter: {config.sorting.sorter}")

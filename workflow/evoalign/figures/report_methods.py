@@ -16,7 +16,7 @@ from evoalign.figures.captions import percent, span
 from evoalign.figures.methods_links import Citations, Paragraph, SectionValues, in_hz, in_ms, link, to
 from evoalign.figures.panels import words
 from evoalign.formats.names import FORMAT_NAMES, THROUGH_NEO
-from evoalign.sorting.settings import Sorting
+from evoalign.sorting.settings import DEFAULT_SORTER, Sorting
 from evoalign.spaces.settings import Hessian, Prototypes
 
 LICENCE = "This text and its references may be copied freely, without credit, under CC0 1.0."
@@ -134,7 +134,7 @@ def _alignment(events: Events, formats: Sequence[str], cite: Citations, versions
 
 def _sorting(sorting: Sorting, versions: Mapping[str, str], cite: Citations) -> str:
     value = SectionValues("sorting", sorting)
-    if sorting.sorter == "electrode":
+    if sorting.sorter == DEFAULT_SORTER:
         how = (
             "Each electrode was sorted by itself: voltages were filtered from "
             f"{value('highpass_hz')} to "

@@ -18,7 +18,7 @@ from evoalign.files import no_space
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.electrode import WhitenedElectrodes
 from evoalign.sorting.interpolated import without_artefacts
-from evoalign.sorting.settings import Sorting
+from evoalign.sorting.settings import DEFAULT_SORTER, Sorting
 from evoalign.sorting.waveforms import UnitKey
 
 PITCH_UM = 400.0  # between electrodes whose places are unknown: far enough that no unit is on two
@@ -39,12 +39,14 @@ def check_sorter(name: str, params: dict[str, Any]) -> dict[str, Any]:
     setting = "config, sorting.sorter"
     available = sorters.available_sorters()
     if name not in available:
-        raise InputError(f"no sorter is called '{name}'", setting, _nearest(name, ["electrode", *available]))
+        raise InputError(
+            f"no sorter is called '{name}'", setting, _nearest(name, [DEFAULT_SORTER, *available])
+        )
     if name not in sorters.installed_sorters():
         raise InputError(
             f"the sorter '{name}' is not installed",
             setting,
-            f"install it, or choose one of: {', '.join(['electrode', *sorters.installed_sorters()])}",
+            f"install it, or choose one of: {', '.join([DEFAULT_SORTER, *sorters.installed_sorters()])}",
         )
     defaults = sorters.get_default_sorter_params(name)
     for key in params:

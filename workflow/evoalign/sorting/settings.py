@@ -13,7 +13,7 @@ class Sorting(Section):
     """Voltages -> units."""
 
     sorter: str = setting(
-        "electrode", "'electrode' (ours, for single electrodes) or the name of a SpikeInterface sorter"
+        DEFAULT_SORTER, "'electrode' (ours, for single electrodes) or the name of a SpikeInterface sorter"
     )
     sorter_params: dict[str, Any] = setting({}, "passed to the SpikeInterface sorter")
     per_electrode: bool = setting(True, "run a SpikeInterface sorter on each electrode by itself")
