@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pynwb
 import yaml
 from click.testing import CliRunner
 from pynwb import NWBFile
@@ -71,7 +72,9 @@ def _label(text: str) -> str:
     return _NOT_IN_LABELS.sub("-", text).strip("-") or "unknown"
 
 
-def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, str]]:
+def dandi_findings(
+    nwb: NWBFile, path: Path, errors: list[Any] | None = None
+) -> list[tuple[str, str, str, str, str]]:
     """Return what ``dandi validate`` says of a file in a dandiset: rows of `FINDINGS`.
 
     Nothing is downloaded, and nothing is left in the user's folders. A file
@@ -81,6 +84,9 @@ def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, s
     ----------
     nwb, path
         The opened file (`evoalign.nwb.read.opened`), and where it lies.
+    errors : list of hdmf.validate.errors.Error, optional
+        What pynwb says of it by the schema that the file holds, where that is known: the tool
+        would find it again.
 
     Raises
     ------
@@ -96,7 +102,36 @@ def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, s
         link.parent.mkdir(parents=True)
         link.symlink_to(path.resolve())
         _write_description(link.parents[1], "validation", "")
-        return sorted(_run_dandi(link, Path(folder)))
+        with _not_again(nwb, path, errors):
+            return sorted(_run_dandi(link, Path(folder)))
+
+
+@contextmanager
+def _not_again(nwb: NWBFile, path: Path, errors: list[Any] | None) -> Iterator[None]:
+    """Let the tool not read and check again what was: three quarters of its time.
+
+    It asks pynwb and nwbinspector, and opens the file for each. Of nwbinspector's findings none are taken
+    from it (`_findings`), so that it may get none.
+    """
+    import nwbinspector
+
+    from evoalign.nwb.dandi_tool import pynwb_utils
+
+    replaced: list[tuple[Any, str, Any]] = []
+    if not is_zarr(path):
+        opened_already = nullcontext(SimpleNamespace(read=lambda: nwb))
+        replaced += [(pynwb_utils, "NWBHDF5IO", lambda **_: opened_already)]
+        replaced += [(nwbinspector, "inspect_nwbfile", lambda **_: iter(()))]
+    if errors is not None:
+        replaced += [(pynwb, "validate", lambda **_: errors)]
+    originals = [getattr(module, name) for module, name, _ in replaced]
+    try:
+        for module, name, instead in replaced:
+            setattr(module, name, instead)
+        yield
+    finally:
+        for (module, name, _), original in zip(replaced, originals, strict=True):
+            setattr(module, name, original)
 
 
 def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
@@ -105,10 +140,10 @@ def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]
     arguments = ["validate", "--format", "json", "--output", str(output), str(dandiset)]
     # In this process: a fork of one with threads may wait for ever for a lock that one of them held, and a
     # new one loads for three seconds.
-    with _surroundings(scratch):
-        from dandi.cli.command import main
+    from evoalign.nwb import dandi_tool
 
-        ended = CliRunner().invoke(main, arguments)
+    with dandi_tool.surroundings(scratch):
+        ended = CliRunner().invoke(dandi_tool.main, arguments)
         # Of a Zarr folder the archive takes no metadata at upload.
         refused = "" if is_zarr(file) else _upload_refused(file)
     upload = _upload_finding(refused) if refused else []
@@ -118,31 +153,6 @@ def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]
         return upload
     words = f"{ended.output} {ended.exception or ''}".strip()[-500:]
     raise InputError(f"dandi validate ended with {ended.exit_code}: {words}", dandiset)
-
-
-@contextmanager
-def _surroundings(scratch: Path) -> Iterator[None]:
-    """Keep the tool from the web and the user's folders, and afterwards log as before."""
-    root, tool = logging.getLogger(), logging.getLogger("dandi")
-    levels, handlers = (root.level, tool.level), list(root.handlers)
-    # DANDI_NO_ET: no look for newer versions; the XDG folders: no logs at the user's home.
-    changed = {"DANDI_NO_ET": "1", "DANDI_CACHE": "ignore"} | {
-        name: str(scratch / name) for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
-    }
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-        for handler in set(root.handlers).difference(handlers):
-            root.removeHandler(handler)
-            handler.close()
-        for logger, level in zip((root, tool), levels, strict=True):
-            logger.setLevel(level)
 
 
 def _findings(output: Path) -> list[tuple[str, str, str, str, str]]:
@@ -163,8 +173,7 @@ def _upload_finding(refused: str) -> list[tuple[str, str, str, str, str]]:
 
 def _upload_refused(file: Path) -> str:
     """Say what is wrong with the metadata that an upload takes; ``dandi validate`` does not take them."""
-    from dandi.metadata.core import prepare_metadata
-    from dandi.metadata.nwb import get_metadata
+    from evoalign.nwb.dandi_tool import get_metadata, prepare_metadata
 
     try:
         metadata = get_metadata(file)

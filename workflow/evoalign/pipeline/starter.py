@@ -41,6 +41,7 @@ LIBRARIES = (
     "xarray",
     "hdmf_zarr",
     "nwbinspector",
+    "evoalign.nwb.dandi_tool",
     "scipy.stats",
     "matplotlib.pyplot",
 )
