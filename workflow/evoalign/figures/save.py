@@ -19,6 +19,8 @@ from evoalign.tables import without_formulas
 
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
+# What matplotlib takes for no engine at all; with others it gives a figure the style's again after each file.
+NO_LAYOUT = {"figure.constrained_layout.use": False, "figure.autolayout": False}
 PLACE_DIGITS = 9  # of places on the page, as shares of its size
 
 
@@ -80,7 +82,7 @@ def save_figure(
     _settle(figure, dpi)
     # No dates, versions or random ids: the same figure is the same file.
     written = []
-    with mpl.rc_context({"svg.hashsalt": "evoalign"}):
+    with mpl.rc_context({"svg.hashsalt": "evoalign"} | NO_LAYOUT):
         bitmap_metadata = {"Software": None, KEY: axes_facts(figure)}
         for suffix, metadata in ((".svg", {"Date": None, "Creator": None}), (".png", bitmap_metadata)):
             written.append(stem.with_name(stem.name + suffix))
@@ -108,7 +110,7 @@ def _settle(figure: Figure, dpi: float) -> None:
     if engine := figure.get_layout_engine():
         engine.execute(figure)
     # None at all: with the engine 'none' matplotlib draws each figure twice, the first time for its layout.
-    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+    with mpl.rc_context(NO_LAYOUT):
         figure.set_layout_engine(None)
     _round_subfigures(figure)
     for axes in figure.axes:
