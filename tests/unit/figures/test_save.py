@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evoalign.errors import InputError
@@ -93,3 +94,9 @@ def test_a_style_that_is_no_text_is_one_message(tmp_path):
     broken.write_bytes(b"\xff\xfe\x00font")
     with pytest.raises(InputError, match="cannot read"):
         use_style(broken)
+
+
+def test_a_figure_is_drawn_once_for_each_file(tmp_path, monkeypatch):
+    figure, drawing, seen = drawn(), Axes.draw, []
+    monkeypatch.setattr(Axes, "draw", lambda axes, renderer: (seen.append(axes), drawing(axes, renderer)))
+    assert len(save_figure(figure, tmp_path / "f", {}, 100)) == len(seen) == 2
