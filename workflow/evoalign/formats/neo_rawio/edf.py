@@ -128,10 +128,13 @@ def _header(path: Path) -> Header:
             raise refuse(SYSTEM, f"the file has {n_signals} signals", path, 252)
         rest = file.read(256 * n_signals)
     header_bytes = 256 * (n_signals + 1)
-    told = _whole(fixed[184:192], "size of the header", path, 184)
-    if told != header_bytes or len(rest) + 256 != header_bytes:
+    stated_bytes = _whole(fixed[184:192], "size of the header", path, 184)
+    if stated_bytes != header_bytes or len(rest) + 256 != header_bytes:
         raise refuse(
-            SYSTEM, f"a header of {told} bytes for {n_signals} signals, which take {header_bytes}", path, 184
+            SYSTEM,
+            f"a header of {stated_bytes} bytes for {n_signals} signals, which take {header_bytes}",
+            path,
+            184,
         )
     fields, at = {}, 0
     for name, size in FIELDS.items():
@@ -215,7 +218,7 @@ def _annotations(contents: RecordingContents, head: Header, path: Path) -> np.nd
     if not head.kind.startswith("EDF+") or not columns:
         return onset_s
     places = np.concatenate(([0], np.cumsum(head.n)))
-    found: list[tuple[float, str]] = []
+    annotations: list[tuple[float, str]] = []
     for record, row in enumerate(head.records):
         for rank, column in enumerate(columns):
             content = row[places[column] : places[column + 1]].tobytes()
@@ -225,7 +228,7 @@ def _annotations(contents: RecordingContents, head: Header, path: Path) -> np.nd
                 if not ANNOTATION.match(content):
                     raise refuse(SYSTEM, f"record {record + 1} has no annotation of its time", path)
                 onset_s[record] = float(lists[0][0])
-            found += [
+            annotations += [
                 (float(onset), text.strip())
                 for onset, _, texts in lists
                 for text in texts.decode("utf-8", "replace").split("\x14")
@@ -233,7 +236,7 @@ def _annotations(contents: RecordingContents, head: Header, path: Path) -> np.nd
             ]
     numbers: dict[str, int] = {}
     for source, whole in (("strobed", True), ("bit", False)):
-        chosen = [(time, text) for time, text in found if bool(re.fullmatch(r"\d{1,9}", text)) is whole]
+        chosen = [(time, text) for time, text in annotations if bool(re.fullmatch(r"\d{1,9}", text)) is whole]
         words = [int(text) if whole else numbers.setdefault(text, len(numbers) + 1) for _, text in chosen]
         contents.add_words(np.array([time for time, _ in chosen]), np.array(words, np.int64), source)
     if numbers:

@@ -83,17 +83,19 @@ def _against_full_words(place: Path, number: np.ndarray, tick: np.ndarray, level
     for name in ("full_words.npy", "full_word.npy"):
         if not (place / name).is_file():
             continue
-        kept = npy(SYSTEM, place / name)
-        if kept.ndim == 2 and kept.dtype == np.uint8:
-            kept = (kept.astype(np.int64) << (8 * np.arange(kept.shape[1]))).sum(axis=1)
-        if kept.ndim != 1 or len(kept) != len(number):
-            raise refuse(SYSTEM, f"{len(kept)} full words for {len(number)} edges", place / name)
+        full_words = npy(SYSTEM, place / name)
+        if full_words.ndim == 2 and full_words.dtype == np.uint8:
+            full_words = (full_words.astype(np.int64) << (8 * np.arange(full_words.shape[1]))).sum(axis=1)
+        if full_words.ndim != 1 or len(full_words) != len(number):
+            raise refuse(SYSTEM, f"{len(full_words)} full words for {len(number)} edges", place / name)
         used = np.bitwise_or.reduce(level) if len(level) else 0
-        kept = kept.astype(np.int64)
+        full_words = full_words.astype(np.int64)
         order = np.argsort(number, kind="stable")
         # Edges of one sample: the system may have written them in any order, so their last word is compared.
         last = np.append(np.diff(tick[1:]) > 0, True) if len(tick) > 1 else np.empty(0, bool)
-        differ = np.flatnonzero(((kept[order] ^ level[1:]) & used)[last]) if len(number) else np.empty(0)
+        differ = (
+            np.flatnonzero(((full_words[order] ^ level[1:]) & used)[last]) if len(number) else np.empty(0)
+        )
         if differ.size:
             raise refuse(SYSTEM, f"{differ.size} full words differ from the edges of the lines", place / name)
 
@@ -112,15 +114,17 @@ def add_spikes(
             place, ("electrode_indices.npy", "spike_electrode_indices.npy"), len(number)
         )
         cluster = _spike_column(place, ("clusters.npy", "spike_clusters.npy"), len(number))
-        own = clock if clock is not None else Clock(rate_of(group))
+        group_clock = clock if clock is not None else Clock(rate_of(group))
         channels = _electrodes(group, place, int(electrode.max(initial=0)))
         index = np.clip(electrode - 1, 0, None)
         if len(number):
             contents.add_spikes(
-                np.array([n for n, _ in channels])[index], cluster, own.seconds(number.astype(np.int64))
+                np.array([n for n, _ in channels])[index],
+                cluster,
+                group_clock.seconds(number.astype(np.int64)),
             )
         for n, label in channels:
-            contents.spike_channels[n] = (label, _spike_gain(contents, n), own.rate_hz)
+            contents.spike_channels[n] = (label, _spike_gain(contents, n), group_clock.rate_hz)
 
 
 def _spike_column(place: Path, names: Sequence[str], n: int) -> np.ndarray:
@@ -134,7 +138,7 @@ def _spike_column(place: Path, names: Sequence[str], n: int) -> np.ndarray:
 def _electrodes(group: dict[str, Any], place: Path, most: int) -> list[tuple[int, str]]:
     """Return channel number and name of each electrode: the number of its first wire."""
     structures = group.get("channels") or group.get("electrodes") or [group]
-    found = []
+    numbered = []
     for rank, electrode in enumerate(structures if isinstance(structures, list) else []):
         wires: Any = electrode.get("source_channel_info") if isinstance(electrode, dict) else None
         try:
@@ -146,12 +150,12 @@ def _electrodes(group: dict[str, Any], place: Path, most: int) -> list[tuple[int
             if isinstance(electrode, dict)
             else ""
         )
-        found.append((number, str(name)))
-    if most > len(found) or len({n for n, _ in found}) != len(found):
+        numbered.append((number, str(name)))
+    if most > len(numbered) or len({n for n, _ in numbered}) != len(numbered):
         raise refuse(
-            SYSTEM, f"spikes of electrode {most}, and {len(found)} electrodes in structure.oebin", place
+            SYSTEM, f"spikes of electrode {most}, and {len(numbered)} electrodes in structure.oebin", place
         )
-    return found
+    return numbered
 
 
 def _spike_gain(contents: RecordingContents, number: int) -> float:

@@ -93,8 +93,8 @@ def _ask(system: str, path: Path, what: str, question: Callable[[], Any]) -> Any
     except InputError:
         raise
     except Exception as error:  # neo raises all kinds of errors on a damaged file
-        said = str(error).strip().splitlines()[:1] or [""]
-        raise refuse(system, f"neo cannot {what}: {type(error).__name__} {said[0][:120]}", path) from error
+        message = str(error).strip().splitlines()[:1] or [""]
+        raise refuse(system, f"neo cannot {what}: {type(error).__name__} {message[0][:120]}", path) from error
 
 
 class _NeoReader:
@@ -191,8 +191,8 @@ def _channel(
     name, unit = str(header["name"]), str(header["units"])
     scale = MICROVOLTS.get(unit.lower())
     if scale is None:
-        said = f"in {unit}" if unit else "the file has none; a count is taken as 1 µV"
-        contents.metadata.setdefault("scale", {})[name] = said
+        meaning = f"in {unit}" if unit else "the file has none; a count is taken as 1 µV"
+        contents.metadata.setdefault("scale", {})[name] = meaning
         scale = 1.0
     gain, offset = float(header["gain"]) * scale, float(header["offset"]) * scale
     if dtype == np.uint16:

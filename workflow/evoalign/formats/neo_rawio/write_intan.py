@@ -148,11 +148,11 @@ def _write_blocks(
 
 def _whole_blocks(chunks: Iterable[np.ndarray], block: int) -> Iterator[np.ndarray]:
     """Yield samples in multiples of a block; the controller ends with a whole one, so a rest is dropped."""
-    rest: np.ndarray | None = None
+    incomplete: np.ndarray | None = None
     for chunk in chunks:
-        samples = chunk if rest is None else np.concatenate((rest, chunk))
+        samples = chunk if incomplete is None else np.concatenate((incomplete, chunk))
         n = len(samples) // block * block
-        rest = samples[n:]
+        incomplete = samples[n:]
         if n:
             yield samples[:n]
 

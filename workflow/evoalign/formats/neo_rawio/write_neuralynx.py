@@ -90,14 +90,14 @@ def write_neuralynx(
         header = _header("Event", "Events", NEV.itemsize, opened)
         (partial / "Events.nev").write_bytes(header + events.tobytes())
         for channel in sorted(set(spikes["channel"].astype(int))):
-            own = spikes[spikes["channel"] == channel]
-            records = np.zeros(len(own), NSE)
-            own = own.sort_values("time_s", kind="stable")
-            sample = np.rint(own["time_s"].to_numpy() * sampling_rate_hz)
+            of_channel = spikes[spikes["channel"] == channel]
+            records = np.zeros(len(of_channel), NSE)
+            of_channel = of_channel.sort_values("time_s", kind="stable")
+            sample = np.rint(of_channel["time_s"].to_numpy() * sampling_rate_hz)
             records["qwTimeStamp"] = first_stamp + np.rint(sample * MICROSECONDS / sampling_rate_hz).astype(
                 "<u8"
             )
-            records["dwCellNumber"] = own["unit"].to_numpy()
+            records["dwCellNumber"] = of_channel["unit"].to_numpy()
             header = _header("Spike", f"SE{channel}", NSE.itemsize, opened, sampling_rate_hz, channel - 1, 1)
             (partial / f"SE{channel}.nse").write_bytes(header + records.tobytes())
 
@@ -140,10 +140,10 @@ def _records(
 ) -> Iterable[tuple[np.ndarray, int]]:
     """Yield (samples, number of the first) in whole records, and a part of one at pauses and at the end."""
     stops = [where for where, _ in pauses]
-    rest: np.ndarray | None = None
+    incomplete: np.ndarray | None = None
     begin = 0
     for chunk in chunks:
-        samples = chunk if rest is None else np.concatenate((rest, chunk))
+        samples = chunk if incomplete is None else np.concatenate((incomplete, chunk))
         while stops and begin + len(samples) >= stops[0]:
             n = stops.pop(0) - begin
             yield samples[:n], begin
@@ -151,9 +151,9 @@ def _records(
         n = len(samples) // RECORD * RECORD
         if n:
             yield samples[:n], begin
-        rest, begin = samples[n:], begin + n
-    if rest is not None and len(rest):
-        yield rest, begin
+        incomplete, begin = samples[n:], begin + n
+    if incomplete is not None and len(incomplete):
+        yield incomplete, begin
 
 
 def _events(words: pd.DataFrame, rate_hz: int, first_stamp: int, n: int) -> np.ndarray:
