@@ -1,12 +1,13 @@
 """The digest of what a script runs: its modules, the packages around them, pins."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from evoalign.pipeline import digests, versions
+from evoalign.pipeline import digests, installed, kept, versions
 
 REAL = versions.ROOT
 LOCK = {"pynwb": "1", "hdmf": "2", "numpy": "3", "matplotlib": "4", "pillow": "5"}
@@ -36,11 +37,12 @@ def digest(tmp_path, script, monkeypatch):
         for name in ("errors", "__init__"):
             (root / f"{name}.py").write_text(changed.get(name, (REAL / f"{name}.py").read_text()))
         monkeypatch.setattr(versions, "ROOT", root)
-        for cached in (versions.of, versions._module_digest, versions.read_lock):
+        for cached in (versions.of, versions._library, versions._module_digest, versions.read_lock):
             cached.cache_clear()
         return versions.of(script(text), str(lock))
 
     yield of
+    versions._library.cache_clear()
     versions._module_digest.cache_clear()
 
 
@@ -112,14 +114,15 @@ def cache(tmp_path, monkeypatch):
     """The user's cache, as that of a process that has read none of it yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     yield tmp_path / "evoalign/sources.json"
-    digests._kept_digests.cache_clear()
+    for file in (digests.KEPT, installed.KEPT, versions.REACHED):
+        file.forget()
 
 
 def kept_digest(source):
     """The digest that the next process takes."""
-    digests._kept_digests.cache_clear()
+    digests.KEPT.forget()
     digest = digests.source_digest(source)
-    digests.keep()
+    digests.KEPT.write()
     return digest
 
 
@@ -137,7 +140,7 @@ def test_no_digest_of_another_way_to_make_them_is_taken(cache, monkeypatch):
     kept_digest(source)
     monkeypatch.setattr(digests, "_maker", lambda: "another Python")
     monkeypatch.setattr(digests, "_bare", lambda source: "made anew")
-    assert kept_digest(source) == digests._hash("made anew")
+    assert kept_digest(source) == kept.short_hash("made anew")
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff"])
@@ -154,7 +157,63 @@ def test_a_cache_that_cannot_be_written_stops_nobody(cache, tmp_path):
 
 
 def test_what_was_kept_long_ago_is_dropped(cache, monkeypatch):
-    monkeypatch.setattr(digests, "MOST_KEPT", 2)
+    monkeypatch.setattr(digests.KEPT, "most", 2)
     for number in range(4):
         kept_digest(f"x = {number}\n")
     assert len(json.loads(cache.read_text())) == 2
+
+
+def test_who_imports_whom_is_found_once_until_a_module_changes(cache, digest, monkeypatch):
+    source = (REAL / "errors.py").read_text()
+    first = digest(ERRORS)
+    versions.REACHED.forget()
+    monkeypatch.setattr(versions, "_graph", lambda: pytest.fail("found again"))
+    assert digest(ERRORS) == first
+    with pytest.raises(pytest.fail.Exception, match="found again"):
+        digest(ERRORS, errors=source + "import json\n")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A function that installs packages in a folder of their own, which alone Python finds."""
+    folder = tmp_path / "site"
+    monkeypatch.setattr(sys, "path", [str(folder)])
+
+    def install(name, version, module, *needed):
+        info = folder / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {line}" for line in needed)]
+        (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *lines]))
+        (info / "top_level.txt").write_text(module)
+        return info
+
+    yield install
+    installed.packages.cache_clear()
+
+
+def listed_next(monkeypatch):
+    """The packages as the next process lists them."""
+    installed.packages.cache_clear()
+    installed.KEPT.forget()
+    found = installed.packages()
+    installed.KEPT.write()
+    return found
+
+
+def test_packages_are_listed_once(cache, site, monkeypatch):
+    site("Some_Lab", "1", "lab", "numpy>=1", "torch ; extra == 'gpu'")
+    first = listed_next(monkeypatch)
+    assert first == {"of_module": {"lab": ["Some_Lab"]}, "needed_by": {"some-lab": ["numpy"]}}
+    monkeypatch.setattr(installed, "_listed", lambda: pytest.fail("listed again"))
+    assert listed_next(monkeypatch) == first
+
+
+def test_packages_are_listed_again_after_one_was_installed_or_installed_anew(cache, site, monkeypatch):
+    info = site("lab", "1", "lab")
+    listed_next(monkeypatch)
+    site("other", "1", "other")
+    assert listed_next(monkeypatch)["of_module"] == {"lab": ["lab"], "other": ["other"]}
+    # As pip does for the same version: a folder of the same name.
+    shutil.rmtree(info)
+    site("lab", "1", "lab", "numpy")
+    assert listed_next(monkeypatch)["needed_by"]["lab"] == ["numpy"]

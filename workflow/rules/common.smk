@@ -16,7 +16,9 @@ from evoalign.spaces.settings import GENERATED_SPACES
 from evoalign.study import check_config, check_generators
 from evoalign.study_checks import check_consistency, check_yaml
 
-# A plan is made of some million objects that stay: Python need not look for garbage among them so often.
+# A plan is made of some million objects that stay: Python need not look for garbage among them so often,
+# and never among the modules that are loaded.
+gc.freeze()
 gc.set_threshold(200_000, 50, 50)
 
 DEMO = "data/demo"
@@ -325,7 +327,8 @@ def settings(*names, without=()):
 
     A function, as all here: in a plain text Snakemake would look for wildcards.
     """
-    return lambda wildcards: declared.settings(STUDY, names, without)
+    text = declared.settings(STUDY, names, without)
+    return lambda wildcards: text
 
 
 def session_fields(*names):

@@ -8,21 +8,26 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grimp
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from evoalign.pipeline.digests import keep, source_digest
+from evoalign.pipeline import digests, installed
+from evoalign.pipeline.digests import source_digest
+from evoalign.pipeline.kept import Kept, short_hash
+
+if TYPE_CHECKING:
+    import grimp
 
 LIBRARY = "evoalign"
 # A module that imports this one runs all modules of its package.
 DISCOVERY = "evoalign.discovery"
 ROOT = Path(__file__).parents[1]
+# What each of 30 scripts imports, before and after some edits of the library.
+REACHED = Kept("imports.json", 300)
 
 
 @functools.cache
@@ -48,7 +53,8 @@ def of(script: str, lock: str) -> str:
     parts = [source_digest(Path(script).read_text(encoding="utf-8"))]
     parts += [f"{name}:{_module_digest(name)}" for name in sorted(module_files) if _is_own(name)]
     parts += [f"{name}=={version}" for name, version in sorted(versions.items())]
-    keep()
+    for cache in (digests.KEPT, installed.KEPT, REACHED):
+        cache.write()
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -58,8 +64,14 @@ def modules(script: str) -> set[str]:
     Those of the library by their whole names, the packages around them among
     them, since Python runs these too; other packages by their first names.
     """
+    text = Path(script).read_text(encoding="utf-8")
+    return set(REACHED.get(short_hash(text + _library()), lambda: sorted(_reached(text))))
+
+
+def _reached(text: str) -> set[str]:
+    """Modules that a source imports, directly or through others of the library."""
     graph = _graph()
-    waiting = list(_imports(ast.parse(Path(script).read_text(encoding="utf-8"))))
+    waiting = list(_imports(ast.parse(text)))
     reached: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -83,13 +95,16 @@ def pins(imported: Iterable[str], lock: Mapping[str, str]) -> dict[str, str]:
     lock : mapping of str to str
         Canonical name of each pinned package and its version: `read_lock`.
     """
-    waiting = [name for module in imported for name in _distributions().get(module, [])]
+    packages = installed.packages()
+    waiting: list[str] = [
+        canonicalize_name(name) for module in imported for name in packages["of_module"].get(module, [])
+    ]
     names: set[str] = set()
     while waiting:
-        name = canonicalize_name(waiting.pop())
+        name = waiting.pop()
         if name not in names:
             names.add(name)
-            waiting += _required(name)
+            waiting += packages["needed_by"].get(name, [])
     return {name: version for name, version in lock.items() if name in names}
 
 
@@ -102,8 +117,18 @@ def read_lock(path: str) -> dict[str, str]:
 
 
 @functools.cache
+def _library() -> str:
+    """Digest of the names and sources of all modules of the library, on which it depends who imports whom."""
+    files = sorted(ROOT.rglob("*.py"))
+    return short_hash("\0".join(f"{file.relative_to(ROOT)}\0{file.read_text('utf-8')}" for file in files))
+
+
+@functools.cache
 def _graph() -> grimp.ImportGraph:
-    # Without a cache: it would lie in the user's folder, and the graph takes 0.2 s.
+    # Loaded where there is something new: it is not needed in most runs.
+    import grimp
+
+    # Without a cache of its own, which would lie in the user's folder.
     return grimp.build_graph(LIBRARY, include_external_packages=True, cache_dir=None)
 
 
@@ -128,19 +153,3 @@ def _module_digest(name: str) -> str:
     path = ROOT.joinpath(*name.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     return source_digest(file.read_text(encoding="utf-8"))
-
-
-@functools.cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
-
-
-@functools.cache
-def _required(name: str) -> tuple[str, ...]:
-    """Return what an installed package needs here; nothing of one that is not installed."""
-    try:
-        lines = importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:
-        return ()
-    needed = map(Requirement, lines)
-    return tuple(r.name for r in needed if r.marker is None or r.marker.evaluate({"extra": ""}))
