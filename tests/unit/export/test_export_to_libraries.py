@@ -168,6 +168,29 @@ def test_pynapples_psth_is_ours(session):
     assert objects["words"]["digital"].d.tolist() == session.words["word"].tolist()
 
 
+@pytest.mark.parametrize("beyond_s", [0.0, 1e-15, 0.02])
+def test_images_without_a_blank_between_them_stay_presentations_of_their_own(session, beyond_s):
+    """pynapple joins intervals of which one ends later than the next begins, by a rounding error as well."""
+    presentations = session.presentations.copy()
+    valid = presentations.index[presentations["valid"]]
+    onset_s = presentations.loc[valid, "onset_s"].sort_values()
+    presentations.loc[onset_s.index[:-1], "offset_s"] = onset_s.to_numpy()[1:] + beyond_s
+    shown = to_pynapple(replace(session, presentations=presentations))["presentations"]
+    in_order = presentations.loc[onset_s.index]
+    assert shown["image"].tolist() == in_order["image"].tolist()
+    assert shown["offset_s"].tolist() == in_order["offset_s"].tolist()
+    np.testing.assert_allclose(shown.start, onset_s, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(shown.end[:-1], onset_s[1:], rtol=0, atol=1.1e-6)
+
+
+def test_two_presentations_of_one_onset_are_refused(session):
+    presentations = session.presentations.copy()
+    first, second = presentations.index[presentations["valid"]][:2]
+    presentations.loc[second, "onset_s"] = presentations.loc[first, "onset_s"]
+    with pytest.raises(InputError, match="begin at the same time"):
+        to_pynapple(replace(session, presentations=presentations))
+
+
 @pytest.fixture(scope="module")
 def recorded(session, tmp_path_factory):
     """The session beside a raw file of two seconds: spikes on its electrodes, where its sorted units fire."""

@@ -12,7 +12,19 @@ from evoalign.export.observed import observed_intervals
 from evoalign.nwb.contents import SessionContents
 
 OF_UNIT = ("kind", "channel", "area", "label", "preferred", "snr")
-OF_PRESENTATION = ("image", "block", "thread", "space", "trial", "latent_row", "reference", "valid")
+OF_PRESENTATION = (
+    "image",
+    "block",
+    "thread",
+    "space",
+    "trial",
+    "latent_row",
+    "reference",
+    "valid",
+    "offset_s",
+)
+# pynapple 0.11.4 joins intervals of which one ends after the next begins, and drops the metadata of all.
+APART_S = 1e-6
 
 
 def to_pynapple(contents: SessionContents) -> dict[str, Any]:
@@ -30,13 +42,15 @@ def to_pynapple(contents: SessionContents) -> dict[str, Any]:
         and preferred (0 or 1) as metadata, on the time that was recorded, so
         that its rates are by observed time; ``observed``: IntervalSet of the
         recorded stretches; ``presentations``: IntervalSet of the valid
-        presentations with an offset, with image, block, thread, space and so on as metadata;
+        presentations with an offset, with image, block, thread, space and so on as metadata,
+        ``offset_s`` among them: where the next image comes before the offset, the interval
+        ends one microsecond before it, for pynapple joins intervals that overlap;
         ``words``: Tsd of event words by source.
 
     Raises
     ------
     InputError
-        Nothing was recorded.
+        Nothing was recorded, or two valid presentations have one onset.
     """
     intervals = observed_intervals(contents)
     if not (intervals[:, 1] > intervals[:, 0]).any():
@@ -73,6 +87,13 @@ def _presentations(contents: SessionContents) -> nap.IntervalSet:
     metadata = (
         presentations[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
     )
-    return nap.IntervalSet(
-        presentations["onset_s"].to_numpy(), presentations["offset_s"].to_numpy(), metadata=metadata
-    )
+    onset_s, offset_s = presentations["onset_s"].to_numpy(), presentations["offset_s"].to_numpy()
+    if (np.diff(onset_s) < 2 * APART_S).any():
+        at_s = onset_s[np.argmin(np.diff(onset_s))]
+        raise InputError(
+            "two presentations begin at the same time, which pynapple cannot hold",
+            f"session {contents.session}, at {at_s:.6f} s",
+            "mark one of them invalid",
+        )
+    end_s = np.minimum(offset_s, np.append(onset_s[1:] - APART_S, np.inf))
+    return nap.IntervalSet(onset_s, end_s, metadata=metadata)
