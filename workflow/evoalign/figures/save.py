@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
@@ -20,7 +21,7 @@ from evoalign.tables import without_formulas
 # Ten digits: more than a plot shows, fewer than sums that differ in their order keep.
 CSV_FLOATS = "%.10g"
 # What matplotlib takes for no engine at all; with others it gives a figure the style's again after each file.
-NO_LAYOUT = {"figure.constrained_layout.use": False, "figure.autolayout": False}
+NO_LAYOUT: dict[Any, Any] = {"figure.constrained_layout.use": False, "figure.autolayout": False}
 PLACE_DIGITS = 9  # of places on the page, as shares of its size
 
 
