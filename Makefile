@@ -64,8 +64,10 @@ kill-test: $(READY)  ## kill parts of runs 30 times at random; each resumed run 
 bench-workflow: $(READY)  ## how long a run takes that has nothing to do
 	python benchmarks/workflow.py
 
-bench-sorting: $(READY)  ## every sorter on seeded ground truth
+bench-sorting: $(READY)  ## every sorter on seeded ground truth; REAL=FILE.nev of a Utah array adds its shapes
 	python benchmarks/sorting.py
+	python benchmarks/sorting_kinds.py --seeds 30 31 32 $(if $(REAL),--real $(REAL)) \
+	  --sorters electrode chain ceiling wave_clus mountainsort5 tridesclous2 lupin spykingcircus2
 
 slurm-up:  ## a real one-node SLURM on this Debian machine, to try the cluster profile (needs root)
 	tests/slurm/slurm-up

@@ -142,15 +142,17 @@ def sort_with(recording: si.BaseRecording, name: str, mode: str, jobs: int) -> s
     """Sorted spikes by our front door; other sorters' whole-array runs see the recording as it is."""
     settings = Sorting(sorter=name, per_electrode=mode == "per-electrode", multiunit=False, online=False)
     result = sort(recording, channels_of(recording), settings, seed=0, n_jobs=jobs)
-    samples = np.rint(result.spikes["time_s"].to_numpy() * RATE_HZ).astype(np.int64)
-    return si.NumpySorting.from_samples_and_labels([samples], [result.spikes["unit"].to_numpy()], RATE_HZ)
+    rate_hz = float(recording.get_sampling_frequency())
+    samples = np.rint(result.spikes["time_s"].to_numpy() * rate_hz).astype(np.int64)
+    return si.NumpySorting.from_samples_and_labels([samples], [result.spikes["unit"].to_numpy()], rate_hz)
 
 
 def channels_of(recording: si.BaseRecording) -> pd.DataFrame:
     x, y = recording.get_channel_locations().T
+    rate_hz = float(recording.get_sampling_frequency())
     frame = pd.DataFrame({"channel": recording.channel_ids}).assign(
-        name="", kind="neural", stream="broadband", sampling_rate_hz=float(RATE_HZ), gain_uv=0.25, array="",
-        connector="", area="", x_um=x, y_um=y,
+        name="", kind="neural", stream="broadband", sampling_rate_hz=rate_hz,
+        gain_uv=recording.get_channel_gains(), array="", connector="", area="", x_um=x, y_um=y,
     )  # fmt: skip
     return tables.conform(frame, CHANNELS)
 
