@@ -7,7 +7,7 @@ import torch
 
 from evoalign.analysis.labelled import Arrays, as_array
 from evoalign.analysis.session.block_statistics import BlockStatistics
-from evoalign.analysis.statistics.tests import moments
+from evoalign.analysis.session.trajectories import group_moments
 
 
 def references(measured: BlockStatistics) -> tuple[list[str], dict[str, Arrays]]:
@@ -16,21 +16,17 @@ def references(measured: BlockStatistics) -> tuple[list[str], dict[str, Arrays]]
     is_reference = as_array(experiment.reference)
     if experiment.images is None or not is_reference.any():
         return [], {"reference_images": {}, "reference_psth": {}}
-    names, at = np.unique(experiment.images[is_reference], return_inverse=True)
-    keep = torch.from_numpy(is_reference)
-    evoked, rates = measured.rates[:, 0].cpu()[keep], experiment.rates.cpu()[keep]
-    rows = [torch.from_numpy(at == image) for image in range(len(names))]
-    each = [moments(evoked[of_image]) for of_image in rows]
-    psths = [moments(rates[of_image].T) for of_image in rows]
-    image, time = ("image",), ("image", "time_ms")
+    names, image = np.unique(experiment.images[is_reference], return_inverse=True)
+    # The evoked rate and the PSTH in one pass over the presentations.
+    evoked, psth = (values[experiment.reference] for values in (measured.rates[:, :1], experiment.rates))
+    of_images = group_moments(
+        torch.cat([evoked, psth], 1), torch.from_numpy(image).to(psth.device), len(names)
+    )
+    curves = {"mean_hz": of_images.mean, "sem_hz": of_images.sem}
     return names.tolist(), {
         "reference_images": {
-            "n": (image, [int(part.n) for part in each]),
-            "mean_hz": (image, [float(part.mean) for part in each]),
-            "sem_hz": (image, [float(part.sem) for part in each]),
+            "n": (("image",), of_images.n[:, 0].to(torch.int64)),
+            **{name: (("image",), curve[:, 0]) for name, curve in curves.items()},
         },
-        "reference_psth": {
-            "mean_hz": (time, torch.stack([part.mean for part in psths])),
-            "sem_hz": (time, torch.stack([part.sem for part in psths])),
-        },
+        "reference_psth": {name: (("image", "time_ms"), curve[:, 1:]) for name, curve in curves.items()},
     }

@@ -70,17 +70,37 @@ def block_moments(experiment: Experiment, values: Tensor) -> Moments:
         is NaN where a block shows no such image.
     """
     group = (2 * experiment.reference + experiment.thread) * experiment.n_blocks + experiment.block
-    n = torch.bincount(group, minlength=4 * experiment.n_blocks)
+    grouped = group_moments(values, group, 4 * experiment.n_blocks)
+    shape = (2, 2, experiment.n_blocks, -1)
+    return Moments(*(part.reshape(shape) for part in (grouped.n, grouped.mean, grouped.squares)))
+
+
+def group_moments(values: Tensor, group: Tensor, n_groups: int) -> Moments:
+    """Count, mean and squares of single presentations in each group.
+
+    Parameters
+    ----------
+    values : torch.Tensor, float64 [presentation, feature]
+        Without NaN.
+    group : torch.Tensor, int64 [presentation]
+        Group of each presentation, from 0.
+    n_groups : int
+
+    Returns
+    -------
+    Moments
+        `mean` and `squares` [group, feature], `n` [group, 1]; `mean` is NaN in a group without any.
+    """
+    n = torch.bincount(group, minlength=n_groups)
     values = values[group.argsort(stable=True)]
     # Sums over runs of equal groups have one order of additions on every device.
     mean = torch.segment_reduce(values, "sum", lengths=n, axis=0) / n[:, None].clamp(min=1)
     # In place and a group at a time: it stays in the processor's cache.
-    for block_values, middle in zip(values.split(n.tolist()), mean, strict=True):
-        block_values.sub_(middle).square_()
+    for of_group, middle in zip(values.split(n.tolist()), mean, strict=True):
+        of_group.sub_(middle).square_()
     squares = torch.segment_reduce(values, "sum", lengths=n, axis=0)
     mean[n == 0] = torch.nan
-    shape = (2, 2, experiment.n_blocks, -1)
-    return Moments(n.to(values.dtype).reshape(shape), mean.reshape(shape), squares.reshape(shape))
+    return Moments(n[:, None].to(values.dtype), mean, squares)
 
 
 def normalization_rate(evoked: Tensor) -> float:
