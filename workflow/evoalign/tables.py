@@ -9,7 +9,7 @@ travel in the Parquet file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -175,10 +175,16 @@ def write_all(
             write(frame, contract_of(name), partial / f"{name}.parquet", provenance)
 
 
-def read_all(folder: str | PathLike[str]) -> dict[str, pd.DataFrame]:
+def read_all(folder: str | PathLike[str], without: Container[str] = ()) -> dict[str, pd.DataFrame]:
     """Read a folder of `write_all`, in the order of the names.
 
     Each file states the contract that it was held against when it was written.
+
+    Parameters
+    ----------
+    folder : path
+    without : container of str
+        Names of tables that are not read.
 
     Raises
     ------
@@ -189,7 +195,7 @@ def read_all(folder: str | PathLike[str]) -> dict[str, pd.DataFrame]:
     if not files:
         raise InputError("no tables in this folder", folder, "remove it and run again")
     frames = {}
-    for file in files:
+    for file in (file for file in files if file.stem not in without):
         stored = _read_parquet(file)
         if (stored.schema.metadata or {}).get(b"table") != file.stem.encode():
             raise InputError(

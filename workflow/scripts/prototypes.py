@@ -4,6 +4,7 @@ from pathlib import Path
 from evoalign import tables
 from evoalign.analysis.pooling.similarity import compare_prototypes
 from evoalign.analysis.session.prototypes import write_pictures
+from evoalign.analysis.session.results import read_results
 from evoalign.nwb.read import read_nwb
 from evoalign.pipeline.declared import part
 from evoalign.pipeline.job import job
@@ -12,8 +13,7 @@ from evoalign.sheet import Session
 with job(snakemake) as (config, facts):
     given = snakemake.input
     sessions = [
-        tables.read_all(own) | tables.read_all(encoded)
-        for own, encoded in zip(given.sessions, given.encoding, strict=True)
+        read_results(own, encoded) for own, encoded in zip(given.sessions, given.encoding, strict=True)
     ]
     rows = {name: part(Session, row) for name, row in json.loads(snakemake.params.sessions).items()}
     files = dict(zip(rows, given.nwb, strict=True))

@@ -1,4 +1,4 @@
-from evoalign import tables
+from evoalign.analysis.session.results import read_results
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.session_pages import draw_session
 from evoalign.figures.sets import save_all
@@ -8,10 +8,8 @@ from evoalign.pipeline.job import job
 
 with job(snakemake) as (config, _):
     row = session_of(snakemake)
-    found = {
-        name: frame for folder in snakemake.input.tables for name, frame in tables.read_all(folder).items()
-    }
+    results = read_results(*snakemake.input.tables)
     settings = FigureSettings(config.analysis, config.encoding, config.tuning)
     contents = read_nwb(snakemake.input.nwb, config.nwb, row)
-    drawn = draw_session(contents, found, settings, config.sorting, config.figures)
+    drawn = draw_session(contents, results, settings, config.sorting, config.figures)
     save_all(drawn, snakemake.output.figures, snakemake.input.style, config.figures.dpi)

@@ -9,12 +9,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from evoalign import tables
 from evoalign.analysis import labelled
+from evoalign.analysis.encoding.tables import ENCODING_WEIGHTS
 from evoalign.analysis.preferred import experiment_from
 from evoalign.analysis.session.analyse import analyse_experiment
 from evoalign.analysis.session.results import DATASET, SessionResults, read_results
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.tables import TRAJECTORIES
+from evoalign.analysis.tuning.tables import TUNING_CURVES
 from evoalign.errors import InputError
 from evoalign.simulate.study_design import draw_study
 from evoalign.simulate.study_session import simulate_responses
@@ -109,6 +112,28 @@ def test_tables_of_a_session_are_those_of_its_evolution_and_others(results):
     more = pd.DataFrame({"a": [1]})
     both = SessionResults(results[0].evolution, {"tuning_axes": more})
     assert list(both)[-1] == "tuning_axes" and both["tuning_axes"] is more
-    assert (both | {"x": more})["x"] is more and len(both) == len(results[0]) + 1
+    joined = both | {"x": more}
+    assert joined["x"] is more and len(both) == len(results[0]) + 1
+    assert joined.evolution is results[0].evolution and list(joined) == [*both, "x"]
     with pytest.raises(KeyError):
         both["no_table"]
+
+
+def test_a_session_tells_the_settings_that_it_was_analysed_with(results):
+    changed = SETTINGS.model_copy(update={"fdr": 0.2})
+    assert results[0].analysis(changed) == SETTINGS
+    assert SessionResults(None, {}).analysis(changed) is changed
+    stale = results[0].evolution.assign_attrs(settings='{"no_setting": 1}')
+    with pytest.raises(InputError, match="was analysed with other settings"):
+        SessionResults(stale, {}).analysis(changed)
+
+
+def test_a_session_is_read_from_its_folders_with_their_other_tables(results, tmp_path):
+    curves = tables.empty(TUNING_CURVES)
+    (results[0] | {"tuning_curves": curves}).write(tmp_path / "trajectories")
+    weights = tables.empty(ENCODING_WEIGHTS)
+    tables.write_all({"encoding_weights": weights}, tmp_path / "encoding")
+    read = read_results(tmp_path / "trajectories", tmp_path / "encoding")
+    assert set(read) == {*results[0], "tuning_curves", "encoding_weights"}
+    assert read.evolution.identical(read_results(tmp_path / "trajectories").evolution)
+    assert list(read_results()) == []

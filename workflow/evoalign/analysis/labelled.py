@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import xarray as xr
-from torch import Tensor
 
 from evoalign.errors import InputError
 from evoalign.tables import contract_of
@@ -31,7 +30,8 @@ Arrays = dict[str, tuple[tuple[str, ...], Any]]  # column -> its axes and its va
 
 def as_array(value: Any) -> np.ndarray:
     """NumPy array of a tensor on any device, or of what is array-like."""
-    return value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    # Told by what it can do: to read a session PyTorch need not be loaded.
+    return value.cpu().numpy() if hasattr(value, "cpu") else np.asarray(value)
 
 
 def dataset_of(shared: Arrays, tables: Mapping[str, Arrays], attrs: Mapping[str, str]) -> xr.Dataset:

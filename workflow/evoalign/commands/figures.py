@@ -18,8 +18,7 @@ from evoalign.commands.progress import each, steps
 from evoalign.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from evoalign.analysis.session.results import SessionResults
     from evoalign.nwb.contents import SessionContents
     from evoalign.study import Config
 
@@ -75,9 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(picture)
 
 
-def session_tables(
-    contents: SessionContents, config: Config, *, with_encoding: bool
-) -> dict[str, pd.DataFrame]:
+def session_tables(contents: SessionContents, config: Config, *, with_encoding: bool) -> SessionResults:
     """Return the tables of a session, as a run makes them.
 
     Parameters
@@ -92,10 +89,11 @@ def session_tables(
     from evoalign.analysis.encoding import encode_session, load_frames
     from evoalign.analysis.encoding.results import no_units
     from evoalign.analysis.session.analyse import analyse_session
+    from evoalign.analysis.session.results import SessionResults
     from evoalign.responses.session_responses import responses_from
 
     if contents.presentations.empty:
-        return {}
+        return SessionResults(None, {})
     metadata = contents.metadata
     responses = responses_from(contents, config.responses)
     session = analyse_session(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evoalign.analysis.session.results import SessionResults
 from evoalign.events.recorded_images import most_frequent_word
 from evoalign.figures import alignment, evolved_images, paired_evolution, quality, raster, reference_responses
 from evoalign.figures.captions import FigureSettings
@@ -28,7 +30,7 @@ from evoalign.sorting.settings import Sorting
 
 def draw_session(
     contents: SessionContents,
-    tables: Tables,
+    results: SessionResults,
     settings: FigureSettings,
     sorting: Sorting,
     figures: Figures | None = None,
@@ -39,11 +41,12 @@ def draw_session(
     ----------
     contents : SessionContents
         Read from NWB.
-    tables : mapping of str to pandas.DataFrame
+    results : SessionResults
         Of `analyse_session` and `encode_session`; empty for a session without
         presentations.
     settings : FigureSettings
-        Settings that the tables were made with.
+        Settings that the tables were made with; `analysis` is that of the
+        evolution's dataset where there is one.
     sorting : Sorting
         What the quality page marks: refractory period, limits of stability.
     figures : Figures, optional
@@ -80,7 +83,8 @@ def draw_session(
         contents.spikes, contents.units, times, figures, title=contents.session, event=event or "event"
     )
     yield Drawn("raster", *drawn, raster.caption(0 if times is None else len(times), event, figures))
-    tables = {**tables, "unit": _analysed(contents, tables)}
+    tables = results | {"unit": _analysed(contents, results)}
+    settings = replace(settings, analysis=results.analysis(settings.analysis))
     if "tuning_axes" in tables:
         yield from draw_all(tables, settings, TUNING_FIGURES)
     if "selectivity" in tables:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+from pydantic import ValidationError
 
 from evoalign import tables
 from evoalign.analysis import labelled
+from evoalign.analysis.settings import Analysis
 from evoalign.analysis.tables import OF_EVOLUTION
+from evoalign.errors import InputError
 from evoalign.files import atomic_write
 
 DATASET = "evolution.nc"
@@ -32,7 +35,7 @@ class SessionResults(Mapping[str, pd.DataFrame]):
     def __init__(self, evolution: xr.Dataset | None, other: Mapping[str, pd.DataFrame]) -> None:
         self.evolution = evolution
         self._frames = dict(other)
-        self._names = [*(OF_EVOLUTION if evolution is not None else ()), *other]
+        self._names = list(dict.fromkeys([*(OF_EVOLUTION if evolution is not None else ()), *other]))
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Table of that name."""
@@ -50,9 +53,27 @@ class SessionResults(Mapping[str, pd.DataFrame]):
         """Return the number of tables."""
         return len(self._names)
 
-    def __or__(self, other: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-        """Tables of both."""
-        return {**self, **other}
+    def __or__(self, other: Mapping[str, pd.DataFrame]) -> SessionResults:
+        """Dataset of this one, and tables of both."""
+        return SessionResults(self.evolution, {**self._frames, **other})
+
+    def analysis(self, current: Analysis) -> Analysis:
+        """Settings that the evolution was analysed with; the current ones where there is none.
+
+        Raises
+        ------
+        InputError
+            The dataset was made with settings that are not known.
+        """
+        if self.evolution is None:
+            return current
+        try:
+            return Analysis.model_validate_json(self.evolution.attrs["settings"])
+        except ValidationError as error:
+            where = f"session {self.evolution['session'].item()}"
+            raise InputError(
+                f"it was analysed with other settings than there are: {error}", where, "analyse it again"
+            ) from error
 
     def write(self, folder: str | PathLike[str], provenance: Mapping[str, str] | None = None) -> None:
         """Write the tables and, of an evolution, the dataset: a folder that appears whole."""
@@ -64,15 +85,23 @@ class SessionResults(Mapping[str, pd.DataFrame]):
                 labelled.write(self.evolution.assign_attrs(provenance=facts), partial / DATASET)
 
 
-def read_results(folder: str | PathLike[str]) -> SessionResults:
-    """Read what `SessionResults.write` wrote: of an evolution its dataset, else its tables.
+def read_results(*folders: str | PathLike[str]) -> SessionResults:
+    """Read a session's folders: of an evolution its dataset, which is faster, and all other tables.
+
+    Parameters
+    ----------
+    *folders : path
+        Of `SessionResults.write`, or of `tables.write_all`.
 
     Raises
     ------
     InputError
         As of `tables.read_all`.
     """
-    file = Path(folder) / DATASET
-    if not file.exists():
-        return SessionResults(None, tables.read_all(folder))
-    return SessionResults(labelled.read(file), {})
+    evolution, frames = None, dict[str, pd.DataFrame]()
+    for folder in folders:
+        file = Path(folder) / DATASET
+        if file.exists():
+            evolution = labelled.read(file)
+        frames |= tables.read_all(folder, without=OF_EVOLUTION if file.exists() else ())
+    return SessionResults(evolution, frames)
