@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from evoalign.figures.captions import FigureSettings, span
+from evoalign.figures.images import Images, show_picture
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, space_legend, unit_words, words
 from evoalign.figures.style import PAGE, area_label, new_figure, space_colour, space_label
 
-Images = Mapping[str, NDArray[np.uint8]]
 COLUMNS = 12  # of images in a strip: as many as a page shows
 
 
@@ -54,7 +51,10 @@ def draw_evolved_images(tables: Tables, images: Images) -> tuple[Figure, Source]
         for column, block in enumerate(blocks):
             panel = figure.add_subplot(grid[line, column])
             row = strip[(strip["kind"] == kind) & (strip["block_index"] == block)]
-            _image(panel, row, kind, images)
+            panel.set(xticks=[], yticks=[], frame_on=len(row) > 0)
+            for _, image in row.iterrows():
+                show_picture(panel, images[str(image["image"])], space_colour(kind), 1.2)
+                panel.set_xlabel(f"{image['mean_hz']:.0f}", fontsize=5.5, labelpad=1.5)
             if line == 0:
                 panel.set_title(f"{block + 1}", loc="center", fontsize=6)
             if column == 0:
@@ -65,16 +65,6 @@ def draw_evolved_images(tables: Tables, images: Images) -> tuple[Figure, Source]
     session = strip.iloc[0]
     figure.suptitle(f"{session['session']}, {area_label(session['area'])}: best image of a block", fontsize=7)
     return figure, {"a": strip, "b": rates}
-
-
-def _image(panel: Axes, row: pd.DataFrame, kind: str, images: Images) -> None:
-    panel.set_xticks([])
-    panel.set_yticks([])
-    for spine in panel.spines.values():
-        spine.set(visible=len(row) > 0, color=space_colour(kind), linewidth=1.2)
-    if len(row):
-        panel.imshow(images[str(row["image"].iloc[0])], interpolation="nearest", cmap="gray")
-        panel.set_xlabel(f"{float(row['mean_hz'].iloc[0]):.0f}", fontsize=5.5, labelpad=1.5)
 
 
 def _rates(axes: Axes, tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:

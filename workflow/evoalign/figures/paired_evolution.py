@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from evoalign.figures.captions import FigureSettings, span
+from evoalign.figures.images import show_picture
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
 from evoalign.figures.style import (
     COLUMN,
@@ -48,7 +49,9 @@ def draw_paired_evolution(tables: Tables, images: Images | None = None) -> tuple
     _trajectories(axes, frame)
     _words(axes, tables)
     for thread, pixels in by_thread.items():
-        _image(figure.add_subplot(grid[thread, 1]), pixels, _kind(frame, thread))
+        panel, kind = figure.add_subplot(grid[thread, 1]), _kind(frame, thread)
+        show_picture(panel, pixels, space_colour(kind))
+        panel.set_title(f"Best, {space_label(kind).lower()}", loc="center")
     if by_thread:
         letter(axes, "a")
     columns = ["thread", "space", "stimuli", "window", "block", "mean_hz", "sem_hz", "n"]
@@ -90,15 +93,6 @@ def _words(axes: Axes, tables: Tables) -> None:
     axes.set_xlabel("Block")
     axes.set_ylabel(rate_label(tables))
     axes.set_title(f"{experiment['session']}, {area_label(experiment['area'])}")
-
-
-def _image(axes: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
-    axes.imshow(pixels, interpolation="nearest", cmap="gray")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=space_colour(kind), linewidth=1.5)
-    axes.set_title(f"Best, {space_label(kind).lower()}", loc="center")
 
 
 def _kind(frame: pd.DataFrame, thread: int) -> str:

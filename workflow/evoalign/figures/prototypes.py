@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 
 from evoalign.analysis.levels import CORRELATION_LEVEL
 from evoalign.figures.captions import FigureSettings, percent, span
+from evoalign.figures.images import Images, show_picture
 from evoalign.figures.panels import Source, Tables, areas_of, p_words, words
 from evoalign.figures.style import (
     PAGE,
@@ -41,8 +41,6 @@ MEASURES = {
 }
 FEW = 3  # experiments that a correlation needs
 COLUMNS, ROWS = 8, 2  # of pairs in the figure of prototypes: as many as a page shows
-
-Pictures = Mapping[str, NDArray[np.uint8]]
 
 
 def read_pictures(folder: str | PathLike[str]) -> dict[str, NDArray[np.uint8]]:
@@ -186,7 +184,7 @@ def caption_image_similarity(tables: Tables, settings: FigureSettings) -> str:
     )
 
 
-def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings) -> tuple[Figure, Source]:
+def draw_prototypes(tables: Tables, pictures: Images, settings: FigureSettings) -> tuple[Figure, Source]:
     """Draw the pairs of prototypes that are compared, by falling distance within areas.
 
     Tables: `image_distances` and `prototypes`. Source: 'a': the experiments shown, in order.
@@ -212,7 +210,8 @@ def draw_prototypes(tables: Tables, pictures: Pictures, settings: FigureSettings
         for thread in (0, 1):
             name = f"{row['session']}_thread{thread:03d}_{row['prototype']}"
             panel = axes[2 * line + thread, column]
-            _picture(panel, pictures[name], str(kinds[row["session"], thread]))
+            panel.set_axis_on()
+            show_picture(panel, pictures[name], space_colour(str(kinds[row["session"], thread])))
         axes[2 * line, column].set_title(
             f"{area_label(str(row['area']))}, {row['distance']:.2f}", loc="center"
         )
@@ -225,15 +224,6 @@ def _shown(tables: Tables, settings: FigureSettings) -> pd.DataFrame:
     order = points.assign(rank=points["area"].map(rank))
     ordered = order.sort_values(["rank", "distance", "session"], ascending=[True, False, True], kind="stable")
     return ordered.drop(columns="rank").head(COLUMNS * ROWS).reset_index(drop=True)
-
-
-def _picture(panel: Axes, pixels: NDArray[np.uint8], kind: str) -> None:
-    panel.set_axis_on()
-    panel.imshow(pixels, interpolation="nearest")
-    panel.set_xticks([])
-    panel.set_yticks([])
-    for spine in panel.spines.values():
-        spine.set(visible=True, color=space_colour(kind), linewidth=1.5)
 
 
 def caption_prototypes(tables: Tables, settings: FigureSettings) -> str:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from evoalign.figures import pairings, prototypes
 from evoalign.figures.captions import Caption, Draw, FigureSettings
 from evoalign.figures.from_tables.registry import figures_of
+from evoalign.figures.images import Images
 from evoalign.figures.panels import Tables
-from evoalign.figures.prototypes import Pictures
 from evoalign.figures.save import save_figure, use_style
 from evoalign.files import atomic_write
 
@@ -62,7 +62,7 @@ def draw_all(
         yield Drawn(name, figure, source, caption(tables, settings))
 
 
-def draw_population(tables: Tables, pictures: Pictures, settings: FigureSettings) -> Iterator[Drawn]:
+def draw_population(tables: Tables, pictures: Images, settings: FigureSettings) -> Iterator[Drawn]:
     """Draw the pooled figures of a study: POPULATION_FIGURES, and others where there is something to draw.
 
     Parameters

@@ -6,29 +6,27 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.figures.captions import FigureSettings, selected
+from evoalign.figures.by_block import show_blocks
+from evoalign.figures.captions import FigureSettings, selected, success_words
 from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
-    SPACES,
     Source,
     Tables,
     areas_of,
     chosen,
-    padded_line,
     real_strip,
     room_for_strip,
-    significance,
     site_words,
     space_legend,
     words,
 )
-from evoalign.figures.style import PAGE, area_label, new_figure, say_empty, space_colour
+from evoalign.figures.style import PAGE, area_label, new_figure, say_empty
 
 # Bins before the response are flat lines; the figure starts with the evoked window.
 MAX_BINS = 16
+STRICT = "both_strict"  # selection: both threads succeed at `analysis.success_p`
 
 
 def draw_binned_trajectories(
@@ -85,13 +83,15 @@ def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tu
     axes = figure.subplots(len(rows), len(starts), squeeze=False, sharex=True, sharey="row")
     for row_axes, (label, frame) in zip(axes, rows.items(), strict=True):
         for panel, start in zip(row_axes, starts, strict=True):
-            _panel(panel, frame[frame["start_ms"] == start].sort_values("block_index"))
+            of_bin = show_blocks(
+                panel, frame[frame["start_ms"] == start], {"linewidth": 0.8}, {"level": 1.03, "size": 2}
+            )
+            block = of_bin["block_index"].to_numpy() + 1
+            panel.set_xticks([1, int(block.max())])
+            panel.tick_params(labelsize=5.5)
         room_for_strip(row_axes[0])
         # Every time bin shows the same blocks: one strip with numbers is enough.
-        first = frame[frame["start_ms"] == starts[0]].sort_values("block_index")
-        real_strip(
-            row_axes[0], first["block_index"].to_numpy() + 1, first["n_real"].to_numpy(), numbers=2, size=4
-        )
+        real_strip(row_axes[0], block, of_bin["n_real"].to_numpy(), numbers=2, size=4)
         row_axes[0].set_ylabel(label)
     for panel, start in zip(axes[0], starts, strict=True):
         panel.set_title(f"{start}–{start + width_ms}", loc="center", fontsize=6, pad=7)
@@ -114,20 +114,6 @@ def evoked_bins(frame: pd.DataFrame, width_ms: int | None) -> tuple[pd.DataFrame
         fitting = [int(width) for width in np.unique(widths) if (last - first) / width <= MAX_BINS]
         width_ms = min(fitting, default=0)
     return binned[widths == width_ms], width_ms
-
-
-def _panel(axes: Axes, rows: pd.DataFrame) -> None:
-    block = rows["block_index"].to_numpy() + 1
-    observed = rows["n_real"].to_numpy() * 2 >= rows["n"].max()
-    for kind in SPACES:
-        mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
-        axes.fill_between(
-            block, mean - error, mean + error, color=space_colour(kind), alpha=0.22, linewidth=0
-        )
-        padded_line(axes, block, mean, observed, space_colour(kind), linewidth=0.8)
-    significance(axes, block, rows["larger"].to_numpy(), level=1.03, size=2)
-    axes.set_xticks([1, int(block.max())])
-    axes.tick_params(labelsize=5.5)
 
 
 def caption(tables: Tables, settings: FigureSettings) -> str:
@@ -154,4 +140,38 @@ def explained(width_ms: int, settings: FigureSettings) -> str:
     )
 
 
-FIGURES = (FigureEntry("binned_trajectories", "population", 60, draw_binned_trajectories, caption),)
+def draw_strict_trajectories(tables: Tables, _: FigureSettings) -> tuple[Figure, Source]:
+    """Draw the same of stricter success (Ext. 4C), without others to stand in.
+
+    Tables: `population_trajectories`. Source: panel 'a'.
+    """
+    frame, width = evoked_bins(tables["population_trajectories"], None)
+    strict = frame[frame["selection"] == STRICT]
+    by_area = {area: strict[strict["area"] == area] for area in areas_of(strict)}
+    rows = {f"{area_label(area)}\n(n = {int(part['n'].max())})": part for area, part in by_area.items()}
+    return draw_bins(rows, width, empty="no valid experiment in which both threads succeed strictly")
+
+
+def caption_strict(tables: Tables, settings: FigureSettings) -> str:
+    """State N, tests and corrections."""
+    frame, width = evoked_bins(tables["population_trajectories"], None)
+    strict = frame[frame["selection"] == STRICT]
+    n = {area: strict.loc[strict["area"] == area, "n"].max() for area in areas_of(strict)}
+    counted = ", ".join(f"{area_label(area)} n = {int(n_experiments)}" for area, n_experiments in n.items())
+    none = [area_label(area) for area in areas_of(frame) if area not in n]
+    absent = f"; none in {' and '.join(none)}" if none and n else ""
+    single = " Of a single experiment there is no standard error and no test." if 1 in n.values() else ""
+    return words(
+        f"""
+        {explained(width, settings)} Only experiments in which both threads succeed at
+        {success_words(settings)} (best two blocks above the first two, two-sample t-test of single
+        presentations): {counted or "no valid experiment"}{absent}.{single}
+        The test over the means of recording sites is in columns t_site to q_site.
+        """
+    )
+
+
+FIGURES = (
+    FigureEntry("binned_trajectories", "population", 60, draw_binned_trajectories, caption),
+    FigureEntry("strict_trajectories", "population", 70, draw_strict_trajectories, caption_strict),
+)

@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from evoalign.figures.captions import FigureSettings, percent, show_window, span
 from evoalign.figures.from_tables.entry import FigureEntry
-from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
+from evoalign.figures.images import BEST, counts_words, show_ends, show_psth, show_rates
+from evoalign.figures.panels import Source, Tables, p_words, rate_label, unit_words, words
 from evoalign.figures.style import (
     OTHER_COLOURS,
     PAGE,
@@ -23,7 +24,6 @@ from evoalign.figures.style import (
     new_figure,
 )
 
-BEST, WORST = "#000000", "#999999"
 COLOURS = (*SPACE_COLOURS.values(), "#009E73", "#CC79A7", *OTHER_COLOURS[:1])
 MOST_CONDITIONS = 5  # that a panel holds and colours tell apart
 
@@ -78,39 +78,18 @@ def _tested(tables: Tables) -> bool:
 
 
 def _rates(axes: Axes, ranked: pd.DataFrame, label: str) -> pd.DataFrame:
-    rank, error = np.arange(len(ranked)) + 1, ranked["sem_hz"].fillna(0)
-    axes.errorbar(
-        rank, ranked["mean_hz"], error, fmt="o", color=REFERENCE_COLOUR, markersize=2.5, elinewidth=0.6
-    )
-    for at, colour in ((0, BEST), (len(ranked) - 1, WORST)):
-        axes.plot(rank[at], ranked["mean_hz"].iloc[at], "o", color=colour, markersize=4)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    show_rates(axes, ranked, 2.5)
     axes.set_xlabel("Image, by rank")
     axes.set_ylabel(label)
     return ranked
 
 
-def _curve(axes: Axes, psth: pd.DataFrame, colour: str, label: str) -> pd.DataFrame:
-    psth = psth.sort_values("time_ms")
-    error = psth["sem_hz"].fillna(0).to_numpy()
-    shaded(axes, psth["time_ms"].to_numpy() + 0.5, psth["mean_hz"].to_numpy(), error, colour, label)
-    axes.set_xlabel("Time from image onset (ms)")
-    return psth
-
-
 def _extremes(axes: Axes, ranked: pd.DataFrame, tables: Tables, settings: FigureSettings) -> pd.DataFrame:
-    frame, parts = tables["image_psth"], []
-    chosen = [("Best", 0, BEST), ("Worst", len(ranked) - 1, WORST)][: min(len(ranked), 2)]
-    for name, at, colour in chosen:
-        row = ranked.iloc[at]
-        of_image = frame[(frame["image"] == row["image"]) & (frame["condition"] == row["condition"])]
-        parts.append(_curve(axes, of_image, colour, f"{name} (n = {int(row['n'])})"))
+    ends = show_ends(axes, ranked, tables["image_psth"], ["image", "condition"])
     axes.set_ylabel(rate_label(tables))
     axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
-    axes.legend(loc="upper left")
     show_window(axes, settings.analysis.window_ms)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(ends.values(), ignore_index=True)
 
 
 def _by_condition(axes: Axes, tables: Tables, settings: FigureSettings) -> pd.DataFrame:
@@ -118,7 +97,7 @@ def _by_condition(axes: Axes, tables: Tables, settings: FigureSettings) -> pd.Da
     for name, colour in zip(_conditions(tables), COLOURS, strict=False):
         of_condition = frame[(frame["image"] == "") & (frame["condition"] == name)]
         label = f"{name or 'unknown'} (n = {int(of_condition['n'].iloc[0])})"
-        parts.append(_curve(axes, of_condition, colour, label))
+        parts.append(show_psth(axes, of_condition, colour, label))
     axes.set_ylim(top=1.3 * axes.get_ylim()[1])  # room for the legend
     axes.legend(loc="upper left")
     show_window(axes, settings.analysis.window_ms)
@@ -147,7 +126,6 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     """State N, tests, corrections and how the unit was chosen."""
     shown, ranked = _shown(tables), _ranked(tables)
     conditions = _conditions(tables)
-    n = " to ".join(dict.fromkeys((str(ranked["n"].min()), str(ranked["n"].max()))))
     of_unit = unit_words(tables) if shown["preferred"] else f"unit {shown['unit']}"
     by = "smallest p" if np.isfinite(shown["p"]) else "highest rate"
     among = len(tables["selectivity"])
@@ -157,8 +135,8 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
         Responses of {"the " if shown["preferred"] else ""}{of_unit} to {shown["n_images"]} images
         ({shown["n"]} valid presentations){how}. The session is no paired evolution. a, Mean in the evoked
         window ({span(settings.analysis.evoked_ms)}), sorted; bars: one standard error over presentations
-        (n = {n} an image). b, PSTHs of the best and the worst of them, shading one standard error; sorted by
-        these same rates, so the ends are extreme by chance too.
+        (n = {counts_words(ranked)} an image). b, PSTHs of the best and the worst of them, shading one
+        standard error; sorted by these same rates, so the ends are extreme by chance too.
         {"c, PSTHs of all presentations of each condition." if conditions else ""}
         {_tests(tables, settings, "d" if conditions else "c")}
         """

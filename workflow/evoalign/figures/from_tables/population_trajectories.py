@@ -6,10 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from evoalign.figures.by_block import show_blocks
 from evoalign.figures.captions import FigureSettings, selected, span
 from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
-    SPACES,
     Source,
     Tables,
     area_axes,
@@ -18,7 +18,6 @@ from evoalign.figures.panels import (
     padded_line,
     real_strip,
     room_for_strip,
-    significance,
     site_words,
     space_legend,
     title,
@@ -43,11 +42,11 @@ def draw_population_trajectories(tables: Tables, _: FigureSettings) -> tuple[Fig
     parts = []
     for panel, area in zip(axes[0], areas, strict=False):
         rows, selection = chosen(frame, area)
-        rows = rows.sort_values("block_index")
         n = int(rows["n"].max())
         if n <= MAX_SINGLE_LINES:
             _single(panel, tables, area, selection)
-        _mean(panel, rows, n)
+        rows = show_blocks(panel, rows, {}, {})
+        real_strip(panel, rows["block_index"].to_numpy() + 1, rows["n_real"].to_numpy())
         panel.set_title(title(area, n, selection), pad=8)
         panel.set_xlabel("Block")
         parts.append(rows)
@@ -58,19 +57,6 @@ def draw_population_trajectories(tables: Tables, _: FigureSettings) -> tuple[Fig
         axes[0, 0].set_ylim(min(low, 0), max(high, 1.25))
         room_for_strip(axes[0, 0])
     return figure, {"a": pd.concat(parts, ignore_index=True) if parts else frame}
-
-
-def _mean(panel: Axes, rows: pd.DataFrame, n: int) -> None:
-    block = rows["block_index"].to_numpy() + 1
-    # From the block on that fewer than half the experiments showed, the mean is mostly padding.
-    observed = rows["n_real"].to_numpy() * 2 >= n
-    for kind in SPACES:
-        mean, error = rows[f"{kind}_mean"].to_numpy(), rows[f"{kind}_sem"].fillna(0).to_numpy()
-        colour = space_colour(kind)
-        panel.fill_between(block, mean - error, mean + error, color=colour, alpha=0.22, linewidth=0)
-        padded_line(panel, block, mean, observed, colour)
-    significance(panel, block, rows["larger"].to_numpy())
-    real_strip(panel, block, rows["n_real"].to_numpy())
 
 
 def _single(panel: Axes, tables: Tables, area: str, selection: str) -> None:
