@@ -60,11 +60,6 @@ class Rotated:
             self._kernels[k] = self._kernels[near] + slab @ slab.T
         return self._kernels[k]
 
-    def bottom_kernel(self, k: int) -> Tensor:
-        """Linear kernel of `bottom(k)`: all directions less the top ones."""
-        all_of_them = self.coordinates.shape[1]
-        return self.top_kernel(all_of_them) - self.top_kernel(all_of_them - k)
-
 
 def random_basis(dim: int, k: int, generator: np.random.Generator) -> Tensor:
     """K orthonormal directions, uniform over the sphere: the control for `Rotated.top`.

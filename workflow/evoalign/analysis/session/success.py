@@ -11,9 +11,6 @@ from evoalign.analysis.experiment import Experiment
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.statistics.tests import Moments, Test, moments, two_sample_t
 
-WITHIN = ("endinit", "maxinit", "maxend")
-ACROSS = ("init_01", "max_01", "end_01")
-
 
 @dataclass(frozen=True)
 class Comparison:
