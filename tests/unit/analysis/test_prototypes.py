@@ -9,9 +9,13 @@ import torch
 from scipy import stats
 
 from evoalign import study, tables
+from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.labelled import dataset_of
 from evoalign.analysis.pooling.similarity import RESPONSES, compare_prototypes
 from evoalign.analysis.session.prototypes import session_prototypes
 from evoalign.analysis.session.rendered_images import as_tensor
+from evoalign.analysis.session.results import SessionResults
+from evoalign.analysis.tables import EXPERIMENTS
 from evoalign.analysis.tuning.tables import TUNING_AXES
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.pairings import caption_pairings, draw_pairings
@@ -26,7 +30,7 @@ DIMS = {"texture": 24, "object": 16}
 
 
 def evolution(session, names=("texture", "object"), seed=0, change=0.0, images=None):
-    """Tables and content of a session whose best blocks are 2 and 3."""
+    """Dataset and content of a session whose best blocks are 2 and 3."""
     rng = np.random.default_rng(seed)
     latents, shown = {}, []
     for thread, name in enumerate(names):
@@ -34,28 +38,35 @@ def evolution(session, names=("texture", "object"), seed=0, change=0.0, images=N
             ids = [f"block{block:03d}_thread{thread:03d}_gen_gen{block - 1:03d}_{i:06d}" for i in range(4)]
             latents[block, thread] = (rng.standard_normal((4, DIMS.get(name, 5))), ids)
             shown += [(one, block, thread) for one in ids]
-    experiment = {
-        "session": session, "subject": "A", "area": "IT", "site": session, "unit": 0,
-        "normaliser_hz": 10.0, "valid": True, "both_succeed": True,
-        "space_0": names[0], "space_1": names[1], "best_block_0": 1, "best_block_1": 2,
-        "best_image_0": latents[2, 0][1][3], "best_image_1": latents[3, 1][1][1],
-    }  # fmt: skip
-    time = np.arange(200)
-    psth = pd.concat(
-        pd.DataFrame(
-            {
-                "stimuli": "generated",
-                "thread": t,
-                "block_index": t + 1,
-                "time_ms": time,
-                "mean_hz": 5 + t * change,
-            }
-        )
-        for t in (0, 1)
-    )
-    blocks = pd.DataFrame([(t, b - 1, b) for t in (0, 1) for b in (1, 2, 3)])
-    blocks.columns = ["thread", "block_index", "block"]
-    found = {"experiments": pd.DataFrame([experiment]), "psth": psth, "trajectories": blocks}
+    of_threads = {
+        "best_block": [1, 2],
+        "best_image": [latents[2, 0][1][3], latents[3, 1][1][1]],
+        "optimiser": ["", ""],
+        **{name: [0, 0] for name in ("t", "p", "succeeds")},
+    }
+    blank = {field.name: "" if field.type == tables.TEXT else 0 for field in EXPERIMENTS}
+    single = blank | {"normaliser_hz": 10.0, "valid": True, "both_succeed": True}
+    shared = {
+        **{name: ((), text) for name, text in (("session", session), ("subject", "A"), ("area", "IT"))},
+        "site": ((), session),
+        "thread": (("thread",), [0, 1]),
+        "space": (("thread",), list(names)),
+        "kind": (("thread",), [space_kind(name, CONFIG.analysis) for name in names]),
+        "stimuli": (("stimuli",), ["generated"]),
+        "block": (("block",), [1, 2, 3]),
+        "time_ms": (("time_ms",), np.arange(200)),
+    }
+    rates = np.broadcast_to((5 + change * np.arange(2.0))[None, :, None, None], (1, 2, 3, 200))
+    arrays = {
+        "experiments": {
+            name: ((), value)
+            for name, value in single.items()
+            if name not in shared and name[-2:] not in ("_0", "_1")
+        }
+        | {name: (("thread",), values) for name, values in of_threads.items()},
+        "psth": {"mean_hz": (("stimuli", "thread", "block", "time_ms"), rates)},
+    }
+    found = SessionResults(dataset_of(shared, arrays, {}), {})
     frame = pd.DataFrame(shown, columns=["image", "block", "thread"]).assign(reference=False)
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     content = SessionContents(SessionMetadata(session, "A"), start, presentations=frame, latents=latents)
@@ -94,7 +105,7 @@ def test_the_re_evolved_image_is_the_linear_models_best_on_its_sphere():
         for start, scale in ((0, 100.0), (60, 1.0), (70, 3.0))
         for k, weight in enumerate(scale * rng.standard_normal(24))
     ]
-    found["encoding_weights"] = pd.DataFrame(rows)
+    found = found | {"encoding_weights": pd.DataFrame(rows)}
     made = made_of(found, content)
     assert ("re-evolved", 0) in made and ("re-evolved", 1) not in made
     weights = found["encoding_weights"].query("start_ms >= 50").groupby("latent")["weight"].mean().to_numpy()
@@ -137,7 +148,7 @@ def related():
         sessions.append(found)
         contents[f"s{i:02d}"] = content
     found, contents["none"] = evolution("none", ("fc6", "BigGAN"))
-    sessions += [found, {"tuning_axes": tables.empty(TUNING_AXES)}]
+    sessions += [found, SessionResults(None, {"tuning_axes": tables.empty(TUNING_AXES)})]
     return sessions, contents, *compare_prototypes(sessions, contents.__getitem__, CONFIG)
 
 

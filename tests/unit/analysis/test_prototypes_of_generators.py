@@ -66,7 +66,9 @@ def made_of(found, content, generators):
 @pytest.mark.slow
 def test_best_average_and_re_evolved_images_are_rendered_in_both_spaces(session, generators):
     found, content = session("s1", ("fc6", "BigGAN_class"))
-    found["encoding_weights"] = pd.concat([weights_of("fc6", 4096), weights_of("BigGAN_class", 128)])
+    found = found | {
+        "encoding_weights": pd.concat([weights_of("fc6", 4096), weights_of("BigGAN_class", 128)])
+    }
     told = " ".join(map(repr, NOISE.tolist()))
     rows = [(0, "fc6", 4096, *[""] * 6), (1, "BigGAN_class", 128, "", "", told, *[""] * 3)]
     content.generators = pd.DataFrame(rows, columns=GENERATORS.names)

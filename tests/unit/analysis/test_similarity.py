@@ -11,7 +11,7 @@ from evoalign.analysis.session.analyse import analyse_experiment
 
 def test_distances_of_the_worked_example():
     # Best blocks 10 and 8: 30 against 0 spikes/s for 50 ms, then 0 against 12 for 100 ms, over 10.
-    found = response_distances([analyse_experiment(worked(), SETTINGS, 0)], SETTINGS).iloc[0]
+    found = response_distances([analyse_experiment(worked(), SETTINGS, 0).evolution], SETTINGS).iloc[0]
     assert found["psth_distance"] == pytest.approx((50 * 3.0 + 100 * 1.2) / 150)
     assert found["activation_distance"] == pytest.approx((10 - 8) / 10)
     assert (found["session"], found["valid"]) == ("worked", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ class Experiment:
 
     def by_kind(self, settings: Analysis) -> tuple[int, int]:
         """Threads in the order texture, object; as they are numbered where there is not one of each."""
-        return (1, 0) if self.kinds(settings) == ("object", "texture") else (0, 1)
+        return by_kind(self.kinds(settings))
 
     def select(self, keep: Tensor) -> Experiment:
         """Keep the presentations where `keep` (bool [presentation]) is true."""
@@ -103,6 +104,11 @@ def space_kind(space: str, settings: Analysis) -> str:
     if space in settings.texture_spaces:
         return "texture"
     return "object" if space in settings.object_spaces else ""
+
+
+def by_kind(kinds: Sequence[str]) -> tuple[int, int]:
+    """Threads of these kinds in the order texture, object; as they are numbered where not one of each."""
+    return (1, 0) if tuple(kinds) == ("object", "texture") else (0, 1)
 
 
 def drop_short_last_block(experiment: Experiment, minimum: int) -> Experiment:

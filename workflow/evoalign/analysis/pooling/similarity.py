@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
 
 from evoalign import tables
-from evoalign.analysis.experiment import space_kind
+from evoalign.analysis.experiment import by_kind
 from evoalign.analysis.levels import CORRELATION_LEVEL
 from evoalign.analysis.pooling.pairings import pair_prototypes
 from evoalign.analysis.session.prototypes import (
@@ -22,6 +23,7 @@ from evoalign.analysis.session.prototypes import (
     prototypes_table,
     session_prototypes,
 )
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import Analysis, AnalysisConfig
 from evoalign.analysis.statistics.tests import benjamini_hochberg
 from evoalign.analysis.tables import DISTANCE_CORRELATIONS, IMAGE_DISTANCES, IMAGE_PAIRINGS
@@ -32,13 +34,12 @@ from evoalign.spaces.distances import image_distances, pooled_features
 from evoalign.spaces.networks import lpips_of, networks_of
 
 Floats = NDArray[np.float64]
-Tables = Mapping[str, pd.DataFrame]
 RESPONSES = ("psth", "activation")
 TABLES = tables.by_name(PROTOTYPES_TABLE, IMAGE_DISTANCES, DISTANCE_CORRELATIONS, IMAGE_PAIRINGS)
 
 
 def compare_prototypes(
-    sessions: Sequence[Tables], load: Callable[[str], SessionContents], config: AnalysisConfig
+    sessions: Sequence[SessionResults], load: Callable[[str], SessionContents], config: AnalysisConfig
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Tensor]]:
     """Image and response distances of every experiment's two threads, and their correlation.
 
@@ -46,7 +47,7 @@ def compare_prototypes(
 
     Parameters
     ----------
-    sessions : sequence of mappings
+    sessions : sequence of SessionResults
         Of `analyse_session`, with the tables of `encode_session` where there are.
     load : callable
         Session -> its content, read from NWB.
@@ -68,31 +69,30 @@ def compare_prototypes(
     """
     networks, lpips = pooled_features(networks_of(config.prototypes)), lpips_of(config.prototypes)
     device = resolve_device(config.device)
-    evolved = [session_tables for session_tables in sessions if "experiments" in session_tables]
-    responses = response_distances(evolved, config.analysis)
+    evolved = [(results, results.evolution) for results in sessions if results.evolution is not None]
+    responses = response_distances([evolution for _, evolution in evolved], config.analysis)
     prototype_tables, distances = [], []
     pairs: dict[str, list[tuple[str, Tensor, Tensor]]] = {}
     pictures: dict[str, Tensor] = {}
-    for session_tables in evolved:
-        experiment = session_tables["experiments"].iloc[0]
-        session = str(experiment["session"])
-        prototypes = session_prototypes(load(session), session_tables, config.analysis, config.spaces, device)
-        prototype_tables.append(prototypes_table(prototypes, experiment, config.analysis))
+    for results, evolution in evolved:
+        session = str(evolution["session"].item())
+        prototypes = session_prototypes(load(session), results, config.analysis, config.spaces, device)
+        prototype_tables.append(prototypes_table(prototypes, evolution, config.analysis))
         pictures |= {image_name(session, prototype): prototype.pixels for prototype in prototypes}
-        for prototype, first, second in _pairs(prototypes, _by_kind(experiment, config.analysis)):
+        for prototype, first, second in _pairs(prototypes, by_kind(evolution["kind"].values.tolist())):
             frame = image_distances(first.pixels[None], second.pixels[None], networks, lpips)
             pairs.setdefault(prototype, []).append((session, first.pixels, second.pixels))
             distances.append(frame.drop(columns="pair").assign(session=session, prototype=prototype))
-    results = {"prototypes": pd.concat(prototype_tables, ignore_index=True) if prototype_tables else None}
+    pooled = {"prototypes": pd.concat(prototype_tables, ignore_index=True) if prototype_tables else None}
     if distances:
         joined = pd.concat(distances, ignore_index=True).merge(responses, on="session")
-        every = pd.concat([session_tables["experiments"] for session_tables in evolved], ignore_index=True)
+        every = pd.concat([results["experiments"] for results, _ in evolved], ignore_index=True)
         pairings, shuffled = pair_prototypes(pairs, every, networks, lpips, config)
         joined = joined.merge(shuffled, "left", ["session", "prototype", "measure", "mask"])
-        results |= {"image_distances": joined, "distance_correlations": correlations(joined)}
-        results["image_pairings"] = pairings
+        pooled |= {"image_distances": joined, "distance_correlations": correlations(joined)}
+        pooled["image_pairings"] = pairings
     return {
-        name: tables.conform_or_empty(results.get(name), contract) for name, contract in TABLES.items()
+        name: tables.conform_or_empty(pooled.get(name), contract) for name, contract in TABLES.items()
     }, pictures
 
 
@@ -102,12 +102,6 @@ def _pairs(made: Sequence[Prototype], threads: tuple[int, int]) -> Iterator[tupl
     for name in PROTOTYPES:
         if all((name, thread) in by for thread in threads):
             yield name, by[name, threads[0]], by[name, threads[1]]
-
-
-def _by_kind(experiment: pd.Series, settings: Analysis) -> tuple[int, int]:
-    """Threads of the texture and of the object space; as numbered where there is not one of each."""
-    kinds = tuple(space_kind(str(experiment[f"space_{thread}"]), settings) for thread in (0, 1))
-    return (1, 0) if kinds == ("object", "texture") else (0, 1)
 
 
 def correlations(distances: pd.DataFrame) -> pd.DataFrame:
@@ -147,14 +141,14 @@ def correlations(distances: pd.DataFrame) -> pd.DataFrame:
     return table.assign(q=panel.transform(lambda p: benjamini_hochberg(p.to_numpy())))
 
 
-def response_distances(sessions: Sequence[Mapping[str, pd.DataFrame]], settings: Analysis) -> pd.DataFrame:
+def response_distances(evolutions: Sequence[xr.Dataset], settings: Analysis) -> pd.DataFrame:
     """Distance of each experiment's two best-block responses, over its normalization rate.
 
     Defined in docs/methods.md section 5.
 
     Parameters
     ----------
-    sessions : sequence of mappings
+    evolutions : sequence of xarray.Dataset
         Of `analyse_session`.
     settings : Analysis
         The evoked window.
@@ -168,21 +162,14 @@ def response_distances(sessions: Sequence[Mapping[str, pd.DataFrame]], settings:
     """
     rows = []
     first, last = settings.evoked_ms
-    for session_tables in sessions:
-        experiment = session_tables["experiments"].iloc[0]
-        psth = session_tables["psth"]
-        psth = psth[(psth["stimuli"] == "generated") & (psth["time_ms"] >= first) & (psth["time_ms"] < last)]
-        best = [
-            psth[(psth["thread"] == t) & (psth["block_index"] == experiment[f"best_block_{t}"])]
-            .sort_values("time_ms")["mean_hz"]
-            .to_numpy()
-            for t in (0, 1)
-        ]
-        is_known = len(best[0]) == len(best[1]) > 0
-        change = (best[0] - best[1]) / experiment["normaliser_hz"] if is_known else np.array([np.nan])
+    for evolution in evolutions:
+        generated = evolution["psth_mean_hz"].sel(stimuli="generated", time_ms=slice(first, last - 1))
+        texture, object_ = generated.isel(block=evolution["experiments_best_block"]).values
+        change = (texture - object_) / float(evolution["experiments_normaliser_hz"])
         rows.append(
             {
-                **experiment[["session", "subject", "area", "valid", "both_succeed"]],
+                **{name: evolution[name].item() for name in ("session", "subject", "area")},
+                **{name: bool(evolution[f"experiments_{name}"]) for name in ("valid", "both_succeed")},
                 "psth_distance": float(np.abs(change).mean()),
                 "activation_distance": float(abs(change.mean())),
             }

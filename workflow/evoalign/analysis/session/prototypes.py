@@ -10,6 +10,7 @@ from os import PathLike
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from evoalign import tables
 from evoalign.analysis.experiment import space_kind
 from evoalign.analysis.session.rendered_images import as_tensor, check_rendered
+from evoalign.analysis.session.results import SessionResults
 from evoalign.analysis.settings import Analysis
 from evoalign.analysis.tables import PROTOTYPES as PROTOTYPES_TABLE
 from evoalign.files import atomic_write
@@ -26,7 +28,6 @@ from evoalign.spaces.registry import get_space, lacks
 from evoalign.spaces.settings import Spaces
 
 PROTOTYPES = ("best", "average", "re-evolved")
-Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Prototype:
 
 def session_prototypes(
     contents: SessionContents,
-    found: Tables,
+    results: SessionResults,
     settings: Analysis,
     generators: Spaces | None = None,
     device: str = "cpu",
@@ -84,9 +85,9 @@ def session_prototypes(
     ----------
     contents : SessionContents
         Images, latents and presentations of the session.
-    found : mapping of str to pandas.DataFrame
-        `experiments` and `trajectories` of the session, and where it was
-        encoded `encoding_weights`.
+    results : SessionResults
+        Dataset of the evolution, and where it was encoded table
+        `encoding_weights`.
     settings : Analysis
         The evoked window.
     generators : Spaces, optional
@@ -106,23 +107,21 @@ def session_prototypes(
         Weights that are configured cannot be used; see `get_space`. Images are
         not those that the latents render; see `check_rendered`.
     """
-    experiment = found["experiments"].iloc[0]
+    evolution = results.evolution
+    if evolution is None:
+        return []
     prototypes: list[Prototype] = []
-    for thread in (0, 1):
-        space = _space(str(experiment[f"space_{thread}"]), contents, thread, generators, device)
-        block = _best_block(found["trajectories"], thread, int(experiment[f"best_block_{thread}"]))
+    for thread, name in enumerate(evolution["space"].values.tolist()):
+        space = _space(name, contents, thread, generators, device)
+        block = int(evolution["block"].values[evolution["experiments_best_block"].values[thread]])
         if space is not None:
-            check_rendered(contents, block, thread, str(experiment[f"space_{thread}"]), space)
-        source = _BlockPrototype(contents, thread, block, str(experiment[f"space_{thread}"]), space)
-        prototypes += source.best(str(experiment[f"best_image_{thread}"]))
+            check_rendered(contents, block, thread, name, space)
+        source = _BlockPrototype(contents, thread, block, name, space)
+        prototypes += source.best(str(evolution["experiments_best_image"].values[thread]))
         prototypes += source.average()
-        prototypes += source.evolved_again(_weights(found, experiment, source.name, settings))
+        unit = int(evolution["experiments_unit"])
+        prototypes += source.evolved_again(_weights(results.get("encoding_weights"), unit, name, settings))
     return prototypes
-
-
-def _best_block(trajectories: pd.DataFrame, thread: int, index: int) -> int:
-    rows = (trajectories["thread"] == thread) & (trajectories["block_index"] == index)
-    return int(trajectories.loc[rows, "block"].iloc[0])
 
 
 def _space(
@@ -138,14 +137,13 @@ def _space(
 
 
 def _weights(
-    found: Tables, experiment: pd.Series, space: str, settings: Analysis
+    frame: pd.DataFrame | None, unit: int, space: str, settings: Analysis
 ) -> NDArray[np.float64] | None:
     """Mean weights of the unit over the windows in the evoked window, [latent]; None without any."""
-    frame = found.get("encoding_weights")
     if frame is None or frame.empty:
         return None
     first, last = settings.evoked_ms
-    unit_weights = frame[(frame["unit"] == experiment["unit"]) & (frame["space"] == space)]
+    unit_weights = frame[(frame["unit"] == unit) & (frame["space"] == space)]
     unit_weights = unit_weights[(unit_weights["start_ms"] >= first) & (unit_weights["stop_ms"] <= last)]
     if unit_weights.empty:
         return None
@@ -225,11 +223,11 @@ def write_pictures(pictures: Mapping[str, Tensor], folder: str | PathLike[str]) 
             Image.fromarray(to_bytes(pixels[None])[0]).save(partial / f"{name}.png", compress_level=6)
 
 
-def prototypes_table(made: list[Prototype], experiment: pd.Series, settings: Analysis) -> pd.DataFrame:
+def prototypes_table(made: list[Prototype], evolution: xr.Dataset, settings: Analysis) -> pd.DataFrame:
     """Return `PROTOTYPES_TABLE` of a session."""
     rows = [
         {
-            **{name: experiment[name] for name in ("session", "subject", "area", "site")},
+            **{name: evolution[name].item() for name in ("session", "subject", "area", "site")},
             **{name: getattr(prototype, name) for name in ("thread", "space", "prototype", "block")},
             **{name: getattr(prototype, name) for name in ("image", "source", "n")},
             "kind": space_kind(prototype.space, settings),
