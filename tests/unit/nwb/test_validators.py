@@ -1,6 +1,5 @@
 """What pynwb, nwbinspector and dandi say of our files, and a dandiset laid out of them."""
 
-import json
 import logging
 import os
 import shutil
@@ -8,12 +7,10 @@ import shutil
 import h5py
 import pytest
 import yaml
-from click.testing import CliRunner
 from session_to_package import CONFIG
 
 from evoalign.errors import InputError
 from evoalign.files import sha256
-from evoalign.nwb import dandi_tool
 from evoalign.nwb.dandi import dandi_findings, dandi_path, write_dandiset
 from evoalign.nwb.read import opened, read_nwb
 from evoalign.nwb.validate import validate
@@ -129,63 +126,3 @@ def test_a_file_that_is_no_nwb_is_one_message(tmp_path):
         file["x"] = 1
     with pytest.raises(InputError, match="is no NWB"):
         read_nwb(tmp_path / "other.nwb")
-
-
-def told_by_itself(path, folder):
-    """What ``dandi validate`` says of a file when it reads and checks all of it, but nwbinspector's part."""
-    link = folder / "dandiset" / dandi_path(path)
-    link.parent.mkdir(parents=True)
-    link.symlink_to(path)
-    described = yaml.safe_dump({"identifier": "DANDI:000000", "name": "validation", "description": ""})
-    (folder / "dandiset/dandiset.yaml").write_text(described)
-    with dandi_tool.surroundings(folder):
-        command = ["validate", "--format", "json", "--output", f"{folder}/found.json", f"{folder}/dandiset"]
-        CliRunner().invoke(dandi_tool.main, command)
-        try:
-            dandi_tool.prepare_metadata(dandi_tool.get_metadata(link))
-            refused = set()
-        except ValueError as error:
-            refused = {str(error).partition("\n")[0]}
-    found = json.loads(file.read_text()) if (file := folder / "found.json").exists() else []
-    return {each["message"] for each in found if not each["id"].startswith("NWBI.")} | refused
-
-
-def with_an_older_schema_of_another_name(file):
-    """Let a file hold a schema other than pynwb's, by which one of its columns has a wrong name."""
-    schemas = file["specifications/core"]
-    (version,) = schemas
-    schemas.move(version, "2.10.0")
-    for name, old, new in (
-        ("namespace", f'"{version}"', '"2.10.0"'),
-        ("nwb.epoch", '"name":"start_time"', '"name":"begin_time"'),
-    ):
-        text = schemas["2.10.0"][name][()].decode().replace('": "', '":"')
-        assert old in text
-        del schemas["2.10.0"][name]
-        schemas["2.10.0"][name] = text.replace(old, new, 1)
-
-
-def with_an_age_that_the_archive_refuses(file):
-    del file["general/subject/age"]
-    file["general/subject/age"] = "P4.5Y3M"
-
-
-@pytest.mark.parametrize(
-    ("change", "n_found"),
-    [
-        (lambda file: None, 0),
-        (lambda file: file["units"].attrs.pop("description"), 1),
-        (with_an_age_that_the_archive_refuses, 1),
-        (with_an_older_schema_of_another_name, 1),
-    ],
-    ids=["nothing", "an attribute", "the age", "another schema"],
-)
-def test_the_dandi_tool_says_the_same_without_reading_the_file_again(packaged, tmp_path, change, n_found):
-    changed = without(packaged[1], tmp_path)
-    with h5py.File(changed, "r+") as file:
-        change(file)
-    found = validate(changed)
-    ours = set(found.loc[found["tool"] == "dandi", "message"])
-    alone = told_by_itself(changed, tmp_path / "alone")
-    assert len(ours) == len(alone) == n_found
-    assert all(message.startswith(tuple(alone)) for message in ours)  # a remedy may follow

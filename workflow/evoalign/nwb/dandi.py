@@ -6,14 +6,10 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pynwb
 import yaml
 from click.testing import CliRunner
 from pynwb import NWBFile
@@ -72,9 +68,7 @@ def _label(text: str) -> str:
     return _NOT_IN_LABELS.sub("-", text).strip("-") or "unknown"
 
 
-def dandi_findings(
-    nwb: NWBFile, path: Path, errors: list[Any] | None = None
-) -> list[tuple[str, str, str, str, str]]:
+def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, str]]:
     """Return what ``dandi validate`` says of a file in a dandiset: rows of `FINDINGS`.
 
     Nothing is downloaded, and nothing is left in the user's folders. A file
@@ -84,9 +78,6 @@ def dandi_findings(
     ----------
     nwb, path
         The opened file (`evoalign.nwb.read.opened`), and where it lies.
-    errors : list of hdmf.validate.errors.Error, optional
-        What pynwb says of it by the schema that the file holds, where that is known: the tool
-        would find it again.
 
     Raises
     ------
@@ -102,36 +93,7 @@ def dandi_findings(
         link.parent.mkdir(parents=True)
         link.symlink_to(path.resolve())
         _write_description(link.parents[1], "validation", "")
-        with _not_again(nwb, path, errors):
-            return sorted(_run_dandi(link, Path(folder)))
-
-
-@contextmanager
-def _not_again(nwb: NWBFile, path: Path, errors: list[Any] | None) -> Iterator[None]:
-    """Let the tool not read and check again what was: three quarters of its time.
-
-    It asks pynwb and nwbinspector, and opens the file for each. Of nwbinspector's findings none are taken
-    from it (`_findings`), so that it may get none.
-    """
-    import nwbinspector
-
-    from evoalign.nwb.dandi_tool import pynwb_utils
-
-    replaced: list[tuple[Any, str, Any]] = []
-    if not is_zarr(path):
-        opened_already = nullcontext(SimpleNamespace(read=lambda: nwb))
-        replaced += [(pynwb_utils, "NWBHDF5IO", lambda **_: opened_already)]
-        replaced += [(nwbinspector, "inspect_nwbfile", lambda **_: iter(()))]
-    if errors is not None:
-        replaced += [(pynwb, "validate", lambda **_: errors)]
-    originals = [getattr(module, name) for module, name, _ in replaced]
-    try:
-        for module, name, instead in replaced:
-            setattr(module, name, instead)
-        yield
-    finally:
-        for (module, name, _), original in zip(replaced, originals, strict=True):
-            setattr(module, name, original)
+        return sorted(_run_dandi(link, Path(folder)))
 
 
 def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:

@@ -46,9 +46,8 @@ def surroundings(scratch: str | os.PathLike[str]) -> Iterator[None]:
 
 
 with tempfile.TemporaryDirectory() as _folder, surroundings(_folder):
-    from dandi import pynwb_utils
     from dandi.cli.command import main
     from dandi.metadata.core import prepare_metadata
     from dandi.metadata.nwb import get_metadata
 
-__all__ = ["get_metadata", "main", "prepare_metadata", "pynwb_utils", "surroundings"]
+__all__ = ["get_metadata", "main", "prepare_metadata", "surroundings"]

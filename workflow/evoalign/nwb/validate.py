@@ -5,12 +5,11 @@ from __future__ import annotations
 import warnings
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pynwb
 from nwbinspector import Importance, inspect_nwbfile_object, load_config
-from pynwb import NWBHDF5IO, NWBFile
+from pynwb import NWBFile
 
 from evoalign import tables
 from evoalign.errors import InputError
@@ -25,8 +24,6 @@ FATAL = ("ERROR", "PYNWB_VALIDATION", "CRITICAL", "BEST_PRACTICE_VIOLATION")
 
 # It asks for array elements by unsigned numbers, which zarr 2 does not take, and breaks down.
 _NOT_FOR_ZARR = ["check_units_table_duration"]
-
-SCHEMAS = {"core", "hdmf-common", "hdmf-experimental"}  # NWB's own
 
 Finding = tuple[str, str, str, str, str]
 
@@ -55,8 +52,7 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     path = Path(path)
     with opened(path) as nwb, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        schema, errors = _schema(nwb, path)
-        rows = [*schema, *_inspector(nwb, path), *dandi_findings(nwb, path, errors)]
+        rows = [*_schema(nwb), *_inspector(nwb, path), *dandi_findings(nwb, path)]
     findings = tables.conform(pd.DataFrame(rows, columns=FINDINGS.names, dtype="str"), FINDINGS)
     fatal = findings[findings["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):
@@ -69,21 +65,13 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     return findings
 
 
-def _schema(nwb: NWBFile, path: Path) -> tuple[list[Finding], list[Any] | None]:
-    """Validate by pynwb's own schema; its errors too, where these are also what the file's own would give."""
-    namespaces = {} if is_zarr(path) else NWBHDF5IO.get_namespaces(path=str(path))
+def _schema(nwb: NWBFile) -> list[Finding]:
     try:
-        # Not by its path, for which pynwb gives hdmf_zarr arguments that it does not know. And where the file
-        # has no extensions not by the names in it, for which pynwb would load all its schemas.
-        extended = not namespaces or not set(namespaces) <= SCHEMAS
-        errors = pynwb.validate(io=nwb.read_io, use_cached_namespaces=extended)
+        # Not by its path, for which pynwb gives hdmf_zarr arguments that it does not know.
+        errors = pynwb.validate(io=nwb.read_io)
     except Exception as error:  # a damaged file raises almost anything
-        return [("pynwb", "ERROR", "readable", "/", str(error).partition("\n")[0])], None
-    catalog = nwb.read_io.manager.namespace_catalog
-    rows = [("pynwb", "ERROR", str(e.name), str(e.location or "/"), str(e.reason)) for e in errors]
-    if not namespaces or any(catalog.get_namespace(n)["version"] != namespaces[n] for n in namespaces):
-        return rows, None
-    return rows, errors
+        return [("pynwb", "ERROR", "readable", "/", str(error).partition("\n")[0])]
+    return [("pynwb", "ERROR", str(e.name), str(e.location or "/"), str(e.reason)) for e in errors]
 
 
 def _inspector(nwb: NWBFile, path: Path) -> list[Finding]:
