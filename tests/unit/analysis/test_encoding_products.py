@@ -6,6 +6,7 @@ import torch
 
 from evoalign.analysis.encoding import Folds, Plan, log_alphas
 from evoalign.analysis.encoding.decomposition import design
+from evoalign.analysis.encoding.losses import smallest
 from evoalign.analysis.encoding.products import BatchedProducts, CompiledProducts, products
 from evoalign.analysis.encoding.training import GROWTH, CommonBasis, decompose_folds
 
@@ -101,3 +102,10 @@ def test_a_feature_that_varies_in_one_fold_alone_is_no_trouble():
     assert part.vectors.shape[1] == 6
     own = torch.cat([rows[:, frame.fold(f)] for f in (1, 2, 4)], dim=1)
     torch.testing.assert_close(common.fold(rows).inputs(training) @ training.project, own @ part.vectors)
+
+
+def test_the_smallest_loss_is_torchs_own_also_of_equal_and_unknown_ones():
+    losses = torch.from_numpy(np.random.default_rng(0).integers(0, 4, (3, 50, 20)).astype(np.float32))
+    losses[0, :10, 5] = torch.nan
+    for each in (losses, losses.double()):
+        assert torch.equal(smallest(each), each.argmin(-1))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from evoalign.analysis.encoding.decomposition import Decomposition, design
 from evoalign.analysis.encoding.folds import Folds
-from evoalign.analysis.encoding.losses import EXACT, SINGLE, Losses
+from evoalign.analysis.encoding.losses import EXACT, SINGLE, Losses, smallest
 from evoalign.analysis.encoding.training import (
     CommonBasis,
     FoldedRows,
@@ -131,7 +131,7 @@ class Plan:
         -------
         torch.Tensor, int64 [fold, row]
         """
-        return self.losses.of(self._folded(rows)).argmin(-1)
+        return smallest(self.losses.of(self._folded(rows)))
 
     def predict(self, rows: Tensor, chosen: Tensor) -> Tensor:
         """Held-out predictions.
@@ -171,7 +171,7 @@ class Plan:
         """
         folded = self._folded(rows)
         short = folded.rows
-        chosen = self.losses.of(folded).argmin(-1)
+        chosen = smallest(self.losses.of(folded))
         means = short @ self._averages
         total = (rows.square().sum(1) - short.square().sum(1)).double()
         for outer in self.outer:

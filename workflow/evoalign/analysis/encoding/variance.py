@@ -31,6 +31,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from evoalign.analysis.encoding.losses import smallest
 from evoalign.analysis.encoding.within import WithinBlocks, group_means, within_blocks
 
 Floats = NDArray[np.float64]
@@ -197,10 +198,10 @@ def most_likely_share(projected: Tensor, left: Tensor, kernel: LinearKernel) -> 
         return left.new_zeros(len(left))
     spread = 1 + (share / (1 - share))[:, None] * kernel.values  # [share, rank]
     residual = projected @ (1 / spread).T + left[:, None]
-    fit = -kernel.freedom * residual.clamp(min=torch.finfo(left.dtype).tiny).log() - spread.log().sum(1)
-    best = fit.argmax(1).clamp(1, len(share) - 2)
+    loss = kernel.freedom * residual.clamp(min=torch.finfo(left.dtype).tiny).log() + spread.log().sum(1)
+    best = smallest(loss).clamp(1, len(share) - 2)
     at = best[:, None] + torch.arange(-1, 2, device=best.device)
-    return _vertex(share[at], fit.gather(1, at))
+    return _vertex(share[at], -loss.gather(1, at))
 
 
 def _vertex(x: Tensor, y: Tensor) -> Tensor:
