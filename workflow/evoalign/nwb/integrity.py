@@ -19,6 +19,8 @@ from evoalign.self_contained import EXIT_STATUS, check_zarr_folder, check_zarr_v
 from evoalign.self_contained import HINT as OUTSIDE_HINT
 
 HINT = "copy the file again from where it was whole, or package the session again"
+# numpy's algebra would start a thread for each core: as much processor time as the walk itself.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
 
 
@@ -54,7 +56,9 @@ def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_C
 
 def _check_hdf5(path: Path, object_cpu_s: float) -> None:
     command = [sys.executable, "-I", str(walk_child.__file__), str(path.absolute()), str(object_cpu_s)]
-    child = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    child = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=False, env=os.environ | ONE_THREAD
+    )
     if child.returncode == 0:
         return
     last_object = (child.stdout.splitlines() or ["/"])[-1]
