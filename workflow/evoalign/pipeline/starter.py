@@ -2,8 +2,8 @@
 
 To load PyTorch, pynwb or matplotlib takes Python 0.5 to 2 s of processor time, which is as much as many jobs
 compute. On one machine a run therefore loads them once, in a process that does nothing else
-(`multiprocessing`'s forkserver), from which the process of each job is forked. A job's own script and
-library are loaded by itself. Jobs on a cluster, in a container or in an environment of
+(`multiprocessing`'s forkserver), from which the process of each job is forked. A job loads its own script,
+and what else it uses. Jobs on a cluster, in a container or in an environment of
 Snakemake's start as always, and so does a run of few jobs.
 """
 
@@ -27,7 +27,7 @@ from pathlib import Path
 from evoalign.pipeline import job_client
 from evoalign.pipeline.process import run_script
 
-# What most jobs of a run load.
+# What most jobs of a run load: also of this library, as it was when the run began and its code was compared.
 LIBRARIES = (
     "evoalign.pipeline.process",
     "snakemake.script",
@@ -41,9 +41,16 @@ LIBRARIES = (
     "xarray",
     "hdmf_zarr",
     "nwbinspector",
-    "evoalign.nwb.dandi_tool",
     "scipy.stats",
     "matplotlib.pyplot",
+    "evoalign.nwb.dandi_tool",
+    "evoalign.pipeline.compiled",
+    "evoalign.pipeline.job",
+    "evoalign.nwb.validate",
+    "evoalign.responses.store",
+    "evoalign.analysis.session.analyse",
+    "evoalign.analysis.encoding",
+    "evoalign.figures.session_pages",
 )
 FEWEST_JOBS = 8  # that are worth the seconds which the libraries take
 SWITCH = "EVOALIGN_FRESH_PROCESSES"  # set to anything: each job is a Python of its own
