@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evoalign import tables
-from evoalign.analysis.statistics.resampling import hierarchical_weights
+from evoalign.analysis.statistics.resampling import hierarchical_weights, mean_intervals
 from evoalign.analysis.statistics.sites import paired_over_sites, site_means, unpaired_over_sites
 from evoalign.nwb.contents import SessionContents, SessionMetadata, site_name
 from evoalign.simulate.study_session import study_channels, study_units
@@ -177,3 +177,26 @@ def test_intervals_hold_the_mean_when_sites_are_drawn(correlation):
     # Nested draws count the spread of experiments at each level, so that intervals are rather too wide.
     assert 0.94 <= held["with"] <= 0.995
     assert correlation < 0.5 or held["without"] < 0.92
+
+
+# Fewest and most of coverages at no, half and equal noise of presentations: few experiments hold too little.
+COVERED = {2: (0.4, 0.95), 4: (0.7, 0.98), 8: (0.88, 0.99), 38: (0.94, 0.995)}
+
+
+@pytest.mark.parametrize("n", COVERED)
+def test_intervals_of_few_experiments_are_narrow_and_noise_of_presentations_widens_them(n):
+    """Panels' intervals of two animals that do not differ; the third table of docs/methods.md section 3."""
+    held = []
+    for noise in (0.0, 0.5, 1.0):
+        rng = np.random.default_rng([11, n, int(10 * noise)])
+        hits = []
+        for _ in range(20):
+            values = rng.standard_normal((n, 100)) + noise * rng.standard_normal((n, 100))
+            weights = hierarchical_weights(["A", "B"] * (n // 2), 1000, rng)
+            sample = (values, np.full(values.shape, noise))
+            ((low, high),) = mean_intervals([sample], weights, rng, 0.95)
+            hits.append((low <= 0) & (high >= 0))
+        held.append(float(np.mean(hits)))
+    print(f"{n} experiments: {held}")
+    assert held == sorted(held), "presentations' noise is in the values and drawn again"
+    assert COVERED[n][0] <= held[0] and held[-1] <= COVERED[n][1]
