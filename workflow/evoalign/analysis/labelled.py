@@ -199,16 +199,15 @@ def long_table(axes: Mapping[str, Any], values: Mapping[str, Any]) -> pd.DataFra
 
     Parameters
     ----------
-    axes : mapping of str to sequence
-        Axis name -> labels, in the order of the arrays' axes.
+    axes : mapping of str to sequence or pandas.DataFrame
+        Axis name -> labels, in the order of the arrays' axes; a frame's columns label its axis together.
     values : mapping of str to array
         Column name -> array [len of axis 1, len of axis 2, ..] or what broadcasts to it.
     """
     shape = tuple(len(labels) for labels in axes.values())
-    index = np.indices(shape, sparse=True)
-    columns = {
-        name: np.broadcast_to(np.asarray(labels)[at], shape).ravel()
-        for (name, labels), at in zip(axes.items(), index, strict=True)
-    }
+    columns = {}
+    for (axis, labels), at in zip(axes.items(), np.indices(shape, sparse=True), strict=True):
+        for name, label in labels.items() if isinstance(labels, pd.DataFrame) else [(axis, labels)]:
+            columns[name] = np.broadcast_to(np.asarray(label)[at], shape).ravel()
     columns |= {name: np.broadcast_to(as_array(value), shape).ravel() for name, value in values.items()}
     return pd.DataFrame(columns)

@@ -49,24 +49,20 @@ def specifications(study_: Study) -> pd.DataFrame:
     paired differences), which has the same unit whatever the normalization rate.
     """
     late, windows = _late_means(study_)
-    evoked = [name for name, *_ in windows].index("evoked")
     normalization_rates = {
         "maximum": study_.experiments["normaliser_hz"].to_numpy(dtype=np.float64),
-        "mean": late[:, :, evoked].mean(1),
+        "mean": late[:, :, windows.index.get_loc("evoked")].mean(1),
         "none": np.ones(len(late)),
     }
     divisors = np.stack(list(normalization_rates.values()), -1)
     difference = (late[:, 1] - late[:, 0])[..., None] / divisors[:, None]
-    _, starts, stops = zip(*windows, strict=True)
     parts = []
     for area, members in study_.areas():
         for selection, keep in _selections(study_):
             rows = members[keep[members]]
             columns = _tested(difference[rows]) | paired_over_sites(difference[rows], study_.sites(rows))
-            frame = long_table({"at": range(len(windows)), "normaliser": list(normalization_rates)}, columns)
-            at = frame.pop("at").to_numpy()
-            labels = {"start_ms": np.asarray(starts)[at], "stop_ms": np.asarray(stops)[at]}
-            parts.append(frame.assign(area=area, selection=selection, **labels))
+            frame = long_table({"window": windows, "normaliser": list(normalization_rates)}, columns)
+            parts.append(frame.assign(area=area, selection=selection))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -79,14 +75,14 @@ def _tested(difference: Floats) -> dict[str, np.ndarray]:
     return {"n": n, "mean": statistics.mean.numpy(), "effect": effect, **test_columns(test)}
 
 
-def _late_means(study_: Study) -> tuple[Floats, list[tuple[str, int, int]]]:
-    """Mean over late blocks, spikes/s, [experiment, kind, window]; and the windows."""
+def _late_means(study_: Study) -> tuple[Floats, pd.DataFrame]:
+    """Mean over late blocks, spikes/s, [experiment, kind, window]; the windows' ends, by their names."""
     first, last = study_.settings.evoked_ms
     name, start, stop = (study_.data[label].values for label in ("window", "start_ms", "stop_ms"))
     inside = (name == "binned") & (start >= first) & (stop <= last)
     widest = (stop - start)[inside].max()
     at = np.flatnonzero((name == "evoked") | (inside & (stop - start == widest)))
-    windows = list(zip(name[at].tolist(), start[at].tolist(), stop[at].tolist(), strict=True))
+    windows = pd.DataFrame({"start_ms": start[at], "stop_ms": stop[at]}, index=name[at])
     rates = study_.data["trajectories_mean_hz"].transpose("experiment", "kind", "window", "block")
     means = np.ascontiguousarray(rates.values[:, :, at])
     late = np.full(means.shape[:-1], np.nan)

@@ -79,14 +79,14 @@ class Trajectories:
         presentations.
     observed : numpy.ndarray, bool [experiment, block]
         False where padded.
-    windows : list of (name, start, stop)
-        The evoked window first.
+    windows : pandas.DataFrame
+        Columns window, start_ms, stop_ms; the evoked window first.
     """
 
     values: dict[str, Floats]
     errors: dict[str, Floats]
     observed: NDArray[np.bool_]
-    windows: list[tuple[str, int, int]]
+    windows: pd.DataFrame
 
 
 @functools.lru_cache(maxsize=1)
@@ -107,8 +107,7 @@ def padded_trajectories(study_: Study) -> Trajectories:
         means[row], observed[row] = padded.numpy(), mask.numpy()
         tail = np.sqrt((errors[row][..., n_blocks - 2 : n_blocks] ** 2).sum(-1, keepdims=True)) / 2
         errors[row][..., n_blocks:] = tail
-    labels = (study_.data[name].values.tolist() for name in ("window", "start_ms", "stop_ms"))
-    windows = list(zip(*labels, strict=True))
+    windows = pd.DataFrame({name: study_.data[name].values for name in ("window", "start_ms", "stop_ms")})
     return Trajectories(
         {kind: means[:, place] for place, kind in enumerate(SPACES)},
         {kind: errors[:, place] for place, kind in enumerate(SPACES)},
@@ -125,7 +124,6 @@ def population_trajectories(study_: Study) -> pd.DataFrame:
     asks of both threads that they succeed at `success_p`: 'both_strict'.
     """
     trajectories = padded_trajectories(study_)
-    names, starts, stops = zip(*trajectories.windows, strict=True)
     parts = []
     for area, selection, rows in study_.selections(strict=True):
         values = {kind: trajectories.values[kind][rows] for kind in SPACES}
@@ -139,35 +137,23 @@ def population_trajectories(study_: Study) -> pd.DataFrame:
         columns |= {"q": q, "larger": preferred_space(test.t, q, study_.settings.fdr)}
         difference = values["texture"] - values["object"]
         columns |= paired_over_sites(difference, study_.sites(rows), family=True)
-        frame = long_table({"at": range(len(names)), "block_index": range(q.shape[-1])}, columns)
-        at = frame.pop("at").to_numpy()
-        parts.append(
-            frame.assign(
-                area=area,
-                selection=selection,
-                window=np.asarray(names)[at],
-                start_ms=np.asarray(starts)[at],
-                stop_ms=np.asarray(stops)[at],
-            )
-        )
+        axes = {"window": trajectories.windows, "block_index": range(q.shape[-1])}
+        parts.append(long_table(axes, columns).assign(area=area, selection=selection))
     return pd.concat(parts, ignore_index=True)
 
 
 def padded_table(study_: Study) -> pd.DataFrame:
     """Each experiment's evoked trajectory, normalised and padded (docs/methods.md section 3)."""
     trajectories = padded_trajectories(study_)
-    n_experiments, length = trajectories.observed.shape
-    frame = long_table(
-        {"row": range(n_experiments), "kind": SPACES, "block_index": range(length)},
+    experiments = study_.experiments[["session", "subject", "area", "site"]]
+    n_blocks = trajectories.observed.shape[1]
+    return long_table(
+        {"experiment": experiments, "kind": SPACES, "block_index": range(n_blocks)},
         {
             "value": np.stack([trajectories.values[kind][:, 0] for kind in SPACES], 1),
             "real": trajectories.observed[:, None],
         },
     )
-    row = frame.pop("row").to_numpy()
-    for name in ("session", "subject", "area", "site"):
-        frame[name] = study_.experiments[name].to_numpy()[row]
-    return frame
 
 
 POOLED = (
