@@ -123,9 +123,11 @@ def test_a_session_tells_the_settings_that_it_was_analysed_with(results):
     changed = SETTINGS.model_copy(update={"fdr": 0.2})
     assert results[0].analysis(changed) == SETTINGS
     assert SessionResults(None, {}).analysis(changed) is changed
-    stale = results[0].evolution.assign_attrs(settings='{"no_setting": 1}')
-    with pytest.raises(InputError, match="was analysed with other settings"):
-        SessionResults(stale, {}).analysis(changed)
+    for attrs in ({"settings": '{"no_setting": 1}'}, {}):
+        stale = results[0].evolution.copy()
+        stale.attrs = attrs
+        with pytest.raises(InputError, match="was analysed with other settings"):
+            SessionResults(stale, {}).analysis(changed)
 
 
 def test_a_session_is_read_from_its_folders_with_their_other_tables(results, tmp_path):

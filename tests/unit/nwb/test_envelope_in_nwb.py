@@ -108,9 +108,12 @@ def test_figures_say_that_it_is_a_voltage(packaged):
     held = replace(held, segments=((0.0, 40_000),))
     read = replace(read, envelope=held)
     found = analyse_session(responses_from(read, config.responses), config) | no_units()
-    settings = FigureSettings(config.analysis, config.encoding, config.tuning)
+    # The captions' window is that of the dataset, whatever the configuration says by now.
+    changed = config.analysis.model_copy(update={"evoked_ms": (60, 180)})
+    settings = FigureSettings(changed, config.encoding, config.tuning)
     drawn = {one.name: one for one in draw_session(read, found, settings, config.sorting)}
     for name in ("paired_evolution", "stacked_psth"):
         labels = [axes.get_ylabel() for axes in drawn[name].figure.axes]
         assert "MUAe (µV)" in labels and not any("spikes/s" in label for label in labels), name
         assert "envelope (MUAe)" in drawn[name].caption
+        assert "50 to 200 ms" in drawn[name].caption

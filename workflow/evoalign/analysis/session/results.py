@@ -68,7 +68,7 @@ class SessionResults(Mapping[str, pd.DataFrame]):
         if self.evolution is None:
             return current
         try:
-            return Analysis.model_validate_json(self.evolution.attrs["settings"])
+            return Analysis.model_validate_json(self.evolution.attrs.get("settings", ""))
         except ValidationError as error:
             where = f"session {self.evolution['session'].item()}"
             raise InputError(
