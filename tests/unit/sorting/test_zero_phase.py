@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from evoalign.sorting.medians import median_of_sizes, median_over_channels, take_median
+from evoalign.sorting.medians import (
+    median_of_sizes,
+    median_over_channels,
+    medians_of_rows,
+    take_median,
+)
 from evoalign.sorting.whitening import whiten
 from evoalign.sorting.zero_phase import zero_phase
 
@@ -74,3 +79,12 @@ def test_whitening_convolves_as_numpy_does(n):
         for trace, kernel in zip(voltages.astype(np.float64), kernels.astype(np.float64), strict=True)
     ]
     np.testing.assert_allclose(whiten(voltages, kernels), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("n_samples", [1000, 1001])
+def test_medians_of_rows_are_numpys_to_the_bit(n_samples, n_jobs):
+    values = np.random.default_rng(0).normal(size=(7, n_samples)).astype(np.float32)
+    medians = medians_of_rows(values, n_jobs)
+    np.testing.assert_array_equal(medians, np.median(values, axis=1))
+    assert medians.dtype == np.float32

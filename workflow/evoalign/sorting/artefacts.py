@@ -11,6 +11,7 @@ import pandas as pd
 
 from evoalign import tables
 from evoalign.sorting.bad_channels import MAD_TO_SD, N_STRETCHES
+from evoalign.sorting.medians import medians_of_rows
 from evoalign.sorting.parallel import run
 from evoalign.sorting.tables import ARTEFACTS
 from evoalign.sorting.traces import Chunk, Traces
@@ -99,9 +100,9 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
         return []
     sampled = np.concatenate([traces.raw(stretch) for stretch in stretches])
     thinned = np.ascontiguousarray(sampled[::THINNED].T, np.float32)
-    centre = np.median(thinned, axis=1)
-    spread = MAD_TO_SD * np.median(np.abs(thinned - centre[:, None]), axis=1)
-    groups = _groups(traces, sampled)
+    centre = medians_of_rows(thinned, n_jobs)
+    spread = MAD_TO_SD * medians_of_rows(np.abs(thinned - centre[:, None]), n_jobs)
+    groups = _groups(traces, sampled, n_jobs)
     chunks = traces.chunks()
     periods_of: dict[tuple[str, str, int], tuple[np.ndarray, list[Chunk]]] = {}
     for artefacts in run(
@@ -178,12 +179,12 @@ def _is_blanked(traces: Traces) -> dict[str, bool]:
     return {COMMON: traces.settings.blank_artefacts, SATURATED: traces.settings.blank_saturated}
 
 
-def _groups(traces: Traces, sampled: np.ndarray) -> list[ReferenceGroup]:
+def _groups(traces: Traces, sampled: np.ndarray, n_jobs: int) -> list[ReferenceGroup]:
     settings = traces.settings
     lag = _samples(LAG_S, traces)
     if len(sampled) <= 2 * lag:
         return []
-    noise = MAD_TO_SD * np.median(np.abs(_second_difference(sampled, lag, THINNED)), axis=1)
+    noise = MAD_TO_SD * medians_of_rows(np.abs(_second_difference(sampled, lag, THINNED)), n_jobs)
     groups = []
     for name, rows in traces.artefact_groups.items():
         varying = rows[noise[rows] > 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ from scipy import fft
 from evoalign import tables
 from evoalign.errors import InputError
 from evoalign.sorting.medians import median_of_sizes
+from evoalign.sorting.parallel import run
 from evoalign.sorting.tables import BAD_CHANNELS
-from evoalign.sorting.traces import Traces
+from evoalign.sorting.traces import Chunk, Traces
 
 N_STRETCHES = 20  # seconds looked at, spread over the recording
 FLAT_SHARE = 0.95  # of successive samples that are equal
@@ -24,22 +25,25 @@ MAD_TO_SD = 1.4826
 QUIET = 4.0  # noise SDs, at which voltages are cut off before they are compared with another channel's
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
 LINE_NOISE = "line noise"
+PASS = "noise"  # name of the passes over these seconds
 
 log = logging.getLogger(__name__)
 
 
-def noise_level(stretches: list[np.ndarray]) -> np.ndarray:
+def noise_level(stretches: list[np.ndarray], n_jobs: int = 1) -> np.ndarray:
     """Return the noise SD of each channel, µV ``[channel]``: 1.4826 times the median of absolute values.
 
     Parameters
     ----------
     stretches : list of ndarray
         Filtered voltages ``[channel, sample]`` of stretches, µV.
+    n_jobs : int
+        Threads.
     """
-    return MAD_TO_SD * np.array([median_of_sizes(row) for row in _rows(stretches)])
+    return MAD_TO_SD * _of_rows(median_of_sizes, stretches, n_jobs)
 
 
-def find_bad_channels(traces: Traces) -> pd.DataFrame:
+def find_bad_channels(traces: Traces, n_jobs: int = 1) -> pd.DataFrame:
     """Name the electrodes that cannot be sorted, and leave them out of the reference.
 
     Looked at are up to 20 seconds spread over the recording. In this order:
@@ -55,6 +59,8 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     ----------
     traces : Traces
         The recording; its `leave_out` is called with what was found.
+    n_jobs : int
+        Threads.
 
     Returns
     -------
@@ -77,19 +83,19 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
     _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
     traces.leave_out(reason != "")
-    sd_of_step = {"raw_sd_uv": _sd([block.T for block in raw]) * np.abs(traces.gain_uv)}
-    voltages = [traces.filtered(stretch, referenced=False) for stretch in stretches]
-    sd_of_step["filtered_sd_uv"] = _sd(voltages)
+    sd_of_step = {"raw_sd_uv": _sd([block.T for block in raw], n_jobs) * np.abs(traces.gain_uv)}
+    voltages = list(run(_band_passed, (traces,), stretches, n_jobs, PASS))
+    sd_of_step["filtered_sd_uv"] = _sd(voltages, n_jobs)
     # The reference would lend an open input the noise of the others.
-    unreferenced_noise = noise_level(voltages)
-    for voltage in voltages:
-        traces.reference(voltage)
-    _mark_line_noise(reason, raw, voltages, traces)
-    sd_of_step["referenced_sd_uv"] = _sd(voltages)
-    for voltage, stretch in zip(voltages, stretches, strict=True):
-        traces.silence(voltage, stretch)
-    sd_of_step["blanked_sd_uv"] = _sd(voltages)
-    noise = sd_of_step["noise_uv"] = noise_level(voltages)
+    unreferenced_noise = noise_level(voltages, n_jobs)
+    list(run(traces.reference, (), voltages, n_jobs, PASS))
+    _mark_line_noise(reason, raw, voltages, traces, n_jobs)
+    sd_of_step["referenced_sd_uv"] = sd_of_step["blanked_sd_uv"] = _sd(voltages, n_jobs)
+    if traces.blanked:
+        for voltage, stretch in zip(voltages, stretches, strict=True):
+            traces.silence(voltage, stretch)
+        sd_of_step["blanked_sd_uv"] = _sd(voltages, n_jobs)
+    noise = sd_of_step["noise_uv"] = noise_level(voltages, n_jobs)
     typical_noise = np.median(noise[reason == ""]) if np.any(reason == "") else np.nan
     _check_gain(float(typical_noise), settings.noise_range_uv)
     _mark(
@@ -101,7 +107,9 @@ def find_bad_channels(traces: Traces) -> pd.DataFrame:
     for voltage in voltages:
         # What hits all electrodes alike, as stimulation, would make them repeat one another.
         np.clip(voltage, -QUIET * noise[:, None], QUIET * noise[:, None], out=voltage)
-    _mark(reason, _duplicates(voltages, reason == "", settings.bad_duplicate), "duplicate")
+    _mark(
+        reason, _duplicates(correlation(voltages, n_jobs), reason == "", settings.bad_duplicate), "duplicate"
+    )
     if not settings.leave_out_bad:
         reason[reason != "flat"] = ""
     traces.leave_out(reason != "")
@@ -127,14 +135,27 @@ def _table(traces: Traces, reason: np.ndarray, sd_of_step: dict[str, np.ndarray]
     return tables.conform(frame.assign(blanked_share=0.0), BAD_CHANNELS)
 
 
-def _rows(stretches: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Each channel's samples of all stretches; one channel at a time, for a copy of all takes much memory."""
-    return (np.concatenate([stretch[row] for stretch in stretches]) for row in range(len(stretches[0])))
+def _band_passed(traces: Traces, stretch: Chunk) -> np.ndarray:
+    return traces.filtered(stretch, referenced=False)
 
 
-def _sd(stretches: list[np.ndarray]) -> np.ndarray:
+def _of_rows(function: Callable[[np.ndarray], float], stretches: list[np.ndarray], n_jobs: int) -> np.ndarray:
+    """Return the function of each channel's samples of all stretches ``[channel, sample]``."""
+    return np.array(list(run(_of_row, (function, stretches), range(len(stretches[0])), n_jobs, PASS)))
+
+
+def _of_row(function: Callable[[np.ndarray], float], stretches: list[np.ndarray], row: int) -> float:
+    # One channel at a time, for a copy of all takes much memory.
+    return function(np.concatenate([stretch[row] for stretch in stretches]))
+
+
+def _sd(stretches: list[np.ndarray], n_jobs: int) -> np.ndarray:
     """SD of each channel over stretches ``[channel, sample]``."""
-    return np.array([row.std(dtype=np.float64) for row in _rows(stretches)])
+    return _of_rows(_sd_of, stretches, n_jobs)
+
+
+def _sd_of(values: np.ndarray) -> float:
+    return float(values.std(dtype=np.float64))
 
 
 def _mark(reason: np.ndarray, mask: np.ndarray, name: str) -> None:
@@ -154,15 +175,15 @@ def _extreme_share(blocks: list[np.ndarray]) -> np.ndarray:
 
 
 def _mark_line_noise(
-    reason: np.ndarray, raw: list[np.ndarray], voltages: list[np.ndarray], traces: Traces
+    reason: np.ndarray, raw: list[np.ndarray], voltages: list[np.ndarray], traces: Traces, n_jobs: int
 ) -> None:
     """Mark channels by the hum in their band-passed, referenced ``voltages [channel, sample]``.
 
     Hum that stands in the ``raw [sample, channel]`` values alone is told in the log.
     """
     limit, rate_hz = traces.settings.bad_line_noise, traces.rate_hz
-    _mark(reason, _hum_share([block.T for block in voltages], rate_hz) > limit, LINE_NOISE)
-    is_filtered_off = (_hum_share(raw[::HUM_RAW], rate_hz) > limit) & (reason == "")
+    _mark(reason, _hum_share([block.T for block in voltages], rate_hz, n_jobs) > limit, LINE_NOISE)
+    is_filtered_off = (_hum_share(raw[::HUM_RAW], rate_hz, n_jobs) > limit) & (reason == "")
     if is_filtered_off.any():
         log.warning(
             "Mains hum takes over %.0f %% of the raw power of %d electrodes; little of it is in the band "
@@ -185,27 +206,28 @@ def _mark_line_noise(
             )
 
 
-def _hum_share(blocks: list[np.ndarray], rate_hz: float) -> np.ndarray:
+def _hum_share(blocks: list[np.ndarray], rate_hz: float, n_jobs: int) -> np.ndarray:
     """Share of the power of ``blocks [sample, channel]`` at a mains frequency and its harmonics.
 
     The median over blocks, of the frequency that has more of it.
     """
-    shares = []  # [block, frequency of the mains, channel]
-    for block in blocks:
-        centred = np.ascontiguousarray(block.T, np.float32)
-        centred = centred - centred.mean(axis=1, keepdims=True)
-        spectrum = fft.rfft(centred * np.hanning(len(block) + 1)[:-1].astype(np.float32), axis=1)
-        power = spectrum.real**2 + spectrum.imag**2
-        frequency = fft.rfftfreq(len(block), 1 / rate_hz)
-        total = power.sum(axis=1)
-        near_hz = max(1.0, 1.5 * rate_hz / len(block))
-        shares.append(
-            [
-                power[:, _is_hum(frequency, hz, near_hz)].sum(axis=1) / np.where(total > 0, total, 1.0)
-                for hz in HUM_HZ
-            ]
-        )
+    shares = list(run(_hum_of_block, (rate_hz,), blocks, n_jobs, PASS))
     return np.max(np.median(shares, axis=0), axis=0)
+
+
+def _hum_of_block(rate_hz: float, block: np.ndarray) -> list[np.ndarray]:
+    """Share of the power of each channel for each frequency of the mains ``[frequency][channel]``."""
+    centred = np.ascontiguousarray(block.T, np.float32)
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    spectrum = fft.rfft(centred * np.hanning(len(block) + 1)[:-1].astype(np.float32), axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    frequency = fft.rfftfreq(len(block), 1 / rate_hz)
+    total = power.sum(axis=1)
+    near_hz = max(1.0, 1.5 * rate_hz / len(block))
+    return [
+        power[:, _is_hum(frequency, hz, near_hz)].sum(axis=1) / np.where(total > 0, total, 1.0)
+        for hz in HUM_HZ
+    ]
 
 
 def _is_hum(frequency: np.ndarray, hum_hz: float, near_hz: float) -> np.ndarray:
@@ -214,13 +236,13 @@ def _is_hum(frequency: np.ndarray, hum_hz: float, near_hz: float) -> np.ndarray:
     return np.abs(frequency[:, None] - harmonic).min(axis=1) <= near_hz
 
 
-def _duplicates(stretches: list[np.ndarray], good: np.ndarray, limit: float) -> np.ndarray:
+def _duplicates(correlations: np.ndarray, good: np.ndarray, limit: float) -> np.ndarray:
     """Mark good channels whose voltages follow those of a good channel before them."""
     is_repeat = np.zeros(len(good), dtype=bool)
     rows = np.flatnonzero(good)
     if len(rows) < 2:
         return is_repeat
-    correlated = np.triu(correlation(stretches)[np.ix_(rows, rows)] > limit, k=1)
+    correlated = np.triu(correlations[np.ix_(rows, rows)] > limit, k=1)
     for column in range(len(rows)):
         is_repeat[rows[column]] = any(
             correlated[row, column] and not is_repeat[rows[row]] for row in range(column)
@@ -228,13 +250,15 @@ def _duplicates(stretches: list[np.ndarray], good: np.ndarray, limit: float) -> 
     return is_repeat
 
 
-def correlation(stretches: list[np.ndarray]) -> np.ndarray:
+def correlation(stretches: list[np.ndarray], n_jobs: int = 1) -> np.ndarray:
     """Return the correlation of channels over stretches.
 
     Parameters
     ----------
     stretches : list of ndarray ``[channel, sample]``
         Filtered voltages.
+    n_jobs : int
+        Threads.
 
     Returns
     -------
@@ -242,12 +266,18 @@ def correlation(stretches: list[np.ndarray]) -> np.ndarray:
         NaN with a flat channel.
     """
     n, sums, products = 0, np.zeros(len(stretches[0])), np.zeros((len(stretches[0]),) * 2)
-    for stretch in stretches:
-        voltages = stretch.astype(np.float64)
-        n += voltages.shape[1]
-        sums += voltages.sum(axis=1)
-        products += voltages @ voltages.T
+    # Added in the order of the stretches, so that the last bits do not depend on the threads.
+    for n_samples, total, product in run(_moments, (), stretches, n_jobs, PASS):
+        n += n_samples
+        sums += total
+        products += product
     covariance = products / n - np.outer(sums, sums) / n**2
     sd = np.sqrt(np.clip(np.diag(covariance), 0, None))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(covariance / np.outer(sd, sd))
+
+
+def _moments(stretch: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """Samples, sum and products of channels of a stretch ``[channel, sample]``."""
+    voltages = stretch.astype(np.float64)
+    return voltages.shape[1], voltages.sum(axis=1), voltages @ voltages.T

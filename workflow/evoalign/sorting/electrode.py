@@ -20,6 +20,7 @@ from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.hash import without_hash
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
+from evoalign.sorting.parallel import run
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
@@ -99,7 +100,9 @@ class WhitenedElectrodes:
         return WINDOW // 2 + 2 * max(self.length, len(time_axis_ms(self.traces.rate_hz)))
 
 
-def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> WhitenedElectrodes:
+def learn_noise(
+    traces: Traces, good: np.ndarray, noise_uv: np.ndarray, n_jobs: int = 1
+) -> WhitenedElectrodes:
     """Make whitening filters and detection thresholds of the good channels.
 
     Parameters
@@ -110,12 +113,19 @@ def learn_noise(traces: Traces, good: np.ndarray, noise_uv: np.ndarray) -> White
         Channels to sort.
     noise_uv : ndarray, float ``[channel]``
         Noise SD.
+    n_jobs : int
+        Threads.
     """
     rows = np.flatnonzero(good)
     stretches = traces.samples(N_STRETCHES)
-    values = np.concatenate([traces.filtered(stretch)[rows] for stretch in stretches], axis=1)
+    filtered = list(run(_filtered_rows, (traces, rows), stretches, n_jobs, "whitening"))
+    values = np.concatenate(filtered, axis=1)
     threshold = traces.settings.detect_threshold * noise_uv[rows]
-    return WhitenedElectrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows]))
+    return WhitenedElectrodes(traces, rows, threshold, whitening_kernels(values, noise_uv[rows], n_jobs))
+
+
+def _filtered_rows(traces: Traces, rows: np.ndarray, stretch: Chunk) -> np.ndarray:
+    return traces.filtered(stretch)[rows]
 
 
 def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Crossings:

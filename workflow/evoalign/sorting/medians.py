@@ -7,6 +7,8 @@ from functools import lru_cache
 import numba
 import numpy as np
 
+from evoalign.sorting.parallel import run
+
 INFINITE = 0x7F800000  # bits of float32; those of NaN lie above
 BLOCK = 256  # samples that go through the network together, in the cache
 
@@ -34,6 +36,11 @@ def median_of_sizes(values: np.ndarray) -> float:
         return float("nan")
     middle = [_bits_at((len(bits) - 1) // 2, bits), _bits_at(len(bits) // 2, bits)]
     return float(np.array(middle, np.uint32).view(np.float32).mean())
+
+
+def medians_of_rows(values: np.ndarray, n_jobs: int = 1) -> np.ndarray:
+    """Return the median of each row of ``values [channel, sample]``, to the bit that of numpy; in threads."""
+    return np.array(list(run(np.median, (), list(values), n_jobs, "medians")), values.dtype)
 
 
 @lru_cache(maxsize=64)

@@ -82,13 +82,13 @@ def sort(
         traces = Traces(recording, channels, settings)
         artefacts = find_artefacts(traces, n_jobs)
         blank(traces, artefacts)
-        bad = find_bad_channels(traces).assign(blanked_share=blanked_share(traces, artefacts))
+        bad = find_bad_channels(traces, n_jobs).assign(blanked_share=blanked_share(traces, artefacts))
         noise = dict(zip(bad["channel"].tolist(), bad["noise_uv"].tolist(), strict=True))
         good = (bad["reason"] == "").to_numpy()
         online = _online_units(online_spikes, settings)
         units: list[UnitSpikes] = []
         if good.any():
-            electrodes = learn_noise(traces, good, bad["noise_uv"].to_numpy())
+            electrodes = learn_noise(traces, good, bad["noise_uv"].to_numpy(), n_jobs)
             units = _units_of(electrodes, settings, seed, online, n_jobs)
     with_waveforms = {(train.channel, train.vendor_unit) for train in units if train.kind == "online"}
     units += [_without_waves(key, times) for key, times in online.items() if key not in with_waveforms]
