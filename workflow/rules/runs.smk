@@ -29,6 +29,8 @@ os.environ[process.RUN] = process.this_process()
 
 onstart:
     runs.begin(RESULTS)
+    if workflow.local_exec:
+        runs.wake_when_jobs_end(workflow.scheduler)
     # Where a rule has an environment of its own, its Python is that one's.
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         if starter.is_worth_it(len(list(workflow.dag.needrun_jobs()))):

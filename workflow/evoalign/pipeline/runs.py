@@ -25,6 +25,7 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 from snakemake.persistence.file import FilePersistence
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from evoalign.pipeline.changes import stale_outputs
 from evoalign.pipeline.provenance.records import read_jobs
@@ -78,6 +79,21 @@ def end(results: str | os.PathLike[str]) -> None:
     if held is not None:
         os.ftruncate(held, 0)
         os.close(held)
+
+
+def wake_when_jobs_end(scheduler: JobScheduler) -> None:
+    """Let Snakemake plan when a job has ended, and not by the clock: before the first job starts.
+
+    So that no more than a hundred jobs start in a second, it wakes a second after each time that it found
+    more to do than fits, also where a job's end woke it: after the hundredth job of a run it plans
+    a hundred times a second (Snakemake 9.27.1). On one machine the cores limit how many start.
+
+    Parameters
+    ----------
+    scheduler : snakemake.scheduling.job_scheduler.JobScheduler
+        Of the run.
+    """
+    scheduler.job_rate_limiter = None
 
 
 def tidy(results: str | os.PathLike[str]) -> None:
