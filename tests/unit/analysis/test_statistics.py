@@ -133,7 +133,8 @@ def test_hierarchical_bootstrap_spreads_as_brute_force_does():
     means = np.array([[values.mean()] for values in flat])
     # The bootstrap of presentations has the variance of the plug-in, ddof 0.
     errors = np.array([[values.std() / np.sqrt(len(values))] for values in flat])
-    draws = resampling.mean_draws(means, errors, weights, np.random.default_rng(5))[:, 0]
+    noise = np.random.default_rng(5).standard_normal(len(weights))
+    draws = resampling.mean_draws(means, errors, weights.astype(float), noise)[0]
     tolerance = 4 * brute.std() / np.sqrt(len(brute))
     assert abs(draws.mean() - brute.mean()) < tolerance
     assert draws.std() == pytest.approx(brute.std(), rel=0.06)

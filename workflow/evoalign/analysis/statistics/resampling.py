@@ -75,9 +75,7 @@ def _members(
     return [rows[codes == site] for site in range(len(site_codes))]
 
 
-def mean_draws(
-    values: Floats, errors: Floats, weights: NDArray[np.int64], generator: np.random.Generator
-) -> Floats:
+def mean_draws(values: Floats, errors: Floats, counts: Floats, noise: Floats) -> Floats:
     """Bootstrap draws of a mean over experiments, with the presentations below them.
 
     Parameters
@@ -86,11 +84,14 @@ def mean_draws(
         NaN where an experiment has no value.
     errors : numpy.ndarray, float64 [experiment, feature]
         Standard error of each value over presentations; NaN and 0 add nothing.
-    weights : numpy.ndarray, int64 [draw, experiment]
+    counts : numpy.ndarray, float64 [draw, experiment]
+        How often each experiment counts, as of `hierarchical_weights`.
+    noise : numpy.ndarray, float64 [draw]
+        Standard normal numbers.
 
     Returns
     -------
-    numpy.ndarray, float64 [draw, feature]
+    numpy.ndarray, float64 [feature, draw]
         NaN where a draw holds no experiment with a value.
 
     Notes
@@ -102,12 +103,6 @@ def mean_draws(
     same standard normal for all features, as it has the same experiments: the
     draws of each feature are what they would be alone, and only these are ranked.
     """
-    noise = generator.standard_normal(len(weights))
-    return _mean_draws(values, errors, weights.astype(np.float64), noise).T
-
-
-def _mean_draws(values: Floats, errors: Floats, counts: Floats, noise: Floats) -> Floats:
-    """Draws of `mean_draws`, [feature, draw], from counts [draw, experiment] and noise [draw]."""
     present = ~np.isnan(values)
     total = counts.sum(1) if present.all() else present.T.astype(np.float64) @ counts.T
     draws = np.square(np.where(present, np.nan_to_num(errors), 0.0)).T @ counts.T
@@ -152,7 +147,7 @@ def mean_intervals(
     for first in range(0, max(flat[0][0].shape[1], 1), FEATURES_AT_A_TIME):
         of_part = slice(first, first + FEATURES_AT_A_TIME)
         draws = [
-            _mean_draws(values[:, of_part], errors[:, of_part], counts, of_sample)
+            mean_draws(values[:, of_part], errors[:, of_part], counts, of_sample)
             for (values, errors), of_sample in zip(flat, noise, strict=True)
         ]
         if difference:
