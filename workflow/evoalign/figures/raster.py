@@ -119,11 +119,7 @@ def _letter(vendor_unit: int) -> str:
 
 
 def _one(
-    pair: tuple[Axes, Axes],
-    times: np.ndarray,
-    events: np.ndarray,
-    settings: Figures,
-    colour: str,
+    pair: tuple[Axes, Axes], times: np.ndarray, events: np.ndarray, settings: Figures, colour: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     window_ms, bin_ms = settings.raster_ms, settings.raster_bin_ms
     event, lag_ns = lags_around(times, events, window_ms)

@@ -137,11 +137,7 @@ def gaps(segments: pd.DataFrame) -> dict[str, float]:
         of_stream = segments[segments["stream"] == fastest].sort_values("segment")
         ends = of_stream["start_s"] + of_stream["n_samples"] / of_stream["sampling_rate_hz"]
         lengths = (of_stream["start_s"].to_numpy()[1:] - ends.to_numpy()[:-1]).tolist()
-    return {
-        "gaps": len(lengths),
-        "gaps, total (s)": sum(lengths),
-        "longest (s)": max(lengths, default=0.0),
-    }
+    return {"gaps": len(lengths), "gaps, total (s)": sum(lengths), "longest (s)": max(lengths, default=0.0)}
 
 
 def alignment_section(files: Sequence[str | PathLike[str]]) -> ReportSection:

@@ -48,11 +48,7 @@ class EncodingRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """
 
     def __init__(
-        self,
-        alphas: Sequence[float] = ALPHAS,
-        n_folds: int = 5,
-        seed: int = 0,
-        device: str = "cpu",
+        self, alphas: Sequence[float] = ALPHAS, n_folds: int = 5, seed: int = 0, device: str = "cpu"
     ) -> None:
         self.alphas = alphas
         self.n_folds = n_folds

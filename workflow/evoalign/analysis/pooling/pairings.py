@@ -101,10 +101,7 @@ def pair_prototypes(
 
 
 def _matrices(
-    made: Sequence[Pair],
-    area_of: pd.Series,
-    networks: Networks,
-    lpips: Mapping[str, Lpips],
+    made: Sequence[Pair], area_of: pd.Series, networks: Networks, lpips: Mapping[str, Lpips]
 ) -> dict[tuple[str, str], dict[str, tuple[list[str], Floats]]]:
     """Of each measure and mask the sessions of every area, and their matrix of distances."""
     by_measure: dict[tuple[str, str], dict[str, tuple[list[str], Floats]]] = {}

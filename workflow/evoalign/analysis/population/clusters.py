@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evoalign.analysis.columns import (
-    AREA,
-    SELECTION,
-    START,
-    STOP,
-)
+from evoalign.analysis.columns import AREA, SELECTION, START, STOP
 from evoalign.analysis.population.experiments import Study
 from evoalign.analysis.statistics.resampling import cluster_test, seeded
 from evoalign.analysis.statistics.sites import site_means

@@ -7,10 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evoalign.analysis.columns import AREA
-from evoalign.analysis.population.experiments import (
-    SPACES,
-    Study,
-)
+from evoalign.analysis.population.experiments import SPACES, Study
 from evoalign.analysis.population.statistic import PooledStatistic
 from evoalign.analysis.statistics.sites import site_means
 from evoalign.analysis.statistics.tests import rate_interval

@@ -9,15 +9,7 @@ from matplotlib.figure import Figure
 from evoalign.figures.captions import FigureSettings, late_blocks, percent, selected, show_window
 from evoalign.figures.from_tables.crossover import no_crossover
 from evoalign.figures.from_tables.entry import FigureEntry
-from evoalign.figures.panels import (
-    SPACES,
-    Source,
-    Tables,
-    areas_of,
-    chosen,
-    space_legend,
-    words,
-)
+from evoalign.figures.panels import SPACES, Source, Tables, areas_of, chosen, space_legend, words
 from evoalign.figures.style import COLUMN, REFERENCE_COLOUR, area_label, new_figure, say_empty, space_colour
 
 

@@ -47,13 +47,7 @@ def _bars(panel: Axes, rows: pd.DataFrame) -> None:
         of_name = rows[(rows["kind"] == kind) & (rows["name"] == name)].set_index("area").reindex(areas)
         x = np.arange(len(areas)) + (at - (len(groups) - 1) / 2) * width
         colour = _tint(space_colour(kind), names_of_kind[kind].index(name))
-        panel.bar(
-            x,
-            of_name["rate"],
-            0.92 * width,
-            color=colour,
-            label=labels_of[kind, name],
-        )
+        panel.bar(x, of_name["rate"], 0.92 * width, color=colour, label=labels_of[kind, name])
         rate, low, high = (of_name[column].to_numpy(np.float64) for column in ("rate", "low", "high"))
         error = np.clip([rate - low, high - rate], 0, None)
         panel.errorbar(x, rate, error, fmt="none", ecolor="black", elinewidth=0.6)

@@ -13,15 +13,7 @@ from matplotlib.figure import Figure
 from evoalign.analysis.levels import DIFFERENCE_LEVEL
 from evoalign.figures.captions import FigureSettings, percent, success_words
 from evoalign.figures.from_tables.entry import FigureEntry
-from evoalign.figures.panels import (
-    SPACES,
-    Source,
-    Tables,
-    areas_of,
-    p_words,
-    space_legend,
-    words,
-)
+from evoalign.figures.panels import SPACES, Source, Tables, areas_of, p_words, space_legend, words
 from evoalign.figures.style import PAGE, area_label, letter, new_figure, say_empty, space_colour, space_label
 
 
