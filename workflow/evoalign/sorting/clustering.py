@@ -156,15 +156,20 @@ def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> tuple[np.ndarray, np
     return labels, is_narrow
 
 
-def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Templates:
+def templates_of(
+    labels: np.ndarray, waves: np.ndarray, before: int, doubtful: int | None = None
+) -> Templates:
     """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
 
     ``labels [spike]`` and whitened ``waves [spike, sample]``, with `before` samples before the
-    trough. Spikes of each label from `BACKGROUND` down make one of the background.
+    trough. Spikes of each label from `BACKGROUND` down make one of the background; those of
+    `doubtful`, which is such a label, one of what may be a unit.
     """
     names = np.unique(labels[labels >= 0]).tolist()
     background = np.unique(labels[labels <= BACKGROUND])[::-1].tolist()
-    names += background
+    doubtful_names = [name for name in background if name == doubtful]
+    background = [name for name in background if name != doubtful]
+    names += doubtful_names + background
     means = np.stack([waves[labels == name].mean(axis=0) for name in names])
     spread = []
     for mean, name in zip(means, names, strict=True):
@@ -174,7 +179,8 @@ def templates_of(labels: np.ndarray, waves: np.ndarray, before: int) -> Template
         # White noise of SD 1 alone spreads the scales by 1 / sqrt(energy).
         spread.append(np.sqrt(max(sd**2 - 1 / energy, 0)))
     n_spikes = np.array([np.sum(labels == name) for name in names])
-    return Templates.of(means, before, np.clip(spread, *SCALE_SD), n_spikes, len(background))
+    spread = np.clip(spread, *SCALE_SD)
+    return Templates.of(means, before, spread, n_spikes, len(background), len(doubtful_names))
 
 
 def is_mixture(templates: Templates, dead: int) -> np.ndarray:
@@ -193,7 +199,7 @@ def is_mixture(templates: Templates, dead: int) -> np.ndarray:
         bool ``[unit]``.
     """
     n, _, length = templates.waves.shape
-    n_spikes, units = templates.n_spikes, np.arange(n) < templates.n_units
+    n_spikes, units = templates.n_spikes, np.arange(n) < templates.n_sure
     mixed = np.zeros(n, dtype=bool)
     energy = np.sum(templates.waves[:, 0] ** 2, axis=1)
     # The largest first: sums are larger than their parts.

@@ -58,6 +58,11 @@ class CollectedSpikes:
         """Return segment, sample and size of all spikes."""
         return np.concatenate(self.segment), np.concatenate(self.sample), np.concatenate(self.size)
 
+    def times_s(self, recorded_s: float, rate_hz: float) -> np.ndarray:
+        """Return the rising times of all spikes, s, segments so far apart that no two spikes coincide."""
+        segment, sample, _ = self.joined()
+        return np.asarray(np.sort(segment * (recorded_s + 1.0) + sample / rate_hz))
+
 
 def crossings(
     electrodes: WhitenedElectrodes, with_waves: bool, n_jobs: int

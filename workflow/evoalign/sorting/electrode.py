@@ -16,6 +16,7 @@ from evoalign.sorting.bad_channels import N_STRETCHES
 from evoalign.sorting.bursts import bursting
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
 from evoalign.sorting.detection import extremes, one_sign
+from evoalign.sorting.doubtful import doubtful_cluster
 from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.hash import without_hash
 from evoalign.sorting.matching import match
@@ -196,20 +197,20 @@ def find_templates(
         The extreme is a peak.
     """
     labels, pieces = np.full(len(waves), -1), np.full(len(waves), -1)
+    settings = electrodes.traces.settings
     for sign in (False, True):
         of_sign = np.flatnonzero(is_positive == sign)
         first = pieces.max(initial=-1) + 1
-        named = _clusters(
-            electrodes.traces.settings, waves[of_sign], size_uv[of_sign] - threshold_uv, times_s[of_sign]
-        )
+        named = _clusters(settings, waves[of_sign], size_uv[of_sign] - threshold_uv, times_s[of_sign])
         labels[of_sign], pieces[of_sign] = (np.where(names >= 0, names + first, names) for names in named)
     labels = one_sign(labels, waves, is_positive)
-    if not np.any(labels >= 0):
-        return None
     # The hash is of many shapes and sizes: each piece of it explains some.
     of_hash = (labels == BACKGROUND) & (pieces >= 0)
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
-    templates = templates_of(labels, waves, electrodes.before)
+    doubtful = doubtful_cluster(labels, times_s, settings.refractory_ms * 1e-3)
+    if doubtful is None and not np.any(labels >= 0):
+        return None
+    templates = templates_of(labels, waves, electrodes.before, doubtful)
     templates = replace(templates, bursts=bursting(labels, len(templates.waves), size_uv, times_s))
     return templates.only(np.flatnonzero(~is_mixture(templates, electrodes.dead)))
 

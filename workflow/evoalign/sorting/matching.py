@@ -77,6 +77,14 @@ def match(
     return tuple(column[order] for column in spikes)
 
 
+def least_scales(templates: Templates, threshold: float) -> np.ndarray:
+    """Return the scale of each template's smallest spike that gains `threshold`, float64 ``[template]``."""
+    precision = 1 / np.maximum(templates.scale_sd.astype(np.float64), 1e-3) ** 2
+    energy = np.sum(templates.waves[:, 0] ** 2, axis=1, dtype=np.float64)
+    least = np.sqrt((threshold + precision + templates.cost()) / (energy + precision))
+    return np.asarray(np.maximum(least, SCALES[0]))
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _find_gains(trace, begin, end, waves, energy, precision, cost, least, before, high, state, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip
     """Best unit at samples begin to end, gain -1 where none gains enough: a correlation, block by block."""

@@ -82,9 +82,7 @@ class _Pairs:
         self._times_s = {key: self._times(key) for key in units}
 
     def _times(self, key: UnitKey) -> np.ndarray:
-        segment, sample, _ = self._units[key].joined()
-        # Segments so far apart that no spikes of two of them coincide.
-        return np.sort(segment * (self._recorded_s + 1.0) + sample / self._rate_hz)
+        return self._units[key].times_s(self._recorded_s, self._rate_hz)
 
     def _coincidences(self, first: UnitKey, second: UnitKey) -> tuple[int, float]:
         times = self._times_s[first], self._times_s[second]

@@ -20,6 +20,7 @@ from evoalign.sorting.detect_and_match import (
     match_and_measure,
     unit_spikes,
 )
+from evoalign.sorting.doubtful import is_confirmed
 from evoalign.sorting.electrode import Crossings, WhitenedElectrodes, learn_noise
 from evoalign.sorting.pairs import settle
 from evoalign.sorting.quality import describe
@@ -27,6 +28,7 @@ from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
 from evoalign.sorting.settings import DEFAULT_SORTER, Sorting
 from evoalign.sorting.tables import BAD_CHANNELS
+from evoalign.sorting.templates import Templates
 from evoalign.sorting.traces import Traces
 from evoalign.sorting.waveforms import UnitKey, WaveSums, time_axis_ms
 
@@ -165,11 +167,37 @@ def _units_of(
     known_samples = by_chunk(electrodes.traces.chunks(), shown | _online_samples(electrodes, online))
     matched, waves = match_and_measure(electrodes, templates, known_samples, n_jobs)
     recorded_s, rate_hz = RecordedTime(electrodes.traces.spans).duration_s, electrodes.traces.rate_hz
+    matched = _without_doubtful(matched, templates, settings, recorded_s, rate_hz)
     matched = settle(matched, waves, recorded_s, rate_hz, settings.refractory_ms * 1e-3)
     # A template of few spikes may lose most of them to a better one.
     matched = {key: train for key, train in matched.items() if train.n >= settings.min_spikes}
     units = unit_spikes(electrodes, matched | spikes, waves, MIN_ISI_S)
     return units + _online_trains(electrodes, online, waves)
+
+
+def _without_doubtful(
+    matched: dict[UnitKey, CollectedSpikes],
+    templates: list[Templates | None],
+    settings: Sorting,
+    recorded_s: float,
+    rate_hz: float,
+) -> dict[UnitKey, CollectedSpikes]:
+    """Matched spikes but those of doubtful templates that matching does not confirm."""
+    confirmed = {}
+    for key, spikes in matched.items():
+        of_row = templates[key[1]]
+        assert of_row is not None
+        if key[2] < of_row.n_sure or is_confirmed(
+            of_row,
+            key[2],
+            settings.match_gain,
+            spikes.joined()[2],
+            spikes.times_s(recorded_s, rate_hz),
+            settings.refractory_ms * 1e-3,
+            recorded_s,
+        ):
+            confirmed[key] = spikes
+    return confirmed
 
 
 def _multiunits(crossed: list[Crossings]) -> dict[UnitKey, CollectedSpikes]:

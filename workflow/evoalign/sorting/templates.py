@@ -27,6 +27,8 @@ class Templates:
         float64 ``[unit]``: how often each was seen, in any unit of count.
     n_background : int
         So many templates, the last ones, are those of far cells: their spikes are no unit's.
+    n_doubtful : int
+        So many of the units, the last ones, may be far cells too: matching decides (`doubtful`).
     bursts : ndarray, optional
         bool ``[unit]``: smaller spikes follow those of the unit; none do where it is not given.
     """
@@ -37,6 +39,7 @@ class Templates:
     n_spikes: np.ndarray
     n_background: int = 0
     bursts: np.ndarray | None = None
+    n_doubtful: int = 0
 
     @classmethod
     def of(
@@ -46,20 +49,27 @@ class Templates:
         scale_sd: np.ndarray,
         n_spikes: np.ndarray | None = None,
         n_background: int = 0,
+        n_doubtful: int = 0,
     ) -> Templates:
         """Make templates from mean waveforms ``[unit, sample]``."""
         waves = shifted(mean[:, None, :], np.arange(PHASES)[None, :] / PHASES)
         count = np.ones(len(mean)) if n_spikes is None else n_spikes.astype(np.float64)
-        return cls(waves.astype(np.float32), before, scale_sd.astype(np.float32), count, n_background)
+        waves, scale_sd = waves.astype(np.float32), scale_sd.astype(np.float32)
+        return cls(waves, before, scale_sd, count, n_background, n_doubtful=n_doubtful)
 
     @property
     def n_units(self) -> int:
         """Templates of units, which come first."""
         return len(self.waves) - self.n_background
 
+    @property
+    def n_sure(self) -> int:
+        """Templates of units that are not doubtful, which come first."""
+        return self.n_units - self.n_doubtful
+
     def only(self, indices: np.ndarray) -> Templates:
         """Return these templates, in the order of ``indices [template]``, which rises."""
-        n_background = int(np.sum(indices >= self.n_units))
+        n_background, n_not_sure = (int(np.sum(indices >= first)) for first in (self.n_units, self.n_sure))
         bursts = None if self.bursts is None else self.bursts[indices]
         return Templates(
             self.waves[indices],
@@ -68,6 +78,7 @@ class Templates:
             self.n_spikes[indices],
             n_background,
             bursts,
+            n_not_sure - n_background,
         )
 
     def cost(self) -> np.ndarray:
