@@ -26,7 +26,7 @@ def test_a_unit_of_which_the_threshold_cuts_little_is_told_by_its_sizes(lost, n,
     excess = stats.truncnorm(edge, np.inf).rvs(n, random_state=seed) - edge
     if lost < 0.02:
         assert not is_cut(excess)
-    if lost > 0.7:
+    if lost > 0.7 and n >= 300:  # of fewer some pass, as the next test says
         assert is_cut(excess)
 
 
