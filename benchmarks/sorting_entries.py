@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import spikeinterface as si
@@ -52,7 +54,12 @@ def find(entry: str, recording: si.BaseRecording, truth: si.BaseSorting, jobs: i
         return ceiling(recording, truth)
     if entry in BY_ELECTRODE:
         return _each_electrode(recording, BY_ELECTRODE[entry])
-    return sort_with(recording, entry, "per-electrode" if entry == DEFAULT_SORTER else "array", jobs)
+    if entry == DEFAULT_SORTER:
+        return sort_with(recording, entry, "per-electrode", jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        # Other sorters refuse recordings that lie in memory alone.
+        saved = recording.save(folder=Path(folder) / "saved", n_jobs=1, progress_bar=False, verbose=False)
+        return sort_with(saved, entry, "array", jobs)
 
 
 def judge(truth: si.BaseSorting, found: si.BaseSorting) -> dict[str, float]:
