@@ -34,11 +34,11 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
-    """A finished run of two small sessions."""
+    """A finished run of two small sessions, whose jobs have loaded no more than they need."""
     if os.environ.get("EVOALIGN_SMALL"):
         return Path(os.environ["EVOALIGN_SMALL"])
     folder = small_study(tmp_path_factory.mktemp("small"))
-    snakemake("--cores", 2, cwd=folder)
+    snakemake("--cores", 2, cwd=folder, fresh=True)
     return folder
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from evoalign.files import sha256
+from evoalign.pipeline import starter
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("Snakefile", "workflow", "profiles", "config", "envs", "resources", "tests/data", ".git")
@@ -74,9 +75,15 @@ def start(*arguments, cwd, **options) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=cwd, env=environment, **(pipes | options))
 
 
-def snakemake(*arguments, cwd, check=True):
-    """Run Snakemake as a user does; return the finished process with its output as text."""
-    process = start(*arguments, cwd=cwd)
+def snakemake(*arguments, cwd, check=True, fresh=False):
+    """Run Snakemake as a user does; return the finished process with its output as text.
+
+    With `fresh`, each job is a Python of its own, which loads no more than its script does.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if fresh:
+            patch.setenv(starter.SWITCH, "1")
+        process = start(*arguments, cwd=cwd)
     try:
         told, _ = process.communicate()
     finally:

@@ -97,8 +97,8 @@ def whole(study, tmp_path_factory):
     config = yaml.safe_load((folder / "config/config.yaml").read_text())
     (folder / "config/config.yaml").write_text(yaml.safe_dump(config | {"insilico": SMALL_INSILICO}))
     sheet = edited_sheet(folder, folder, "curation", str(folder / "curation.json"), "IT_blackrock")
-    snakemake("--cores", 2, "--", "all", *TARGETS, cwd=folder)
-    snakemake("--cores", 2, "--config", f"sessions={sheet}", "--", CURATED, cwd=folder)
+    snakemake("--cores", 2, "--", "all", *TARGETS, cwd=folder, fresh=True)
+    snakemake("--cores", 2, "--config", f"sessions={sheet}", "--", CURATED, cwd=folder, fresh=True)
     return folder
 
 
