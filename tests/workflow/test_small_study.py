@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_one_job_at_a_time_gives_the_same_bytes_as_two(study, tmp_path):
-    # The study's jobs are Pythons of their own; these are forked from one that has loaded what most jobs need.
+    # The study's jobs are Pythons of their own; these are forked from one that has loaded the libraries.
     other = small_study(tmp_path / "other", source=study)
     snakemake("--cores", 1, cwd=other)
     assert results(other) == results(study)

@@ -6,6 +6,7 @@ import spikeinterface as si
 import spikeinterface.sorters as sorters
 from planted_spikes import RATE, make_channels, make_recording, make_truth
 
+from evoalign.errors import InputError
 from evoalign.sorting import external
 from evoalign.sorting.quality import CUTOFF_BINS, CUTOFF_MIN_PER_BIN
 from evoalign.sorting.settings import Sorting
@@ -28,15 +29,28 @@ def test_a_full_machine_is_not_taken_for_a_sorter_that_finds_nothing(monkeypatch
 
     monkeypatch.setattr(external.sorters, "run_sorter", fail)
     with pytest.raises(type(error)):
-        external._run("tridesclous2", None, {}, "electrode 1")
+        external._run_all("tridesclous2", {"electrode 1": None}, {})
 
 
-def test_a_sorter_that_gives_up_finds_nothing(monkeypatch):
+def test_a_sorter_that_gives_up_on_an_electrode_finds_nothing_there(monkeypatch):
+    def run(name, recording, **_):
+        if recording == "quiet":
+            raise ValueError("Prototype should have a negative peak")
+        return si.NumpySorting.from_unit_dict({0: np.array([5, 9])}, 30_000.0)
+
+    monkeypatch.setattr(external.sorters, "run_sorter", run)
+    recordings = {"electrode 1": "quiet", "electrode 2": "with a unit"}
+    quiet, (train,) = external._run_all("spykingcircus2", recordings, {})
+    assert quiet == [] and train.tolist() == [5, 9]
+
+
+def test_a_sorter_that_gives_up_everywhere_is_an_error_with_its_own_words(monkeypatch):
     def fail(*_, **__):
-        raise ValueError("Prototype should have a negative peak")
+        raise RuntimeError("Spike sorting trace:\n  File a, line 3\nValueError: no recording in memory")
 
     monkeypatch.setattr(external.sorters, "run_sorter", fail)
-    assert external._run("spykingcircus2", None, {}, "electrode 1") == []
+    with pytest.raises(InputError, match="of electrode 1: ValueError: no recording in memory"):
+        external._run_all("spykingcircus2", {"electrode 1": None, "electrode 2": None}, {})
 
 
 @pytest.mark.parametrize("name", ["lupin", "mountainsort5", "simple", "spykingcircus2", "tridesclous2"])

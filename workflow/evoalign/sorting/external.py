@@ -94,6 +94,11 @@ def run_external(
     -------
     dict of UnitKey to CollectedSpikes
         UnitKey ('sorted', electrode row, number on that electrode).
+
+    Raises
+    ------
+    InputError
+        As of `check_sorter`; the sorter gave up on all that it was given.
     """
     params = of_run(
         check_sorter(settings.sorter, settings.sorter_params), settings.sorter_params, seed, n_jobs
@@ -104,18 +109,15 @@ def run_external(
     )
     recording = _prepared(electrodes)
     lengths = [electrodes.traces.recording.get_num_samples(s) for s in range(len(electrodes.traces.spans))]
-    if settings.per_electrode:
-        trains_by_row = []
-        for row, channel in enumerate(recording.channel_ids):
-            electrode = recording.select_channels([channel])
-            electrode = _with_probe(electrode, np.zeros((1, 2)))
-            trains_by_row += [
-                (row, train) for train in _run(settings.sorter, electrode, params, f"electrode {channel}")
-            ]
-    else:
-        trains = _run(settings.sorter, recording, params, "the array")
-        trains_by_row = list(zip(_rows(electrodes, trains, lengths), trains, strict=True))
-    return _numbered(trains_by_row, lengths)
+    if not settings.per_electrode:
+        (trains,) = _run_all(settings.sorter, {"the array": recording}, params)
+        return _numbered(list(zip(_rows(electrodes, trains, lengths), trains, strict=True)), lengths)
+    alone = {
+        f"electrode {channel}": _with_probe(recording.select_channels([channel]), np.zeros((1, 2)))
+        for channel in recording.channel_ids
+    }
+    trains_of = _run_all(settings.sorter, alone, params)
+    return _numbered([(row, train) for row, trains in enumerate(trains_of) for train in trains], lengths)
 
 
 def _prepared(electrodes: WhitenedElectrodes) -> si.BaseRecording:
@@ -137,21 +139,39 @@ def _with_probe(recording: si.BaseRecording, places: np.ndarray) -> si.BaseRecor
     return recording
 
 
-def _run(
-    name: str, recording: si.BaseRecording, params: dict[str, Any], recorded_by: str
-) -> list[np.ndarray]:
-    """Return spike samples of each unit; [] where the sorter gives up, as some do without units."""
-    with tempfile.TemporaryDirectory(prefix="evoalign-") as folder:
+def _run_all(
+    name: str, recordings: dict[str, si.BaseRecording], params: dict[str, Any]
+) -> list[list[np.ndarray]]:
+    """Return spike samples of the units of each recording; of one where the sorter gives up, none.
+
+    Some sorters give up where there is no unit; what gives up everywhere has failed.
+    """
+    found: list[list[np.ndarray]] = []
+    reasons: list[str] = []
+    for recorded_by, recording in recordings.items():
         try:
-            sorting = sorters.run_sorter(
-                name, recording, folder=Path(folder) / "sorter", verbose=False, **params
-            )
+            found.append(_run(name, recording, params))
         except Exception as error:
             # Where the machine gave up rather than the sorter, units would be lost without a word.
             if no_space(error) or isinstance(error, MemoryError) or "MemoryError" in str(error):
                 raise
-            log.warning("%s found nothing on %s: %s", name, recorded_by, error)
-            return []
+            log.warning("%s gave up on %s: %s", name, recorded_by, error)
+            found.append([])
+            # The last line of what SpikeInterface hands on is the sorter's own.
+            reasons.append(f"{recorded_by}: {(str(error).strip() or type(error).__name__).splitlines()[-1]}")
+    if len(reasons) == len(recordings) > 0:
+        raise InputError(
+            f"the sorter '{name}' gave up on all it was given; of {reasons[0]}",
+            "config, sorting.sorter",
+            "choose another sorter, or other sorting.sorter_params",
+        )
+    return found
+
+
+def _run(name: str, recording: si.BaseRecording, params: dict[str, Any]) -> list[np.ndarray]:
+    """Return spike samples of each unit."""
+    with tempfile.TemporaryDirectory(prefix="evoalign-") as folder:
+        sorting = sorters.run_sorter(name, recording, folder=Path(folder) / "sorter", verbose=False, **params)
         return [np.asarray(sorting.get_unit_spike_train(unit, 0)) for unit in sorting.unit_ids]
 
 
