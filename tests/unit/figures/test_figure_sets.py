@@ -7,6 +7,7 @@ import matplotlib.text
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from report_examples import write_figure
 
@@ -15,6 +16,7 @@ from evoalign.analysis.pooling.encoding import pool_encoding
 from evoalign.analysis.population.pool import pool_sessions
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.figures import sets
+from evoalign.figures.by_block import label_blocks
 from evoalign.figures.captions import FigureSettings
 from evoalign.figures.order import ORDER
 from evoalign.figures.report import read_panels
@@ -37,6 +39,14 @@ def test_a_population_figure_without_experiments_says_so(name, nothing, tmp_path
     texts = [text.get_text() for text in drawn.figure.findobj(matplotlib.text.Text)]
     assert any(word in text for text in texts for word in ("no valid", "no unit", "none"))
     assert drawn.caption
+
+
+def test_no_tick_of_a_panel_stands_between_two_blocks():
+    panel = Figure((4, 2)).subplots()
+    panel.plot(np.arange(1, 17), np.zeros(16))
+    between = panel.get_xticks() % 1
+    label_blocks(panel)
+    assert between.any() and not (panel.get_xticks() % 1).any()
 
 
 def test_the_order_of_the_page_names_every_figure_once():

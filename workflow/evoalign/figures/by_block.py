@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from evoalign.figures.panels import SPACES, padded_line, significance
 from evoalign.figures.style import space_colour
@@ -32,3 +33,9 @@ def show_blocks(panel: Axes, rows: pd.DataFrame, line: dict[str, Any], dots: dic
         padded_line(panel, block, mean, observed, colour, **line)
     significance(panel, block, rows["larger"].to_numpy(), **dots)
     return rows
+
+
+def label_blocks(panel: Axes) -> None:
+    """Label an axis of blocks; they are counted, so that no tick stands between two."""
+    panel.set_xlabel("Block")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))

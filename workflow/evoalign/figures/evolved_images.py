@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from evoalign.figures.by_block import label_blocks
 from evoalign.figures.captions import FigureSettings, span
 from evoalign.figures.images import Images, show_picture
 from evoalign.figures.panels import Source, Tables, rate_label, shaded, space_legend, unit_words, words
@@ -78,8 +78,7 @@ def _rates(axes: Axes, tables: Tables, shown: pd.DataFrame) -> pd.DataFrame:
         shaded(axes, x, y, error, space_colour(kind))
         best = shown[shown["kind"] == kind]
         axes.plot(best["block_index"] + 1, best["mean_hz"], "o", color=space_colour(kind), markersize=2.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("Block")
+    label_blocks(axes)
     axes.margins(x=0.02)
     space_legend(axes, loc="upper left", ncols=2)
     columns = ["thread", "space", "kind", "block", "block_index", "mean_hz", "sem_hz", "n"]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from evoalign.figures.by_block import label_blocks
 from evoalign.figures.captions import FigureSettings, span
 from evoalign.figures.images import show_picture
 from evoalign.figures.panels import Source, Tables, p_words, rate_label, shaded, unit_words, words
@@ -90,7 +91,7 @@ def _trajectories(axes: Axes, frame: pd.DataFrame) -> None:
 
 def _words(axes: Axes, tables: Tables) -> None:
     experiment = tables["experiments"].iloc[0]
-    axes.set_xlabel("Block")
+    label_blocks(axes)
     axes.set_ylabel(rate_label(tables))
     axes.set_title(f"{experiment['session']}, {area_label(experiment['area'])}")
 

@@ -63,9 +63,8 @@ def permutations(
 def _shuffled(block: NDArray, generator: np.random.Generator) -> NDArray[np.int64]:
     """Presentations [permutation, place], places sorted by block, single ones shuffled."""
     keys = generator.random((DRAWN_TOGETHER, len(block)))
-    return np.argsort(
-        block + keys, axis=1
-    )  # not the stable one: it takes three times as long, and none are equal
+    # Not the stable sort, which takes three times as long: no two keys are equal.
+    return np.argsort(block + keys, axis=1)
 
 
 def _moved(block: NDArray, run: int | None, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evoalign.figures.by_block import show_blocks
+from evoalign.figures.by_block import label_blocks, show_blocks
 from evoalign.figures.captions import FigureSettings, selected, span
 from evoalign.figures.from_tables.entry import FigureEntry
 from evoalign.figures.panels import (
@@ -48,7 +48,7 @@ def draw_population_trajectories(tables: Tables, _: FigureSettings) -> tuple[Fig
         rows = show_blocks(panel, rows, {}, {})
         real_strip(panel, rows["block_index"].to_numpy() + 1, rows["n_real"].to_numpy())
         panel.set_title(title(area, n, selection), pad=8)
-        panel.set_xlabel("Block")
+        label_blocks(panel)
         parts.append(rows)
     if areas:
         axes[0, 0].set_ylabel("Evoked rate (of maximum)")
