@@ -10,6 +10,7 @@ import pytest
 from evoalign.pipeline import digests, installed, kept, versions
 
 REAL = versions.ROOT
+OF_ROOT = (versions._sources, versions._library, versions._module_digest)  # what is kept of its files
 LOCK = {"pynwb": "1", "hdmf": "2", "numpy": "3", "matplotlib": "4", "pillow": "5"}
 
 
@@ -37,13 +38,13 @@ def digest(tmp_path, script, monkeypatch):
         for name in ("errors", "__init__"):
             (root / f"{name}.py").write_text(changed.get(name, (REAL / f"{name}.py").read_text()))
         monkeypatch.setattr(versions, "ROOT", root)
-        for cached in (versions.of, versions._library, versions._module_digest, versions.read_lock):
+        for cached in (versions.of, versions.read_lock, *OF_ROOT):
             cached.cache_clear()
         return versions.of(script(text), str(lock))
 
     yield of
-    versions._library.cache_clear()
-    versions._module_digest.cache_clear()
+    for cached in OF_ROOT:
+        cached.cache_clear()
 
 
 ERRORS = "from evoalign.errors import InputError\nprint(InputError)\n"

@@ -88,11 +88,11 @@ def _presentations(contents: SessionContents) -> nap.IntervalSet:
         presentations[list(OF_PRESENTATION)].astype({"reference": int, "valid": int}).reset_index(drop=True)
     )
     onset_s, offset_s = presentations["onset_s"].to_numpy(), presentations["offset_s"].to_numpy()
-    if (np.diff(onset_s) < 2 * APART_S).any():
-        at_s = onset_s[np.argmin(np.diff(onset_s))]
+    at_once = np.flatnonzero(np.diff(onset_s) < 2 * APART_S)
+    if at_once.size:
         raise InputError(
             "two presentations begin at the same time, which pynapple cannot hold",
-            f"session {contents.session}, at {at_s:.6f} s",
+            f"session {contents.session}, at {onset_s[at_once[0]]:.6f} s",
             "mark one of them invalid",
         )
     end_s = np.minimum(offset_s, np.append(onset_s[1:] - APART_S, np.inf))

@@ -119,8 +119,13 @@ def read_lock(path: str) -> dict[str, str]:
 @functools.cache
 def _library() -> str:
     """Digest of the names and sources of all modules of the library, on which it depends who imports whom."""
-    files = sorted(ROOT.rglob("*.py"))
-    return short_hash("\0".join(f"{file.relative_to(ROOT)}\0{file.read_text('utf-8')}" for file in files))
+    return short_hash("\0".join(f"{file.relative_to(ROOT)}\0{text}" for file, text in _sources().items()))
+
+
+@functools.cache
+def _sources() -> dict[Path, str]:
+    """Text of each file of the library, in the order of their names."""
+    return {file: file.read_text(encoding="utf-8") for file in sorted(ROOT.rglob("*.py"))}
 
 
 @functools.cache
@@ -152,4 +157,4 @@ def _is_own(module: str) -> bool:
 def _module_digest(name: str) -> str:
     path = ROOT.joinpath(*name.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return source_digest(file.read_text(encoding="utf-8"))
+    return source_digest(_sources()[file])

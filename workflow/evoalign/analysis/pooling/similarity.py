@@ -164,8 +164,8 @@ def response_distances(evolutions: Sequence[xr.Dataset], settings: Analysis) -> 
     first, last = settings.evoked_ms
     for evolution in evolutions:
         generated = evolution["psth_mean_hz"].sel(stimuli="generated", time_ms=slice(first, last - 1))
-        texture, object_ = generated.isel(block=evolution["experiments_best_block"]).values
-        change = (texture - object_) / float(evolution["experiments_normaliser_hz"])
+        first_thread, second_thread = generated.isel(block=evolution["experiments_best_block"]).values
+        change = (first_thread - second_thread) / float(evolution["experiments_normaliser_hz"])
         rows.append(
             {
                 **{name: evolution[name].item() for name in ("session", "subject", "area")},
