@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ import pandas as pd
 import psutil
 import spikeinterface as si
 import spikeinterface.sorters as sorters
-from spikeinterface.comparison import compare_sorter_to_ground_truth
+from spikeinterface.comparison import GroundTruthComparison, compare_sorter_to_ground_truth
 from spikeinterface.preprocessing import scale
 
 from evoalign import tables
@@ -115,7 +116,7 @@ def run_one(case: Case, name: str, mode: str, args: argparse.Namespace) -> dict[
         start = time.perf_counter()
         found = sort_with(recording, name, mode, args.jobs)
         seconds = time.perf_counter() - start
-    compared = compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True, delta_time=0.4)
+    compared = compare(truth, found)
     performance = compared.get_performance().astype(float)
     accuracy = performance["accuracy"]
     return {
@@ -123,7 +124,7 @@ def run_one(case: Case, name: str, mode: str, args: argparse.Namespace) -> dict[
         "precision": round(performance["precision"].mean(), 4),
         "recall": round(performance["recall"].mean(), 4),
         "found": f"{int((accuracy > WELL).sum())}/{len(accuracy)}",
-        "false_units": len(compared.get_false_positive_units()) + len(compared.get_redundant_units()),
+        "false_units": false_units(compared),
         "seconds": round(seconds, 1),
         "x_real_time": round(case.duration_s * args.repeats / seconds, 2),
         "memory_mb": round(memory.peak_mb),
@@ -185,6 +186,37 @@ class MemoryWatch:
                 except psutil.Error:
                     continue
             self.peak_mb = max(self.peak_mb, total / 1e6)
+
+
+def compare(truth: si.BaseSorting, found: si.BaseSorting) -> GroundTruthComparison:
+    """Compare what a sorter found with all spikes that there are."""
+    return compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True, delta_time=0.4)
+
+
+def false_units(compared: GroundTruthComparison) -> int:
+    """Units that are no true unit's, or are another's once more."""
+    return len(compared.get_false_positive_units()) + len(compared.get_redundant_units())
+
+
+def judge(truth: si.BaseSorting, found: si.BaseSorting) -> dict[str, float]:
+    """Return the mean accuracy over all true units, how many were found, and false units."""
+    n_units = len(truth.unit_ids)
+    if not len(found.unit_ids):
+        return {"accuracy": 0.0, "found": 0, "units": n_units, "false_units": 0}
+    compared = compare(truth, found)
+    accuracy = compared.get_performance()["accuracy"].astype(float)
+    return {
+        "accuracy": round(float(accuracy.mean()), 4),
+        "found": int((accuracy > WELL).sum()),
+        "units": n_units,
+        "false_units": false_units(compared),
+    }
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those that it started and that ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ SpikeInterface's sorters, which see the whole array at once.
 from __future__ import annotations
 
 import importlib.util
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,6 @@ import spikeinterface as si
 from isosplit6 import isosplit6
 from scipy import signal, stats
 from scipy.interpolate import CubicSpline
-from spikeinterface.comparison import compare_sorter_to_ground_truth
 from spikeinterface.sorters import installed_sorters
 
 from evoalign.sorting.bad_channels import find_bad_channels
@@ -31,7 +29,7 @@ from evoalign.sorting.settings import DEFAULT_SORTER, Sorting
 from evoalign.sorting.templates import Templates
 from evoalign.sorting.traces import Traces
 from evoalign.sorting.whitening import whiten
-from sorting import WELL, channels_of, sort_with
+from sorting import channels_of, sort_with
 
 LEAST_SPIKES = 30  # of a unit of `chain`
 # wave_clus' own names and values: threshold in SDs, samples of a spike, wavelet coefficients, spikes of the
@@ -60,27 +58,6 @@ def find(entry: str, recording: si.BaseRecording, truth: si.BaseSorting, jobs: i
         # Other sorters refuse recordings that lie in memory alone.
         saved = recording.save(folder=Path(folder) / "saved", n_jobs=1, progress_bar=False, verbose=False)
         return sort_with(saved, entry, "array", jobs)
-
-
-def judge(truth: si.BaseSorting, found: si.BaseSorting) -> dict[str, float]:
-    """Return the mean accuracy over all true units, how many were found, and false units."""
-    n_units = len(truth.unit_ids)
-    if not len(found.unit_ids):
-        return {"accuracy": 0.0, "found": 0, "units": n_units, "false_units": 0}
-    compared = compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True, delta_time=0.4)
-    accuracy = compared.get_performance()["accuracy"].astype(float)
-    return {
-        "accuracy": round(float(accuracy.mean()), 4),
-        "found": int((accuracy > WELL).sum()),
-        "units": n_units,
-        "false_units": len(compared.get_false_positive_units()) + len(compared.get_redundant_units()),
-    }
-
-
-def processor_s() -> float:
-    """Processor time of this process and of those that it started and that ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _each_electrode(

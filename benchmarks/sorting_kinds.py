@@ -20,8 +20,9 @@ from pathlib import Path
 import pandas as pd
 
 import sorting_drawn as drawn
+from sorting import judge, processor_s
 from sorting_drawn import NoSource, Sources, Truth
-from sorting_entries import find, judge, processor_s, why_missing
+from sorting_entries import find, why_missing
 from sorting_generators import generator, hum, loud_generator, loud_mearec, mearec, ours
 from sorting_real import real, real_variable
 

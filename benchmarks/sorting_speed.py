@@ -21,9 +21,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
-from spikeinterface.comparison import compare_sorter_to_ground_truth
 
-from sorting import WELL, MemoryWatch, sort_with
+from sorting import MemoryWatch, judge, processor_s, sort_with
 from sorting_truth import RATE_HZ, Case, make_truth
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,25 +73,15 @@ def time_one(case: Case, folder: Path, jobs: int) -> dict[str, float]:
     recording, truth, _ = make_truth(case, folder)
     sort_with(recording.frame_slice(0, 10 * RATE_HZ), "electrode", "per-electrode", jobs)
     with MemoryWatch() as memory:
-        cpu, wall = _processor_s(), time.perf_counter()
+        cpu, wall = processor_s(), time.perf_counter()
         found = sort_with(recording, "electrode", "per-electrode", jobs)
-        cpu, wall = _processor_s() - cpu, time.perf_counter() - wall
-    compared = compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True, delta_time=0.4)
-    accuracy = compared.get_performance()["accuracy"].astype(float)
-    false_units = len(compared.get_false_positive_units()) + len(compared.get_redundant_units())
+        cpu, wall = processor_s() - cpu, time.perf_counter() - wall
     return {
         "cpu_s": round(cpu, 2),
         "seconds": round(wall, 2),
         "memory_mb": round(memory.peak_mb),
-        "accuracy": round(accuracy.mean(), 4),
-        "found": int((accuracy > WELL).sum()),
-        "false_units": false_units,
+        **judge(truth, found),
     }
-
-
-def _processor_s() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 if __name__ == "__main__":

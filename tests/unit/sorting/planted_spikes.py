@@ -8,6 +8,9 @@ import spikeinterface as si
 
 from evoalign import tables
 from evoalign.recordings.tables import CHANNELS
+from evoalign.sorting.result import SortingResult
+from evoalign.sorting.settings import Sorting
+from evoalign.sorting.sort import sort
 
 RATE = 30_000.0
 GAIN = 0.25
@@ -67,3 +70,19 @@ def make_channels(n: int, array: str = "") -> pd.DataFrame:
         y_um=0.0,
     )
     return tables.conform(frame, CHANNELS)
+
+
+def one_unit(seed: int, duration_s: float, size_uv: float) -> tuple[np.ndarray, np.ndarray]:
+    """Voltage ``[sample, 1]``, µV, of a unit in white noise of 9 µV, and its samples."""
+    rng = np.random.default_rng(seed)
+    voltage = rng.normal(0, 9.0, (round(duration_s * RATE), 1))
+    at = train(rng, 20.0, duration_s)
+    for sample in at:
+        voltage[sample - 20 : sample + 40, 0] += size_uv * wave(0.12, 0.35)
+    return voltage, at
+
+
+def sorted_units(voltage: np.ndarray) -> SortingResult:
+    """Sort ``voltage [sample, 1]``, µV: units alone."""
+    recording = make_recording([np.round(voltage / GAIN).astype(np.int16)])
+    return sort(recording, make_channels(1), Sorting(multiunit=False, online=False), seed=0)

@@ -2,31 +2,20 @@
 
 import numpy as np
 import pytest
-from planted_spikes import RATE, make_channels, make_recording, train, wave
+from planted_spikes import RATE, one_unit, sorted_units, wave
 
 from evoalign.sorting.clustering import BACKGROUND, is_mixture, templates_of
 from evoalign.sorting.doubtful import doubtful_cluster, has_refractory_period, is_confirmed
 from evoalign.sorting.matching import least_scales, match
-from evoalign.sorting.settings import Sorting
-from evoalign.sorting.sort import sort
 from evoalign.sorting.templates import Templates
 
 REFRACTORY_S = 1e-3
 
 
-def sorted_units(counts):
-    recording = make_recording([np.round(counts / 0.25).astype(np.int16)])
-    return sort(recording, make_channels(1), Sorting(multiunit=False, online=False), seed=0)
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_unit_of_which_the_threshold_cuts_a_quarter_is_found(seed):
-    rng = np.random.default_rng(seed)
-    counts = rng.normal(0, 9.0, (round(40 * RATE), 1))
-    at = train(rng, 20.0, 40.0)
-    for sample in at:
-        counts[sample - 20 : sample + 40, 0] += 27.0 * wave(0.12, 0.35)
-    result = sorted_units(counts)
+    voltage, at = one_unit(seed, 40.0, 27.0)
+    result = sorted_units(voltage)
     assert len(result.units) == 1
     found = np.rint(result.spikes["time_s"].to_numpy() * RATE)
     matched = np.sum(np.abs(at[:, None] - found).min(axis=1) <= 6)

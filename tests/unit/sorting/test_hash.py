@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_spikes import RATE, make_channels, make_recording, train, wave
+from planted_spikes import RATE, one_unit, sorted_units, wave
 from scipy import stats
 
 from evoalign.sorting.clustering import BACKGROUND
 from evoalign.sorting.hash import PEAK_AT_THRESHOLD, is_cut, stands_apart, without_hash
-from evoalign.sorting.settings import Sorting
-from evoalign.sorting.sort import sort
 
 
 def test_the_limit_is_that_of_a_half_normal_distribution():
@@ -80,13 +78,8 @@ def test_spikes_that_were_left_out_as_collided_do_not_join_a_unit_to_the_hash():
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_unit_of_five_noise_sds_in_quiet_noise_is_found(seed):
     """Its median spike lies below 1.3 thresholds, where there once was a floor."""
-    rng = np.random.default_rng(seed)
-    counts = rng.normal(0, 9.0, (round(30 * RATE), 1))
-    at = train(rng, 20.0, 30.0)
-    for sample in at:
-        counts[sample - 20 : sample + 40, 0] += 31.0 * wave(0.12, 0.35)
-    recording = make_recording([np.round(counts / 0.25).astype(np.int16)])
-    result = sort(recording, make_channels(1), Sorting(multiunit=False, online=False), seed=0)
+    voltage, at = one_unit(seed, 30.0, 31.0)
+    result = sorted_units(voltage)
     assert len(result.units) == 1
     assert 4.0 < result.units["snr"][0] < 6.0
     found = np.rint(result.spikes["time_s"].to_numpy() * RATE)

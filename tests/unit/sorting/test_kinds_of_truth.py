@@ -13,8 +13,9 @@ from evoalign.formats.blackrock.write import write_nev
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(BENCHMARKS))
+    from sorting import judge
     from sorting_drawn import Firing, Layout, NoSource, hash_of_far_cells, with_units
-    from sorting_entries import forced, haar, judge, why_missing
+    from sorting_entries import forced, haar, why_missing
     from sorting_real import read_units
 
 RATE_HZ = 30_000
