@@ -1,10 +1,11 @@
-"""Workers of pytest-xdist: the tests one keeps together, so that what they share is made once; threads.
+"""Workers of pytest-xdist: the tests one keeps together, to make once what they share; threads; style.
 
 Also loads every module with contracts of tables, so that tests find a contract by its name.
 """
 
 import importlib
 import pkgutil
+import sys
 from pathlib import PurePath
 
 import pytest
@@ -23,6 +24,15 @@ for _module in pkgutil.walk_packages(evoalign.__path__, "evoalign."):
 # An example may take long on a busy machine, and the first one loads libraries.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_style():
+    """Each file of tests begins with matplotlib's own style; drawing a set of figures sets the study's."""
+    yield
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rc_file_defaults()
+
 
 # Files of tests/workflow that look at the same finished run (its conftest.py). The longest first.
 TOGETHER = {
