@@ -73,7 +73,8 @@ def test_sizes_with_a_peak_above_what_matching_takes_confirm_and_others_do_not()
     assert confirmed(peaked, times)
     assert not confirmed(falling, times)
     assert not confirmed(peaked, np.sort(rng.uniform(0, times[-1], 600)))
-    assert not confirmed(peaked[:140], times[:140])  # fewer than half of its cluster's
+    assert confirmed(peaked[:220], times[:220])
+    assert not confirmed(peaked[:200], times[:200])  # two thirds of its cluster's
     assert not confirmed(peaked[:0], times[:0])
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_spikes import RATE, train, wave
+from planted_spikes import RATE, sorted_units, train, wave
 
+from evoalign.sorting.coincidences import accompanying
 from evoalign.sorting.detect_and_match import CollectedSpikes
-from evoalign.sorting.pairs import settle
+from evoalign.sorting.pairs import NEAR_SD, join_pieces, without_followers
+from evoalign.sorting.templates import Templates
 from evoalign.sorting.waveforms import WaveSums
 
 SECONDS, REFRACTORY_S = 1800.0, 1e-3
@@ -34,8 +36,16 @@ def make(trains, shapes, sizes_uv=None, row=0, n_segments=1):
     return units, waves
 
 
-def settled(units, waves):
-    return settle(units, waves, SECONDS, RATE, REFRACTORY_S)
+def copied(waves):
+    other = WaveSums(60)
+    other.join(waves)
+    return other
+
+
+def settled(units, waves, templates=None):
+    near = SECONDS, RATE, REFRACTORY_S
+    joined = join_pieces(units, waves, [templates] * (1 + max(key[1] for key in units)), *near)
+    return without_followers(joined, waves, *near)
 
 
 @pytest.mark.parametrize("n_segments", [1, 3])
@@ -72,6 +82,24 @@ def test_a_unit_an_eighth_as_large_is_no_piece_though_its_spikes_beside_the_larg
     assert len(settled(*make(trains, shapes, (200.0, 25.0)))) == 2
 
 
+def test_templates_that_noise_hardly_tells_apart_are_one_unit_s_on_fewer_coincidences():
+    """3.5 are expected by chance, and there is none: with 3 %, too often for other units to be joined."""
+    whole = poisson_train(np.random.default_rng(6), 2.0)
+    units, waves = make([whole[::2], whole[1::2]], SHAPES[:2], (100.0, 85.0))
+    for distance, n_units in ((NEAR_SD - 0.1, 1), (NEAR_SD + 0.1, 2)):
+        shapes = np.stack([10 * SHAPES[0], 10 * SHAPES[0]])
+        shapes[1, 20] += distance
+        templates = Templates.of(shapes, 20, np.full(2, 0.05))
+        assert len(settled(dict(units), waves if n_units == 2 else copied(waves), templates)) == n_units
+
+
+def test_near_templates_of_two_neurons_stay_apart():
+    rng = np.random.default_rng(7)
+    units, waves = make([poisson_train(rng, 4.0), poisson_train(rng, 4.0)], SHAPES[:2], (100.0, 85.0))
+    templates = Templates.of(np.stack([10 * SHAPES[0]] * 2), 20, np.full(2, 0.05))
+    assert list(settled(units, waves, templates)) == list(units)
+
+
 def test_units_of_two_shapes_stay_apart_though_they_never_coincide():
     rng = np.random.default_rng(2)
     whole = poisson_train(rng, 10.0)
@@ -103,6 +131,37 @@ def test_a_unit_as_common_as_the_other_may_be_synchronous():
     second[beside] = rng.choice(first, beside.sum()) + 1e-3
     units, waves = make([first, np.sort(second)], SHAPES[:2])
     assert list(settled(units, waves)) == list(units)
+
+
+@pytest.mark.parametrize("share", [0.7, 0.3])
+def test_what_accompanies_larger_spikes_is_left_out_however_common_it_is(share):
+    rng = np.random.default_rng(8)
+    large, small = poisson_train(rng, 6.0), poisson_train(rng, 12.0)
+    beside = rng.random(len(small)) < share
+    small[beside] = rng.choice(large, beside.sum()) + rng.uniform(1.2e-3, 1.8e-3, beside.sum())
+    units, waves = make([large, np.sort(small)], SHAPES[:2], (100.0, 40.0))
+    assert len(settled(units, waves)) == (1 if share > 0.5 else 2)
+
+
+def test_the_share_that_accompanies_is_counted_beyond_chance():
+    rng = np.random.default_rng(9)
+    theirs, own = (np.sort(rng.uniform(0, 600, n)) for n in (60_000, 4000))
+    assert accompanying(own, theirs, 2e-3, 600.0) == pytest.approx(0, abs=0.03)
+    half = np.sort(np.append(own[::2], theirs[::30] + 1e-3))
+    assert accompanying(half, theirs, 2e-3, 600.0) == pytest.approx(0.5, abs=0.03)
+    assert accompanying(theirs[::10] - 1e-3, theirs, 2e-3, 600.0) == 1
+
+
+@pytest.mark.parametrize(("seed", "size_uv", "late"), [(0, 250.0, 0.15), (1, 250.0, 0.2)])
+def test_the_end_of_spikes_that_outlast_a_template_is_no_unit(seed, size_uv, late):
+    rng, time_ms = np.random.default_rng(seed), (np.arange(150) - 20) / RATE * 1e3
+    spike = -late * np.exp(-0.5 * ((time_ms - 1.7) / 0.3) ** 2)
+    spike[:60] += wave(0.12, 0.35)
+    at, voltage = train(rng, 20.0, 40.0), rng.normal(0, 9.0, (round(40 * RATE), 1))
+    for sample in at:
+        voltage[sample - 20 : sample + 130, 0] += size_uv * rng.normal(1, 0.05) * spike
+    result = sorted_units(voltage)
+    assert result.units["n_spikes"].tolist() == [len(at)]
 
 
 @given(st.lists(st.floats(0.05, 30.0), min_size=1, max_size=3), st.integers(0, 2**32 - 1))

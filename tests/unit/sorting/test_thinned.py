@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from planted_spikes import GAIN, RATE, make_channels, make_recording, train, wave
 
 from evoalign.sorting.coincidences import coincidence
-from evoalign.sorting.detect_and_match import _crossings_of_row
+from evoalign.sorting.detect_and_match import _crossings_of_row, crossings
 from evoalign.sorting.electrode import Crossings, detect, learn_noise
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.traces import Chunk, Traces
@@ -38,6 +38,16 @@ def test_two_units_coincide_as_often_in_a_part_of_their_spikes_as_in_all(two_uni
     large = sizes > (LARGE_UV + SMALL_UV) / 2
     assert coincidence(times[large], times[~large], 1e-3) == pytest.approx(1, abs=0.3)
     assert coincidence(times[large][::2], times[large][1::2], 1e-3) == pytest.approx(0, abs=0.05)
+
+
+def test_templates_count_the_spikes_of_the_whole_recording(two_units, monkeypatch):
+    """A doubtful unit must keep its cluster's spikes in matching, which sees all of them."""
+    n_spikes = []
+    for max_waves in (12_000, 1500):
+        monkeypatch.setattr("evoalign.sorting.detect_and_match.MAX_WAVES", max_waves)
+        n_spikes.append(np.sort(crossings(two_units, True, 1)[1][0].n_spikes)[-2:])
+    np.testing.assert_allclose(n_spikes[1], n_spikes[0], rtol=0.1)
+    assert min(n_spikes[0]) > 2500
 
 
 @st.composite

@@ -21,6 +21,16 @@ def coincidence(first_s: np.ndarray, second_s: np.ndarray, refractory_s: float) 
     return counted / expected if expected >= MIN_EXPECTED else np.nan
 
 
+def accompanying(first_s: np.ndarray, second_s: np.ndarray, within_s: float, duration_s: float) -> float:
+    """Return the share of spikes of one rising train that lie near any of another's, beyond chance.
+
+    0 where as many do as of independent trains, 1 where all do.
+    """
+    first, last = np.searchsorted(second_s, first_s[:, None] + np.array([-within_s, within_s])).T
+    by_chance = 1 - np.exp(-len(second_s) * 2 * within_s / duration_s)
+    return float((np.mean(last > first) - by_chance) / (1 - by_chance))
+
+
 def coincidences(
     first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float
 ) -> tuple[int, float]:

@@ -108,9 +108,13 @@ def _detect(electrodes: WhitenedElectrodes, piece: tuple[int, Chunk]) -> Crossin
 
 
 def _find_templates(electrodes: WhitenedElectrodes, crossed: list[Crossings], row: int) -> Templates | None:
-    return find_templates(
-        electrodes, electrodes.threshold_uv[row], *_crossings_of_row(electrodes, crossed, row)
-    )
+    of_row = _crossings_of_row(electrodes, crossed, row)
+    templates = find_templates(electrodes, electrodes.threshold_uv[row], *of_row)
+    n_all = sum(int(np.count_nonzero(crossings.row == row)) for crossings in crossed)
+    if templates is None or n_all == len(of_row[0]):
+        return templates
+    # Matching is to find as many in the whole recording as there are clustered in a part of it.
+    return replace(templates, n_spikes=templates.n_spikes * (n_all / len(of_row[0])))
 
 
 def _crossings_of_row(

@@ -1,8 +1,10 @@
 """Units of one electrode, two by two, by their spikes over the whole recording.
 
 Some thousand clustered spikes leave open what all spikes decide: pieces of
-one unit share its refractory period, and a cluster of collided spikes
-coincides with the spikes of another unit more often than by chance.
+one unit share its refractory period, a cluster of collided spikes
+coincides with the spikes of another unit more often than by chance, and what a
+template leaves of each of its spikes, as the end of long ones, makes a cluster
+that accompanies them.
 """
 
 from __future__ import annotations
@@ -14,28 +16,36 @@ from scipy.stats import poisson
 
 from evoalign.sorting.bursts import follow, neighbours
 from evoalign.sorting.clustering import MIXTURE_COUNT
-from evoalign.sorting.coincidences import coincidences
+from evoalign.sorting.coincidences import accompanying, coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.detection import extreme_uv
 from evoalign.sorting.merging import MIN_BURST_SIZE
+from evoalign.sorting.templates import Templates
 from evoalign.sorting.waveforms import UnitKey, WaveSums
 
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
 MAX_SHARED = 0.35  # coincidences of two pieces relative to those expected; some spikes are mistaken
 P_PIECES = 0.01  # of so few coincidences, were the two independent
+# Of templates nearer than this, in noise SDs, noise alone mistakes each fiftieth spike for one of the other:
+# what clustering told apart there is more likely one unit's, and less of coincidences will do.
+NEAR_SD, P_NEAR = 4.0, 0.1
 MIN_FOLLOWING = 0.5  # of a burst's small spikes come soon after a larger one
 MIN_EXCESS = 2.0  # coincidences of collided spikes relative to those expected: surely more than this
 P_COLLIDED = 0.001
+# What a template leaves of a spike lies within this of it: a template's length. Most of a cluster of such
+# spikes accompanies larger ones (0.9 and more on MEArec's cells), of units next to none beyond chance.
+LEFT_S, MAX_ACCOMPANYING = 2e-3, 0.5
 
 
-def settle(
+def join_pieces(
     units: dict[UnitKey, CollectedSpikes],
     waves: WaveSums,
+    templates: list[Templates | None],
     recorded_s: float,
     rate_hz: float,
     refractory_s: float,
 ) -> dict[UnitKey, CollectedSpikes]:
-    """Join the pieces of one unit, and leave clusters of collided spikes out.
+    """Join the pieces of one unit.
 
     Parameters
     ----------
@@ -43,6 +53,8 @@ def settle(
         Of template matching; sizes relative to the templates.
     waves : WaveSums
         Of these units; those of joined ones are joined.
+    templates : list of Templates or None
+        Of each electrode.
     recorded_s : float
         Recorded time, without pauses.
     rate_hz : float
@@ -53,17 +65,38 @@ def settle(
     Returns
     -------
     dict of UnitKey to CollectedSpikes
-        The units that remain.
+        The units that remain, each by the first of its pieces.
     """
-    by_row: dict[int, list[UnitKey]] = {}
-    for key in units:
-        by_row.setdefault(key[1], []).append(key)
-    settled: dict[UnitKey, CollectedSpikes] = {}
-    for keys in by_row.values():
-        pairs = _Pairs({key: units[key] for key in keys}, waves, recorded_s, rate_hz, refractory_s)
-        pairs.join_pieces()
-        settled |= pairs.without_collided()
-    return {key: settled[key] for key in units if key in settled}
+    joined: dict[UnitKey, CollectedSpikes] = {}
+    for row, of_row in _by_row(units).items():
+        pairs = _Pairs(of_row, waves, recorded_s, rate_hz, refractory_s, templates[row])
+        joined |= pairs.join_pieces()
+    return {key: joined[key] for key in units if key in joined}
+
+
+def without_followers(
+    units: dict[UnitKey, CollectedSpikes],
+    waves: WaveSums,
+    recorded_s: float,
+    rate_hz: float,
+    refractory_s: float,
+) -> dict[UnitKey, CollectedSpikes]:
+    """Leave clusters of collided spikes out, and what templates leave of the spikes of others.
+
+    Parameters and what is returned as of `join_pieces`.
+    """
+    standing: dict[UnitKey, CollectedSpikes] = {}
+    for of_row in _by_row(units).values():
+        standing |= _Pairs(of_row, waves, recorded_s, rate_hz, refractory_s).without_followers()
+    return {key: units[key] for key in units if key in standing}
+
+
+def _by_row(units: dict[UnitKey, CollectedSpikes]) -> dict[int, dict[UnitKey, CollectedSpikes]]:
+    """Units of each electrode."""
+    by_row: dict[int, dict[UnitKey, CollectedSpikes]] = {}
+    for key, spikes in units.items():
+        by_row.setdefault(key[1], {})[key] = spikes
+    return by_row
 
 
 class _Pairs:
@@ -76,8 +109,9 @@ class _Pairs:
         recorded_s: float,
         rate_hz: float,
         near_s: float,
+        templates: Templates | None = None,
     ) -> None:
-        self._units, self._waves = units, waves
+        self._units, self._waves, self._templates = units, waves, templates
         self._recorded_s, self._rate_hz, self._near_s = recorded_s, rate_hz, near_s
         self._times_s = {key: self._times(key) for key in units}
 
@@ -88,17 +122,16 @@ class _Pairs:
         times = self._times_s[first], self._times_s[second]
         return coincidences(*times, self._near_s, self._recorded_s)
 
-    def join_pieces(self) -> None:
+    def join_pieces(self) -> dict[UnitKey, CollectedSpikes]:
         """Join pairs that are one unit, those most alike first."""
         while True:
             candidates = [
                 (similarity, pair)
                 for pair in combinations(sorted(self._units), 2)
-                if (similarity := self._likeness(*pair)) >= MIN_COSINE
-                and (self._are_pieces(*pair) or self._are_of_bursts(*pair))
+                if self._are_one(*pair, similarity := self._likeness(*pair))
             ]
             if not candidates:
-                return
+                return self._units
             _, (first, second) = max(candidates)
             self._join(first, second)
 
@@ -107,7 +140,21 @@ class _Pairs:
         norm = np.prod([np.linalg.norm(wave) for wave in waves])
         return float(waves[0] @ waves[1] / norm) if all(map(len, waves)) and norm else 0.0
 
-    def _are_pieces(self, first: UnitKey, second: UnitKey) -> bool:
+    def _are_one(self, first: UnitKey, second: UnitKey, likeness: float) -> bool:
+        if self._are_near(first, second) and self._are_pieces(first, second, P_NEAR):
+            return True
+        return likeness >= MIN_COSINE and (
+            self._are_pieces(first, second, P_PIECES) or self._are_of_bursts(first, second)
+        )
+
+    def _are_near(self, first: UnitKey, second: UnitKey) -> bool:
+        """Say whether noise alone mistakes many spikes of one for the other's."""
+        if self._templates is None:
+            return False
+        difference = self._templates.waves[first[2], 0] - self._templates.waves[second[2], 0]
+        return float(np.linalg.norm(difference)) < NEAR_SD
+
+    def _are_pieces(self, first: UnitKey, second: UnitKey, p: float) -> bool:
         """Say whether two share their refractory period, as spikes of one unit and of about one size do.
 
         Many small spikes within a millisecond of a much larger one are missed: that tells nothing.
@@ -116,7 +163,7 @@ class _Pairs:
         if small < MIN_BURST_SIZE * large:
             return False
         counted, expected = self._coincidences(first, second)
-        return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < P_PIECES
+        return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < p
 
     def _are_of_bursts(self, first: UnitKey, second: UnitKey) -> bool:
         """Say whether most of the smaller spikes follow larger ones: those of a unit's bursts."""
@@ -139,9 +186,13 @@ class _Pairs:
         self._units[first] = merged
         self._times_s[first] = self._times(first)
 
-    def without_collided(self) -> dict[UnitKey, CollectedSpikes]:
+    def without_followers(self) -> dict[UnitKey, CollectedSpikes]:
         """Units whose spikes stand on their own."""
-        return {key: spikes for key, spikes in self._units.items() if not self._is_collided(key)}
+        return {
+            key: spikes
+            for key, spikes in self._units.items()
+            if not self._is_collided(key) and not self._is_left_of_others(key)
+        }
 
     def _is_collided(self, key: UnitKey) -> bool:
         for partner in self._units:
@@ -151,3 +202,11 @@ class _Pairs:
                 if poisson.sf(counted - 1, MIN_EXCESS * expected) < P_COLLIDED:
                     return True
         return False
+
+    def _is_left_of_others(self, key: UnitKey) -> bool:
+        """Say whether most of a unit's spikes accompany larger units' spikes."""
+        larger = [times for other, times in self._times_s.items() if self._size(other) > self._size(key)]
+        if not larger:
+            return False
+        theirs = np.sort(np.concatenate(larger))
+        return accompanying(self._times_s[key], theirs, LEFT_S, self._recorded_s) > MAX_ACCOMPANYING

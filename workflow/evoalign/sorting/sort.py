@@ -22,7 +22,7 @@ from evoalign.sorting.detect_and_match import (
 )
 from evoalign.sorting.doubtful import is_confirmed
 from evoalign.sorting.electrode import Crossings, WhitenedElectrodes, learn_noise
-from evoalign.sorting.pairs import settle
+from evoalign.sorting.pairs import join_pieces, without_followers
 from evoalign.sorting.quality import describe
 from evoalign.sorting.recorded import RecordedTime
 from evoalign.sorting.result import SortingResult, UnitSpikes
@@ -167,8 +167,10 @@ def _units_of(
     known_samples = by_chunk(electrodes.traces.chunks(), shown | _online_samples(electrodes, online))
     matched, waves = match_and_measure(electrodes, templates, known_samples, n_jobs)
     recorded_s, rate_hz = RecordedTime(electrodes.traces.spans).duration_s, electrodes.traces.rate_hz
+    near = recorded_s, rate_hz, settings.refractory_ms * 1e-3
+    matched = join_pieces(matched, waves, templates, *near)
     matched = _without_doubtful(matched, templates, settings, recorded_s, rate_hz)
-    matched = settle(matched, waves, recorded_s, rate_hz, settings.refractory_ms * 1e-3)
+    matched = without_followers(matched, waves, *near)
     # A template of few spikes may lose most of them to a better one.
     matched = {key: train for key, train in matched.items() if train.n >= settings.min_spikes}
     units = unit_spikes(electrodes, matched | spikes, waves, MIN_ISI_S)
