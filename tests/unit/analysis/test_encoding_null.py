@@ -72,6 +72,8 @@ def test_permutations_stay_within_blocks_and_depend_on_their_number_alone():
     assert (np.sort(every, axis=1) == np.arange(50)).all()
     assert len(np.unique(every, axis=0)) == len(every)
     np.testing.assert_array_equal(permutations(blocks, 50, 130, seed=8), every[50:130])
+    few_at_a_time = [permutations(blocks, first, first + 7, seed=8) for first in range(0, 147, 7)]
+    np.testing.assert_array_equal(np.concatenate(few_at_a_time), every[:147])
     assert permutations(blocks, 5, 5, seed=8).shape == (0, 50)
 
 

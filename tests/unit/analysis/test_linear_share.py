@@ -18,6 +18,7 @@ from evoalign.analysis.encoding import (
 )
 from evoalign.analysis.encoding.alignment_index import alignment_index, noise_floor
 from evoalign.analysis.encoding.ridge import shortened
+from evoalign.analysis.encoding.variance import most_likely_share, most_likely_shares
 
 STUDY = ((1190, 4096), (755, 128))  # presentations and latents of the texture and the object thread
 BLOCKS = 30
@@ -250,3 +251,19 @@ def test_the_distribution_is_that_of_estimates_and_its_draws_are_too():
     drawn = distribution.draw([0.25], rng.random((1, 1000)))[0]
     assert stats.ks_2samp(estimate, drawn).pvalue > 0.001
     assert estimate.std() == pytest.approx(float(distribution.sd(0.25)), rel=0.1)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(200, 12), (60, 300)])
+def test_estimates_of_a_mixture_from_three_products_are_those_of_the_mixture_itself(n, dim):
+    rng = np.random.default_rng(13)
+    _, kernel = kernel_of(n, dim, rng)
+    a, b = torch.from_numpy(rng.standard_normal((2, 300, len(kernel.values))))
+    a *= 3 * kernel.values.sqrt()
+    left = torch.from_numpy(rng.chisquare(kernel.freedom - len(kernel.values) + 1, 300))
+    true = [0.0, 0.01, 0.3, 0.98]
+    found = list(most_likely_shares((a.square(), b.square(), 2 * a * b), left, true, kernel))
+    for h, estimate in zip(true, found, strict=True):
+        mixture = (h**0.5 * a + (1 - h) ** 0.5 * b).square()
+        direct = most_likely_share(mixture, (1 - h) * left, kernel)
+        torch.testing.assert_close(estimate, direct, rtol=0, atol=1e-9)
+    assert found[-1].mean() > found[0].mean() + 0.5

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from evoalign.analysis.encoding.variance import LinearKernel, most_likely_share
+from evoalign.analysis.encoding.variance import LinearKernel, most_likely_shares
 
 Floats = NDArray[np.float64]
 
@@ -117,10 +117,8 @@ def share_distribution(
         outside = generator.chisquare(kernel.freedom - rank, n_draws)
         outside *= (kernel.freedom - rank) / outside.mean()
     left = torch.from_numpy(outside).to(device)
-    distributions = [
-        most_likely_share((h**0.5 * linear + (1 - h) ** 0.5 * noise).square(), (1 - h) * left, kernel)
-        for h in share.tolist()
-    ]
+    terms = linear.square(), noise.square(), 2 * linear * noise
+    distributions = list(most_likely_shares(terms, left, share.tolist(), kernel))
     return ShareDistribution(share, torch.stack(distributions).sort(1).values.cpu().numpy())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,16 +49,25 @@ def permutations(
     numpy.ndarray, int64 [last - first, presentation]
     """
     _, block = np.unique(np.asarray(blocks), return_inverse=True)
-    base = np.argsort(block, kind="stable")
     parts = []
     for batch in range(first // DRAWN_TOGETHER, -(-last // DRAWN_TOGETHER)):
-        generator = np.random.default_rng([seed, batch])
-        shuffled = _shuffled(block, generator) if run == 1 else _moved(block, run, generator)
-        orders = np.empty_like(shuffled)
-        orders[:, base] = shuffled
+        orders = _drawn_together(block.astype(np.int64).tobytes(), batch, seed, run)
         start = batch * DRAWN_TOGETHER
         parts.append(orders[max(first - start, 0) : last - start])
     return np.concatenate(parts) if parts else np.empty((0, len(block)), dtype=np.int64)
+
+
+# Callers take few permutations at a time, one run after the other: the last ones drawn are asked for again.
+@functools.lru_cache(maxsize=1)
+def _drawn_together(blocks: bytes, batch: int, seed: int, run: int | None) -> NDArray[np.int64]:
+    """The permutations [permutation, presentation] of one generator; blocks from 0, int64, as their bytes."""
+    block = np.frombuffer(blocks, dtype=np.int64)
+    generator = np.random.default_rng([seed, batch])
+    shuffled = _shuffled(block, generator) if run == 1 else _moved(block, run, generator)
+    orders = np.empty_like(shuffled)
+    orders[:, np.argsort(block, kind="stable")] = shuffled
+    orders.flags.writeable = False
+    return orders
 
 
 def _shuffled(block: NDArray, generator: np.random.Generator) -> NDArray[np.int64]:

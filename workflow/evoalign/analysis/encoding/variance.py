@@ -24,6 +24,7 @@ the estimate's own distribution).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,12 +197,59 @@ def most_likely_share(projected: Tensor, left: Tensor, kernel: LinearKernel) -> 
     share = kernel.tried
     if len(share) < 3:
         return left.new_zeros(len(left))
-    spread = 1 + (share / (1 - share))[:, None] * kernel.values  # [share, rank]
+    spread = _spread(share, kernel)
     residual = projected @ (1 / spread).T + left[:, None]
     loss = kernel.freedom * residual.clamp(min=torch.finfo(left.dtype).tiny).log() + spread.log().sum(1)
-    best = smallest(loss).clamp(1, len(share) - 2)
-    at = best[:, None] + torch.arange(-1, 2, device=best.device)
+    at = _about_smallest(loss)
     return _vertex(share[at], -loss.gather(1, at))
+
+
+def most_likely_shares(
+    terms: tuple[Tensor, Tensor, Tensor], left: Tensor, true: Sequence[float], kernel: LinearKernel
+) -> Iterator[Tensor]:
+    """Shares of the largest restricted likelihood of mixtures of a linear part and noise.
+
+    For a true share h the square of a projection is h a + (1 - h) b + (h (1 - h))^1/2 c: so are the residuals,
+    and three products serve all true shares. The likelihood is largest where residual x |spread|^(1 / freedom)
+    is smallest, for which no logarithm is needed.
+
+    Parameters
+    ----------
+    terms : tuple of torch.Tensor, float64 [draw, rank]
+        Square of the linear part, square of the noise, twice their product, on the eigenvectors.
+    left : torch.Tensor, float64 [draw]
+        Squares of the noise outside of them.
+    true : sequence of float
+        True shares h.
+    kernel : LinearKernel
+
+    Yields
+    ------
+    torch.Tensor, float64 [draw]
+        Of each true share.
+    """
+    share = kernel.tried
+    spread = _spread(share, kernel)
+    scale = (spread.log().sum(1) / kernel.freedom).exp()
+    linear, noise, mixed = (term @ (scale[:, None] / spread).T for term in terms)
+    noise += left[:, None] * scale
+    residual = torch.empty_like(noise)
+    for h in true:
+        torch.mul(noise, 1 - h, out=residual)
+        residual.add_(linear, alpha=h).add_(mixed, alpha=(h * (1 - h)) ** 0.5)
+        at = _about_smallest(residual)
+        yield _vertex(share[at], -residual.gather(1, at).clamp(min=torch.finfo(left.dtype).tiny).log())
+
+
+def _spread(share: Tensor, kernel: LinearKernel) -> Tensor:
+    """Variance on each eigenvector over that of the noise [share, rank]."""
+    return 1 + (share / (1 - share))[:, None] * kernel.values
+
+
+def _about_smallest(loss: Tensor) -> Tensor:
+    """Places [target, 3] of the smallest of the losses [target, share] and of those beside it."""
+    best = smallest(loss).clamp(1, loss.shape[1] - 2)
+    return best[:, None] + torch.arange(-1, 2, device=best.device)
 
 
 def _vertex(x: Tensor, y: Tensor) -> Tensor:
