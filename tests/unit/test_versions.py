@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from evoalign.pipeline import digests, installed, kept, versions
+from evoalign import kept
+from evoalign.pipeline import digests, installed, versions
 
 REAL = versions.ROOT
 OF_ROOT = (versions._sources, versions._library, versions._module_digest)  # what is kept of its files

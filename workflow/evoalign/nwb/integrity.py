@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import signal
 import subprocess
@@ -9,9 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import zarr
 
+from evoalign import self_contained
 from evoalign.errors import InputError
+from evoalign.files import sha256
+from evoalign.kept import Kept, short_hash
 from evoalign.nwb import walk_child
 from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.version import check_is_hdf5
@@ -22,13 +28,17 @@ HINT = "copy the file again from where it was whole, or package the session agai
 # numpy's algebra would start a thread for each core: as much processor time as the walk itself.
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 OBJECT_CPU_S = 10.0  # the largest of objects takes a tenth of a second
+# Files that were walked to their end, by their content: each job of a session opens the same one.
+WALKED = Kept("walked.json", 4000)
+KNOWN_BYTES = 128e6  # to read a larger file for its checksum may take longer than to walk it
 
 
 def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_CPU_S) -> None:
     """Raise an InputError where a file would hang or crash its reader, give zeros for data, or open others.
 
     HDF5 is walked in a child process with a limit of processor time for each
-    object: its library loops for ever on some damage. In a Zarr folder every
+    object: its library loops for ever on some damage. A file of at most 128 MB is walked once: that its content
+    was walked to the end is kept in the user's cache. In a Zarr folder every
     chunk must be there: the library takes a lost one for zeros. What points into other files is refused (see
     `evoalign.self_contained`).
 
@@ -55,6 +65,35 @@ def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_C
 
 
 def _check_hdf5(path: Path, object_cpu_s: float) -> None:
+    if path.stat().st_size > KNOWN_BYTES:
+        _walk(path, object_cpu_s)
+        return
+    WALKED.forget()  # as other jobs have written it meanwhile
+    key = _content(path, object_cpu_s)
+    WALKED.get(key, lambda: _walk_content(path, object_cpu_s, key))
+    WALKED.write()
+
+
+def _content(path: Path, object_cpu_s: float) -> str:
+    """Digest of a file's content, and of what walks it."""
+    return short_hash(f"{sha256(path)} {object_cpu_s:g} {_walker()}")
+
+
+@functools.cache
+def _walker() -> str:
+    sources = [Path(str(module.__file__)).read_bytes() for module in (walk_child, self_contained)]
+    return f"{hashlib.sha256(b''.join(sources)).hexdigest()} {h5py.__version__} {h5py.version.hdf5_version}"
+
+
+def _walk_content(path: Path, object_cpu_s: float, key: str) -> bool:
+    _walk(path, object_cpu_s)
+    if _content(path, object_cpu_s) != key:
+        hint = "wait until it is copied, and run again"
+        raise InputError("the file was changed while it was read", path, hint)
+    return True
+
+
+def _walk(path: Path, object_cpu_s: float) -> None:
     command = [sys.executable, "-I", str(walk_child.__file__), str(path.absolute()), str(object_cpu_s)]
     child = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=False, env=os.environ | ONE_THREAD

@@ -11,7 +11,7 @@ import functools
 import sys
 from pathlib import Path
 
-from evoalign.pipeline.kept import Kept, short_hash
+from evoalign.kept import Kept, short_hash
 
 # A library of 400 modules, edited ten times over.
 KEPT = Kept("sources.json", 4000)

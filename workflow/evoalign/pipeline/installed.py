@@ -18,7 +18,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from evoalign.pipeline.kept import Kept, short_hash
+from evoalign.kept import Kept, short_hash
 
 # An environment for each of a few checkouts, and each before a package was changed.
 KEPT = Kept("packages.json", 8)

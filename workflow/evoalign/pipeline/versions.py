@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from evoalign.pipeline import digests, installed
 from evoalign.pipeline.digests import source_digest
-from evoalign.pipeline.kept import Kept, short_hash
+from evoalign.kept import Kept, short_hash
 
 if TYPE_CHECKING:
     import grimp
