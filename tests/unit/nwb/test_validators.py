@@ -5,6 +5,7 @@ import os
 import shutil
 
 import h5py
+import pynwb
 import pytest
 import yaml
 from session_to_package import CONFIG
@@ -43,6 +44,48 @@ def test_the_dandi_tool_is_really_asked(packaged, tmp_path):
     assert len(found)
     assert {"nwbinspector", "dandi"} & set(found["tool"])
     assert any("species" in text or "sex" in text for text in found["message"] + found["check"])
+
+
+def ill_typed(path, folder, *datasets):
+    """A copy of a file with numbers of a type that the schema does not allow, which pynwb reads."""
+    broken = folder / "ill_typed.nwb"
+    shutil.copy(path, broken)
+    with h5py.File(broken, "r+") as file:
+        for name in datasets:
+            values, attributes = file[name][...], dict(file[name].attrs)
+            del file[name]
+            file.create_dataset(name, data=values.astype("float32")).attrs.update(attributes)
+    return broken
+
+
+@pytest.mark.parametrize("subject", [True, False])
+def test_errors_of_pynwb_are_those_of_its_own_validation(packaged, tmp_path, subject):
+    """Whether the tool of the archive passes them on, or is not run."""
+    broken = ill_typed(packaged[1], tmp_path, "units/spike_times")
+    if not subject:
+        with h5py.File(broken, "r+") as file:
+            del file["general/subject"]
+    errors = pynwb.validate(path=broken)
+    found = validate(broken)
+    rows = found[found["tool"] == "pynwb"]
+    assert "units/spike_times" in set(rows["location"])
+    expected = [("ERROR", error.name, error.location, error.reason) for error in errors]
+    assert (
+        list(rows[["importance", "check", "location", "message"]].itertuples(index=False, name=None))
+        == expected
+    )
+    assert ("NO_SUBJECT" in set(found["check"])) == (not subject)
+
+
+def test_a_validation_that_breaks_down_is_a_finding(packaged, tmp_path, monkeypatch):
+    def broken(**_):
+        raise ValueError("no such group\nwith more")
+
+    monkeypatch.setattr(pynwb, "validate", broken)
+    found = validate(shutil.copy(packaged[1], tmp_path / "copy.nwb"))
+    assert ("pynwb", "ERROR", "readable", "/", "no such group") in set(
+        found.itertuples(index=False, name=None)
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import yaml
 from click.testing import CliRunner
@@ -22,6 +23,8 @@ from evoalign.nwb.settings import Packaging
 
 # Findings of nwbinspector that the tool passes on: `validate` has them from nwbinspector itself.
 _PASSED_ON = "NWBI."
+# Of pynwb's validation, which the tool runs: its name for an error is this and "name (location): reason".
+_PYNWB, _PYNWB_REASON = "pynwb.", "Failed to validate. "
 _TAXON = ("http://purl.obolibrary.org/obo/ncbitaxon_", "https://purl.obolibrary.org/obo/ncbitaxon_")
 # By a word of what the archive says of an upload: what helps.
 _REMEDIES = {
@@ -47,13 +50,13 @@ def dandi_path(path: str | PathLike[str]) -> Path:
         The file cannot be read, or names no subject.
     """
     with opened(path) as nwb:
-        place = _place(nwb, Path(path))
+        place = place_in_dandiset(nwb, Path(path))
     if place is None:
         raise InputError("the file names no subject", f"{path}, /general/subject", "add the subject")
     return place
 
 
-def _place(nwb: NWBFile, path: Path) -> Path | None:
+def place_in_dandiset(nwb: NWBFile, path: Path) -> Path | None:
     """Folder and name of an opened file; None of one that names no subject."""
     if nwb.subject is None or not nwb.subject.subject_id:
         return None
@@ -71,7 +74,8 @@ def _label(text: str) -> str:
 def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, str]]:
     """Return what ``dandi validate`` says of a file in a dandiset: rows of `FINDINGS`.
 
-    Nothing is downloaded, and nothing is left in the user's folders. A file
+    The tool runs pynwb's validation of HDF5 files: rows of ``pynwb``, and each of them once more as the tool
+    tells it. Nothing is downloaded, and nothing is left in the user's folders. A file
     that names no subject has no place in a dandiset, and that is its finding.
 
     Parameters
@@ -84,7 +88,7 @@ def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, s
     InputError
         The tool breaks down.
     """
-    place = _place(nwb, path)
+    place = place_in_dandiset(nwb, path)
     if place is None:
         text = "the file names no subject: it has no place in a dandiset, and dandi validate was not run"
         return [("dandi", "ERROR", "NO_SUBJECT", "/general/subject", text)]
@@ -93,7 +97,8 @@ def dandi_findings(nwb: NWBFile, path: Path) -> list[tuple[str, str, str, str, s
         link.parent.mkdir(parents=True)
         link.symlink_to(path.resolve())
         _write_description(link.parents[1], "validation", "")
-        return sorted(_run_dandi(link, Path(folder)))
+        rows = _run_dandi(link, Path(folder))
+    return [row for row in rows if row[0] != "dandi"] + sorted(row for row in rows if row[0] == "dandi")
 
 
 def _run_dandi(file: Path, scratch: Path) -> list[tuple[str, str, str, str, str]]:
@@ -125,7 +130,19 @@ def _findings(output: Path) -> list[tuple[str, str, str, str, str]]:
         object_path = "".join((finding["within_asset_paths"] or {}).values())
         location = object_path or Path(finding["path"] or "").name
         rows.append(("dandi", str(finding["severity"]), finding["id"], location, str(finding["message"])))
+        if finding["origin"]["validator"] == "pynwb":
+            rows.append(("pynwb", "ERROR", *_of_pynwb(finding, object_path)))
     return rows
+
+
+def _of_pynwb(finding: dict[str, Any], location: str) -> tuple[str, str, str]:
+    """Name, location and reason of an error of pynwb's validation; or that it broke down on the file."""
+    message = str(finding["message"])
+    if finding["origin"]["type"] != "VALIDATION":
+        return "readable", "/", message.partition("\n")[0]
+    reason = message.removeprefix(_PYNWB_REASON)
+    name = finding["id"].removeprefix(_PYNWB).removesuffix(f": {reason}").removesuffix(f" ({location})")
+    return name, location or "/", reason
 
 
 def _upload_finding(refused: str) -> list[tuple[str, str, str, str, str]]:

@@ -37,8 +37,8 @@ def check_integrity(path: str | os.PathLike[str], object_cpu_s: float = OBJECT_C
     """Raise an InputError where a file would hang or crash its reader, give zeros for data, or open others.
 
     HDF5 is walked in a child process with a limit of processor time for each
-    object: its library loops for ever on some damage. A file of at most 128 MB is walked once: that its content
-    was walked to the end is kept in the user's cache. In a Zarr folder every
+    object: its library loops for ever on some damage. That the content of a file of at
+    most 128 MB was walked to its end is kept in the user's cache. In a Zarr folder every
     chunk must be there: the library takes a lost one for zeros. What points into other files is refused (see
     `evoalign.self_contained`).
 

@@ -13,7 +13,7 @@ from pynwb import NWBFile
 
 from evoalign import tables
 from evoalign.errors import InputError
-from evoalign.nwb.dandi import dandi_findings
+from evoalign.nwb.dandi import dandi_findings, place_in_dandiset
 from evoalign.nwb.objects import is_zarr
 from evoalign.nwb.read import opened
 from evoalign.nwb.settings import Packaging
@@ -52,7 +52,13 @@ def validate(path: str | PathLike[str], config: Packaging | None = None) -> pd.D
     path = Path(path)
     with opened(path) as nwb, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = [*_schema(nwb), *_inspector(nwb, path), *dandi_findings(nwb, path)]
+        told = dandi_findings(nwb, path)
+        schema = [row for row in told if row[0] == "pynwb"]
+        # The tool runs pynwb's validation too, which takes longer than to read a file; not that of Zarr, nor
+        # where it is not run itself.
+        if is_zarr(path) or place_in_dandiset(nwb, path) is None:
+            schema = _schema(nwb)
+        rows = [*schema, *_inspector(nwb, path), *(row for row in told if row[0] == "dandi")]
     findings = tables.conform(pd.DataFrame(rows, columns=FINDINGS.names, dtype="str"), FINDINGS)
     fatal = findings[findings["importance"].isin(FATAL)]
     if config is not None and config.nwb.strict and len(fatal):

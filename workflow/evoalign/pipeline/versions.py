@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from evoalign.kept import Kept, short_hash
 from evoalign.pipeline import digests, installed
 from evoalign.pipeline.digests import source_digest
-from evoalign.kept import Kept, short_hash
 
 if TYPE_CHECKING:
     import grimp

@@ -209,9 +209,9 @@ def most_likely_shares(
 ) -> Iterator[Tensor]:
     """Shares of the largest restricted likelihood of mixtures of a linear part and noise.
 
-    For a true share h the square of a projection is h a + (1 - h) b + (h (1 - h))^1/2 c: so are the residuals,
-    and three products serve all true shares. The likelihood is largest where residual x |spread|^(1 / freedom)
-    is smallest, for which no logarithm is needed.
+    For a true share h the square of a projection is h a + (1 - h) b + (h (1 - h))^1/2 c: so are the
+    residuals, and three products serve all true shares. The likelihood is largest where
+    residual x |spread|^(1 / freedom) is smallest, for which no logarithm is needed.
 
     Parameters
     ----------
