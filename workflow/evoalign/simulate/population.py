@@ -20,7 +20,7 @@ from evoalign.simulate.spiketrains import (
 )
 from evoalign.simulate.subject import random_unit
 from evoalign.simulate.tables import TRUE_UNITS
-from evoalign.simulate.ventral_stream import ModelUnit, figures
+from evoalign.simulate.ventral_stream import ModelUnit
 from evoalign.simulate.voltages import Shape, random_shape
 
 AMPLITUDES_UV = (60.0, 180.0)
@@ -144,15 +144,15 @@ def _matches(evolved: Evolved, models: list[ModelUnit]) -> np.ndarray:
     # Of equal images the last one shown stands for all.
     last = {image.name: place for place, image in enumerate(images)}
     rows = {name: row for row, name in enumerate(last)}
-    pixels = [images[place].pixels for place in last.values()]
-    statistics = evolved.subject.statistics[list(last.values())]
-    matches = np.empty((len(models), 2, len(pixels)))
-    for start in range(0, len(pixels), _IMAGES_AT_ONCE):
-        stack = np.stack(pixels[start : start + _IMAGES_AT_ONCE])
-        here, coarse = statistics[start : start + len(stack)], figures(stack)
+    places = list(last.values())
+    matches = np.empty((len(models), 2, len(places)))
+    for start in range(0, len(places), _IMAGES_AT_ONCE):
+        some = places[start : start + _IMAGES_AT_ONCE]
+        statistics = evolved.subject.statistics[some]
+        coarse = np.stack([evolved.subject.figures[place] for place in some])
         for row, model in zip(matches, models, strict=True):
-            row[0, start : start + len(stack)] = model.texture_match(here)
-            row[1, start : start + len(stack)] = model.object_match(coarse)
+            row[0, start : start + len(some)] = model.texture_match(statistics)
+            row[1, start : start + len(some)] = model.object_match(coarse)
     return matches[:, :, [rows[image.name] for image in images]]
 
 

@@ -117,6 +117,8 @@ class ModelSubject:
         T and O of the presentations so far, ``[2, presentation]``.
     statistics : ndarray
         `texture_statistics` of the presentations so far, ``[presentation, band]``: costly, so kept.
+    figures : list of ndarray
+        `figures` of each presentation so far, ``[pixel]``: the same.
     spikes : ndarray
         The unit's spike times so far, s.
     """
@@ -130,18 +132,20 @@ class ModelSubject:
         self.shown: list[ShownImage] = []
         self.matches = np.empty((2, 0))
         self.statistics = texture_statistics(np.empty((0, 1, 1, 3), np.uint8))
+        self.figures: list[np.ndarray] = []
         self.spikes = np.empty(0)
 
     def show(self, images: Sequence[ShownImage]) -> np.ndarray:
         """Return the mean rate in [50, 200) ms after each image's onset, spikes/s."""
         onsets = self._rig.run_block(images)
         pixels = np.stack([image.pixels for image in images])
-        statistics = texture_statistics(pixels)
-        matches = np.stack([self.unit.texture_match(statistics), self.unit.object_match(figures(pixels))])
+        statistics, coarse = texture_statistics(pixels), figures(pixels)
+        matches = np.stack([self.unit.texture_match(statistics), self.unit.object_match(coarse)])
         self._fire(onsets, matches, self._rig.now)
         self.shown += images
         self.matches = np.concatenate([self.matches, matches], axis=1)
         self.statistics = np.concatenate([self.statistics, statistics])
+        self.figures += list(coarse)
         first, last = (np.searchsorted(self.spikes, onsets + edge) for edge in EVOKED_S)
         return (last - first) / (EVOKED_S[1] - EVOKED_S[0])
 
