@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -77,6 +77,20 @@ def area_axes(
     figure = new_figure(PAGE * max(columns / 3, 0.5) if columns < 3 else PAGE, height)
     axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if sharey else False)
     return figure, axes
+
+
+def share_axis(name: Literal["x", "y"], axes: Iterable[Axes]) -> None:
+    """Let panels share an axis when all is drawn in them.
+
+    Of axes that are shared before that, each asks all others at every step: of 45 panels, most of the time.
+    """
+    first, *others = axes
+    corners = [panel.dataLim.get_points() for panel in others]
+    first.update_datalim(np.concatenate([first.dataLim.get_points(), *corners]), name == "x", name == "y")
+    first.autoscale_view(scalex=name == "x", scaley=name == "y")
+    for panel in others:
+        share = panel.sharex if name == "x" else panel.sharey
+        share(first)
 
 
 def areas_of(frame: pd.DataFrame) -> list[str]:

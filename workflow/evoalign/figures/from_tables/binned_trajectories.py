@@ -18,6 +18,7 @@ from evoalign.figures.panels import (
     chosen,
     real_strip,
     room_for_strip,
+    share_axis,
     site_words,
     space_legend,
     words,
@@ -80,19 +81,23 @@ def draw_bins(rows: Mapping[str, pd.DataFrame], width_ms: int, empty: str) -> tu
     source = pd.concat(rows.values(), ignore_index=True)
     starts = sorted(source["start_ms"].unique())
     figure = new_figure(PAGE, 0.5 + 1.05 * len(rows))
-    axes = figure.subplots(len(rows), len(starts), squeeze=False, sharex=True, sharey="row")
+    axes = figure.subplots(len(rows), len(starts), squeeze=False)
+    blocks = [1, int(source["block_index"].max()) + 1]
     for row_axes, (label, frame) in zip(axes, rows.items(), strict=True):
         for panel, start in zip(row_axes, starts, strict=True):
             of_bin = show_blocks(
                 panel, frame[frame["start_ms"] == start], {"linewidth": 0.8}, {"level": 1.03, "size": 2}
             )
             block = of_bin["block_index"].to_numpy() + 1
-            panel.set_xticks([1, int(block.max())])
+            panel.set_xticks(blocks)
             panel.tick_params(labelsize=5.5)
+            panel.label_outer()
+        share_axis("y", row_axes)
         room_for_strip(row_axes[0])
         # Every time bin shows the same blocks: one strip with numbers is enough.
         real_strip(row_axes[0], block, of_bin["n_real"].to_numpy(), numbers=2, size=4)
         row_axes[0].set_ylabel(label)
+    share_axis("x", axes.flat)
     for panel, start in zip(axes[0], starts, strict=True):
         panel.set_title(f"{start}–{start + width_ms}", loc="center", fontsize=6, pad=7)
     figure.supxlabel("Block")
