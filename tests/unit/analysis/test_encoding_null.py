@@ -6,7 +6,8 @@ import torch
 from scipy import stats
 
 from evoalign.analysis.encoding import Folds, Plan, log_alphas, null_r2, permutations, test_windows
-from evoalign.analysis.encoding.permutation import DRAWN_TOGETHER
+from evoalign.analysis.encoding.permutation import DRAWN_TOGETHER, test_in_two_steps
+from evoalign.analysis.levels import FIRST_PERMUTATIONS as FIRST
 
 ALPHAS = log_alphas((-3.0, 12.0), 40)
 N_PERMUTATIONS = 199
@@ -108,3 +109,82 @@ def test_a_silent_window_has_no_p():
     test = test_windows(null_r2(Plan(latents, folds, ALPHAS), responses, blocks, 19, seed=0), 2)
     assert np.isnan(test.p[0, 1]) and np.isnan(test.p_fwe[0, 1])
     assert np.isfinite(test.p[0, 0]) and np.isfinite(test.p_fwe[0, 0])
+
+
+N_UNITS, N_WINDOWS, HOPELESS = 3000, 6, 0.15
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """R2 [1 + permutation, unit x window] under the null, neighbouring windows alike; some far above."""
+    rng = np.random.default_rng(21)
+    noise = rng.standard_normal((501, N_UNITS, N_WINDOWS + 1), dtype=np.float32)
+    values = 0.1 * (noise[..., 1:] + noise[..., :-1])
+    values[0, -100:] += 1
+    return torch.from_numpy(values.reshape(501, -1))
+
+
+def in_two_steps(drawn, asked):
+    """The test on drawn values; `asked` gets how many targets each step has."""
+
+    def null(targets, n_permutations, start):
+        asked.append(len(targets))
+        return drawn[start : 1 + n_permutations, targets[:, 0]]
+
+    targets = torch.arange(drawn.shape[1])[:, None]
+    return test_in_two_steps(null, targets, len(targets) // N_WINDOWS, 500, HOPELESS)
+
+
+def test_p_in_two_steps_is_that_of_all_permutations_for_whoever_is_near_a_finding(drawn):
+    asked = []
+    test = in_two_steps(drawn, asked)
+    first, every = test_windows(drawn[: 1 + FIRST], N_UNITS), test_windows(drawn, N_UNITS)
+    hopeless = first.p_fwe.min(1) > HOPELESS
+    assert asked == [N_UNITS * N_WINDOWS, (~hopeless).sum() * N_WINDOWS] and 0.7 < hopeless.mean() < 0.9
+    for name in ("p", "p_fwe", "p_run", "null_mean"):
+        wanted = np.where(hopeless[:, None], getattr(first, name), getattr(every, name))
+        np.testing.assert_array_equal(getattr(test, name), wanted)
+    assert (test.p_fwe[-100:].min(1) == 1 / 501).all()
+    # Whoever 500 permutations would find is found.
+    found = every.p_fwe.min(1) <= 0.05
+    np.testing.assert_array_equal(test.p_fwe[found], every.p_fwe[found])
+
+
+def test_p_in_two_steps_is_valid_at_every_level(drawn):
+    test = in_two_steps(drawn, [])
+    smallest, windows = test.p_fwe[:-100].min(1), test.p[:-100]
+    for level in (0.01, 0.05, 0.1, HOPELESS, 0.2, 0.5, 0.8):
+        reach = 3 * np.sqrt(level * (1 - level) / len(smallest))
+        assert (smallest <= level).mean() <= level + reach, level
+        assert (windows <= level).mean() <= level + reach, level
+    assert (smallest <= 0.05).mean() > 0.03, "and not without power"
+
+
+def test_units_without_a_response_get_no_more_permutations(drawn):
+    asked = []
+    test = in_two_steps(torch.full_like(drawn[:, :60], torch.nan), asked)
+    assert np.isnan(test.p_fwe).all() and asked == [60]
+
+
+def test_few_permutations_are_one_step(drawn):
+    starts = []
+
+    def null(targets, n_permutations, start):
+        starts.append((n_permutations, start))
+        return drawn[: 1 + n_permutations, targets[:, 0]]
+
+    targets = torch.arange(60)[:, None]
+    test = test_in_two_steps(null, targets, 10, FIRST, HOPELESS)
+    np.testing.assert_array_equal(test.p, test_windows(drawn[: 1 + FIRST, :60], 10).p)
+    assert starts == [(FIRST, 0)]
+
+
+def test_the_null_can_be_computed_in_parts():
+    latents, responses, blocks, folds = drifting_null(6, seed=6)
+    plan = Plan(latents, folds, ALPHAS)
+    whole = null_r2(plan, responses, blocks, 50, seed=2)
+    parts = [
+        null_r2(plan, responses, blocks, 20, seed=2),
+        null_r2(plan, responses, blocks, 50, seed=2, start=21),
+    ]
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-6)

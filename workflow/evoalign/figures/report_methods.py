@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from evoalign.analysis.levels import FIRST_PERMUTATIONS, HOPELESS
 from evoalign.analysis.settings import Analysis, Encoding, Tuning
 from evoalign.events.settings import Events
 from evoalign.figures.captions import percent, span
@@ -211,11 +212,19 @@ def _dynamics(analysis: Analysis, seed: int, cite: Citations) -> str:
     )
 
 
+def _stopped(encoding: Encoding) -> str:
+    """Words for the units that got no more permutations than the first."""
+    if encoding.n_permutations <= FIRST_PERMUTATIONS:
+        return ""
+    level = HOPELESS * encoding.index_level
+    return f" (by the first {FIRST_PERMUTATIONS} in units whose p was then above {level:g})"
+
+
 def _encoding(encoding: Encoding, cite: Citations) -> str:
     value = SectionValues("encoding", encoding)
     permutations = (
         f" Significance was told by {value('n_permutations')} permutations of "
-        f"responses within blocks, adjusted over units{cite('fdr')} (q < "
+        f"responses within blocks{_stopped(encoding)}, adjusted over units{cite('fdr')} (q < "
         f"{value('fdr')})."
         if encoding.n_permutations
         else ""

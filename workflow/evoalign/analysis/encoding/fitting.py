@@ -13,12 +13,13 @@ from evoalign.analysis.encoding.folds import Folds, block_folds, image_folds
 from evoalign.analysis.encoding.kernels import Rotated, random_basis
 from evoalign.analysis.encoding.nested import Plan
 from evoalign.analysis.encoding.parts import EncodingJob, Fitted, Shares
-from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_windows
+from evoalign.analysis.encoding.permutation import null_r2, tensor_cores, test_in_two_steps
 from evoalign.analysis.encoding.ridge import nested_cv, shortened, weights
 from evoalign.analysis.encoding.spectrum import explained_by_rank, rank_bins
 from evoalign.analysis.encoding.stream import Progress, batch_rows, digest, pieces
 from evoalign.analysis.encoding.variance import linear_kernel, linear_share, noise_correlation
 from evoalign.analysis.encoding.within import WithinBlocks, within_blocks
+from evoalign.analysis.levels import HOPELESS
 from evoalign.analysis.statistics.noise_ceiling import Ceiling, from_alternate_ms, from_repeats
 from evoalign.analysis.statistics.resampling import seeded
 from evoalign.spaces.hessian import Eigenframe
@@ -133,32 +134,30 @@ def permuted_test(
     plan = plan.to(torch.float32)
     seed = int(seeded(job.config.seed, job.responses.session, "permutations").integers(2**31))
     run = {"shuffle": 1, "runs": settings.permute_run, "turn": None}[settings.permute]
-    sizes = (settings.n_permutations, settings.crossover_bins, settings.memory_gb, settings.tf32, seed, run)
+    hopeless = HOPELESS * settings.index_level
+    n = settings.n_permutations
+    sizes = (n, settings.crossover_bins, settings.memory_gb, settings.tf32, seed, run, hopeless)
     key = digest(plan.features, plan.order, plan.frame.raw_bounds, plan.alphas, targets, blocks, sizes)
     rows = batch_rows(plan, settings.memory_gb)
     parts: list[dict[str, NDArray]] = []
-    whole_job = n_units * n_windows * (1 + settings.n_permutations)
-    with Progress(f"{job.responses.session} {name}", whole_job) as progress, tensor_cores(settings.tf32):
-        for number, units in enumerate(
-            pieces(n_units, n_windows, settings.n_permutations, settings.memory_gb)
-        ):
-            unit_targets = targets.view(n_units, n_windows, -1)[units].flatten(0, 1)
+    what = f"{job.responses.session} {name}"
+    with Progress(what, n_units * n_windows * (1 + n)) as progress, tensor_cores(settings.tf32):
 
-            def compute(
-                unit_targets: Tensor = unit_targets, n: int = units.stop - units.start
-            ) -> dict[str, NDArray]:
-                null = null_r2(
-                    plan, unit_targets, blocks, settings.n_permutations, seed, rows, progress.add, run
+        def null(rows_of_units: Tensor, last: int, start: int) -> Tensor:
+            return null_r2(plan, rows_of_units, blocks, last, seed, rows, progress.add, run, start)
+
+        for number, units in enumerate(pieces(n_units, n_windows, n, settings.memory_gb)):
+            of_units = targets.view(n_units, n_windows, -1)[units]
+
+            def compute(of_units: Tensor = of_units) -> dict[str, NDArray]:
+                rows_of_units = of_units.flatten(0, 1)
+                test = test_in_two_steps(
+                    null, rows_of_units, len(of_units), n, hopeless, settings.crossover_bins
                 )
-                test = test_windows(null, n, settings.crossover_bins)
                 return {"p": test.p, "p_fwe": test.p_fwe, "p_run": test.p_run, "null_r2": test.null_mean}
 
-            part, computed = job.checkpoint.get(f"{key}-{number:05d}", compute)
-            if computed:
-                progress.piece()
-            else:
-                progress.skip(len(unit_targets) * (1 + settings.n_permutations))
-            parts.append(part)
+            parts.append(job.checkpoint.get(f"{key}-{number:05d}", compute)[0])
+            progress.piece(len(of_units) * n_windows * (1 + n))
     return {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
 
 

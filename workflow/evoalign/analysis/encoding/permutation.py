@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from evoalign.analysis.encoding.nested import Plan
+from evoalign.analysis.levels import FIRST_PERMUTATIONS
 
 Floats = NDArray[np.float64]
 
@@ -104,6 +105,7 @@ def null_r2(
     rows: int = 1024,
     done: Callable[[int], None] = lambda _: None,
     run: int | None = 1,
+    start: int = 0,
 ) -> Tensor:
     """Held-out R2 of the data and of permuted responses.
 
@@ -124,6 +126,8 @@ def null_r2(
         Permuted targets that are computed at a time.
     done : callable
         Told the number of rows after each batch.
+    start : int
+        Of the result, so many rows at its beginning are left out: those that are known.
 
     Returns
     -------
@@ -137,8 +141,8 @@ def null_r2(
     total = values.square().sum(1)
     values = values.to(plan.dtype)
     at_once = max(rows // max(n_targets, 1), 1)
-    r2 = torch.empty(1 + n_permutations, n_targets)
-    for first in range(0, 1 + n_permutations, at_once):
+    r2 = torch.empty(1 + n_permutations - start, n_targets)
+    for first in range(start, 1 + n_permutations, at_once):
         last = min(first + at_once, 1 + n_permutations)
         index = np.empty((last - first, n), dtype=np.int64)
         skip = 1 if first == 0 else 0
@@ -147,7 +151,7 @@ def null_r2(
         order = torch.from_numpy(index).to(device)[:, plan.order]
         permuted = values.index_select(1, order.flatten()).view(n_targets * (last - first), n)
         error = plan.squared_error(permuted).view(n_targets, last - first)
-        r2[first:last] = (1 - error / total[:, None]).T.float().cpu()
+        r2[first - start : last - start] = (1 - error / total[:, None]).T.float().cpu()
         done(len(permuted))
     return r2
 
@@ -209,6 +213,54 @@ def test_windows(null: Tensor, n_units: int, run: int = 3) -> PermutationTest:
 
 
 test_windows.__test__ = False  # type: ignore[attr-defined]  # not for pytest to collect
+
+
+def test_in_two_steps(
+    null: Callable[[Tensor, int, int], Tensor],
+    targets: Tensor,
+    n_units: int,
+    n_permutations: int,
+    hopeless: float,
+    run: int = 3,
+) -> PermutationTest:
+    """Return p values, those of units far from any finding from the first 200 permutations.
+
+    The p of a unit, its smallest p_fwe over windows, is that of the first permutations where it is above
+    `hopeless`, and of all of them elsewhere. It is valid at every level: one up to `hopeless` is reached
+    by the p of all permutations alone, and one above only where the p of the first ones reaches it.
+
+    Parameters
+    ----------
+    null : callable
+        Targets, permutations and rows to leave out -> as `null_r2`.
+    targets : torch.Tensor [unit x window, presentation]
+    n_units, n_permutations : int
+    hopeless : float
+        Well above each level at which p is judged.
+    run : int
+        As for `test_windows`.
+
+    References
+    ----------
+    Besag and Clifford 1991 (sequential Monte Carlo p values); here in two steps of fixed sizes, since
+    windows are scaled by their own permutations.
+    """
+    first = min(FIRST_PERMUTATIONS, n_permutations)
+    found = null(targets, first, 0)
+    test = test_windows(found, n_units, run)
+    smallest = np.where(np.isnan(test.p_fwe), np.inf, test.p_fwe).min(1)
+    units = np.flatnonzero(smallest <= hopeless)
+    if first == n_permutations or not len(units):
+        return test
+    rows = torch.arange(len(targets)).view(n_units, -1)[units].flatten()
+    more = null(targets[rows.to(targets.device)], n_permutations, 1 + first)
+    again = test_windows(torch.cat([found[:, rows], more]), len(units), run)
+    for name, values in vars(again).items():
+        getattr(test, name)[units] = values
+    return test
+
+
+test_in_two_steps.__test__ = False  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -118,20 +118,22 @@ class Progress:
         self._bar = tqdm(
             total=n_rows, desc=what, unit="fit", unit_scale=True, disable=not sys.stderr.isatty()
         )
-        self._start, self._fitted, self._told = monotonic(), 0, False
+        self._start, self._fitted, self._of_piece, self._told = monotonic(), 0, 0, False
 
     def add(self, rows: int) -> None:
         """Count rows that were computed."""
         self._bar.update(rows)
         self._fitted += rows
+        self._of_piece += rows
 
-    def skip(self, rows: int) -> None:
-        """Count rows that were found on disk."""
-        self._bar.update(rows)
-        self.n_rows -= rows
+    def piece(self, rows: int) -> None:
+        """Leave out what was not computed of a piece; say after the first how long the rest will take.
 
-    def piece(self) -> None:
-        """Say after the first computed piece how long the rest will take."""
+        Of `rows`, those were found on disk, or are of units that get no more permutations.
+        """
+        left_out, self._of_piece = rows - self._of_piece, 0
+        self._bar.update(left_out)
+        self.n_rows -= left_out
         if self._told or not self._fitted:
             return
         self._told = True

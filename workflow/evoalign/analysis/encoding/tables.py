@@ -27,7 +27,12 @@ ENCODING = table(
     column("alpha", FLOAT, "", "geometric mean over folds of the chosen alphas"),
     column("alpha_at_end", FLOAT, "", "share of folds whose alpha is the first or last that was tried"),
     column("null_r2", FLOAT, "", "mean r2 of permuted responses; NaN when not permuted"),
-    column("p", FLOAT, "", "permutation p of this window; NaN when not permuted"),
+    column(
+        "p",
+        FLOAT,
+        "",
+        "permutation p of this window; NaN: not permuted. Of the first 200 where p_fwe stays high",
+    ),
     column("p_fwe", FLOAT, "", "the same against the maximum over the unit's windows"),
     column("q", FLOAT, "", "Benjamini-Hochberg over the session's units of the smallest p_fwe"),
 )

@@ -100,8 +100,9 @@ def caption(tables: Tables, settings: FigureSettings) -> str:
     )
     tested = bool(encoding["p_fwe"].notna().any())
     tests = (
-        f"dashed: mean of {options.n_permutations} shuffles over images; dots: p <= {options.index_level:g}, "
-        f"corrected over windows. c, Largest of each unit; filled: q <= {options.fdr:g} over units "
+        f"dashed: mean of at most {options.n_permutations} shuffles over images; "
+        f"dots: p <= {options.index_level:g}, corrected over windows. "
+        f"c, Largest of each unit; filled: q <= {options.fdr:g} over units "
         f"(Benjamini-Hochberg; {explained})"
         if tested
         else "not tested. c, Largest of each unit"
