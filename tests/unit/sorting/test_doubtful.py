@@ -97,7 +97,7 @@ def test_doubtful_templates_come_between_units_and_the_hash_and_explain_no_mixtu
     shapes = {0: 16 * wave(0.09, 0.5), -2: 6 * wave(0.2, 0.2), -4: 7.5 * wave(0.12, 0.35)}
     labels = np.repeat(list(shapes), [300, 400, 500])
     waves = np.stack([shapes[label] for label in labels]) + rng.normal(0, 1, (1200, 60))
-    templates = templates_of(labels, waves.astype(np.float32), 20, doubtful=-4)
+    templates = templates_of(labels, waves.astype(np.float32), 20, doubtful=[-4])
     assert (templates.n_sure, templates.n_units, len(templates.waves)) == (1, 2, 3)
     assert templates.n_spikes.tolist() == [300, 500, 400]
     kept = templates.only(np.array([1, 2]))

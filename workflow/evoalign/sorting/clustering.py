@@ -12,6 +12,7 @@ the background.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -157,18 +158,18 @@ def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> tuple[np.ndarray, np
 
 
 def templates_of(
-    labels: np.ndarray, waves: np.ndarray, before: int, doubtful: int | None = None
+    labels: np.ndarray, waves: np.ndarray, before: int, doubtful: Sequence[int] = ()
 ) -> Templates:
     """Make a template of each unit: its mean, the spread of its spikes' sizes, how often it fires.
 
     ``labels [spike]`` and whitened ``waves [spike, sample]``, with `before` samples before the
     trough. Spikes of each label from `BACKGROUND` down make one of the background; those of
-    `doubtful`, which is such a label, one of what may be a unit.
+    `doubtful`, which are such labels, one each of what may be a unit.
     """
     names = np.unique(labels[labels >= 0]).tolist()
     background = np.unique(labels[labels <= BACKGROUND])[::-1].tolist()
-    doubtful_names = [name for name in background if name == doubtful]
-    background = [name for name in background if name != doubtful]
+    doubtful_names = [name for name in background if name in doubtful]
+    background = [name for name in background if name not in doubtful]
     names += doubtful_names + background
     means = np.stack([waves[labels == name].mean(axis=0) for name in names])
     spread = []

@@ -19,6 +19,7 @@ from evoalign.sorting.detection import extremes, one_sign
 from evoalign.sorting.doubtful import doubtful_cluster
 from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.hash import without_hash
+from evoalign.sorting.hidden import with_hidden_units
 from evoalign.sorting.matching import match
 from evoalign.sorting.merging import merge
 from evoalign.sorting.parallel import run
@@ -207,8 +208,12 @@ def find_templates(
     # The hash is of many shapes and sizes: each piece of it explains some.
     of_hash = (labels == BACKGROUND) & (pieces >= 0)
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
-    doubtful = doubtful_cluster(labels, times_s, settings.refractory_ms * 1e-3)
-    if doubtful is None and not np.any(labels >= 0):
+    largest = doubtful_cluster(labels, times_s, settings.refractory_ms * 1e-3)
+    doubtful = [] if largest is None else [largest]
+    if largest is None:
+        excess = size_uv - threshold_uv
+        labels, doubtful = with_hidden_units(labels, waves, excess, is_positive, settings.min_spikes)
+    if not doubtful and not np.any(labels >= 0):
         return None
     templates = templates_of(labels, waves, electrodes.before, doubtful)
     templates = replace(templates, bursts=bursting(labels, len(templates.waves), size_uv, times_s))

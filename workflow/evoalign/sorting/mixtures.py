@@ -15,6 +15,8 @@ from sklearn.cluster import kmeans_plusplus
 REGULARISATION = 0.05  # added to each variance, in noise variances
 STARTS = 2  # fits, from other starts, of which the likelier one is kept
 TOLERANCE, MAX_STEPS = 1e-2, 200  # steps end when the mean log-likelihood gains less
+ROUND_VARIANCE, ROUND_SHARE = 1.2, 0.1  # of a round cloud, noise variances, and its first share of the points
+ROUND_TOLERANCE = 0.03  # of the steps of a round cloud, which may hold few of the points
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,41 @@ class Mixture:
         total = _expect(columns, np.log(self.weights), self.means, self.covariances, shares)
         with np.errstate(divide="ignore"):
             return np.log(shares), float(total)
+
+
+@dataclass(frozen=True)
+class RoundCloud:
+    """A round cloud within a wide one.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        The round cloud and the wide one.
+    gain : float
+        By how much they lower the Bayesian information criterion of the wide one alone.
+    """
+
+    mixture: Mixture
+    gain: float
+
+
+def fit_round_cloud(points: np.ndarray, start: np.ndarray) -> RoundCloud:
+    """Explain points by a wide Gaussian cloud and a round one, of the variance of white noise.
+
+    Parameters
+    ----------
+    points : ndarray
+        float64 ``[point, dimension]``, noise SDs.
+    start : ndarray
+        ``[dimension]``: first mean of the round cloud.
+    """
+    columns, (n_points, n_dimensions) = np.ascontiguousarray(points.T, np.float64), points.shape
+    alone = np.ones((1, n_points))
+    weights, means, covariances = _maximise(columns, alone)
+    wide = _expect(columns, np.log(weights), means, covariances, alone)
+    likelihood, *fitted = _fit_round(columns, start.astype(np.float64), means[0], covariances[0])
+    cost = (n_dimensions + 1) * np.log(n_points)
+    return RoundCloud(Mixture(*fitted), float(2 * (likelihood - wide) - cost))
 
 
 def fit_mixture(points: np.ndarray, n: int) -> Mixture:
@@ -93,6 +130,25 @@ def _fit(columns, shares):  # type: ignore[no-untyped-def]
         weights, means, covariances = _maximise(columns, shares)
         if abs(likelihood - previous) < TOLERANCE:
             break
+    return likelihood, weights, means, covariances
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit_round(columns, start, wide_mean, wide_covariance):  # type: ignore[no-untyped-def]
+    """Log-likelihood, weights, means and covariances of a round cloud and a wide one."""
+    n_dimensions, n_points = columns.shape
+    weights, means = np.array([ROUND_SHARE, 1 - ROUND_SHARE]), np.empty((2, n_dimensions))
+    covariances, shares = np.empty((2, n_dimensions, n_dimensions)), np.empty((2, n_points))
+    means[0], means[1] = start, wide_mean
+    covariances[0], covariances[1] = np.eye(n_dimensions) * ROUND_VARIANCE, wide_covariance
+    likelihood = -np.inf
+    for _ in range(MAX_STEPS):
+        previous = likelihood
+        likelihood = _expect(columns, np.log(weights), means, covariances, shares)
+        if likelihood - previous < TOLERANCE * ROUND_TOLERANCE * n_points:
+            break
+        weights, means, covariances = _maximise(columns, shares)
+        covariances[0] = np.eye(n_dimensions) * ROUND_VARIANCE
     return likelihood, weights, means, covariances
 
 
