@@ -121,3 +121,21 @@ def test_a_gpu_is_there_where_the_driver_tells_of_one_and_none_is_hidden(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert process.has_gpu() == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "granted"),
+    [
+        ({}, None),
+        ({"MEM_PER_NODE": "2048"}, 2 << 30),
+        ({"MEM_PER_NODE": "0"}, None),
+        ({"MEM_PER_CPU": "1024", "CPUS_ON_NODE": "2"}, 2 << 30),
+        ({"MEM_PER_NODE": "999999999"}, None),
+    ],
+)
+def test_a_run_that_is_a_slurm_job_has_the_memory_of_that_job(monkeypatch, told, granted):
+    for name in ("MEM_PER_NODE", "MEM_PER_CPU", "CPUS_ON_NODE"):
+        monkeypatch.delenv(f"SLURM_{name}", raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert process.granted_memory() == (granted or psutil.virtual_memory().total)

@@ -11,7 +11,7 @@ import pytest
 import snakemake.api
 from snakemake.persistence.file import FilePersistence
 
-from evoalign.pipeline import runs
+from evoalign.pipeline import failures, runs
 
 ROOT = Path(__file__).parents[2]
 SINCE = 1000.0
@@ -41,19 +41,19 @@ def test_bad_input_is_told_whole_and_without_what_libraries_said_before(logs):
         "  hint:  copy it again",
     )
     told = "the last block is cut\n  where: a.plx, byte 7\n  hint:  copy it again"
-    assert runs.failures(folder, SINCE) == {"recording (session=a)": told}
+    assert failures.failures(folder, SINCE) == {"recording (session=a)": told}
 
 
 def test_a_defect_is_told_by_its_last_line_and_its_log(logs):
     began = "nwb (session=b): process 8 on node3"
     folder = logs("nwb/b", began, "Traceback (most recent call last):", "  File ..", "KeyError: 'x'")
-    (told,) = runs.failures(folder, SINCE).values()
+    (told,) = failures.failures(folder, SINCE).values()
     assert told.startswith("KeyError: 'x'\n") and told.endswith("nwb/b.log")
 
 
 def test_a_killed_job_has_said_nothing(logs):
     folder = logs("population", "population (study): process 9 on node3")
-    assert "killed" in runs.failures(folder, SINCE)["population (study)"]
+    assert "killed" in failures.failures(folder, SINCE)["population (study)"]
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_a_killed_job_has_said_nothing(logs):
     ],
 )
 def test_what_ended_well_or_earlier_or_is_no_rules_log_does_not_count(logs, lines, time):
-    assert runs.failures(logs("nwb/b", *lines, time=time), SINCE) == {}
+    assert failures.failures(logs("nwb/b", *lines, time=time), SINCE) == {}
 
 
 def test_nothing_is_said_when_nothing_failed(tmp_path, caplog):
-    runs.tell_failures(tmp_path, SINCE)
+    failures.tell_failures(tmp_path, SINCE)
     assert not caplog.records
 
 
 HOLD = """
 import os, sys
-from evoalign.pipeline import runs
+from evoalign.pipeline import failures, runs
 runs.begin(sys.argv[1])
 print('began', flush=True)
 sys.stdin.readline()

@@ -1,10 +1,13 @@
 """On a real SLURM of one node: the bytes of a workstation's run, GPUs, jobs that end badly."""
 
+import json
 import subprocess
+import sys
 import time
 
 import pytest
-from running import ROOT, results, small_study, snakemake, start
+import yaml
+from running import ROOT, SMALL_SESSIONS, results, small_study, snakemake, start
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +19,44 @@ def test_a_study_on_slurm_has_the_bytes_of_a_workstation(study, slurm, tmp_path)
     states = subprocess.run(
         ["sacct", "-n", "-X", "-P", "-o", "State"], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert len(states) >= 20 and set(states) == {"COMPLETED"}
+    assert len(states) >= 15 and set(states) == {"COMPLETED"}
+    what_a_failed_run_did_not_make_is_made_again(other, slurm)
+
+
+def what_a_failed_run_did_not_make_is_made_again(folder, slurm):
+    """Both sessions' trajectories fail, before or after the encoding that is in the same SLURM job.
+
+    Snakemake takes what lies there of before for the encoding of today.
+    """
+    config = yaml.safe_load((folder / "config/config.yaml").read_text())
+    for section in ("analysis", "encoding"):
+        config[section]["n_bootstrap"] += 10
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(config))
+    script = folder / "workflow/scripts/trajectories.py"
+    whole = script.read_text()
+    script.write_text(f"raise SystemExit(1)\n{whole}")
+    targets = [f"results/figures/{session}" for session in SMALL_SESSIONS]
+    assert snakemake(*slurm, "--retries", 0, *targets, cwd=folder, check=False).returncode
+    script.write_text(whole)
+    planned = snakemake(*slurm, "--dry-run", *targets, cwd=folder).stdout
+    for session in SMALL_SESSIONS:
+        record = json.loads((folder / f"results/provenance/jobs/encoding/{session}.json").read_text())
+        is_made = record["settings"]["encoding"]["n_bootstrap"] == config["encoding"]["n_bootstrap"]
+        assert is_made != (f"output: results/sessions/{session}/encoding" in planned)
+
+
+@pytest.mark.usefixtures("study", "slurm")
+def test_a_whole_run_can_be_one_slurm_job_that_keeps_to_its_memory(tmp_path):
+    folder = small_study(tmp_path / "one")
+    session = SMALL_SESSIONS[0]
+    made = f"results/sessions/{session}/recording/descriptor.json"
+    run = f"{sys.executable} -m snakemake {made}"
+    asked = ["--wait", "--cpus-per-task=2", "--mem=3000", f"--chdir={folder}", "--output=told.txt"]
+    subprocess.run(["sbatch", *asked, "--wrap", run], check=True, timeout=200)
+    told = (folder / "told.txt").read_text()
+    assert (folder / made).exists()
+    assert "Provided cores: 2" in told
+    assert f"mem_mb={int(0.9 * (3000 << 20) / 1e6)}" in told
 
 
 # Its node has more cores than the study has sessions: the job asks for the one it was given, all the same.
@@ -45,6 +85,32 @@ def test_a_job_that_asks_for_a_gpu_is_granted_it(slurm, tmp_path):
     (tmp_path / "profiles").symlink_to(ROOT / "profiles")
     snakemake(*slurm, cwd=tmp_path)
     assert (tmp_path / "granted.txt").read_text() == "GPU 0\n"
+
+
+# Two that could run beside each other, and one that fails.
+GROUP = """
+rule last:
+    input: "one.txt", "two.txt"
+    output: "last.txt"
+    shell: "exit 3"
+
+rule made:
+    output: "{number}.txt"
+    shell: "touch {output}"
+"""
+
+
+@pytest.mark.usefixtures("study")
+def test_a_group_asks_for_the_cores_of_one_job_and_keeps_what_was_made_where_another_fails(slurm, tmp_path):
+    (tmp_path / "Snakefile").write_text(GROUP)
+    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    groups = ("--retries", 0, "--groups", "made=group", "last=group")
+    done = snakemake(*slurm, *groups, cwd=tmp_path, check=False)
+    assert done.returncode != 0
+    assert sorted(file.name for file in tmp_path.glob("*.txt")) == ["one.txt", "two.txt"]
+    command = ["sacct", "-n", "-X", "-P", "-o", "State,AllocCPUS"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert told[-1] == "FAILED|1"
 
 
 # The first job of each rule ends badly, in its own way; the second, where it comes, well.

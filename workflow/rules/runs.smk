@@ -2,9 +2,7 @@
 import contextlib
 import time
 
-import psutil
-
-from evoalign.pipeline import process, remainder, runs, starter
+from evoalign.pipeline import failures, process, remainder, runs, starter
 
 # Snakemake starts itself again for jobs on a cluster; only the user's own run looks.
 if workflow.is_main_process:
@@ -15,13 +13,15 @@ if workflow.is_main_process:
         {name: row.model_dump(mode="json") for name, row in SESSIONS.items()},
     )
 
-# Jobs beside each other fit into this machine's memory; `--resources mem_mb=` says otherwise.
+# Jobs beside each other fit into this machine's memory, or into that of the SLURM job that the run is; `--resources mem_mb=` says otherwise.
 if workflow.is_main_process and workflow.local_exec:
     workflow.global_resources.setdefault(
-        "mem_mb", int(0.9 * psutil.virtual_memory().total / 1e6)
+        "mem_mb", int(0.9 * process.granted_memory() / 1e6)
     )
 
 BEGAN = time.time()
+# On a cluster, where jobs run in groups: what the run is to make and is there already.
+BEFORE = {}
 
 # Jobs on this machine end with the Snakemake that started them.
 os.environ[process.RUN] = process.this_process()
@@ -29,8 +29,12 @@ os.environ[process.RUN] = process.this_process()
 
 onstart:
     runs.begin(RESULTS)
-    if workflow.local_exec:
-        runs.wake_when_jobs_end(workflow.scheduler)
+    runs.wake_when_jobs_end(workflow.scheduler)
+    if not workflow.local_exec:
+        planned = workflow.dag.needrun_jobs()
+        BEFORE.update(
+            runs.existing(RESULTS, (name for job in planned for name in job.output))
+        )
     # Where a rule has an environment of its own, its Python is that one's.
     if workflow.local_exec and not workflow.deployment_settings.deployment_method:
         if starter.is_worth_it(len(list(workflow.dag.needrun_jobs()))):
@@ -40,13 +44,14 @@ onstart:
 
 
 onerror:
-    failures = runs.tell_failures(f"{RESULTS}/logs", BEGAN)
+    runs.plan_again(RESULTS, BEFORE)
+    failed = failures.tell_failures(f"{RESULTS}/logs", BEGAN)
     if not remainder.was_stopped(listed(log)):
         runs.end(RESULTS)
         asked = workflow.dag_settings
         remainder.run_the_others(
             RESULTS,
-            failures,
+            failed,
             asked.targets,
             reports=["all", "report", "provenance", f"{RESULTS}/report.html"],
             forced=bool(asked.forceall or asked.forcerun or asked.forcetargets),

@@ -145,9 +145,9 @@ def _check_disk(config: Config, sizes: Sequence[float], findings: Findings) -> N
 
 
 def _check_memory(n_cores: int, config: Config, findings: Findings) -> None:
-    import psutil
+    from evoalign.pipeline.process import granted_memory
 
-    total = psutil.virtual_memory().total
+    total = granted_memory()
     largest = LARGEST_JOB + 1e9 * max(0.0, config.encoding.memory_gb - 4.0)
     text = f"memory: {megabytes(total)}; the largest job takes up to {megabytes(largest)}"
     at_once = int(0.9 * total // largest)

@@ -176,6 +176,16 @@ def has_gpu() -> bool:
     return any(DRIVER.glob("gpus/*"))
 
 
+def granted_memory() -> int:
+    """Return the bytes of memory that a run may use: of this machine, or of the SLURM job that it is."""
+    total = psutil.virtual_memory().total
+    # In MB of 1,024 kB; 0 stands for all of the node's.
+    if node := int(os.environ.get("SLURM_MEM_PER_NODE", 0)):
+        return min(total, node << 20)
+    of_core, cores = (int(os.environ.get(f"SLURM_{name}", 0)) for name in ("MEM_PER_CPU", "CPUS_ON_NODE"))
+    return min(total, (of_core * cores) << 20) if of_core and cores else total
+
+
 def _abandoned(folder: Path) -> bool:
     """Whether no process holds a scratch folder any more."""
     try:

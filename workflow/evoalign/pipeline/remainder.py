@@ -48,7 +48,7 @@ def by_session(messages: Mapping[str, str]) -> dict[str, str]:
     Parameters
     ----------
     messages : mapping of str to str
-        Rule and wildcards of a job -> its message: of `evoalign.pipeline.runs.failures`.
+        Rule and wildcards of a job -> its message: of `evoalign.pipeline.failures.failures`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,8 +38,7 @@ SKEW_S = 60.0
 _JOB_NAME = re.compile(r"(?:[\w-]+_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CANCEL_S = 120.0
 TOLD = 10  # reasons on the screen
-# The first line of a rule's log, as `evoalign.pipeline.job` writes it.
-_BEGAN = re.compile(r"(.+): process \d+ on .+")
+DEFAULT_RATE = (100, 1)  # jobs in so many seconds: Snakemake's own --max-jobs-per-timespan
 # Folders of results that this process has taken, and their locked files.
 _guards: dict[str, int] = {}
 
@@ -86,14 +85,17 @@ def wake_when_jobs_end(scheduler: JobScheduler) -> None:
 
     So that no more than a hundred jobs start in a second, it wakes a second after each time that it found
     more to do than fits, also where a job's end woke it: after the hundredth job of a run it plans
-    a hundred times a second (Snakemake 9.27.1). On one machine the cores limit how many start.
+    a hundred times a second (Snakemake 9.27.1). So many never start: on one machine the cores limit them, on
+    a cluster the time that `sbatch` takes. A limit that the user has set (`--max-jobs-per-timespan`) stays.
 
     Parameters
     ----------
     scheduler : snakemake.scheduling.job_scheduler.JobScheduler
         Of the run.
     """
-    scheduler.job_rate_limiter = None
+    limiter = scheduler.job_rate_limiter
+    if limiter and (limiter.max_jobs, limiter.timespan) == DEFAULT_RATE:
+        scheduler.job_rate_limiter = None
 
 
 def tidy(results: str | os.PathLike[str]) -> None:
@@ -175,6 +177,50 @@ def unrecorded(results: str | os.PathLike[str], since: float) -> list[IOFile]:
     ]
 
 
+def existing(results: str | os.PathLike[str], planned: Iterable[str]) -> dict[str, float | None]:
+    """Return when those of a run's planned outputs were made that exist before it.
+
+    Parameters
+    ----------
+    results : path
+        The folder of results.
+    planned : iterable of str
+        Outputs of the jobs that the run is to do.
+
+    Returns
+    -------
+    dict of str to float
+        Output -> seconds since the epoch by the record of the job that made it; None without a record.
+    """
+    ended = {output: job.usage.ended.timestamp() for job in read_jobs(results) for output in job.outputs}
+    return {name: ended.get(name) for name in map(str, planned) if Path(name).exists()}
+
+
+def plan_again(results: str | os.PathLike[str], before: Mapping[str, float | None]) -> list[str]:
+    """Have outputs made again that a run was to make and did not: for the end of one in which jobs failed.
+
+    Of a group of jobs in which one fails Snakemake (9.27.1) records all as done with the parameters of
+    today, also those that had not begun, whose outputs are still those of before.
+
+    Parameters
+    ----------
+    results : path
+        The folder of results.
+    before : mapping of str to float
+        Of `existing`, before the run.
+
+    Returns
+    -------
+    list of str
+        Outputs that now count as incomplete.
+    """
+    now = existing(results, before)
+    again = sorted(name for name, ended in now.items() if ended == before[name])
+    # As for what a killed run left.
+    FilePersistence().started(SimpleNamespace(output=[IOFile(name) for name in again]))
+    return again
+
+
 async def _times(files: list[IOFile]) -> list[float]:
     """Return when outputs were made, as Snakemake takes it of files and of folders."""
     return [(await file.mtime_uncached(skip_storage=True)).local() for file in files]
@@ -211,47 +257,3 @@ def _slurm_jobs(folder: str | os.PathLike[str]) -> list[str]:
         and _JOB_NAME.fullmatch(name.strip())
         and Path(place.strip()).resolve() == run_folder
     ]
-
-
-def failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
-    """Return the jobs that began and did not end well, and what each said at last.
-
-    Parameters
-    ----------
-    logs : path
-        Folder of the rules' logs, as `evoalign.pipeline.job` writes them.
-    since : float
-        Seconds since the epoch: logs of earlier runs do not count.
-
-    Returns
-    -------
-    dict of str to str
-        Rule and session of each -> the message of its InputError; the last line of a
-        traceback, and where the whole stands; or that it ended without a word.
-    """
-    messages = {}
-    for path in sorted(Path(logs).rglob("*.log")):
-        first, *later_lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-        began = _BEGAN.fullmatch(first)
-        if not began or path.stat().st_mtime < since or later_lines[-1:] == [f"{began[1]}: done"]:
-            continue
-        start = next((n for n, line in enumerate(later_lines) if line.startswith(f"{began[1]}: ")), None)
-        if start is not None:
-            messages[began[1]] = "\n".join(later_lines[start:]).removeprefix(f"{began[1]}: ")
-        elif any(line.startswith("Traceback") for line in later_lines):
-            messages[began[1]] = f"{later_lines[-1]}\n  a defect of ours: please send {path}"
-        else:
-            messages[began[1]] = f"ended without a word: killed, or out of memory?\n  see {path}"
-    return messages
-
-
-def tell_failures(logs: str | os.PathLike[str], since: float) -> dict[str, str]:
-    """List the jobs that failed at the end of a run, and return them: see `failures`."""
-    failed = failures(logs, since)
-    if not failed:
-        return failed
-    lines = [f"Failed jobs: {len(failed)}; what does not depend on them is done:"]
-    lines += [f"{name}: {message}" for name, message in failed.items()]
-    lines += ["Mend the cause and run again, or take the session's row out: the report names what failed."]
-    log.error("\n".join(lines))
-    return failed
