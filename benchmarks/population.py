@@ -152,7 +152,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiments", type=int, default=170)
-    parser.add_argument("--plain", type=int, default=34, help="experiments of the plain implementation")
+    parser.add_argument(
+        "--plain", type=int, default=34, help="experiments of the plain implementation; 0: without it"
+    )
     # Its products are small: more threads wait for each other, and for hundreds of ms on a busy machine.
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--before", type=Path, help="another checkout of this project, timed beside it")
@@ -164,21 +166,29 @@ def main() -> None:
     if options.before:
         in_turn(options.before, options)
         return
+    compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Time ours on the whole study and, where asked for, the plain implementation on a part of it."""
     torch.set_num_threads(options.threads)
+    # On one thread the processor's seconds: another's work beside it does not count.
+    clock = process_time if options.threads == 1 else perf_counter
     with threadpool_limits(options.threads):
         few, whole = ([(d, simulate_responses(d, -50, 250)) for d in draw_study(n)] for n in counts(options))
-        ours(few[:1])  # loads what is loaded once
-        # On one thread the processor's seconds: another's work beside it does not count.
-        clock = process_time if options.threads == 1 else perf_counter
+        ours(whole[:1])  # loads what is loaded once
         spent, _ = ours(whole, clock)
-        small, tables = ours(few, clock)
-        slow, reference = theirs(few, clock)
+        if few:
+            small, tables = ours(few, clock)
+            slow, reference = theirs(few, clock)
     settings = CONFIG.analysis
     print(
         f"{options.threads} threads; {settings.n_bootstrap} bootstrap draws, "
         f"{settings.n_permutations} sign flips.\n\n| | experiments | s | stages, s |\n|---|---|---|---|"
     )
     print(row("evoalign, every panel", len(whole), spent))
+    if not few:
+        return
     print(row("evoalign, every panel", len(few), small))
     print(row("pandas, scipy and statsmodels", len(few), slow))
     exact, loose = agreement(tables, reference)
