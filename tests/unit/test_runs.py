@@ -76,7 +76,7 @@ def test_nothing_is_said_when_nothing_failed(tmp_path, caplog):
 
 HOLD = """
 import os, sys
-from evoalign.pipeline import failures, runs
+from evoalign.pipeline import runs
 runs.begin(sys.argv[1])
 print('began', flush=True)
 sys.stdin.readline()

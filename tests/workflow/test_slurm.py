@@ -12,13 +12,17 @@ from running import ROOT, SMALL_SESSIONS, results, small_study, snakemake, start
 pytestmark = pytest.mark.slow
 
 
+def told_by_sacct(fields):
+    """Fields of each job, the last one last."""
+    command = ["sacct", "-n", "-X", "-P", "-o", fields]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
 def test_a_study_on_slurm_has_the_bytes_of_a_workstation(study, slurm, tmp_path):
     other = small_study(tmp_path / "other", source=study)
     snakemake(*slurm, cwd=other)
     assert results(other) == results(study)
-    states = subprocess.run(
-        ["sacct", "-n", "-X", "-P", "-o", "State"], capture_output=True, text=True, check=True
-    ).stdout.split()
+    states = told_by_sacct("State")
     assert len(states) >= 15 and set(states) == {"COMPLETED"}
     what_a_failed_run_did_not_make_is_made_again(other, slurm)
 
@@ -108,9 +112,7 @@ def test_a_group_asks_for_the_cores_of_one_job_and_keeps_what_was_made_where_ano
     done = snakemake(*slurm, *groups, cwd=tmp_path, check=False)
     assert done.returncode != 0
     assert sorted(file.name for file in tmp_path.glob("*.txt")) == ["one.txt", "two.txt"]
-    command = ["sacct", "-n", "-X", "-P", "-o", "State,AllocCPUS"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert told[-1] == "FAILED|1"
+    assert told_by_sacct("State,AllocCPUS")[-1] == "FAILED|1"
 
 
 # The first job of each rule ends badly, in its own way; the second, where it comes, well.

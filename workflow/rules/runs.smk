@@ -13,7 +13,8 @@ if workflow.is_main_process:
         {name: row.model_dump(mode="json") for name, row in SESSIONS.items()},
     )
 
-# Jobs beside each other fit into this machine's memory, or into that of the SLURM job that the run is; `--resources mem_mb=` says otherwise.
+# Jobs beside each other fit into this machine's memory, or into that of the SLURM job that the run is;
+# `--resources mem_mb=` says otherwise.
 if workflow.is_main_process and workflow.local_exec:
     workflow.global_resources.setdefault(
         "mem_mb", int(0.9 * process.granted_memory() / 1e6)
@@ -44,7 +45,8 @@ onstart:
 
 
 onerror:
-    runs.plan_again(RESULTS, BEFORE)
+    if BEFORE:
+        runs.plan_again(RESULTS, BEFORE)
     failed = failures.tell_failures(f"{RESULTS}/logs", BEGAN)
     if not remainder.was_stopped(listed(log)):
         runs.end(RESULTS)

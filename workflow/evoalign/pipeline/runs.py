@@ -107,8 +107,7 @@ def tidy(results: str | os.PathLike[str]) -> None:
     file = Path(results) / GUARD
     if file.exists() and file.stat().st_size and (held := _lock(file)) is not None:
         again = unrecorded(results, since=file.stat().st_mtime - SKEW_S)
-        # A method of Snakemake's for a job that begins; of the job it asks for the outputs alone.
-        FilePersistence().started(SimpleNamespace(output=again))
+        _mark_incomplete(again)
         log.warning(f"The last run here was killed; of its outputs, {len(again)} are made again.")
         os.close(held)
 
@@ -129,8 +128,7 @@ def renew(
     )
     if not stale:
         return
-    # As for what a killed run left: they count as incomplete.
-    persistence.started(SimpleNamespace(output=[IOFile(name) for name in sorted(stale)]))
+    _mark_incomplete(sorted(stale))
     reasons = sorted(set(stale.values()))
     told = "\n".join(f"  {reason}" for reason in reasons[:TOLD])
     more = f"\n  and {len(reasons) - TOLD} others" if len(reasons) > TOLD else ""
@@ -216,9 +214,14 @@ def plan_again(results: str | os.PathLike[str], before: Mapping[str, float | Non
     """
     now = existing(results, before)
     again = sorted(name for name, ended in now.items() if ended == before[name])
-    # As for what a killed run left.
-    FilePersistence().started(SimpleNamespace(output=[IOFile(name) for name in again]))
+    _mark_incomplete(again)
     return again
+
+
+def _mark_incomplete(outputs: Iterable[str]) -> None:
+    """Have outputs made again by the next run: the profiles' `rerun-incomplete`."""
+    # A method of Snakemake's for a job that begins; of the job it asks for the outputs alone.
+    FilePersistence().started(SimpleNamespace(output=[IOFile(name) for name in outputs]))
 
 
 async def _times(files: list[IOFile]) -> list[float]:

@@ -141,11 +141,10 @@ class _Pairs:
         return float(waves[0] @ waves[1] / norm) if all(map(len, waves)) and norm else 0.0
 
     def _are_one(self, first: UnitKey, second: UnitKey, likeness: float) -> bool:
-        if self._are_near(first, second) and self._are_pieces(first, second, P_NEAR):
+        is_near, is_like = self._are_near(first, second), likeness >= MIN_COSINE
+        if (is_near or is_like) and self._are_pieces(first, second, P_NEAR if is_near else P_PIECES):
             return True
-        return likeness >= MIN_COSINE and (
-            self._are_pieces(first, second, P_PIECES) or self._are_of_bursts(first, second)
-        )
+        return is_like and self._are_of_bursts(first, second)
 
     def _are_near(self, first: UnitKey, second: UnitKey) -> bool:
         """Say whether noise alone mistakes many spikes of one for the other's."""
