@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from evoalign.sorting.matching_gains import GROUP, find_cores, find_gains
 from evoalign.sorting.matching_steps import (
-    BLOCK,
     BLOCKED,
     BURST_LENGTHS,
     BURST_PRECISION,
@@ -18,7 +18,6 @@ from evoalign.sorting.matching_steps import (
     USUAL,
     best_pair,
     best_scale,
-    correlate,
     lowest_scales,
     overlaps,
     project,
@@ -86,28 +85,6 @@ def least_scales(templates: Templates, threshold: float) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _find_gains(trace, begin, end, waves, energy, precision, cost, least, before, high, state, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Best unit at samples begin to end, gain -1 where none gains enough: a correlation, block by block."""
-    lows = lowest_scales()
-    length = waves.shape[2]
-    projection = np.zeros(BLOCK, np.float32)
-    for start in range(begin, end, BLOCK):
-        n = min(BLOCK, end - start)
-        gains[start : start + n] = -1
-        for k in range(len(waves)):
-            correlate(trace, start - before, waves[k, 0], projection, n, length)
-            lowest = min(least[USUAL, k], least[IN_BURST, k])
-            for j in range(n):
-                if projection[j] >= lowest and state[k, start + j] != BLOCKED:
-                    s = state[k, start + j]
-                    if projection[j] >= least[s, k]:
-                        _, value = best_scale(projection[j], energy[k, 0], precision[s, k], lows[s], high)
-                        value -= cost[s, k]
-                        if value > gains[start + j]:
-                            gains[start + j], units[start + j] = value, k
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
 def _start_burst(trace, begin, end, k, waves, energy, precision, cost, least, before, high, state, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Let unit k's spikes be small at samples begin to end, and find where they gain most."""
     if cost[IN_BURST, k] >= NO_BURST:
@@ -166,10 +143,24 @@ def _at_sample(t, state, precision, cost):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _is_peak(gains, t, begin, end, threshold):  # type: ignore[no-untyped-def]
-    """Say whether the gain at sample t is enough, and none from begin to end larger."""
-    if gains[t] < threshold:
-        return False
+def _next_peak(gains, t, first, last, reach, threshold):  # type: ignore[no-untyped-def]
+    """Return the next sample, from t on, of enough gain and none larger within reach; or else `last`."""
+    while t < last:
+        if gains[t] < threshold:
+            t += 1
+            # Most of a recording holds no spike: a sum, in which many samples are looked at together.
+            while t + GROUP <= last and not _any_reaches(gains[t : t + GROUP], threshold):
+                t += GROUP
+        elif _is_largest(gains, t, max(t - reach, first), min(t + reach + 1, last)):
+            return t
+        else:
+            t += 1
+    return last
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _is_largest(gains, t, begin, end):  # type: ignore[no-untyped-def]
+    """Say whether no gain from begin to end is larger than that at sample t."""
     # A loop that ends early: numba's max of a slice looks for NaN, one value after the other.
     for sample in range(begin, end):  # noqa: SIM110
         if gains[sample] > gains[t]:
@@ -178,11 +169,20 @@ def _is_peak(gains, t, begin, end, threshold):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def _any_reaches(gains, threshold):  # type: ignore[no-untyped-def]
+    """Say whether any gain is at least the threshold."""
+    total = zero = np.float32(0)
+    for j in range(len(gains)):
+        total += gains[j] if gains[j] >= threshold else zero
+    return total > zero
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def _peel(trace, waves, energy, precision, cost, threshold, before, dead, high):  # type: ignore[no-untyped-def]
     high = np.float32(high)
     n, (n_units, n_phases, length) = len(trace), waves.shape
     first, last = before + 1, n - (length - before) - 1
-    gains, units = np.full(n, np.float32(-1)), np.zeros(n, np.int64)
+    gains, units = np.full(n, np.float32(-1)), np.zeros(n, np.int16)
     state = np.zeros((n_units, n), np.uint8)
     cross = overlaps(waves)
     position, unit = [0.0 for _ in range(0)], [0 for _ in range(0)]
@@ -190,13 +190,18 @@ def _peel(trace, waves, energy, precision, cost, threshold, before, dead, high):
     # A smaller projection gains less than the threshold, whatever the scale.
     least = np.sqrt((energy[:, 0] + precision) * (threshold + precision + cost)) - precision
     least = np.maximum(least * np.float32(0.999), np.float32(0))
-    _find_gains(trace, first, last, waves, energy, precision, cost, least, before, high, state, gains, units)
+    cores = find_cores(waves, least)
+    # Near a spike there is hardly anything to leave out.
+    whole = np.zeros(n_units, np.int64), np.full(n_units, length), np.zeros(n_units, np.float32)
+    find_gains(
+        trace, first, last, waves, cores, energy, precision, cost, least, before, high, state, gains, units
+    )
     t, reach, burst = first, length // 2, int(BURST_LENGTHS * length)
-    while t < last:
+    while True:
         # A spike is taken where no gain within half a template is larger.
-        if not _is_peak(gains, t, max(t - reach, first), min(t + reach + 1, last), threshold):
-            t += 1
-            continue
+        t = _next_peak(gains, t, first, last, reach, threshold)
+        if t >= last:
+            break
         precision_t, cost_t, low_t = _at_sample(t, state, precision, cost)
         k, value, at, phase, scale = _choose(
             trace,
@@ -221,8 +226,8 @@ def _peel(trace, waves, energy, precision, cost, threshold, before, dead, high):
         values.append(value)
         state[k, max(at - dead, 0) : at + dead + 1] = BLOCKED
         begin, end = max(at - length, first), min(at + length + 1, last)
-        _find_gains(
-            trace, begin, end, waves, energy, precision, cost, least, before, high, state, gains, units
+        find_gains(
+            trace, begin, end, waves, whole, energy, precision, cost, least, before, high, state, gains, units
         )
         _start_burst(
             trace, min(at + dead + 1, last), min(at + burst, last), k, waves, energy, precision, cost, least,
