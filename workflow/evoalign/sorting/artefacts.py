@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from evoalign import tables
-from evoalign.sorting.bad_channels import MAD_TO_SD, N_STRETCHES
+from evoalign.sorting.bad_channels import MAD_TO_SD, N_STRETCHES, extremes_of
 from evoalign.sorting.medians import medians_of_rows
 from evoalign.sorting.parallel import run
 from evoalign.sorting.tables import ARTEFACTS
@@ -21,6 +21,7 @@ LAG_S = 0.5e-3  # of the second difference: a band-pass around 1 kHz that costs 
 STEP_S = 0.5e-3  # electrodes that are hit within two of these are hit at once
 MAX_INSPECTED = 16  # electrodes of a group: the share of so many that are hit is the share of all
 THINNED = 4  # of the sampled values, one in so many gives medians: within 0.5 % of those of all
+TURNED = 64  # samples, or steps, that are turned from [sample, channel] to [channel, sample] together
 RAIL_SDS = 5.0  # an amplifier's limit lies at least so far from the median
 
 
@@ -99,7 +100,7 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
     if not stretches:
         return []
     sampled = np.concatenate([traces.raw(stretch) for stretch in stretches])
-    thinned = np.ascontiguousarray(sampled[::THINNED].T, np.float32)
+    thinned = _turned(sampled[::THINNED].astype(np.float32))
     centre = medians_of_rows(thinned, n_jobs)
     spread = MAD_TO_SD * medians_of_rows(np.abs(thinned - centre[:, None]), n_jobs)
     groups = _groups(traces, sampled, n_jobs)
@@ -203,10 +204,17 @@ def _second_difference(raw: np.ndarray, lag: int, step: int) -> np.ndarray:
     Of each `step`-th sample, from the one after the first `lag` to the one before the last.
     """
     before, at, after = (
-        np.ascontiguousarray(part[::step].T, np.float32)
-        for part in (raw[: -2 * lag], raw[lag:-lag], raw[2 * lag :])
+        part[::step].astype(np.float32) for part in (raw[: -2 * lag], raw[lag:-lag], raw[2 * lag :])
     )
-    return before + after - 2 * at
+    return _turned(before + after - 2 * at)
+
+
+def _turned(values: np.ndarray) -> np.ndarray:
+    """Turn ``values [sample, channel]`` to contiguous ``[channel, sample]``; numpy alone leaves the cache."""
+    turned = np.empty(values.shape[::-1], values.dtype)
+    for start in range(0, len(values), TURNED):
+        turned[:, start : start + TURNED] = values[start : start + TURNED].T
+    return turned
 
 
 def _samples(seconds: float, traces: Traces) -> int:
@@ -242,12 +250,31 @@ def _within(chunk: Chunk, start: int, stop: int) -> Chunk:
 @numba.njit(cache=True, nogil=True)
 def _mark_hits(raw, inspected, limit, lag, step, hit_in_step):  # type: ignore[no-untyped-def]
     """Mark steps ``hit_in_step [step, channel]`` in which a channel's second difference exceeds its limit."""
-    for t in range(lag, len(raw) - lag):
+    block = np.empty(TURNED * step + 2 * lag, np.float32)
+    for begin in range(0, len(raw) - 2 * lag, TURNED * step):
+        part = raw[begin : begin + TURNED * step + 2 * lag]
+        trace = block[: len(part)]
         for c in range(len(inspected)):
             channel = inspected[c]
-            before, after = np.float32(raw[t - lag, channel]), np.float32(raw[t + lag, channel])
-            if abs(before + after - np.float32(2) * np.float32(raw[t, channel])) > limit[c]:
-                hit_in_step[(t - lag) // step, c] = True
+            for t in range(len(part)):
+                trace[t] = part[t, channel]
+            if not _exceeds(trace, lag, limit[c]):
+                continue
+            for t in range(lag, len(trace) - lag):
+                if abs(trace[t - lag] + trace[t + lag] - np.float32(2) * trace[t]) > limit[c]:
+                    hit_in_step[(begin + t - lag) // step, c] = True
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nnan"})
+def _exceeds(trace, lag, limit):  # type: ignore[no-untyped-def]
+    """Say whether any second difference exceeds the limit: by a sum, in which many are looked at together."""
+    n = len(trace) - 2 * lag
+    before, at, after = trace[:n], trace[lag : lag + n], trace[2 * lag :]
+    total = zero = np.float32(0)
+    for t in range(n):
+        excess = abs(before[t] + after[t] - np.float32(2) * at[t]) - limit
+        total += excess if excess > zero else zero
+    return total > zero
 
 
 def _at_once(hit_in_step: np.ndarray, step: int, share: float) -> Iterator[tuple[int, int]]:
@@ -267,7 +294,7 @@ def _at_limit(
     """Runs (row, start, stop) of at least `shortest` samples at a channel's far extreme."""
     if len(raw) == 0:
         return
-    high, low = raw.max(axis=0), raw.min(axis=0)
+    low, high = extremes_of(raw)
     counts = np.zeros((2, raw.shape[1]), np.int32)
     _count_extremes(raw, high, low, counts)
     for extreme, direction, n in ((high, 1, counts[0]), (low, -1, counts[1])):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
+import numba
 import numpy as np
 import pandas as pd
 from scipy import fft
@@ -21,6 +23,7 @@ FLAT_SHARE = 0.95  # of successive samples that are equal
 HUM_HZ = (50.0, 60.0)
 HUM_HARMONICS = 20  # of the mains: beyond 1 kHz there is little of it
 HUM_RAW = 4  # of the stretches, one in so many tells of hum that is filtered off
+ROWS = 64  # samples of which numpy takes the extremes together
 MAD_TO_SD = 1.4826
 QUIET = 4.0  # noise SDs, at which voltages are cut off before they are compared with another channel's
 STEPS = ("noise_uv", "raw_sd_uv", "filtered_sd_uv", "referenced_sd_uv", "blanked_sd_uv")
@@ -154,8 +157,15 @@ def _sd(stretches: list[np.ndarray], n_jobs: int) -> np.ndarray:
     return _of_rows(_sd_of, stretches, n_jobs)
 
 
-def _sd_of(values: np.ndarray) -> float:
-    return float(values.std(dtype=np.float64))
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _sd_of(values):  # type: ignore[no-untyped-def]
+    total = squares = 0.0
+    for i in range(len(values)):
+        total += values[i]
+    mean = total / len(values)
+    for i in range(len(values)):
+        squares += (values[i] - mean) ** 2
+    return np.sqrt(squares / len(values))
 
 
 def _mark(reason: np.ndarray, mask: np.ndarray, name: str) -> None:
@@ -168,10 +178,26 @@ def _equal_share(block: np.ndarray) -> np.ndarray:
 
 def _extreme_share(blocks: list[np.ndarray]) -> np.ndarray:
     """Share of samples at the largest or smallest value that the channel ever takes."""
-    low = np.min([block.min(axis=0) for block in blocks], axis=0)
-    high = np.max([block.max(axis=0) for block in blocks], axis=0)
+    extremes = [extremes_of(block) for block in blocks]
+    low = np.min([lows for lows, _ in extremes], axis=0)
+    high = np.max([highs for _, highs in extremes], axis=0)
     count = sum(np.sum((block == low) | (block == high), axis=0) for block in blocks)
     return np.where(high > low, count / sum(map(len, blocks)), 0.0)
+
+
+def extremes_of(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and the largest value of each channel of ``block [sample, channel]``, C-contiguous.
+
+    numpy goes row by row, and a row of a few channels is too short: so many samples make one.
+    """
+    n_whole, n_channels = len(block) // ROWS * ROWS, block.shape[1]
+    together = block[:n_whole].reshape(-1, ROWS * n_channels)
+    low, high = (
+        extreme.reduce(together, axis=0).reshape(ROWS, n_channels) if n_whole else block[:0]
+        for extreme in (np.minimum, np.maximum)
+    )
+    rest = block[n_whole:]
+    return np.concatenate([low, rest]).min(axis=0), np.concatenate([high, rest]).max(axis=0)
 
 
 def _mark_line_noise(
@@ -219,21 +245,20 @@ def _hum_of_block(rate_hz: float, block: np.ndarray) -> list[np.ndarray]:
     """Share of the power of each channel for each frequency of the mains ``[frequency][channel]``."""
     centred = np.ascontiguousarray(block.T, np.float32)
     centred = centred - centred.mean(axis=1, keepdims=True)
-    spectrum = fft.rfft(centred * np.hanning(len(block) + 1)[:-1].astype(np.float32), axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    frequency = fft.rfftfreq(len(block), 1 / rate_hz)
+    centred *= np.hanning(len(block) + 1)[:-1].astype(np.float32)
+    spectrum = fft.rfft(centred, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    of_mains = power @ _is_hum(len(block), rate_hz).T
     total = power.sum(axis=1)
-    near_hz = max(1.0, 1.5 * rate_hz / len(block))
-    return [
-        power[:, _is_hum(frequency, hz, near_hz)].sum(axis=1) / np.where(total > 0, total, 1.0)
-        for hz in HUM_HZ
-    ]
+    return list((of_mains / np.where(total > 0, total, 1.0)[:, None]).T)
 
 
-def _is_hum(frequency: np.ndarray, hum_hz: float, near_hz: float) -> np.ndarray:
-    """Mark frequencies near a mains frequency or its harmonics."""
-    harmonic = hum_hz * np.arange(1, HUM_HARMONICS + 1)
-    return np.abs(frequency[:, None] - harmonic).min(axis=1) <= near_hz
+@lru_cache(maxsize=4)
+def _is_hum(n_samples: int, rate_hz: float) -> np.ndarray:
+    """Mark frequencies of a spectrum near those of the mains by 1, float32 ``[mains, frequency]``."""
+    frequency, near_hz = fft.rfftfreq(n_samples, 1 / rate_hz), max(1.0, 1.5 * rate_hz / n_samples)
+    harmonics = np.array(HUM_HZ)[:, None, None] * np.arange(1, HUM_HARMONICS + 1)
+    return (np.abs(frequency[:, None] - harmonics).min(axis=2) <= near_hz).astype(np.float32)
 
 
 def _duplicates(correlations: np.ndarray, good: np.ndarray, limit: float) -> np.ndarray:

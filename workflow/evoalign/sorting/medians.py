@@ -9,7 +9,7 @@ import numpy as np
 
 from evoalign.sorting.parallel import run
 
-INFINITE = 0x7F800000  # bits of float32; those of NaN lie above
+HALF = 1 << 15  # bins of the upper 16 bits of negative int32
 BLOCK = 256  # samples that go through the network together, in the cache
 
 
@@ -31,16 +31,25 @@ def take_median(values: np.ndarray, rows: np.ndarray) -> None:
 
 def median_of_sizes(values: np.ndarray) -> float:
     """Return the median of the absolute values of ``values [n]``, float32: to the bit that of numpy."""
-    bits = np.abs(np.asarray(values, np.float32)).view(np.uint32)
-    if len(bits) == 0 or bits.max() > INFINITE:
+    return median(np.abs(np.asarray(values, np.float32)))
+
+
+def median(values: np.ndarray) -> float:
+    """Return the median of ``values [n]``, float32: to the bit that of numpy, by counting."""
+    if len(values) == 0 or np.isnan(values).any():
         return float("nan")
-    middle = [_bits_at((len(bits) - 1) // 2, bits), _bits_at(len(bits) // 2, bits)]
-    return float(np.array(middle, np.uint32).view(np.float32).mean())
+    middle = np.array(_middle(_in_order(np.ascontiguousarray(values, np.float32).view(np.int32))), np.int32)
+    return float(_in_order(middle).view(np.float32).mean())
+
+
+def _in_order(bits: np.ndarray) -> np.ndarray:
+    """Turn bits of float32, as int32, into integers in the order of the numbers, and these back into bits."""
+    return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
 
 
 def medians_of_rows(values: np.ndarray, n_jobs: int = 1) -> np.ndarray:
-    """Return the median of each row of ``values [channel, sample]``, to the bit that of numpy; in threads."""
-    return np.array(list(run(np.median, (), list(values), n_jobs, "medians")), values.dtype)
+    """Return the median of each row of float32 ``values [channel, sample]``, as `median`; in threads."""
+    return np.array(list(run(median, (), list(values), n_jobs, "medians")), np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -71,24 +80,36 @@ def _network(n: int) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _bits_at(rank, bits):  # type: ignore[no-untyped-def]
-    """Return the value of this rank, from 0; bits of positive float32 are in the order of the numbers."""
+def _middle(values):  # type: ignore[no-untyped-def]
+    """Return the two int32 values in the middle; of an odd number, the one twice."""
     counts = np.zeros(1 << 16, np.int64)
-    for value in bits:
-        counts[value >> 16] += 1
-    high = 0
-    while rank >= counts[high]:
-        rank -= counts[high]
-        high += 1
+    for value in values:
+        counts[(value >> 16) + HALF] += 1
+    low, rank_low = _bin_at((len(values) - 1) // 2, counts)
+    high, rank_high = _bin_at(len(values) // 2, counts)
     counts[:] = 0
-    for value in bits:
-        if value >> 16 == high:
+    for value in values:
+        if (value >> 16) + HALF == low:
             counts[value & 0xFFFF] += 1
-    low = 0
-    while rank >= counts[low]:
-        rank -= counts[low]
-        low += 1
-    return (high << 16) | low
+    first = ((low - HALF) << 16) | _bin_at(rank_low, counts)[0]
+    if high == low:
+        return first, ((high - HALF) << 16) | _bin_at(rank_high, counts)[0]
+    # The upper one is then the smallest of the next bin that holds any.
+    second = 0xFFFF
+    for value in values:
+        if (value >> 16) + HALF == high:
+            second = min(second, value & 0xFFFF)
+    return first, ((high - HALF) << 16) | second
+
+
+@numba.njit(cache=True, nogil=True)
+def _bin_at(rank, counts):  # type: ignore[no-untyped-def]
+    """Return the bin that holds the value of this rank, from 0, and its rank there."""
+    at = 0
+    while rank >= counts[at]:
+        rank -= counts[at]
+        at += 1
+    return at, rank
 
 
 @numba.njit(cache=True, nogil=True)
@@ -101,12 +122,21 @@ def _take_medians(values, rows, network, medians):  # type: ignore[no-untyped-de
         for i in range(n):
             block[i, :width] = values[rows[i], start : start + width]
         for c in range(len(network)):
-            low, high = block[network[c, 0]], block[network[c, 1]]
-            for j in range(BLOCK):
-                a, b = low[j], high[j]
-                low[j], high[j] = (b, a) if b < a else (a, b)
+            _compare(block[network[c, 0]], block[network[c, 1]])
+        low, high, part = block[(n - 1) // 2], block[n // 2], medians[start : start + width]
         for j in range(width):
-            medians[start + j] = (block[(n - 1) // 2, j] + block[n // 2, j]) / np.float32(2)
+            part[j] = (low[j] + high[j]) / np.float32(2)
         for i in range(n):
+            row = values[rows[i]][start : start + width]
             for j in range(width):
-                values[rows[i], start + j] -= medians[start + j]
+                row[j] -= part[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _compare(low, high):  # type: ignore[no-untyped-def]
+    """Leave the smaller of each two values in `low`; written so that many are compared at once."""
+    for j in range(len(low)):
+        a, b = low[j], high[j]
+        is_turned = b < a
+        low[j] = b if is_turned else a
+        high[j] = a if is_turned else b

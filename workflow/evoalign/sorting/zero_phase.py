@@ -8,6 +8,7 @@ from scipy import signal
 
 LANES = 16  # channels that are filtered together: a recursion alone leaves a core's vector units idle
 SECTIONS = 3  # of the filter: their states stay in the core's registers
+FORTH = 1  # step from sample to sample; given to compiled code, which a constant there makes twice as slow
 TURNED = 64  # samples that are turned from [sample, channel] to [channel, sample] together
 
 
@@ -40,37 +41,68 @@ def zero_phase(
         raw = raw.astype(np.float32)
     filtered = np.empty((raw.shape[1], len(raw) - 2 * margin), np.float32)
     gain, offset = gain.astype(np.float32), offset.astype(np.float32)
-    _filter_blocks(np.ascontiguousarray(raw), gain, offset, sos, signal.sosfilt_zi(sos), margin, filtered)
+    rest = signal.sosfilt_zi(sos)
+    _filter_blocks(np.ascontiguousarray(raw), gain, offset, sos, rest, margin, FORTH, filtered)
     return filtered
 
 
 @numba.njit(cache=True, nogil=True)
-def _filter_blocks(raw, gain, offset, sos, rest, margin, filtered):  # type: ignore[no-untyped-def]
+def _filter_blocks(raw, gain, offset, sos, rest, margin, forth, filtered):  # type: ignore[no-untyped-def]
+    """Filter all channels; what is made of a few samples is used while it is in the cache."""
     n, n_channels = raw.shape
-    block = np.zeros((n, LANES), np.float32)
+    block, states = np.zeros((n, LANES), np.float32), np.empty((2, SECTIONS, LANES))
     for first in range(0, n_channels, LANES):
-        n_lanes = min(LANES, n_channels - first)
-        for t in range(n):
-            for lane in range(n_lanes):
-                channel = first + lane
-                block[t, lane] = np.float32(raw[t, channel]) * gain[channel] + offset[channel]
-        _filter(block, sos, rest, 0, 1)
-        _filter(block, sos, rest, n - 1, -1)
-        for begin in range(margin, n - margin, TURNED):
-            end = min(begin + TURNED, n - margin)
-            for lane in range(n_lanes):
-                for t in range(begin, end):
-                    filtered[first + lane, t - margin] = block[t, lane]
+        last = min(first + LANES, n_channels)
+        for begin in range(0, n, TURNED):
+            part = block[begin : begin + TURNED]
+            _scale(raw[begin : begin + TURNED], first, last, gain, offset, part)
+            if begin == 0:
+                _start(states, rest, block[0])
+            _filter(part, sos, states, forth)
+        _start(states, rest, block[n - 1])
+        for end in range(n, margin, -TURNED):
+            begin = max(end - TURNED, margin)
+            _filter(block[begin:end], sos, states, -forth)
+            stop = max(min(end, n - margin), begin)
+            _turn(block[begin:stop], filtered[first:last, begin - margin : stop - margin])
+
+
+@numba.njit(cache=True, nogil=True)
+def _scale(raw, first, last, gain, offset, block):  # type: ignore[no-untyped-def]
+    """Make voltages of channels first to last of ``raw [sample, channel]``, ``block [sample, lane]``."""
+    gain, offset = gain[first:last], offset[first:last]
+    for t in range(len(raw)):
+        row, voltages = raw[t][first:last], block[t]
+        for lane in range(len(row)):
+            voltages[lane] = np.float32(row[lane]) * gain[lane] + offset[lane]
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn(block, filtered):  # type: ignore[no-untyped-def]
+    """Copy ``block [sample, lane]`` to ``filtered [channel, sample]``."""
+    for lane in range(len(filtered)):
+        for t in range(len(block)):
+            filtered[lane, t] = block[t, lane]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _filter(block, sos, rest, begin, step):  # type: ignore[no-untyped-def]
-    """Filter ``block [sample, lane]`` in one direction, from the steady state of its first value."""
+def _start(states, rest, values):  # type: ignore[no-untyped-def]
+    """Put the sections into the steady state of the first ``values [lane]``."""
+    for s in range(SECTIONS):
+        for lane in range(LANES):
+            states[0, s, lane] = rest[s, 0] * values[lane]
+            states[1, s, lane] = rest[s, 1] * values[lane]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _filter(block, sos, states, step):  # type: ignore[no-untyped-def]
+    """Filter ``block [sample, lane]`` in one direction, on from the sections' states."""
+    # Arrays of its own, which nothing else can change: they stay in registers.
     state_1, state_2 = np.empty((SECTIONS, LANES)), np.empty((SECTIONS, LANES))
     for s in range(SECTIONS):
         for lane in range(LANES):
-            state_1[s, lane] = rest[s, 0] * block[begin, lane]
-            state_2[s, lane] = rest[s, 1] * block[begin, lane]
+            state_1[s, lane], state_2[s, lane] = states[0, s, lane], states[1, s, lane]
+    begin = 0 if step > 0 else len(block) - 1
     p0, p1, p2, p3, p4 = sos[0, 0], sos[0, 1], sos[0, 2], sos[0, 4], sos[0, 5]
     q0, q1, q2, q3, q4 = sos[1, 0], sos[1, 1], sos[1, 2], sos[1, 4], sos[1, 5]
     r0, r1, r2, r3, r4 = sos[2, 0], sos[2, 1], sos[2, 2], sos[2, 4], sos[2, 5]
@@ -88,3 +120,6 @@ def _filter(block, sos, rest, begin, step):  # type: ignore[no-untyped-def]
             state_1[2, lane] = r1 * x - r3 * y + state_2[2, lane]
             state_2[2, lane] = r2 * x - r4 * y
             block[t, lane] = np.float32(y)
+    for s in range(SECTIONS):
+        for lane in range(LANES):
+            states[0, s, lane], states[1, s, lane] = state_1[s, lane], state_2[s, lane]
