@@ -188,7 +188,8 @@ def _true_waves(electrodes: WhitenedElectrodes, samples: np.ndarray) -> np.ndarr
     waves = np.zeros((len(electrodes.rows), len(samples), electrodes.length), np.float32)
     window, margin = np.arange(-electrodes.before, electrodes.length - electrodes.before), electrodes.margin
     for chunk in electrodes.traces.chunks():
-        white = whiten(electrodes.traces.filtered(chunk, margin)[electrodes.rows], electrodes.kernels)
+        filtered = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
+        white = np.stack([whiten(*of_row) for of_row in zip(filtered, electrodes.kernels, strict=True)])
         inside = np.flatnonzero((samples >= chunk.start) & (samples < chunk.stop))
         waves[:, inside] = white[:, (samples[inside] - chunk.start + margin)[:, None] + window]
     return waves

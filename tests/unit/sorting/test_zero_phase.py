@@ -78,7 +78,8 @@ def test_whitening_convolves_as_numpy_does(n):
         np.convolve(trace, kernel, "full")[128 : 128 + n]
         for trace, kernel in zip(voltages.astype(np.float64), kernels.astype(np.float64), strict=True)
     ]
-    np.testing.assert_allclose(whiten(voltages, kernels), expected, atol=2e-4)
+    white = [whiten(*of_row) for of_row in zip(voltages, kernels, strict=True)]
+    np.testing.assert_allclose(white, expected, atol=2e-4)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])

@@ -205,7 +205,7 @@ def _match_chunk(
     piece: tuple[Chunk, dict[UnitKey, np.ndarray]],
 ) -> tuple[Matches, WaveSums]:
     chunk, known_samples = piece
-    values = electrodes.traces.filtered(chunk, electrodes.margin)[electrodes.rows]
+    values, channels = electrodes.traces.filtered(chunk, electrodes.margin), electrodes.rows
     matches = match_chunk(electrodes, templates, chunk, values)
     rate_hz = electrodes.traces.rate_hz
     sums, before = WaveSums(len(time_axis_ms(rate_hz))), round(BEFORE_MS * 1e-3 * rate_hz)
@@ -213,9 +213,9 @@ def _match_chunk(
     for key in sorted(set(zip(matches.row.tolist(), matches.unit.tolist(), strict=True))):
         of_unit = (matches.row == key[0]) & (matches.unit == key[1])
         troughs = np.rint(matches.position[of_unit]).astype(np.int64)
-        sums.add(("sorted", *key), values[key[0]], troughs + shift, before)
+        sums.add(("sorted", *key), values[channels[key[0]]], troughs + shift, before)
     for known_key, samples in known_samples.items():
-        sums.add(known_key, values[known_key[1]], samples + shift, before)
+        sums.add(known_key, values[channels[known_key[1]]], samples + shift, before)
     return matches, sums
 
 

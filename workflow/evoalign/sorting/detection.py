@@ -10,6 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+STRETCH = 128  # samples that are passed over together where none is beyond the threshold
 SAME_UNIT = 0.9  # cosine, at the best lag, of mean waveforms of one unit aligned to either extreme
 
 
@@ -34,8 +35,7 @@ def extremes(values: np.ndarray, threshold_uv: float, dead: int, reach: int) -> 
         Rising.
     is_positive : ndarray, bool ``[spike]``
     """
-    negative = _peaks(-values, threshold_uv, dead)
-    peaks = _peaks(values, threshold_uv, dead)
+    negative, peaks = (_peaks(values, sign, threshold_uv, dead) for sign in (-1, 1))
     window = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, len(values) - 1)
     positive = peaks[values[peaks] >= np.abs(values[window]).max(axis=1)] if len(peaks) else peaks
     beside = np.searchsorted(positive, negative[:, None] + np.array([-reach, reach + 1]))
@@ -45,28 +45,43 @@ def extremes(values: np.ndarray, threshold_uv: float, dead: int, reach: int) -> 
     return sample[order], (np.arange(len(sample)) >= len(negative))[order]
 
 
-def _peaks(values: np.ndarray, height: float, distance: int) -> np.ndarray:
-    """Return as `scipy.signal.find_peaks`, which looks at every sample below the height too."""
-    peaks = _local_maxima(values, height)
+def _peaks(values: np.ndarray, sign: int, height: float, distance: int) -> np.ndarray:
+    """Return as `scipy.signal.find_peaks` of values times a sign; it looks at those below the height too."""
+    peaks = _local_maxima(values, sign, height)
     kept = np.ones(len(peaks), dtype=np.bool_)
-    _keep_highest(peaks, np.argsort(values[peaks], kind="stable")[::-1], max(distance, 1), kept)
+    _keep_highest(peaks, np.argsort(sign * values[peaks], kind="stable")[::-1], max(distance, 1), kept)
     return np.asarray(peaks[kept])
 
 
 @numba.njit(cache=True, nogil=True)
-def _local_maxima(values, height):  # type: ignore[no-untyped-def]
-    """Samples of the maxima of at least `height`; of a flat one, its middle."""
+def _local_maxima(values, sign, height):  # type: ignore[no-untyped-def]
+    """Samples of the maxima, of values times the sign, of at least `height`; of a flat one, its middle."""
     peaks = [0 for _ in range(0)]
-    first = 1
-    while first < len(values) - 1:
-        last = first
-        if values[first] >= height and values[first] > values[first - 1]:
-            while last < len(values) - 2 and values[last + 1] == values[first]:
-                last += 1
-            if values[last + 1] < values[first]:
-                peaks.append((first + last) // 2)
-        first = last + 1
+    first, end = 1, len(values) - 1
+    sign_, less = np.float32(sign), np.float32(height * (1 - 1e-6))  # rounding shall leave nothing out
+    for begin in range(0, len(values), STRETCH):
+        if not _reaches(values[begin : begin + STRETCH], sign_, less):
+            continue
+        first = max(first, begin)
+        while first < min(begin + STRETCH, end):
+            last = first
+            if sign * values[first] >= height and sign * values[first] > sign * values[first - 1]:
+                while last < end - 1 and values[last + 1] == values[first]:
+                    last += 1
+                if sign * values[last + 1] < sign * values[first]:
+                    peaks.append((first + last) // 2)
+            first = last + 1
     return np.array(peaks, dtype=np.int64)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _reaches(values, sign, height):  # type: ignore[no-untyped-def]
+    """Say whether any value, times the sign, exceeds `height`; a sum looks at many together."""
+    total = zero = np.float32(0)
+    for j in range(len(values)):
+        excess = sign * values[j] - height
+        total += excess if excess > zero else zero
+    return total > zero
 
 
 @numba.njit(cache=True, nogil=True)

@@ -27,7 +27,7 @@ from evoalign.sorting.settings import Sorting
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
 from evoalign.sorting.waveforms import time_axis_ms
-from evoalign.sorting.whitening import WINDOW, whiten, whitening_kernels
+from evoalign.sorting.whitening import WINDOW, blocks_of, whiten, whitening_kernels
 
 BEFORE_MS, AFTER_MS = 0.7, 1.1  # of a template
 DEAD_MS = 0.5  # between two detected spikes of one sign
@@ -132,30 +132,42 @@ def _filtered_rows(traces: Traces, rows: np.ndarray, stretch: Chunk) -> np.ndarr
 
 def detect(electrodes: WhitenedElectrodes, max_waves: int, chunk: Chunk) -> Crossings:
     """Find the threshold crossings of a chunk; cut out up to `max_waves` in a row of each electrode."""
-    margin, before = electrodes.margin, electrodes.before
-    values = electrodes.traces.filtered(chunk, margin)[electrodes.rows]
-    reach = electrodes.length - before
-    samples_of, signs_of = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=bool)]
-    for trace, limit in zip(values, electrodes.threshold_uv, strict=True):
-        at, is_peak = extremes(trace, limit, electrodes.dead, reach)
-        inside = (at >= margin) & (at < values.shape[1] - margin)
-        samples_of.append(at[inside])
-        signs_of.append(is_peak[inside])
-    counts = [len(at) for at in samples_of[1:]]
-    row = np.repeat(np.arange(len(counts)), counts)
-    sample, is_positive = np.concatenate(samples_of), np.concatenate(signs_of)
-    picked = np.concatenate([_run(n, max_waves) for n in counts]) if counts else np.zeros(0, dtype=bool)
-    waves = np.zeros((0, electrodes.length), dtype=np.float32)
-    if picked.any():
-        white = whiten(values, electrodes.kernels)
-        rows, samples = row[picked][:, None], sample[picked][:, None]
-        # Two samples more on each side: the shift spoils the ends.
-        wide = white[rows, samples + np.arange(-before - 2, electrodes.length - before + 2)]
-        sign = np.where(is_positive[picked], -1, 1)[:, None]
-        offset = _vertex(sign * values[rows, samples + np.arange(-1, 2)])
-        waves = shifted(wide, -offset)[:, 2:-2].astype(np.float32)
-    size_uv = np.abs(values[row, sample])
-    return Crossings(chunk, row, sample - margin + chunk.start, size_uv, is_positive, picked, waves)
+    margin, reach = electrodes.margin, electrodes.length - electrodes.before
+    values = electrodes.traces.filtered(chunk, margin)
+    samples, sizes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, np.float32)]
+    signs, picked, waves = [np.zeros(0, bool)], [np.zeros(0, bool)], [_no_waves(electrodes)]
+    for row, channel in enumerate(electrodes.rows):
+        trace = values[channel]
+        at, is_peak = extremes(trace, electrodes.threshold_uv[row], electrodes.dead, reach)
+        inside = (at >= margin) & (at < len(trace) - margin)
+        samples.append(at[inside])
+        signs.append(is_peak[inside])
+        sizes.append(np.abs(trace[samples[-1]]))
+        picked.append(_run(len(samples[-1]), max_waves))
+        waves.append(_waves(electrodes, row, trace, samples[-1][picked[-1]], signs[-1][picked[-1]]))
+    row_of = np.repeat(np.arange(len(electrodes.rows)), [len(at) for at in samples[1:]])
+    sample, is_positive, size_uv = (np.concatenate(columns) for columns in (samples, signs, sizes))
+    of_chunk = sample - margin + chunk.start, size_uv, is_positive
+    return Crossings(chunk, row_of, *of_chunk, np.concatenate(picked), np.concatenate(waves))
+
+
+def _waves(
+    electrodes: WhitenedElectrodes, row: int, trace: np.ndarray, sample: np.ndarray, is_positive: np.ndarray
+) -> np.ndarray:
+    """Whitened waveforms of an electrode's extremes, aligned between samples, ``[spike, sample]``."""
+    if not len(sample):
+        return _no_waves(electrodes)
+    # Two samples more on each side: the shift spoils the ends.
+    first, last = -electrodes.before - 2, electrodes.length - electrodes.before + 2
+    white = whiten(trace, electrodes.kernels[row], blocks_of(sample, -first, last, len(trace)))
+    wide = white[sample[:, None] + np.arange(first, last)]
+    sign = np.where(is_positive, -1, 1)[:, None]
+    offset = _vertex(sign * trace[sample[:, None] + np.arange(-1, 2)])
+    return shifted(wide, -offset)[:, 2:-2].astype(np.float32)
+
+
+def _no_waves(electrodes: WhitenedElectrodes) -> np.ndarray:
+    return np.zeros((0, electrodes.length), np.float32)
 
 
 def _run(n: int, max_marked: int) -> np.ndarray:
@@ -269,14 +281,14 @@ def match_chunk(
     chunk : Chunk
         The stretch.
     values : ndarray
-        Its filtered voltages ``[electrode, sample]``, with `electrodes.margin` on both sides.
+        Its filtered voltages ``[channel, sample]``, with `electrodes.margin` on both sides.
     """
     margin, likelihood_threshold = electrodes.margin, electrodes.traces.settings.match_gain
-    rows = [row for row, templates in enumerate(templates_of) if templates is not None]
     columns = [(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))]
-    for row, white in zip(rows, whiten(values[rows], electrodes.kernels[rows]), strict=True):
-        templates = templates_of[row]
-        assert templates is not None
+    for row, templates in enumerate(templates_of):
+        if templates is None:
+            continue
+        white = whiten(values[electrodes.rows[row]], electrodes.kernels[row])
         position, unit, scale, _ = match(white, templates, likelihood_threshold, electrodes.dead)
         in_chunk = (position >= margin) & (position < values.shape[1] - margin)
         samples = position[in_chunk] - margin + chunk.start

@@ -7,10 +7,11 @@ from scipy import fft
 
 from evoalign.sorting.parallel import run
 
-FFT_LENGTH = 1024  # samples of a block of the convolution
+FFT_LENGTH = 1024  # samples that a block of the convolution takes
 WINDOW = 256  # samples of a spectrum; the filter has as many taps
 QUIET = 4.0  # a window with a larger excursion, in noise SDs, holds a spike
 MIN_WINDOWS = 20
+STEP = FFT_LENGTH - WINDOW  # samples that a block of the convolution gives
 FLOOR = 0.02  # of the spectrum's peak: what lies below is left as it is, not blown up
 
 
@@ -54,36 +55,43 @@ def _kernel(values: np.ndarray, noise_uv: np.ndarray, row: int) -> np.ndarray:
     return np.asarray(np.append(kernel, kernel[0]) * np.hanning(WINDOW + 1))
 
 
-def whiten(values: np.ndarray, kernels: np.ndarray) -> np.ndarray:
-    """Whiten voltages; half a kernel at each end is unreliable.
+def whiten(trace: np.ndarray, kernel: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+    """Whiten the voltages of a channel; half a kernel at each end is unreliable.
+
+    By overlap-save: as `numpy.convolve` in mode 'same'.
 
     Parameters
     ----------
-    values : ndarray ``[channel, sample]``
+    trace : ndarray ``[sample]``
         Filtered voltages, µV.
-    kernels : ndarray ``[channel, WINDOW + 1]``
+    kernel : ndarray ``[WINDOW + 1]``
         From `whitening_kernels`.
+    needed : ndarray, optional
+        bool ``[block]``, of `blocks_of`: others are 0; all are needed where it is not given.
 
     Returns
     -------
-    ndarray, float32 ``[channel, sample]``
+    ndarray, float32 ``[sample]``
         In noise SDs.
     """
-    white = np.empty_like(values, dtype=np.float32)
-    for row, kernel in enumerate(kernels):
-        _convolve(values[row], kernel, white[row])
-    return white
-
-
-def _convolve(trace: np.ndarray, kernel: np.ndarray, convolved: np.ndarray) -> None:
-    """Convolve as `numpy.convolve` in mode 'same', by overlap-save: one channel, which stays in the cache."""
-    overlap = len(kernel) - 1
-    step = FFT_LENGTH - overlap
-    n_blocks = -(-len(trace) // step)
-    before = overlap - overlap // 2
-    padded = np.zeros(n_blocks * step + overlap, np.float32)
-    padded[before : before + len(trace)] = trace
-    blocks = np.lib.stride_tricks.sliding_window_view(padded, FFT_LENGTH)[::step]
-    spectrum = fft.rfft(blocks, axis=1)
+    n_blocks = -(-len(trace) // STEP)
+    padded = np.zeros(n_blocks * STEP + WINDOW, np.float32)
+    padded[WINDOW // 2 : WINDOW // 2 + len(trace)] = trace
+    blocks = np.lib.stride_tricks.sliding_window_view(padded, FFT_LENGTH)[::STEP]
+    spectrum = fft.rfft(blocks if needed is None else blocks[needed], axis=1)
     spectrum *= fft.rfft(kernel.astype(np.float32), FFT_LENGTH)
-    convolved[:] = fft.irfft(spectrum, FFT_LENGTH, axis=1)[:, overlap:].reshape(-1)[: len(trace)]
+    white = np.zeros((n_blocks, STEP), np.float32)
+    white[slice(None) if needed is None else needed] = fft.irfft(spectrum, FFT_LENGTH, axis=1)[:, WINDOW:]
+    return white.reshape(-1)[: len(trace)]
+
+
+def blocks_of(samples: np.ndarray, before: int, after: int, n_samples: int) -> np.ndarray:
+    """Mark the blocks of a trace of `n_samples` that hold any of these stretches, bool ``[block]``.
+
+    A stretch is, of each of the ``samples [spike]``, what lies from `before` samples earlier until
+    `after` samples later, which is less than a block.
+    """
+    is_needed = np.zeros(-(-n_samples // STEP), dtype=bool)
+    for edge in (samples - before, samples + after):
+        is_needed[np.clip(edge, 0, n_samples - 1) // STEP] = True
+    return is_needed
