@@ -23,17 +23,17 @@ LARGE = {
 # What a script, or the rooms that it is made of, compute with. A library that is missing is loaded
 # where it is needed, in a function.
 NEEDED = {
-    "analyzer": {"scipy.stats", "sklearn", "spikeinterface"},
+    "analyzer": {"scipy.stats", "spikeinterface"},
     "axis_images": {"pynwb", "torch"},
     "checksums": set(),
-    "curated": {"scipy.stats", "sklearn", "spikeinterface"},
+    "curated": {"scipy.stats", "spikeinterface"},
     "dandiset": {"pynwb"},
     "demo": {"torch"},
     "demo_shared": {"pynwb", "torch"},
     "demo_tuning": {"pynwb", "torch"},
     "eigenframe": {"torch"},
     "encoding": {"torch"},
-    "envelope": {"scipy.stats", "sklearn", "spikeinterface"},
+    "envelope": {"scipy.stats", "spikeinterface"},
     "environment": set(),
     "insilico_linearity": {"pynwb", "scipy.stats", "torch", "xarray"},
     "insilico_report": {"matplotlib"},
@@ -42,7 +42,7 @@ NEEDED = {
     "insilico_warped": {"scipy.stats", "torch"},
     "nwb": {"pynwb"},
     "nwb_findings": {"nwbinspector", "pynwb"},
-    "phy": {"scipy.stats", "sklearn", "spikeinterface"},
+    "phy": {"scipy.stats", "spikeinterface"},
     "population": {"torch", "xarray"},
     "population_encoding": {"torch"},
     "population_figures": {"matplotlib"},
@@ -55,7 +55,7 @@ NEEDED = {
     "responses": {"pynwb"},
     "schemas": set(),
     "session_figures": {"matplotlib", "pynwb", "xarray"},
-    "spike_sorting": {"scipy.stats", "sklearn", "spikeinterface"},
+    "spike_sorting": {"scipy.stats", "spikeinterface"},
     "stimulus_log": set(),
     "trajectories": {"torch", "xarray"},
 }

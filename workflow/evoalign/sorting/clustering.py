@@ -24,6 +24,7 @@ from evoalign.sorting.mixtures import fit_mixture
 from evoalign.sorting.templates import Templates
 
 TIE_SD = 1e-3  # spikes that differ by less, in noise SDs, are copies of one
+MULTIPLIERS = np.random.RandomState(0).randint(1, 2**40, 64) * 2 + 1  # of sums by which rows are told apart
 COMPONENTS = 10  # principal components that isosplit6 clusters
 BACKGROUND = -2  # label of spikes of far cells; of several shapes, this and those below
 COLLIDED_SD = 4.0  # a spike that its cluster's mean leaves this much more than usual of, in robust SDs
@@ -54,9 +55,11 @@ def distinct(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     to keep the shapes does not help (232 clusters of two), so each is taken
     once.
     """
-    _, first, copy_of = np.unique(np.round(points / TIE_SD), axis=0, return_index=True, return_inverse=True)
-    if len(first) == len(points):
+    rounded = np.round(points / TIE_SD)
+    # Rows of which a sum differs differ: as a rule all do, and rows need not be sorted.
+    if len(np.unique(rounded.astype(np.int64) @ MULTIPLIERS[: points.shape[1]])) == len(points):
         return np.arange(len(points)), np.arange(len(points))
+    _, first, copy_of = np.unique(rounded, axis=0, return_index=True, return_inverse=True)
     return first, copy_of.reshape(-1)
 
 

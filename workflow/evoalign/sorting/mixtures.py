@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
+
+from evoalign.sorting.exponentials import exponential
+from evoalign.sorting.starts import spread_points
 
 REGULARISATION = 0.05  # added to each variance, in noise variances
 STARTS = 2  # fits, from other starts, of which the likelier one is kept
 TOLERANCE, MAX_STEPS = 1e-2, 200  # steps end when the mean log-likelihood gains less
 ROUND_VARIANCE, ROUND_SHARE = 1.2, 0.1  # of a round cloud, noise variances, and its first share of the points
+LARGE = 1e200  # a product of which the logarithm is taken
 ROUND_TOLERANCE = 0.03  # of the steps of a round cloud, which may hold few of the points
 
 
@@ -39,21 +42,19 @@ class Mixture:
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """Return the likeliest cloud of each of the ``points [point, dimension]``."""
-        return np.asarray(np.argmax(self._log_shares(points)[0], axis=0))
+        return np.asarray(np.argmax(self._shares(points)[0], axis=0))
 
     def bic(self, points: np.ndarray) -> float:
         """Return the Bayesian information criterion (Schwarz 1978) on ``points [point, dimension]``."""
         n, n_dimensions = self.means.shape
         n_parameters = n * (n_dimensions + n_dimensions * (n_dimensions + 1) // 2) + n - 1
-        return float(-2 * self._log_shares(points)[1] + n_parameters * np.log(len(points)))
+        return float(-2 * self._shares(points)[1] + n_parameters * np.log(len(points)))
 
-    def _log_shares(self, points: np.ndarray) -> tuple[np.ndarray, float]:
-        """Log of clouds' shares of points ``[cloud, point]``, and the log-likelihood of all points."""
+    def _shares(self, points: np.ndarray) -> tuple[np.ndarray, float]:
+        """Clouds' shares of points ``[cloud, point]``, and the log-likelihood of all points."""
         shares = np.empty((len(self.means), len(points)))
         columns = np.ascontiguousarray(points.T, np.float64)
-        total = _expect(columns, np.log(self.weights), self.means, self.covariances, shares)
-        with np.errstate(divide="ignore"):
-            return np.log(shares), float(total)
+        return shares, float(_expect(columns, np.log(self.weights), self.means, self.covariances, shares))
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,11 @@ def fit_mixture(points: np.ndarray, n: int) -> Mixture:
     """
     random, best_likelihood, best = np.random.RandomState(0), -np.inf, None
     columns = np.ascontiguousarray(points.T, np.float64)
-    for _ in range(STARTS if n > 1 else 1):
-        _, chosen = kmeans_plusplus(points, n, random_state=random)
+    if n == 1:
+        return Mixture(*_maximise(columns, np.ones((1, len(points)))))
+    for _ in range(STARTS):
         shares = np.zeros((n, len(points)))
-        shares[np.arange(n), chosen] = 1
+        shares[np.arange(n), spread_points(points, n, random)] = 1
         likelihood, *fitted = _fit(columns, shares)
         if best is None or likelihood > best_likelihood:
             best_likelihood, best = likelihood, Mixture(*fitted)
@@ -219,16 +221,36 @@ def _expect(columns, log_weights, means, covariances, shares):  # type: ignore[n
                     white[p] += whitener[i, j] * (columns[j, p] - means[k, j])
             for p in range(n_points):
                 shares[k, p] -= 0.5 * white[p] * white[p]
-    total = 0.0
-    for p in range(n_points):
-        largest = shares[0, p]
-        for k in range(1, n):
-            largest = max(largest, shares[k, p])
-        norm = 0.0
-        for k in range(n):
-            shares[k, p] = np.exp(shares[k, p] - largest)
-            norm += shares[k, p]
-        total += largest + np.log(norm)
-        for k in range(n):
-            shares[k, p] /= norm
-    return total
+    return _normalise(shares)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+def _normalise(shares):  # type: ignore[no-untyped-def]
+    """Turn logarithms ``[cloud, point]`` into shares of each point; return the log of the points' product."""
+    n, n_points = shares.shape
+    largest, norm = shares[0].copy(), np.zeros(n_points)
+    for k in range(1, n):
+        for p in range(n_points):
+            largest[p] = max(largest[p], shares[k, p])
+    for k in range(n):
+        for p in range(n_points):
+            shares[k, p] -= largest[p]
+        exponential(shares[k])
+        for p in range(n_points):
+            norm[p] += shares[k, p]
+    for k in range(n):
+        for p in range(n_points):
+            shares[k, p] /= norm[p]
+    return largest.sum() + _log_of_product(norm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _log_of_product(norms):  # type: ignore[no-untyped-def]
+    """Sum of logarithms of values from 1 to the number of clouds, of which few together have a product."""
+    total, product = 0.0, 1.0
+    for p in range(len(norms)):
+        product *= norms[p]
+        if product > LARGE:
+            total += np.log(product)
+            product = 1.0
+    return total + np.log(product)
