@@ -104,11 +104,12 @@ LAYOUT = Layout()
 
 def classical(seed: int, _: Sources) -> Truth:
     """Three shapes an electrode; noise of 5, 10, 15 and 20 % of the trough, each on a quarter of them."""
-    rng = np.random.default_rng([seed, 2])
+    rng, layout = np.random.default_rng([seed, 2]), Layout(rate_hz=24_000.0)
     level = np.array([0.05, 0.10, 0.15, 0.20])[np.arange(N_ELECTRODES) % 4] * CLASSICAL_TROUGH_UV
     units = [(row, CLASSICAL_TROUGH_UV * rng.uniform(0.9, 1.1)) for row in range(N_ELECTRODES) for _ in "abc"]
-    voltage = np.stack([hash_of_far_cells(rng, sd) for sd in level], axis=1)
-    return with_units(voltage, units, rng, Firing((15.0, 25.0)))
+    far_hz = 0.5 * layout.rate_hz / N_FAR_SHAPES  # the recipe: a far spike at half of the samples
+    voltage = np.stack([hash_of_far_cells(rng, sd, layout, far_hz=far_hz) for sd in level], axis=1)
+    return with_units(voltage, units, rng, Firing((15.0, 25.0)), layout=layout)
 
 
 def utah_units(rng: np.random.Generator) -> list[tuple[int, float]]:

@@ -1,8 +1,9 @@
 """Kinds of ground truth for sorters whose whole recordings a generator makes.
 
-`ours` is that of `sorting_truth`, `hum` the same with mains hum; `generator` and `loud_generator` are
-SpikeInterface's own (`generate_ground_truth_recording`, contacts 400 µm apart), at two noises; `mearec` and
-`loud_mearec` are MEArec's, from files that `sorting_mearec.py` makes in an environment of its own.
+`ours` is that of `sorting_truth`, `hum` the same with mains hum; `generator`, `loud_generator` and
+`faint_generator` are SpikeInterface's own (`generate_ground_truth_recording`, contacts 400 µm apart), at
+three noises; `mearec` and `loud_mearec` are MEArec's, from files that `sorting_mearec.py` makes in an
+environment of its own.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def hum(seed: int, sources: Sources) -> Truth:
     return recorded(recording.get_traces() + np.rint(added).astype(np.int16)), sorting
 
 
-def generator(seed: int, _: Sources, noise_uv: float = 9.0) -> Truth:
-    """SpikeInterface's generator: two cells within 20 µm (x, y) of each electrode, 5 to 40 µm deep."""
+def generator(seed: int, _: Sources, noise_uv: float = 5.0) -> Truth:
+    """SpikeInterface's generator at its own noise; two cells a contact, within 20 µm, 5 to 40 µm deep."""
     rng = np.random.default_rng([seed, 1])
     probe = _probe(N_ELECTRODES)
     beside = np.repeat(probe.contact_positions, 2, axis=0)
@@ -57,6 +58,11 @@ def generator(seed: int, _: Sources, noise_uv: float = 9.0) -> Truth:
 
 def loud_generator(seed: int, sources: Sources) -> Truth:
     """`generator` at three times the noise."""
+    return generator(seed, sources, noise_uv=15.0)
+
+
+def faint_generator(seed: int, sources: Sources) -> Truth:
+    """`generator` at more than five times the noise, in which most of its cells drown."""
     return generator(seed, sources, noise_uv=27.0)
 
 

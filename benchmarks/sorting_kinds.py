@@ -23,12 +23,12 @@ import sorting_drawn as drawn
 from sorting import judge, processor_s
 from sorting_drawn import NoSource, Sources, Truth
 from sorting_entries import find, why_missing
-from sorting_generators import generator, hum, loud_generator, loud_mearec, mearec, ours
+from sorting_generators import faint_generator, generator, hum, loud_generator, loud_mearec, mearec, ours
 from sorting_real import real, real_variable
 
 WARM_UP_S = 5.0  # sorted first, so that nothing is compiled within the time
 MAIN_KINDS = (ours, generator, loud_generator, mearec, loud_mearec, drawn.classical, real, real_variable)
-SMALL_KINDS = (drawn.utah, drawn.variable)
+SMALL_KINDS = (faint_generator, drawn.utah, drawn.variable)
 STRESS_KINDS = (
     hum, drawn.inverted, drawn.bursting, drawn.rare, drawn.six, drawn.drift, drawn.rate_20, drawn.rate_40,
     drawn.coarse, drawn.fine,
