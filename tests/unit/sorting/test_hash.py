@@ -8,7 +8,8 @@ from planted_spikes import RATE, one_unit, sorted_units, wave
 from scipy import stats
 
 from evoalign.sorting.clustering import BACKGROUND
-from evoalign.sorting.hash import PEAK_AT_THRESHOLD, is_cut, stands_apart, without_hash
+from evoalign.sorting.hash import PEAK_AT_THRESHOLD, is_cut, without_hash
+from evoalign.sorting.modes import stands_apart
 
 
 def test_the_limit_is_that_of_a_half_normal_distribution():

@@ -10,19 +10,17 @@ cluster that does not stand apart from the hash is judged with the hash.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binom
 
 from evoalign.sorting.clustering import BACKGROUND, components
-from evoalign.sorting.merging import falls_off_from_threshold, fisher_axis, nearest_cluster
+from evoalign.sorting.merging import falls_off_from_threshold, nearest_cluster
+from evoalign.sorting.modes import fisher_axis, stands_apart
 
 # Squared coefficient of variation of what a half-normal variable exceeds its edge by: the sizes have
 # their peak at the threshold, and half of the spikes lie below it.
 PEAK_AT_THRESHOLD = np.pi / 2 - 1
 SPREAD, SURE = 1.3, 2.0  # SD of the estimate's logarithm times the root of the number of spikes; in SDs
 
-WINDOW_SD = 1.0  # width of the window in which spikes are counted, in SDs of the cluster
 SLICE_COSINE = 0.95  # of the mean waveforms of two slices of the hash
-P_SADDLE = 1e-4  # of so few spikes in the window of the saddle, were they as many as at the peak
 
 
 def is_cut(excess: np.ndarray) -> bool:
@@ -99,28 +97,3 @@ def _is_lower_slice(small: np.ndarray, large: np.ndarray) -> bool:
     """Say whether a cluster of mean waveform `small` may be the slice of the hash below that of `large`."""
     norms = np.linalg.norm(small), np.linalg.norm(large)
     return bool(norms[0] < norms[1] and small @ large > SLICE_COSINE * norms[0] * norms[1])
-
-
-def stands_apart(members: np.ndarray, others: np.ndarray) -> bool:
-    """Say whether a density has a peak at some values, and a saddle between it and that of others.
-
-    isosplit6 is not asked here: of two normal clouds five SDs apart, one of 1,600 points and one of
-    120, it makes one.
-
-    Parameters
-    ----------
-    members, others : ndarray
-        Values ``[spike]``; those of the others are smaller as a rule.
-    """
-    lower, upper = float(np.median(others)), float(np.median(members))
-    width = 1.4826 * float(np.median(np.abs(members - upper)))
-    if upper <= lower or width <= 0:
-        return False
-    pooled = np.sort(np.concatenate([members, others]))
-    start = float(np.percentile(others, 5))
-    grid = np.arange(min(start, lower), upper + width, WINDOW_SD / 2 * width)
-    counts = np.diff(np.searchsorted(pooled, grid[:, None] + np.array([-0.5, 0.5]) * WINDOW_SD * width))[:, 0]
-    between = (grid >= lower - WINDOW_SD / 2 * width) & (grid <= upper)
-    saddle = int(np.flatnonzero(between)[np.argmin(counts[between])])
-    peak = int(min(counts[saddle:].max(), counts[: saddle + 1].max()))
-    return bool(binom.cdf(counts[saddle], counts[saddle] + peak, 0.5) < P_SADDLE)

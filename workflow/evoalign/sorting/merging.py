@@ -6,7 +6,7 @@ import numpy as np
 
 from evoalign.sorting.clustering import components
 from evoalign.sorting.coincidences import coincidence
-from evoalign.sorting.isosplit import isosplit
+from evoalign.sorting.modes import unimodal
 
 SAME_SHAPE = (0.15, 0.5)  # difference of one unit's waveforms, relative to the larger and in noise SDs
 MIN_BURST_SIZE = 0.5  # the last spike of a burst relative to the first
@@ -115,19 +115,3 @@ def falls_off_from_threshold(excess: np.ndarray) -> bool:
 def _same_unit(coincident: float, first: np.ndarray, second: np.ndarray) -> bool:
     """Judge two clusters by their coincidences and scores ``[spike, component]``."""
     return not coincident >= MIN_INDEPENDENT and unimodal(first, second)
-
-
-def unimodal(first: np.ndarray, second: np.ndarray) -> bool:
-    """Say whether isosplit6 sees one cluster on the axis that parts two best (Fisher's discriminant)."""
-    axis = fisher_axis(first, second)
-    projections = [first @ axis, second @ axis]
-    labels = np.repeat([1, 2], [len(projection) for projection in projections]).astype(np.int32)
-    pooled = np.concatenate(projections)
-    return len(np.unique(isosplit(pooled[:, None], labels))) == 1
-
-
-def fisher_axis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the axis ``[component]`` that parts two clouds ``[spike, component]`` best."""
-    spread = np.cov(first.T) * len(first) + np.cov(second.T) * len(second)
-    spread = spread / (len(first) + len(second)) + 0.2 * np.eye(len(spread))
-    return np.linalg.solve(spread, second.mean(axis=0) - first.mean(axis=0))
