@@ -5,7 +5,7 @@ import pytest
 from planted_spikes import RATE, one_unit, sorted_units, wave
 
 from evoalign.sorting.clustering import BACKGROUND, is_mixture, templates_of
-from evoalign.sorting.doubtful import doubtful_cluster, has_refractory_period, is_confirmed
+from evoalign.sorting.doubtful import doubtful_clusters, has_refractory_period, is_confirmed
 from evoalign.sorting.matching import least_scales, match
 from evoalign.sorting.templates import Templates
 
@@ -48,12 +48,34 @@ def test_most_of_the_hash_may_be_a_unit_and_a_slice_of_it_may_not():
     rng = np.random.default_rng(1)
     times = np.cumsum(2e-3 + rng.exponential(0.02, 1000))
     of_hash = rng.permutation(np.repeat([BACKGROUND - 1, BACKGROUND - 3], [700, 300]))
-    assert doubtful_cluster(of_hash, times, REFRACTORY_S) == BACKGROUND - 1
-    assert doubtful_cluster(np.repeat([0, -1], 500), times, REFRACTORY_S) is None
+    assert candidates(of_hash, times) == [BACKGROUND - 1]
+    assert candidates(np.repeat([0, -1], 500), times) == []
     slices = rng.permutation(np.repeat([-2, -3, -4], [400, 300, 300]))
-    assert doubtful_cluster(slices, times, REFRACTORY_S) is None
+    assert candidates(slices, times) == []
     independent = np.sort(rng.uniform(0, 5.0, 1000))
-    assert doubtful_cluster(of_hash, independent, REFRACTORY_S) is None
+    assert candidates(of_hash, independent) == []
+
+
+def test_each_cluster_that_stands_apart_may_be_a_unit_and_one_with_collisions_may_not():
+    rng = np.random.default_rng(2)
+    times = np.cumsum(2e-3 + rng.exponential(0.02, 1000))
+    labels = rng.permutation(np.repeat([BACKGROUND, BACKGROUND - 1], [650, 350]))
+    apart = np.where(labels == BACKGROUND - 1, 8.0, 0.0)
+    assert sorted(candidates(labels, times, apart)) == [BACKGROUND - 1, BACKGROUND]
+    # A peak's cluster is not asked how it stands to the troughs.
+    is_positive = labels == BACKGROUND - 1
+    assert candidates(labels, times, apart, is_positive) == [BACKGROUND]
+    independent = np.where(labels == BACKGROUND, times, np.sort(rng.uniform(0, times[-1] / 8, 1000)))
+    order = np.argsort(independent)
+    assert candidates(labels[order], independent[order], apart[order]) == [BACKGROUND]
+
+
+def candidates(labels, times, apart=None, is_positive=None):
+    """Clusters that may be units, where waveforms lie `apart` from each other along one axis."""
+    waves = np.random.default_rng(3).normal(0, 1, (len(labels), 20))
+    waves[:, 0] += 0 if apart is None else apart
+    signs = np.zeros(len(labels), dtype=bool) if is_positive is None else is_positive
+    return doubtful_clusters(labels, waves, signs, times, REFRACTORY_S)
 
 
 def made_templates(n_spikes=(400, 300, 900), n_background=1, n_doubtful=1):

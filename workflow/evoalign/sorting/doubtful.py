@@ -4,8 +4,8 @@ The threshold cuts the sizes of such a unit as it cuts those of the hash, so tha
 for hash. Template matching weighs whole waveforms and so goes deeper: it finds nearly all spikes of a
 unit of five noise SDs, and their sizes have a peak; those of the hash fall off there too. What may
 be a unit is the cluster that holds most of an electrode's hash, as of a broad hash there are more
-spikes below any slice of it, unless it breaks a refractory period of its own. The rest is decided
-after matching.
+spikes below any slice of it, and one that stands apart from all other spikes, unless they break a
+refractory period of their own. The rest is decided after matching.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import poisson
 
-from evoalign.sorting.clustering import BACKGROUND
+from evoalign.sorting.clustering import BACKGROUND, components
 from evoalign.sorting.coincidences import coincidences
 from evoalign.sorting.hash import is_cut
 from evoalign.sorting.matching import least_scales
+from evoalign.sorting.modes import fisher_axis, stands_apart
 from evoalign.sorting.templates import Templates
 
 MIN_SHARE = 0.5  # of the spikes of an electrode's hash
@@ -28,24 +29,43 @@ P_OWN = 0.01  # of so many, were there no more than that
 MIN_KEPT = 0.7
 
 
-def doubtful_cluster(labels: np.ndarray, times_s: np.ndarray, refractory_s: float) -> int | None:
-    """Return the label of the cluster of the hash that may be a unit; None where none may.
+def doubtful_clusters(
+    labels: np.ndarray, waves: np.ndarray, is_positive: np.ndarray, times_s: np.ndarray, refractory_s: float
+) -> list[int]:
+    """Return the labels of the clusters of the hash that may be units.
 
     Parameters
     ----------
     labels : ndarray ``[spike]``
         Spikes of far cells, by cluster, from `BACKGROUND` down.
+    waves : ndarray
+        Whitened, aligned waveforms ``[spike, sample]``.
+    is_positive : ndarray, bool ``[spike]``
+        The extreme is a peak.
     times_s : ndarray ``[spike]``
         Rising.
     refractory_s : float
         Spikes of one unit are further apart.
     """
     names, counts = np.unique(labels[labels <= BACKGROUND], return_counts=True)
-    if not len(names) or counts.max() <= MIN_SHARE * counts.sum():
-        return None
-    name = int(names[np.argmax(counts)])
-    duration_s = float(times_s[-1] - times_s[0])
-    return name if has_refractory_period(times_s[labels == name], refractory_s, duration_s) else None
+    duration_s = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
+    return [
+        name
+        for name, n in zip(names.tolist(), counts.tolist(), strict=True)
+        if has_refractory_period(times_s[labels == name], refractory_s, duration_s)
+        and (n > MIN_SHARE * counts.sum() or _stands_apart(labels == name, waves, is_positive))
+    ]
+
+
+def _stands_apart(member: np.ndarray, waves: np.ndarray, is_positive: np.ndarray) -> bool:
+    """Say whether few spikes lie between a cluster and all others of its sign."""
+    others = ~member & (is_positive == is_positive[member][0])
+    if min(np.count_nonzero(member), np.count_nonzero(others)) < 2:
+        return False
+    scores = components(waves[member | others])
+    of_member = member[member | others]
+    axis = fisher_axis(scores[~of_member], scores[of_member])
+    return stands_apart(scores[of_member] @ axis, scores[~of_member] @ axis)
 
 
 def has_refractory_period(times_s: np.ndarray, refractory_s: float, duration_s: float) -> bool:

@@ -16,7 +16,7 @@ from evoalign.sorting.bad_channels import N_STRETCHES
 from evoalign.sorting.bursts import bursting
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
 from evoalign.sorting.detection import extremes, one_sign
-from evoalign.sorting.doubtful import doubtful_cluster
+from evoalign.sorting.doubtful import doubtful_clusters
 from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.hash import without_hash
 from evoalign.sorting.hidden import with_hidden_units
@@ -26,6 +26,7 @@ from evoalign.sorting.parallel import run
 from evoalign.sorting.settings import Sorting
 from evoalign.sorting.templates import Templates, shifted
 from evoalign.sorting.traces import Chunk, Traces
+from evoalign.sorting.twins import with_twins
 from evoalign.sorting.waveforms import time_axis_ms
 from evoalign.sorting.whitening import WINDOW, blocks_of, whiten, whitening_kernels
 
@@ -220,9 +221,8 @@ def find_templates(
     # The hash is of many shapes and sizes: each piece of it explains some.
     of_hash = (labels == BACKGROUND) & (pieces >= 0)
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
-    largest = doubtful_cluster(labels, times_s, settings.refractory_ms * 1e-3)
-    doubtful = [] if largest is None else [largest]
-    if largest is None:
+    doubtful = doubtful_clusters(labels, waves, is_positive, times_s, settings.refractory_ms * 1e-3)
+    if not doubtful:
         excess = size_uv - threshold_uv
         labels, doubtful = with_hidden_units(labels, waves, excess, is_positive, settings.min_spikes)
     if not doubtful and not np.any(labels >= 0):
@@ -241,7 +241,8 @@ def _clusters(
     labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
     labels = without_hash(labels, waves, excess)
     by_piece = np.where((labels == BACKGROUND) & (pieces >= 0), BACKGROUND - pieces, labels)
-    return np.where(labels >= 0, without_explained(by_piece, waves), labels), pieces
+    labels = np.where(labels >= 0, without_explained(by_piece, waves), labels)
+    return with_twins(labels, pieces, waves, settings.min_spikes)
 
 
 @dataclass(frozen=True)
