@@ -6,7 +6,7 @@ from planted_spikes import wave
 
 from evoalign.sorting.clustering import BACKGROUND
 from evoalign.sorting.hidden import with_hidden_units
-from evoalign.sorting.mixtures import fit_round_cloud
+from evoalign.sorting.mixtures import fit_round_clouds
 
 THRESHOLD = 4.5  # noise SDs
 UNIT = wave(0.16, 0.1)
@@ -77,9 +77,9 @@ def test_a_round_cloud_is_fitted_in_a_wide_one_and_gains_nothing_where_there_is_
     wide = rng.normal(0, 1, (2000, 8)) * np.linspace(1.5, 4, 8)
     centre = np.array([4.0, -3, 2, 0, 0, 1, 0, 3])
     points = np.concatenate([wide, centre + rng.normal(0, 1.1, (300, 8))])
-    cloud = fit_round_cloud(points, centre + 1)
+    (cloud,) = fit_round_clouds(points, centre[None] + 1)
     assert cloud.gain > 100
     np.testing.assert_allclose(cloud.mixture.means[0], centre, atol=0.3)
     assert cloud.mixture.weights[0] == pytest.approx(300 / 2300, abs=0.02)
     assert np.mean(cloud.mixture.predict(points)[2000:] == 0) > 0.9
-    assert max(fit_round_cloud(wide, start).gain for start in wide[:10]) < 10
+    assert max(cloud.gain for cloud in fit_round_clouds(wide, wide[:10])) < 10

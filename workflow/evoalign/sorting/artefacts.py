@@ -99,7 +99,7 @@ def find_artefacts(traces: Traces, n_jobs: int = 1) -> list[Artefact]:
     stretches = traces.samples(N_STRETCHES)
     if not stretches:
         return []
-    sampled = np.concatenate([traces.raw(stretch) for stretch in stretches])
+    sampled = np.concatenate(list(run(traces.raw, (), stretches, n_jobs, "artefacts")))
     thinned = _turned(sampled[::THINNED].astype(np.float32))
     centre = medians_of_rows(thinned, n_jobs)
     spread = MAD_TO_SD * medians_of_rows(np.abs(thinned - centre[:, None]), n_jobs)

@@ -82,9 +82,10 @@ def find_bad_channels(traces: Traces, n_jobs: int = 1) -> pd.DataFrame:
     reason = np.full(n, "", dtype=object)
     if not stretches:
         return _table(traces, np.full(n, "flat", dtype=object), {})
-    raw = [traces.raw(stretch) for stretch in stretches]
-    _mark(reason, np.median([_equal_share(block) for block in raw], axis=0) > FLAT_SHARE, "flat")
-    _mark(reason, _extreme_share(raw) > settings.bad_saturated, "saturated")
+    raw = list(run(traces.raw, (), stretches, n_jobs, PASS))
+    equal_share = list(run(_equal_share, (), raw, n_jobs, PASS))
+    _mark(reason, np.median(equal_share, axis=0) > FLAT_SHARE, "flat")
+    _mark(reason, _extreme_share(raw, n_jobs) > settings.bad_saturated, "saturated")
     traces.leave_out(reason != "")
     sd_of_step = {"raw_sd_uv": _sd([block.T for block in raw], n_jobs) * np.abs(traces.gain_uv)}
     voltages = list(run(_band_passed, (traces,), stretches, n_jobs, PASS))
@@ -107,9 +108,8 @@ def find_bad_channels(traces: Traces, n_jobs: int = 1) -> pd.DataFrame:
         "disconnected",
     )
     _mark(reason, noise > settings.bad_noise_ratio * typical_noise, "noise")
-    for voltage in voltages:
-        # What hits all electrodes alike, as stimulation, would make them repeat one another.
-        np.clip(voltage, -QUIET * noise[:, None], QUIET * noise[:, None], out=voltage)
+    # What hits all electrodes alike, as stimulation, would make them repeat one another.
+    list(run(_clip, (QUIET * noise,), voltages, n_jobs, PASS))
     _mark(
         reason, _duplicates(correlation(voltages, n_jobs), reason == "", settings.bad_duplicate), "duplicate"
     )
@@ -176,13 +176,21 @@ def _equal_share(block: np.ndarray) -> np.ndarray:
     return np.mean(np.diff(block, axis=0) == 0, axis=0) if len(block) > 1 else np.ones(block.shape[1])
 
 
-def _extreme_share(blocks: list[np.ndarray]) -> np.ndarray:
+def _clip(limit: np.ndarray, voltages: np.ndarray) -> None:
+    np.clip(voltages, -limit[:, None], limit[:, None], out=voltages)
+
+
+def _extreme_share(blocks: list[np.ndarray], n_jobs: int) -> np.ndarray:
     """Share of samples at the largest or smallest value that the channel ever takes."""
-    extremes = [extremes_of(block) for block in blocks]
+    extremes = list(run(extremes_of, (), blocks, n_jobs, PASS))
     low = np.min([lows for lows, _ in extremes], axis=0)
     high = np.max([highs for _, highs in extremes], axis=0)
-    count = sum(np.sum((block == low) | (block == high), axis=0) for block in blocks)
+    count = sum(run(_count_extremes, (low, high), blocks, n_jobs, PASS))
     return np.where(high > low, count / sum(map(len, blocks)), 0.0)
+
+
+def _count_extremes(low: np.ndarray, high: np.ndarray, block: np.ndarray) -> np.ndarray:
+    return np.sum((block == low) | (block == high), axis=0)
 
 
 def extremes_of(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

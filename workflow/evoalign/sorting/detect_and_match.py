@@ -96,15 +96,27 @@ def crossings(
     crossed = list(run(_detect, (electrodes,), pieces, n_jobs, "threshold crossings"))
     if not with_waves:
         return crossed, []
-    rows = range(len(electrodes.rows))
-    templates = list(run(_find_templates, (electrodes, crossed), rows, n_jobs, "clusters"))
-    end_children()
+    templates = _all_templates(electrodes, crossed, n_jobs)
     without_waves = [replace(crossings, waves=crossings.waves[:0]) for crossings in crossed]
     return without_waves, templates
 
 
 def _detect(electrodes: WhitenedElectrodes, piece: tuple[int, Chunk]) -> Crossings:
     return detect(electrodes, *piece)
+
+
+def _all_templates(
+    electrodes: WhitenedElectrodes, crossed: list[Crossings], n_jobs: int
+) -> list[Templates | None]:
+    """Templates of each electrode; the longest first, so that none is left to one thread at the end."""
+    n_rows = len(electrodes.rows)
+    n_spikes = sum(np.bincount(crossings.row, minlength=n_rows) for crossings in crossed)
+    rows = np.argsort(-n_spikes, kind="stable").tolist()
+    found = dict(
+        zip(rows, run(_find_templates, (electrodes, crossed), rows, n_jobs, "clusters"), strict=True)
+    )
+    end_children()
+    return [found[row] for row in range(n_rows)]
 
 
 def _find_templates(electrodes: WhitenedElectrodes, crossed: list[Crossings], row: int) -> Templates | None:

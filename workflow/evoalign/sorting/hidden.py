@@ -16,7 +16,7 @@ from scipy.stats import binom, chi2
 
 from evoalign.sorting.clustering import BACKGROUND, SPLIT_BIC, SPLIT_COMPONENTS, components
 from evoalign.sorting.hash import is_cut
-from evoalign.sorting.mixtures import ROUND_VARIANCE, fit_round_cloud
+from evoalign.sorting.mixtures import ROUND_VARIANCE, fit_round_clouds
 from evoalign.sorting.starts import spread_points
 
 STARTS = 12  # spikes around which round clouds are looked for
@@ -68,7 +68,7 @@ def _round_clouds(waves: np.ndarray, excess: np.ndarray, min_spikes: int) -> lis
     scores = components(waves, SPLIT_COMPONENTS)
     looked_at = scores[np.linspace(0, len(scores) - 1, min(len(scores), MAX_SPIKES)).astype(np.int64)]
     starts = spread_points(looked_at, min(STARTS, len(looked_at)), np.random.RandomState(0))
-    clouds = [fit_round_cloud(looked_at, looked_at[start]) for start in starts]
+    clouds = fit_round_clouds(looked_at, looked_at[starts])
     clouds = sorted((cloud for cloud in clouds if cloud.gain > SPLIT_BIC), key=lambda cloud: -cloud.gain)
     members, means, free = [], list[np.ndarray](), np.ones(len(waves), dtype=bool)
     for cloud in clouds:

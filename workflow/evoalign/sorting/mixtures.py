@@ -73,23 +73,25 @@ class RoundCloud:
     gain: float
 
 
-def fit_round_cloud(points: np.ndarray, start: np.ndarray) -> RoundCloud:
-    """Explain points by a wide Gaussian cloud and a round one, of the variance of white noise.
+def fit_round_clouds(points: np.ndarray, starts: np.ndarray) -> list[RoundCloud]:
+    """Explain points by a wide Gaussian cloud and a round one of white noise, from each start.
 
     Parameters
     ----------
     points : ndarray
         float64 ``[point, dimension]``, noise SDs.
-    start : ndarray
-        ``[dimension]``: first mean of the round cloud.
+    starts : ndarray
+        ``[start, dimension]``: first means of the round cloud.
     """
     columns, (n_points, n_dimensions) = np.ascontiguousarray(points.T, np.float64), points.shape
     alone = np.ones((1, n_points))
     weights, means, covariances = _maximise(columns, alone)
     wide = _expect(columns, np.log(weights), means, covariances, alone)
-    likelihood, *fitted = _fit_round(columns, start.astype(np.float64), means[0], covariances[0])
-    cost = (n_dimensions + 1) * np.log(n_points)
-    return RoundCloud(Mixture(*fitted), float(2 * (likelihood - wide) - cost))
+    cost, clouds = (n_dimensions + 1) * np.log(n_points), []
+    for start in np.ascontiguousarray(starts, np.float64):
+        likelihood, *fitted = _fit_round(columns, start, means[0], covariances[0])
+        clouds.append(RoundCloud(Mixture(*fitted), float(2 * (likelihood - wide) - cost)))
+    return clouds
 
 
 def fit_mixture(points: np.ndarray, n: int) -> Mixture:
