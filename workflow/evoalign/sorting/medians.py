@@ -10,7 +10,7 @@ import numpy as np
 from evoalign.sorting.parallel import run
 
 HALF = 1 << 15  # bins of the upper 16 bits of negative int32
-BLOCK = 256  # samples that go through the network together, in the cache
+BLOCK = 128  # samples that go through the network together: those of 96 channels stay in the cache
 
 
 def median_over_channels(values: np.ndarray) -> np.ndarray:
