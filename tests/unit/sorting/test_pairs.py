@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted_spikes import RATE, sorted_units, train, wave
+from scipy import stats
 
-from evoalign.sorting.coincidences import accompanying
+from evoalign.sorting.coincidences import accompanying, coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
-from evoalign.sorting.pairs import NEAR_SD, join_pieces, without_followers
+from evoalign.sorting.pairs import INDEPENDENT, NEAR_SD, P_PIECES, join_pieces, without_followers
 from evoalign.sorting.templates import Templates
 from evoalign.sorting.waveforms import WaveSums
 
@@ -171,3 +172,31 @@ def test_independent_neurons_are_left_as_they_are(rates_hz, seed):
     units, waves = make([poisson_train(rng, rate) for rate in rates_hz], SHAPES[: len(rates_hz)])
     found = settled(dict(units), waves)
     assert found == units
+
+
+def test_pieces_of_few_spikes_are_joined_by_a_long_refractory_period_that_both_keep():
+    """Within 1.5 ms some 4 are expected by chance, too few to tell; within 3 ms 10."""
+    rng = np.random.default_rng(8)
+    gaps = 4e-3 + rng.exponential(0.5, round(3 * SECONDS))
+    whole = np.cumsum(gaps)
+    whole = whole[whole < SECONDS]
+    first, second = whole[::2], whole[1::2]
+    expected = coincidences(first, second, REFRACTORY_S, SECONDS)[1]
+    assert stats.poisson.cdf(0, INDEPENDENT * expected) > P_PIECES
+    units, waves = make([first, second], [SHAPES[0]] * 2)
+    assert len(settled(units, waves)) == 1
+    # Bursts, whose spikes lie 2 to 3 ms apart, leave the shorter interval.
+    burst = rng.choice(first, len(first) // 2, replace=False) + rng.uniform(2e-3, 3e-3, len(first) // 2)
+    units, waves = make([np.sort(np.concatenate([first, burst])), second], [SHAPES[0]] * 2)
+    assert len(settled(units, waves)) == 2
+
+
+def test_two_units_of_one_shape_whose_collided_spikes_are_lost_are_joined_in_one_of_fifty_cases_at_most():
+    rng, joined, n = np.random.default_rng(9), 0, 100
+    for _ in range(n):
+        first, second = poisson_train(rng, rng.uniform(1.2, 2.4)), poisson_train(rng, rng.uniform(1.2, 2.4))
+        near = np.searchsorted(first, second[:, None] + np.array([-1.5, 1.5]) * REFRACTORY_S)
+        beside = near[:, 1] > near[:, 0]
+        second = second[~beside | (rng.random(len(second)) < INDEPENDENT)]
+        joined += len(settled(*make([first, second], [SHAPES[0]] * 2))) == 1
+    assert joined <= n / 50

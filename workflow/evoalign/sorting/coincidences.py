@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+UPPER = 1.5  # refractory periods: longer intervals are not near
 MIN_EXPECTED = 4.0  # coincidences, below which a gap in a correlogram says nothing
 
 
@@ -32,13 +33,13 @@ def accompanying(first_s: np.ndarray, second_s: np.ndarray, within_s: float, dur
 
 
 def coincidences(
-    first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float
+    first_s: np.ndarray, second_s: np.ndarray, refractory_s: float, duration_s: float, upper: float = UPPER
 ) -> tuple[int, float]:
     """Return how many intervals of two rising trains are near the refractory period, and how many by chance.
 
-    Near is from half to one and a half of it, in either order.
+    Near is from half of it to `upper` times it, in either order.
     """
-    lower, upper = 0.5 * refractory_s, 1.5 * refractory_s
+    lower, upper = 0.5 * refractory_s, upper * refractory_s
     edges = np.searchsorted(second_s, first_s[:, None] + np.array([-upper, -lower, lower, upper]))
     counted = np.sum(edges[:, 1] - edges[:, 0]) + np.sum(edges[:, 3] - edges[:, 2])
     return int(counted), len(first_s) * len(second_s) * 2 * (upper - lower) / duration_s

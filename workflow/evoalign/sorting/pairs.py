@@ -16,9 +16,10 @@ from scipy.stats import poisson
 
 from evoalign.sorting.bursts import follow, neighbours
 from evoalign.sorting.clustering import MIXTURE_COUNT
-from evoalign.sorting.coincidences import accompanying, coincidences
+from evoalign.sorting.coincidences import UPPER, accompanying, coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.detection import extreme_uv
+from evoalign.sorting.doubtful import MAX_OWN
 from evoalign.sorting.merging import MIN_BURST_SIZE
 from evoalign.sorting.templates import Templates
 from evoalign.sorting.waveforms import UnitKey, WaveSums
@@ -26,6 +27,10 @@ from evoalign.sorting.waveforms import UnitKey, WaveSums
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
 MAX_SHARED = 0.35  # coincidences of two pieces relative to those expected; some spikes are mistaken
 P_PIECES = 0.01  # of so few coincidences, were the two independent
+INDEPENDENT = 0.7  # coincidences of two units relative to those expected: of collided spikes some are lost
+# Intervals up to so many refractory periods count too, where both keep one of that length. Those of most
+# cells last longer than what is asked of a unit, and the longer, the surer are two told from one.
+LONGER = (2.0, 3.0)
 # Of templates nearer than this, in noise SDs, noise alone mistakes each fiftieth spike for one of the other:
 # what clustering told apart there is more likely one unit's, and less of coincidences will do.
 NEAR_SD, P_NEAR = 4.0, 0.1
@@ -118,9 +123,9 @@ class _Pairs:
     def _times(self, key: UnitKey) -> np.ndarray:
         return self._units[key].times_s(self._recorded_s, self._rate_hz)
 
-    def _coincidences(self, first: UnitKey, second: UnitKey) -> tuple[int, float]:
+    def _coincidences(self, first: UnitKey, second: UnitKey, upper: float = UPPER) -> tuple[int, float]:
         times = self._times_s[first], self._times_s[second]
-        return coincidences(*times, self._near_s, self._recorded_s)
+        return coincidences(*times, self._near_s, self._recorded_s, upper)
 
     def join_pieces(self) -> dict[UnitKey, CollectedSpikes]:
         """Join pairs that are one unit, those most alike first."""
@@ -161,8 +166,22 @@ class _Pairs:
         small, large = sorted(self._size(key) for key in (first, second))
         if small < MIN_BURST_SIZE * large:
             return False
-        counted, expected = self._coincidences(first, second)
-        return counted <= MAX_SHARED * expected and poisson.cdf(counted, expected) < p
+        for upper in self._uppers(first, second):
+            counted, expected = self._coincidences(first, second, upper)
+            if counted <= MAX_SHARED * expected and poisson.cdf(counted, INDEPENDENT * expected) < p:
+                return True
+        return False
+
+    def _uppers(self, first: UnitKey, second: UnitKey) -> list[float]:
+        """Return the longest intervals to count, in refractory periods: shorter ones neither has often."""
+        kept = [UPPER]
+        for upper in LONGER:
+            counted, expected = np.sum(
+                [self._coincidences(key, key, upper) for key in (first, second)], axis=0
+            )
+            if counted <= MAX_OWN * expected:
+                kept.append(upper)
+        return kept
 
     def _are_of_bursts(self, first: UnitKey, second: UnitKey) -> bool:
         """Say whether most of the smaller spikes follow larger ones: those of a unit's bursts."""
