@@ -100,6 +100,16 @@ def test_sizes_with_a_peak_above_what_matching_takes_confirm_and_others_do_not()
     assert not confirmed(peaked[:0], times[:0])
 
 
+def test_a_sure_unit_that_loses_many_spikes_to_better_templates_is_a_piece_of_theirs():
+    templates, times = made_templates(), np.linspace(0, 60, 300)
+    falling = np.full(300, least_scales(templates, 30.0)[0])
+
+    def confirmed(n):
+        return is_confirmed(templates, 0, 30.0, falling[:n], times[:n], REFRACTORY_S, 60.0)
+
+    assert (confirmed(280), confirmed(279)) == (True, False)  # of 400 that were clustered
+
+
 def test_matching_finds_spikes_down_to_the_least_scale_and_no_smaller():
     templates = made_templates(n_background=0, n_doubtful=0)
     for unit, least in enumerate(least_scales(templates, 30.0)):

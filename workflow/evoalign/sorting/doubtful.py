@@ -84,7 +84,9 @@ def is_confirmed(
     refractory_s: float,
     duration_s: float,
 ) -> bool:
-    """Say whether the matched spikes of a doubtful template are those of a unit.
+    """Say whether the matched spikes of a template are those of a unit.
+
+    One that loses many to better templates is a piece of theirs. Of a doubtful one more is asked.
 
     Parameters
     ----------
@@ -103,5 +105,7 @@ def is_confirmed(
     """
     if len(scales) < max(MIN_KEPT * templates.n_spikes[unit], 1):
         return False
+    if unit < templates.n_sure:
+        return True
     excess = np.maximum(scales - least_scales(templates, threshold)[unit], 0)
     return not is_cut(excess) and has_refractory_period(times_s, refractory_s, duration_s)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evoalign.sorting.bad_channels import N_STRETCHES
+from evoalign.sorting.blended import with_blended_units
 from evoalign.sorting.bursts import bursting
 from evoalign.sorting.clustering import BACKGROUND, cluster, is_mixture, split, templates_of
 from evoalign.sorting.detection import extremes, one_sign
@@ -215,7 +216,8 @@ def find_templates(
     for sign in (False, True):
         of_sign = np.flatnonzero(is_positive == sign)
         first = pieces.max(initial=-1) + 1
-        named = _clusters(settings, waves[of_sign], size_uv[of_sign] - threshold_uv, times_s[of_sign])
+        excess = size_uv[of_sign] - threshold_uv
+        named = _clusters(settings, waves[of_sign], excess, times_s[of_sign], are_troughs=not sign)
         labels[of_sign], pieces[of_sign] = (np.where(names >= 0, names + first, names) for names in named)
     labels = one_sign(labels, waves, is_positive)
     # The hash is of many shapes and sizes: each piece of it explains some.
@@ -233,13 +235,16 @@ def find_templates(
 
 
 def _clusters(
-    settings: Sorting, waves: np.ndarray, excess: np.ndarray, times_s: np.ndarray
+    settings: Sorting, waves: np.ndarray, excess: np.ndarray, times_s: np.ndarray, are_troughs: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label spikes of one sign by unit or `BACKGROUND`, and by the piece that they lay in before."""
     # Split first: a unit can hide in the cluster of the hash.
     pieces = split(cluster(waves, settings.min_spikes), waves, settings.min_spikes)
-    labels = merge(pieces, waves, times_s, excess, settings.refractory_ms * 1e-3)
-    labels = without_hash(labels, waves, excess)
+    refractory_s = settings.refractory_ms * 1e-3
+    clusters = merge(pieces, waves, times_s, excess, refractory_s)
+    labels = without_hash(clusters, waves, excess)
+    if are_troughs:  # a unit of peaks is rare: it must stand apart
+        labels = with_blended_units(labels, clusters, pieces, waves, excess, times_s, refractory_s)
     by_piece = np.where((labels == BACKGROUND) & (pieces >= 0), BACKGROUND - pieces, labels)
     labels = np.where(labels >= 0, without_explained(by_piece, waves), labels)
     return with_twins(labels, pieces, waves, settings.min_spikes)

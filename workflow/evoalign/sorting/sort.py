@@ -169,7 +169,7 @@ def _units_of(
     recorded_s, rate_hz = RecordedTime(electrodes.traces.spans).duration_s, electrodes.traces.rate_hz
     near = recorded_s, rate_hz, settings.refractory_ms * 1e-3
     matched = join_pieces(matched, waves, templates, *near)
-    matched = _without_doubtful(matched, templates, settings, recorded_s, rate_hz)
+    matched = _confirmed(matched, templates, settings, recorded_s, rate_hz)
     matched = without_followers(matched, waves, *near)
     # A template of few spikes may lose most of them to a better one.
     matched = {key: train for key, train in matched.items() if train.n >= settings.min_spikes}
@@ -177,19 +177,19 @@ def _units_of(
     return units + _online_trains(electrodes, online, waves)
 
 
-def _without_doubtful(
+def _confirmed(
     matched: dict[UnitKey, CollectedSpikes],
     templates: list[Templates | None],
     settings: Sorting,
     recorded_s: float,
     rate_hz: float,
 ) -> dict[UnitKey, CollectedSpikes]:
-    """Matched spikes but those of doubtful templates that matching does not confirm."""
+    """Matched spikes but those of templates that matching does not confirm."""
     confirmed = {}
     for key, spikes in matched.items():
         of_row = templates[key[1]]
         assert of_row is not None
-        if key[2] < of_row.n_sure or is_confirmed(
+        if is_confirmed(
             of_row,
             key[2],
             settings.match_gain,
