@@ -54,7 +54,7 @@ class Mixture:
         """Clouds' shares of points ``[cloud, point]``, and the log-likelihood of all points."""
         shares = np.empty((len(self.means), len(points)))
         columns = np.ascontiguousarray(points.T, np.float64)
-        return shares, float(_expect(columns, np.log(self.weights), self.means, self.covariances, shares))
+        return shares, float(expect(columns, np.log(self.weights), self.means, self.covariances, shares))
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def fit_round_clouds(points: np.ndarray, starts: np.ndarray) -> list[RoundCloud]
     """
     columns, (n_points, n_dimensions) = np.ascontiguousarray(points.T, np.float64), points.shape
     alone = np.ones((1, n_points))
-    weights, means, covariances = _maximise(columns, alone)
-    wide = _expect(columns, np.log(weights), means, covariances, alone)
+    weights, means, covariances = maximise(columns, alone)
+    wide = expect(columns, np.log(weights), means, covariances, alone)
     cost, clouds = (n_dimensions + 1) * np.log(n_points), []
     for start in np.ascontiguousarray(starts, np.float64):
         likelihood, *fitted = _fit_round(columns, start, means[0], covariances[0])
@@ -112,7 +112,7 @@ def fit_mixture(points: np.ndarray, n: int) -> Mixture:
     random, best_likelihood, best = np.random.RandomState(0), -np.inf, None
     columns = np.ascontiguousarray(points.T, np.float64)
     if n == 1:
-        return Mixture(*_maximise(columns, np.ones((1, len(points)))))
+        return Mixture(*maximise(columns, np.ones((1, len(points)))))
     for _ in range(STARTS):
         shares = np.zeros((n, len(points)))
         shares[np.arange(n), spread_points(points, n, random)] = 1
@@ -126,12 +126,12 @@ def fit_mixture(points: np.ndarray, n: int) -> Mixture:
 @numba.njit(cache=True, nogil=True)
 def _fit(columns, shares):  # type: ignore[no-untyped-def]
     """Mean log-likelihood, weights, means and covariances, from shares ``[cloud, point]`` that it changes."""
-    weights, means, covariances = _maximise(columns, shares)
+    weights, means, covariances = maximise(columns, shares)
     likelihood = -np.inf
     for _ in range(MAX_STEPS):
         previous = likelihood
-        likelihood = _expect(columns, np.log(weights), means, covariances, shares) / columns.shape[1]
-        weights, means, covariances = _maximise(columns, shares)
+        likelihood = expect(columns, np.log(weights), means, covariances, shares) / columns.shape[1]
+        weights, means, covariances = maximise(columns, shares)
         if abs(likelihood - previous) < TOLERANCE:
             break
     return likelihood, weights, means, covariances
@@ -148,16 +148,16 @@ def _fit_round(columns, start, wide_mean, wide_covariance):  # type: ignore[no-u
     likelihood = -np.inf
     for _ in range(MAX_STEPS):
         previous = likelihood
-        likelihood = _expect(columns, np.log(weights), means, covariances, shares)
+        likelihood = expect(columns, np.log(weights), means, covariances, shares)
         if likelihood - previous < TOLERANCE * ROUND_TOLERANCE * n_points:
             break
-        weights, means, covariances = _maximise(columns, shares)
+        weights, means, covariances = maximise(columns, shares)
         covariances[0] = np.eye(n_dimensions) * ROUND_VARIANCE
     return likelihood, weights, means, covariances
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _maximise(columns, shares):  # type: ignore[no-untyped-def]
+def maximise(columns, shares):  # type: ignore[no-untyped-def]
     """Weights, means and covariances of the clouds that have these shares of the points."""
     (n_dimensions, n_points), n = columns.shape, len(shares)
     weights, means = np.empty(n), np.empty((n, n_dimensions))
@@ -206,7 +206,7 @@ def _whitener(covariance):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
-def _expect(columns, log_weights, means, covariances, shares):  # type: ignore[no-untyped-def]
+def expect(columns, log_weights, means, covariances, shares):  # type: ignore[no-untyped-def]
     """Fill in each cloud's share of each point; return the log-likelihood of all points."""
     (n_dimensions, n_points), n = columns.shape, len(means)
     white = np.empty(n_points)

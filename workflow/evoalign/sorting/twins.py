@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from evoalign.sorting.clustering import SPLIT_SPIKES, components
-from evoalign.sorting.mixtures import MAX_STEPS, TOLERANCE, _expect, _maximise
+from evoalign.sorting.mixtures import MAX_STEPS, TOLERANCE, expect, maximise
 
 N_COMPONENTS = 5  # principal components that are looked at: two clouds make one of a cluster's longest axes
 MIN_VARIANCE = 1.8  # of a cluster along its longest axis, noise variances: of two clouds two SDs apart, 2
@@ -165,10 +165,10 @@ def _fit_tied(columns, shares):  # type: ignore[no-untyped-def]
     likelihood = -np.inf
     for _ in range(MAX_STEPS):
         previous = likelihood
-        weights, means, covariances = _maximise(columns, shares)
+        weights, means, covariances = maximise(columns, shares)
         tied = weights[0] * covariances[0] + weights[1] * covariances[1]
         covariances[0], covariances[1] = tied, tied
-        likelihood = _expect(columns, np.log(weights), means, covariances, shares)
+        likelihood = expect(columns, np.log(weights), means, covariances, shares)
         if likelihood - previous < TOLERANCE:
             break
     return likelihood, weights, means, tied
