@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pandas as pd
 
 from evoalign import tables
+from evoalign.compiling import compiled
 from evoalign.sorting.bad_channels import MAD_TO_SD, N_STRETCHES, extremes_of
 from evoalign.sorting.medians import medians_of_rows
 from evoalign.sorting.parallel import run
@@ -247,7 +247,7 @@ def _within(chunk: Chunk, start: int, stop: int) -> Chunk:
     return Chunk(chunk.segment, max(start, chunk.start), min(stop, chunk.stop))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _mark_hits(raw, inspected, limit, lag, step, hit_in_step):  # type: ignore[no-untyped-def]
     """Mark steps ``hit_in_step [step, channel]`` in which a channel's second difference exceeds its limit."""
     block = np.empty(TURNED * step + 2 * lag, np.float32)
@@ -265,7 +265,7 @@ def _mark_hits(raw, inspected, limit, lag, step, hit_in_step):  # type: ignore[n
                     hit_in_step[(begin + t - lag) // step, c] = True
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "nnan"})
+@compiled(fastmath={"reassoc", "nnan"})
 def _exceeds(trace, lag, limit):  # type: ignore[no-untyped-def]
     """Say whether any second difference exceeds the limit: by a sum, in which many are looked at together."""
     n = len(trace) - 2 * lag
@@ -305,7 +305,7 @@ def _at_limit(
                     yield int(row), start, stop
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _count_extremes(raw, high, low, counts):  # type: ignore[no-untyped-def]
     """Count the samples at each channel's largest, and at its smallest value."""
     for t in range(len(raw)):

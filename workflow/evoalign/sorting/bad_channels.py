@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from functools import lru_cache
 
-import numba
 import numpy as np
 import pandas as pd
 from scipy import fft
 
 from evoalign import tables
+from evoalign.compiling import compiled
 from evoalign.errors import InputError
 from evoalign.sorting.medians import median_of_sizes
 from evoalign.sorting.parallel import run
@@ -157,7 +157,7 @@ def _sd(stretches: list[np.ndarray], n_jobs: int) -> np.ndarray:
     return _of_rows(_sd_of, stretches, n_jobs)
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@compiled(fastmath={"reassoc", "contract"})
 def _sd_of(values):  # type: ignore[no-untyped-def]
     total = squares = 0.0
     for i in range(len(values)):

@@ -7,8 +7,9 @@ to these, which vary with the noise, one such unit makes several.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 STRETCH = 128  # samples that are passed over together where none is beyond the threshold
 SAME_UNIT = 0.9  # cosine, at the best lag, of mean waveforms of one unit aligned to either extreme
@@ -53,7 +54,7 @@ def _peaks(values: np.ndarray, sign: int, height: float, distance: int) -> np.nd
     return np.asarray(peaks[kept])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _local_maxima(values, sign, height):  # type: ignore[no-untyped-def]
     """Samples of the maxima, of values times the sign, of at least `height`; of a flat one, its middle."""
     peaks = [0 for _ in range(0)]
@@ -74,7 +75,7 @@ def _local_maxima(values, sign, height):  # type: ignore[no-untyped-def]
     return np.array(peaks, dtype=np.int64)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _reaches(values, sign, height):  # type: ignore[no-untyped-def]
     """Say whether any value, times the sign, exceeds `height`; a sum looks at many together."""
     total = zero = np.float32(0)
@@ -84,7 +85,7 @@ def _reaches(values, sign, height):  # type: ignore[no-untyped-def]
     return total > zero
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _keep_highest(peaks, falling, distance, kept):  # type: ignore[no-untyped-def]
     for index in falling:
         if not kept[index]:

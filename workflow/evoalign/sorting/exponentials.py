@@ -1,6 +1,6 @@
 """Exponentials of many values at once: compiled code calls the system's for one value after the other.
 
-numba (0.66) takes Intel's vector functions where they are installed beside it, and they are not pinned; of
+numba (0.68) takes Intel's vector functions where they are installed beside it, and they are not pinned; of
 a mixture's steps the exponentials took two thirds.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 SMALLEST = -700.0  # exponentials below are those of this, 1e-304
 # ln 2 in two parts, the first with so few bits that a multiple of it is exact (Cody & Waite 1980).
@@ -19,7 +20,7 @@ SHIFT = 1.5 * 2.0**52  # added to a number, it leaves the nearest integer in the
 T2, T3, T4, T5, T6, T7, T8, T9, T10, T11, T12, T13 = (1 / math.factorial(i) for i in range(2, 14))
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def exponential(values):  # type: ignore[no-untyped-def]
     """Replace ``values [n]``, float64 of at most 700, by their exponentials, right to 4e-16."""
     powers = np.empty(len(values))

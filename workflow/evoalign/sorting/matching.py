@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from evoalign.compiling import compiled
 from evoalign.sorting.matching_gains import GROUP, find_cores, find_gains
 from evoalign.sorting.matching_steps import (
     BLOCKED,
@@ -84,7 +84,7 @@ def least_scales(templates: Templates, threshold: float) -> np.ndarray:
     return np.asarray(np.maximum(least, SCALES[0]))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _start_burst(trace, begin, end, k, waves, energy, precision, cost, least, before, high, state, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Let unit k's spikes be small at samples begin to end, and find where they gain most."""
     if cost[IN_BURST, k] >= NO_BURST:
@@ -102,7 +102,7 @@ def _start_burst(trace, begin, end, k, waves, energy, precision, cost, least, be
                 gains[t], units[t] = value, k
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _choose(trace, t, k, waves, energy, precision, cost, cross, before, lows, high, state, threshold):  # type: ignore[no-untyped-def]
     """Unit, gain, sample, phase and scale of the spike at sample t: unit k's, or one of a better pair's."""
     (n_units, _, length), reach = waves.shape, waves.shape[2] // 2
@@ -130,7 +130,7 @@ def _choose(trace, t, k, waves, energy, precision, cost, cross, before, lows, hi
     return k, value, at, phase, scale
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _at_sample(t, state, precision, cost):  # type: ignore[no-untyped-def]
     """Precisions, costs and smallest scales of all units at sample t."""
     n_units = len(state)
@@ -142,7 +142,7 @@ def _at_sample(t, state, precision, cost):  # type: ignore[no-untyped-def]
     return precision_t, cost_t, low_t
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _next_peak(gains, t, first, last, reach, threshold):  # type: ignore[no-untyped-def]
     """Return the next sample, from t on, of enough gain and none larger within reach; or else `last`."""
     while t < last:
@@ -158,7 +158,7 @@ def _next_peak(gains, t, first, last, reach, threshold):  # type: ignore[no-unty
     return last
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _is_largest(gains, t, begin, end):  # type: ignore[no-untyped-def]
     """Say whether no gain from begin to end is larger than that at sample t."""
     # A loop that ends early: numba's max of a slice looks for NaN, one value after the other.
@@ -168,7 +168,7 @@ def _is_largest(gains, t, begin, end):  # type: ignore[no-untyped-def]
     return True
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _any_reaches(gains, threshold):  # type: ignore[no-untyped-def]
     """Say whether any gain is at least the threshold."""
     total = zero = np.float32(0)
@@ -177,7 +177,7 @@ def _any_reaches(gains, threshold):  # type: ignore[no-untyped-def]
     return total > zero
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _peel(trace, waves, energy, precision, cost, threshold, before, dead, high):  # type: ignore[no-untyped-def]
     high = np.float32(high)
     n, (n_units, n_phases, length) = len(trace), waves.shape

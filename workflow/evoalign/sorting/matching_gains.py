@@ -7,9 +7,9 @@ the template is not looked at. What is left is computed as ever, so that nothing
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from evoalign.compiling import compiled
 from evoalign.sorting.matching_steps import (
     BLOCK,
     BLOCKED,
@@ -26,7 +26,7 @@ GROUP = 32  # samples that are left out, or looked at, together
 RARE_SD = 3.0  # noise SDs of a core's projection, beyond which few groups are looked at
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def find_cores(waves, least):  # type: ignore[no-untyped-def]
     """Return first tap, taps and norm of the rest of each template's core, the shortest that will do."""
     n_units, _, length = waves.shape
@@ -49,7 +49,7 @@ def find_cores(waves, least):  # type: ignore[no-untyped-def]
     return first, taps, rest
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def find_gains(trace, begin, end, waves, cores, energy, precision, cost, least, before, high, state, gains, units):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Best unit at samples begin to end, gain -1 where none gains enough: a correlation, block by block."""
     core, taps, rest = cores
@@ -80,7 +80,7 @@ def find_gains(trace, begin, end, waves, cores, energy, precision, cost, least, 
                                 gains[start + j], units[start + j] = value, k
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _norms(trace, start, n, length, norms):  # type: ignore[no-untyped-def]
     """Fill in the norm of all samples that templates look at which start within a group."""
     n_groups, n_beyond = -(-n // GROUP), -(-(length - 1) // GROUP)
@@ -95,7 +95,7 @@ def _norms(trace, start, n, length, norms):  # type: ignore[no-untyped-def]
         norms[group] = np.sqrt(norms[group])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _reaching(projection, n, lowest, rest, norms, groups):  # type: ignore[no-untyped-def]
     """Fill in the first samples of groups in which the rest may lift a projection to `lowest`; count them."""
     n_reaching, zero = 0, np.float32(0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 BLOCK = 1024  # samples
 USUAL, IN_BURST, BLOCKED = 0, 1, 2  # states of a unit at a sample
@@ -17,14 +18,14 @@ BURST_SCALE, BURST_PRECISION = 0.25, 0.01
 BURST_LENGTHS = 5.5  # of a template: 10 ms
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def best_scale(projection, energy, precision, low, high):  # type: ignore[no-untyped-def]
     """Scale of the spike that a projection speaks for, between bounds, and its gain."""
     scale = min(max((projection + precision) / (energy + precision), low), high)
     return scale, 2 * scale * projection - scale * scale * energy - precision * (scale - 1) ** 2
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def project(trace, start, wave):  # type: ignore[no-untyped-def]
     """Inner product of a waveform with a trace from sample `start` on."""
     total = np.float32(0)
@@ -33,13 +34,13 @@ def project(trace, start, wave):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def lowest_scales():  # type: ignore[no-untyped-def]
     """Smallest scales of usual spikes and of those in bursts."""
     return np.array([SCALES[0], BURST_SCALE], np.float32)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def correlate(trace, start, wave, projection, n, length):  # type: ignore[no-untyped-def]
     """Projections of `trace` from sample `start` on, `n` of them; several taps at once, to load less."""
     projection[:n] = 0
@@ -56,7 +57,7 @@ def correlate(trace, start, wave, projection, n, length):  # type: ignore[no-unt
             projection[j] += wave[i] * part[j]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def refine(trace, t, k, waves, energy, precision, before, low, high):  # type: ignore[no-untyped-def]
     """Best sub-sample position and scale of unit k around sample t."""
     gain, at, phase, scale = np.float32(-1e30), t, 0, np.float32(1)
@@ -69,7 +70,7 @@ def refine(trace, t, k, waves, energy, precision, before, low, high):  # type: i
     return gain, at, phase, scale
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def overlaps(waves):  # type: ignore[no-untyped-def]
     """Inner products ``[unit, unit, lag + length]``: of a template with another `lag` samples later."""
     n_units, _, length = waves.shape
@@ -82,7 +83,7 @@ def overlaps(waves):  # type: ignore[no-untyped-def]
     return cross
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def best_pair(trace, t, reach, least, waves, energy, precision, cost, cross, before, lows, high, state):  # type: ignore[no-untyped-def]
     """Two spikes of different units near sample t that explain most together, scales solved jointly.
 

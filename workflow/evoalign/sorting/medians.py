@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 
+from evoalign.compiling import compiled
 from evoalign.sorting.parallel import run
 
 HALF = 1 << 15  # bins of the upper 16 bits of negative int32
@@ -79,7 +79,7 @@ def _network(n: int) -> np.ndarray:
     return np.array(comparisons_needed[::-1], np.int64).reshape(-1, 2)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _middle(values):  # type: ignore[no-untyped-def]
     """Return the two int32 values in the middle; of an odd number, the one twice."""
     counts = np.zeros(1 << 16, np.int64)
@@ -102,7 +102,7 @@ def _middle(values):  # type: ignore[no-untyped-def]
     return first, ((high - HALF) << 16) | second
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _bin_at(rank, counts):  # type: ignore[no-untyped-def]
     """Return the bin that holds the value of this rank, from 0, and its rank there."""
     at = 0
@@ -112,7 +112,7 @@ def _bin_at(rank, counts):  # type: ignore[no-untyped-def]
     return at, rank
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _take_medians(values, rows, network, medians):  # type: ignore[no-untyped-def]
     """Fill in the medians over `rows`, and take them off these rows."""
     n, n_samples = len(rows), values.shape[1]
@@ -132,7 +132,7 @@ def _take_medians(values, rows, network, medians):  # type: ignore[no-untyped-de
                 row[j] -= part[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _compare(low, high):  # type: ignore[no-untyped-def]
     """Leave the smaller of each two values in `low`; written so that many are compared at once."""
     for j in range(len(low)):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from evoalign.compiling import compiled
 from evoalign.sorting.exponentials import exponential
 from evoalign.sorting.starts import spread_points
 
@@ -123,7 +123,7 @@ def fit_mixture(points: np.ndarray, n: int) -> Mixture:
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _fit(columns, shares):  # type: ignore[no-untyped-def]
     """Mean log-likelihood, weights, means and covariances, from shares ``[cloud, point]`` that it changes."""
     weights, means, covariances = maximise(columns, shares)
@@ -137,7 +137,7 @@ def _fit(columns, shares):  # type: ignore[no-untyped-def]
     return likelihood, weights, means, covariances
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _fit_round(columns, start, wide_mean, wide_covariance):  # type: ignore[no-untyped-def]
     """Log-likelihood, weights, means and covariances of a round cloud and a wide one."""
     n_dimensions, n_points = columns.shape
@@ -156,7 +156,7 @@ def _fit_round(columns, start, wide_mean, wide_covariance):  # type: ignore[no-u
     return likelihood, weights, means, covariances
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def maximise(columns, shares):  # type: ignore[no-untyped-def]
     """Weights, means and covariances of the clouds that have these shares of the points."""
     (n_dimensions, n_points), n = columns.shape, len(shares)
@@ -184,7 +184,7 @@ def maximise(columns, shares):  # type: ignore[no-untyped-def]
     return weights / weights.sum(), means, covariances
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _whitener(covariance):  # type: ignore[no-untyped-def]
     """Inverse of the Cholesky factor, lower triangular: it makes a cloud white."""
     n = len(covariance)
@@ -205,7 +205,7 @@ def _whitener(covariance):  # type: ignore[no-untyped-def]
     return inverse
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+@compiled(fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 def expect(columns, log_weights, means, covariances, shares):  # type: ignore[no-untyped-def]
     """Fill in each cloud's share of each point; return the log-likelihood of all points."""
     (n_dimensions, n_points), n = columns.shape, len(means)
@@ -226,7 +226,7 @@ def expect(columns, log_weights, means, covariances, shares):  # type: ignore[no
     return _normalise(shares)
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+@compiled(fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 def _normalise(shares):  # type: ignore[no-untyped-def]
     """Turn logarithms ``[cloud, point]`` into shares of each point; return the log of the points' product."""
     n, n_points = shares.shape
@@ -246,7 +246,7 @@ def _normalise(shares):  # type: ignore[no-untyped-def]
     return largest.sum() + _log_of_product(norm)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _log_of_product(norms):  # type: ignore[no-untyped-def]
     """Sum of logarithms of values from 1 to the number of clouds, of which few together have a product."""
     total, product = 0.0, 1.0

@@ -6,8 +6,9 @@ meanwhile; what it computes takes a fifth of that.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 
 def spread_points(points: np.ndarray, n: int, random: np.random.RandomState) -> np.ndarray:
@@ -34,7 +35,7 @@ def spread_points(points: np.ndarray, n: int, random: np.random.RandomState) -> 
     return np.asarray(_choose(np.ascontiguousarray(points, np.float64), draws[0], further))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _choose(points, first, draws):  # type: ignore[no-untyped-def]
     """Choose a point by the first draw, from 0 to 1, and one by each row of ``draws [point, trial]``."""
     n_points, n_further = len(points), len(draws)
@@ -60,7 +61,7 @@ def _choose(points, first, draws):  # type: ignore[no-untyped-def]
     return chosen
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _bring_near(points, chosen, nearest, nearer):  # type: ignore[no-untyped-def]
     """Fill in squared distances from the nearest point with a further one chosen; return their sum."""
     total = 0.0

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from evoalign.compiling import compiled
 from evoalign.sorting.clustering import SPLIT_SPIKES, components
 from evoalign.sorting.mixtures import MAX_STEPS, TOLERANCE, expect, maximise
 
@@ -159,7 +159,7 @@ def _is_of_size(twins: Twins, waves: np.ndarray, scores: np.ndarray) -> bool:
     return bool(abs(mean @ difference) > MAX_COSINE * np.linalg.norm(mean) * np.linalg.norm(difference))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _fit_tied(columns, shares):  # type: ignore[no-untyped-def]
     """Log-likelihood, weights, means and the covariance of two clouds, from shares that it changes."""
     likelihood = -np.inf

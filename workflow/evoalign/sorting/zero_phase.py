@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from scipy import signal
+
+from evoalign.compiling import compiled
 
 LANES = 16  # channels that are filtered together: a recursion alone leaves a core's vector units idle
 SECTIONS = 3  # of the filter: their states stay in the core's registers
@@ -46,7 +47,7 @@ def zero_phase(
     return filtered
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _filter_blocks(raw, gain, offset, sos, rest, margin, forth, filtered):  # type: ignore[no-untyped-def]
     """Filter all channels; what is made of a few samples is used while it is in the cache."""
     n, n_channels = raw.shape
@@ -67,7 +68,7 @@ def _filter_blocks(raw, gain, offset, sos, rest, margin, forth, filtered):  # ty
             _turn(block[begin:stop], filtered[first:last, begin - margin : stop - margin])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _scale(raw, first, last, gain, offset, block):  # type: ignore[no-untyped-def]
     """Make voltages of channels first to last of ``raw [sample, channel]``, ``block [sample, lane]``."""
     gain, offset = gain[first:last], offset[first:last]
@@ -77,7 +78,7 @@ def _scale(raw, first, last, gain, offset, block):  # type: ignore[no-untyped-de
             voltages[lane] = np.float32(row[lane]) * gain[lane] + offset[lane]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _turn(block, filtered):  # type: ignore[no-untyped-def]
     """Copy ``block [sample, lane]`` to ``filtered [channel, sample]``."""
     for lane in range(len(filtered)):
@@ -85,7 +86,7 @@ def _turn(block, filtered):  # type: ignore[no-untyped-def]
             filtered[lane, t] = block[t, lane]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _start(states, rest, values):  # type: ignore[no-untyped-def]
     """Put the sections into the steady state of the first ``values [lane]``."""
     for s in range(SECTIONS):
@@ -94,7 +95,7 @@ def _start(states, rest, values):  # type: ignore[no-untyped-def]
             states[1, s, lane] = rest[s, 1] * values[lane]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _filter(block, sos, states, step):  # type: ignore[no-untyped-def]
     """Filter ``block [sample, lane]`` in one direction, on from the sections' states."""
     # Arrays of its own, which nothing else can change: they stay in registers.

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from evoalign.analysis.encoding.decomposition import Design
+from evoalign.compiling import compiled
 
 MOST_THREADS = 4  # the loop runs on one thread, and batched products on all
 
@@ -97,7 +97,7 @@ class CompiledProducts:
         return self._terms
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _add(predicted, rows, first, ones, mean, weight, size, terms):  # type: ignore[no-untyped-def]
     """Add the products of one held-out fold to terms [row, term]."""
     target = np.empty(len(ones), np.float32)
@@ -118,7 +118,7 @@ def _add(predicted, rows, first, ones, mean, weight, size, terms):  # type: igno
             energy[term + f] += weight * _dot(prediction[f], target)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = np.float32(0)
     for t in range(len(a)):
@@ -126,7 +126,7 @@ def _dot(a, b):  # type: ignore[no-untyped-def]
     return total
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 def _dots(a, b, c, d):  # type: ignore[no-untyped-def]
     first, second, third = np.float32(0), np.float32(0), np.float32(0)
     for t in range(len(a)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 # How `step_blocks` ended
 FULL, DONE, CUT, BAD_TYPE, BAD_LENGTH = range(5)
@@ -47,19 +48,19 @@ class Blocks2:
         return Blocks2(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _u64(words: np.ndarray, at: int) -> int:
     low = int(words[at]) | (int(words[at + 1]) << 16)
     return low | (int(words[at + 2]) << 32) | (int(words[at + 3]) << 48)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def _touch(words: np.ndarray, touched: np.ndarray) -> None:
     for page in range(0, words.size, PAGE_WORDS):
         touched[0] ^= words[page]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def step_blocks(
     words: np.ndarray,
     at: int,

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import numba
 import numpy as np
+
+from evoalign.compiling import compiled
 
 # How `step_blocks` ended
 FULL, DONE, CUT, BAD_TYPE, BAD_TIME = range(5)
@@ -44,7 +45,7 @@ class Blocks:
         return Blocks(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def step_blocks(
     words: np.ndarray,
     at: int,
@@ -130,7 +131,7 @@ def _join(chunks: list[Blocks]) -> Blocks:
     return Blocks(*(np.concatenate([getattr(c, f.name) for c in chunks]) for f in fields(Blocks)))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def run_starts(tick: np.ndarray, values: np.ndarray, ticks_per_sample: float, tolerance: float) -> np.ndarray:
     """Return the blocks that start a new run: the first, and each that is not where the run puts it.
 
@@ -162,7 +163,7 @@ def run_starts(tick: np.ndarray, values: np.ndarray, ticks_per_sample: float, to
     return starts[:n].copy()
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled()
 def copy_samples(
     samples: np.ndarray,
     word: np.ndarray,
