@@ -83,6 +83,15 @@ def test_a_unit_an_eighth_as_large_is_no_piece_though_its_spikes_beside_the_larg
     assert len(settled(*make(trains, shapes, (200.0, 25.0)))) == 2
 
 
+def test_a_unit_little_more_than_half_as_large_is_no_piece():
+    rng = np.random.default_rng(10)
+    whole = poisson_train(rng, 8.0)
+    is_small = rng.random(len(whole)) < 0.4
+    trains = [whole[~is_small], whole[is_small]]
+    assert len(settled(*make(trains, SHAPES[:1] * 2, (150.0, 110.0)))) == 1
+    assert len(settled(*make(trains, SHAPES[:1] * 2, (150.0, 88.0)))) == 2
+
+
 def test_templates_that_noise_hardly_tells_apart_are_one_unit_s_on_fewer_coincidences():
     """3.5 are expected by chance, and there is none: with 3 %, too often for other units to be joined."""
     whole = poisson_train(np.random.default_rng(6), 2.0)
@@ -175,9 +184,9 @@ def test_independent_neurons_are_left_as_they_are(rates_hz, seed):
 
 
 def test_pieces_of_few_spikes_are_joined_by_a_long_refractory_period_that_both_keep():
-    """Within 1.5 ms some 4 are expected by chance, too few to tell; within 3 ms 10."""
+    """Within 1.5 ms some 4 are to be expected of two units, too few to tell; within 3 ms 10."""
     rng = np.random.default_rng(8)
-    gaps = 4e-3 + rng.exponential(0.5, round(3 * SECONDS))
+    gaps = 4e-3 + rng.exponential(0.4, round(3 * SECONDS))
     whole = np.cumsum(gaps)
     whole = whole[whole < SECONDS]
     first, second = whole[::2], whole[1::2]
@@ -185,8 +194,8 @@ def test_pieces_of_few_spikes_are_joined_by_a_long_refractory_period_that_both_k
     assert stats.poisson.cdf(0, INDEPENDENT * expected) > P_PIECES
     units, waves = make([first, second], [SHAPES[0]] * 2)
     assert len(settled(units, waves)) == 1
-    # Bursts, whose spikes lie 2 to 3 ms apart, leave the shorter interval.
-    burst = rng.choice(first, len(first) // 2, replace=False) + rng.uniform(2e-3, 3e-3, len(first) // 2)
+    # Bursts, whose spikes lie less than 2 ms apart, leave the shortest interval.
+    burst = rng.choice(first, len(first) // 2, replace=False) + rng.uniform(1.6e-3, 2e-3, len(first) // 2)
     units, waves = make([np.sort(np.concatenate([first, burst])), second], [SHAPES[0]] * 2)
     assert len(settled(units, waves)) == 2
 

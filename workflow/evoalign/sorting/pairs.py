@@ -20,13 +20,15 @@ from evoalign.sorting.coincidences import UPPER, accompanying, coincidences
 from evoalign.sorting.detect_and_match import CollectedSpikes
 from evoalign.sorting.detection import extreme_uv
 from evoalign.sorting.doubtful import MAX_OWN
-from evoalign.sorting.merging import MIN_BURST_SIZE
 from evoalign.sorting.templates import Templates
 from evoalign.sorting.waveforms import UnitKey, WaveSums
 
 MIN_COSINE = 0.95  # cosine of the mean waveforms of pieces of one unit; a burst's small spikes keep the shape
 MAX_SHARED = 0.35  # coincidences of two pieces relative to those expected; some spikes are mistaken
-P_PIECES = 0.01  # of so few coincidences, were the two independent
+P_PIECES = 0.002  # of so few coincidences, were the two independent; an array has a hundred such pairs
+# A piece is no smaller than this, relative to another: a unit's spikes vary or drift, and what follows in
+# bursts is told by that. Of a spike and another half as large close behind it, matching loses most.
+MIN_PIECE_SIZE = 0.65
 INDEPENDENT = 0.7  # coincidences of two units relative to those expected: of collided spikes some are lost
 # Intervals up to so many refractory periods count too, where both keep one of that length. Those of most
 # cells last longer than what is asked of a unit, and the longer, the surer are two told from one.
@@ -159,12 +161,9 @@ class _Pairs:
         return float(np.linalg.norm(difference)) < NEAR_SD
 
     def _are_pieces(self, first: UnitKey, second: UnitKey, p: float) -> bool:
-        """Say whether two share their refractory period, as spikes of one unit and of about one size do.
-
-        Many small spikes within a millisecond of a much larger one are missed: that tells nothing.
-        """
+        """Say whether two share their refractory period, as spikes of one unit and of about one size do."""
         small, large = sorted(self._size(key) for key in (first, second))
-        if small < MIN_BURST_SIZE * large:
+        if small < MIN_PIECE_SIZE * large:
             return False
         for upper in self._uppers(first, second):
             counted, expected = self._coincidences(first, second, upper)
