@@ -13,7 +13,7 @@ import numpy as np
 
 from evoalign.sorting.clustering import BACKGROUND
 from evoalign.sorting.doubtful import has_refractory_period
-from evoalign.sorting.evidence import Cloud, evidence
+from evoalign.sorting.evidence import clouds_of, evidence
 from evoalign.sorting.hash import is_cut
 
 # Natural logarithms a spike. Of slices of the hash it was 0 to 3.0, seldom up to 3.6 (four kinds of truth);
@@ -55,12 +55,12 @@ def with_blended_units(
         Labels.
     """
     far = (labels == BACKGROUND) & (pieces >= 0)
+    duration_s = float(times_s[-1] - times_s[0]) if len(times_s) else 0.0
     named, with_units = np.where(far, BACKGROUND - pieces, labels), labels.copy()
     for name in np.unique(clusters[far & (clusters >= 0)]).tolist():
         member = clusters == name
         if is_cut(excess[member]):
             continue
-        duration_s = float(times_s[-1] - times_s[0])
         if not has_refractory_period(times_s[member], refractory_s, duration_s):
             continue
         if _evidence(np.where(member, BACKGROUND - name, named), BACKGROUND - name, waves) > MIN_EVIDENCE:
@@ -70,8 +70,7 @@ def with_blended_units(
 
 def _evidence(labels: np.ndarray, name: int, waves: np.ndarray) -> float:
     """Return the evidence that a cluster is neither hash nor what larger units explain; -inf without hash."""
-    names, counts = np.unique(labels[labels != -1], return_counts=True)
-    clouds = {label: Cloud.of(waves[labels == label]) for label in names[counts > 1].tolist()}
+    clouds = clouds_of(labels, waves)
     n_own = clouds[name].n
     rivals = [
         cloud for label, cloud in clouds.items() if label != name and (label <= BACKGROUND or cloud.n > n_own)

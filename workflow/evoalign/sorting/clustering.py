@@ -20,7 +20,7 @@ import numpy as np
 from evoalign.sorting.evidence import without_explained
 from evoalign.sorting.isosplit import isosplit
 from evoalign.sorting.matching import match
-from evoalign.sorting.mixtures import fit_mixture
+from evoalign.sorting.mixtures import evenly_picked, fit_mixture
 from evoalign.sorting.templates import Templates
 
 TIE_SD = 1e-3  # spikes that differ by less, in noise SDs, are copies of one
@@ -131,18 +131,13 @@ def _collided(waves: np.ndarray) -> np.ndarray:
     return residual > typical_residual + COLLIDED_SD * 1.4826 * np.median(np.abs(residual - typical_residual))
 
 
-def _evenly_picked(scores: np.ndarray) -> np.ndarray:
-    """Return at most `SPLIT_SPIKES` rows, evenly picked."""
-    return scores[np.linspace(0, len(scores) - 1, min(len(scores), SPLIT_SPIKES)).astype(np.int64)]
-
-
 def _gaussian_clouds(waves: np.ndarray, min_spikes: int) -> tuple[np.ndarray, np.ndarray]:
     """Split one cluster into Gaussian clouds ``[spike]`` unless none is narrow; say which are ``[cloud]``."""
     undivided = np.zeros(len(waves), dtype=np.int64)
     if len(waves) < 2 * min_spikes:
         return undivided, np.array([True])
     scores = components(waves, SPLIT_COMPONENTS)
-    subset = _evenly_picked(scores)
+    subset = evenly_picked(scores, SPLIT_SPIKES)
     best, best_bic = None, np.inf
     for n in range(1, min(SPLIT_PARTS, len(subset) // min_spikes) + 1):
         model = fit_mixture(subset, n)

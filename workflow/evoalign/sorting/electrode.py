@@ -212,12 +212,11 @@ def find_templates(
         The extreme is a peak.
     """
     labels, pieces = np.full(len(waves), -1), np.full(len(waves), -1)
-    settings = electrodes.traces.settings
+    settings, excess = electrodes.traces.settings, size_uv - threshold_uv
     for sign in (False, True):
         of_sign = np.flatnonzero(is_positive == sign)
         first = pieces.max(initial=-1) + 1
-        excess = size_uv[of_sign] - threshold_uv
-        named = _clusters(settings, waves[of_sign], excess, times_s[of_sign], are_troughs=not sign)
+        named = _clusters(settings, waves[of_sign], excess[of_sign], times_s[of_sign], are_troughs=not sign)
         labels[of_sign], pieces[of_sign] = (np.where(names >= 0, names + first, names) for names in named)
     labels = one_sign(labels, waves, is_positive)
     # The hash is of many shapes and sizes: each piece of it explains some.
@@ -225,7 +224,6 @@ def find_templates(
     labels = np.where(of_hash, BACKGROUND - pieces, labels)
     doubtful = doubtful_clusters(labels, waves, is_positive, times_s, settings.refractory_ms * 1e-3)
     if not doubtful:
-        excess = size_uv - threshold_uv
         labels, doubtful = with_hidden_units(labels, waves, excess, is_positive, settings.min_spikes)
     if not doubtful and not np.any(labels >= 0):
         return None

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evoalign.sorting.mixtures import evenly_picked
+
 AXES = 8  # along which a cloud's variance is its own; elsewhere it is the noise's
 FLOOR = 0.05  # added to each variance, in noise variances
 MAX_SPIKES = 100  # of a cluster that are looked at
@@ -66,6 +68,12 @@ class Cloud:
         return np.asarray(-0.5 * (np.sum(white**2, axis=1) + np.sum(np.log(self.variance))))
 
 
+def clouds_of(labels: np.ndarray, waves: np.ndarray) -> dict[int, Cloud]:
+    """Return the cloud of each of the ``labels [spike]``, but -1, that two spikes have or more."""
+    names, counts = np.unique(labels[labels != -1], return_counts=True)
+    return {name: Cloud.of(waves[labels == name]) for name in names[counts > 1].tolist()}
+
+
 def evidence(waves: np.ndarray, larger: Sequence[Cloud], added: Sequence[Cloud]) -> float:
     """Return the evidence that a cluster is a unit, natural logarithms a spike.
 
@@ -86,7 +94,7 @@ def evidence(waves: np.ndarray, larger: Sequence[Cloud], added: Sequence[Cloud])
     if not larger:
         return np.inf
     own_cloud, n = Cloud.of(waves), len(waves)
-    looked_at = waves[np.linspace(0, n - 1, min(n, MAX_SPIKES)).astype(np.int64)]
+    looked_at = evenly_picked(waves, MAX_SPIKES)
     alone = [float(np.median(cloud.log_likelihood(looked_at))) for cloud in larger]
     rivals = [larger[i] for i in np.argsort(alone, kind="stable")[::-1][:MAX_RIVALS]]
     explained = np.max([_collided(looked_at, rival, added) for rival in rivals], axis=0)
@@ -139,8 +147,7 @@ def without_explained(labels: np.ndarray, waves: np.ndarray, judged: np.ndarray 
         Labels, -1 for the spikes of clusters left out.
     """
     labels = labels.copy()
-    names, counts = np.unique(labels[labels != -1], return_counts=True)
-    clouds = {name: Cloud.of(waves[labels == name]) for name in names[counts > 1].tolist()}
+    clouds = clouds_of(labels, waves)
     units = [name for name in clouds if name >= 0]
     remaining = {name: clouds[name] for name in units if judged is not None and name not in judged}
     far = [cloud for name, cloud in clouds.items() if name < 0]

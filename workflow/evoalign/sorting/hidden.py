@@ -16,7 +16,7 @@ from scipy.stats import binom, chi2
 
 from evoalign.sorting.clustering import BACKGROUND, SPLIT_BIC, SPLIT_COMPONENTS, components
 from evoalign.sorting.hash import is_cut
-from evoalign.sorting.mixtures import ROUND_VARIANCE, fit_round_clouds
+from evoalign.sorting.mixtures import ROUND_VARIANCE, evenly_picked, fit_round_clouds
 from evoalign.sorting.starts import spread_points
 
 STARTS = 12  # spikes around which round clouds are looked for
@@ -66,7 +66,7 @@ def _round_clouds(waves: np.ndarray, excess: np.ndarray, min_spikes: int) -> lis
     if len(waves) < 2 * min_spikes:
         return []
     scores = components(waves, SPLIT_COMPONENTS)
-    looked_at = scores[np.linspace(0, len(scores) - 1, min(len(scores), MAX_SPIKES)).astype(np.int64)]
+    looked_at = evenly_picked(scores, MAX_SPIKES)
     starts = spread_points(looked_at, min(STARTS, len(looked_at)), np.random.RandomState(0))
     clouds = fit_round_clouds(looked_at, looked_at[starts])
     clouds = sorted((cloud for cloud in clouds if cloud.gain > SPLIT_BIC), key=lambda cloud: -cloud.gain)

@@ -73,6 +73,11 @@ class RoundCloud:
     gain: float
 
 
+def evenly_picked(points: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of the ``points [point, ..]``, evenly picked; a fit to all takes longer."""
+    return points[np.linspace(0, len(points) - 1, min(len(points), most)).astype(np.int64)]
+
+
 def fit_round_clouds(points: np.ndarray, starts: np.ndarray) -> list[RoundCloud]:
     """Explain points by a wide Gaussian cloud and a round one of white noise, from each start.
 

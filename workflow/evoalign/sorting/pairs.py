@@ -9,6 +9,7 @@ that accompanies them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -171,16 +172,15 @@ class _Pairs:
                 return True
         return False
 
-    def _uppers(self, first: UnitKey, second: UnitKey) -> list[float]:
-        """Return the longest intervals to count, in refractory periods: shorter ones neither has often."""
-        kept = [UPPER]
+    def _uppers(self, first: UnitKey, second: UnitKey) -> Iterator[float]:
+        """Give the ends of intervals that count, refractory periods: longer ones where both units keep it."""
+        yield UPPER
         for upper in LONGER:
             counted, expected = np.sum(
                 [self._coincidences(key, key, upper) for key in (first, second)], axis=0
             )
             if counted <= MAX_OWN * expected:
-                kept.append(upper)
-        return kept
+                yield upper
 
     def _are_of_bursts(self, first: UnitKey, second: UnitKey) -> bool:
         """Say whether most of the smaller spikes follow larger ones: those of a unit's bursts."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from evoalign.compiling import compiled
 from evoalign.sorting.clustering import SPLIT_SPIKES, components
-from evoalign.sorting.mixtures import MAX_STEPS, TOLERANCE, expect, maximise
+from evoalign.sorting.mixtures import MAX_STEPS, TOLERANCE, evenly_picked, expect, maximise
 
 N_COMPONENTS = 5  # principal components that are looked at: two clouds make one of a cluster's longest axes
 MIN_VARIANCE = 1.8  # of a cluster along its longest axis, noise variances: of two clouds two SDs apart, 2
@@ -109,7 +109,7 @@ def part(waves: np.ndarray, min_spikes: int) -> np.ndarray | None:
     scores = components(waves, N_COMPONENTS)
     if np.var(scores[:, 0]) < MIN_VARIANCE:
         return None
-    looked_at = scores[np.linspace(0, len(scores) - 1, min(len(scores), SPLIT_SPIKES)).astype(np.int64)]
+    looked_at = evenly_picked(scores, SPLIT_SPIKES)
     halves = looked_at[::2], looked_at[1::2]
     gain = 0.0
     for fitted, asked in (halves, halves[::-1]):
@@ -118,10 +118,12 @@ def part(waves: np.ndarray, min_spikes: int) -> np.ndarray | None:
             return None
         gain += _gain(twins, fitted, asked)
     twins = fit_twins(looked_at)
-    if gain < MIN_GAIN or twins is None or _is_of_size(twins, waves, scores):
+    if gain < MIN_GAIN or twins is None:
         return None
     is_second = np.argmax(twins.log_densities(scores), axis=0) == 1
-    return is_second if min(is_second.sum(), (~is_second).sum()) >= min_spikes else None
+    if min(is_second.sum(), (~is_second).sum()) < min_spikes or _differ_in_size(waves, is_second):
+        return None
+    return is_second
 
 
 def fit_twins(points: np.ndarray) -> Twins | None:
@@ -150,11 +152,8 @@ def _gain(twins: Twins, fitted: np.ndarray, asked: np.ndarray) -> float:
     return float(np.sum(np.logaddexp(*twins.log_densities(asked)) - one))
 
 
-def _is_of_size(twins: Twins, waves: np.ndarray, scores: np.ndarray) -> bool:
-    """Say whether two clouds differ in size alone."""
-    is_second = np.argmax(twins.log_densities(scores), axis=0) == 1
-    if is_second.all() or not is_second.any():
-        return True
+def _differ_in_size(waves: np.ndarray, is_second: np.ndarray) -> bool:
+    """Say whether the spikes of two clouds differ in size alone."""
     mean, difference = waves.mean(axis=0), waves[is_second].mean(axis=0) - waves[~is_second].mean(axis=0)
     return bool(abs(mean @ difference) > MAX_COSINE * np.linalg.norm(mean) * np.linalg.norm(difference))
 
